@@ -1,0 +1,1 @@
+"""Record files to batches; knows no task by name."""

@@ -1,0 +1,1 @@
+"""Annotated images of many formats to record files."""

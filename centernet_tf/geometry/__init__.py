@@ -1,0 +1,1 @@
+"""Pure functions on boxes, points and Gaussians; no Keras models, no settings."""
