@@ -1,0 +1,1 @@
+"""CenterNet (Objects as Points) for TensorFlow and Keras 3."""

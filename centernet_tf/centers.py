@@ -1,0 +1,192 @@
+"""What every task shares: objects as points on the output grid, and back.
+
+Coordinates are cells of the output grid, a quarter of the network's input; (x, y) with the cell's corner as integer.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from keras import ops
+
+from centernet_tf import losses
+from centernet_tf.geometry import gaussian
+from centernet_tf.task import Head, Term
+
+STRIDE = 4  # The only one the published networks have.
+HEATMAP_BIAS = -2.19
+
+
+@dataclasses.dataclass(frozen=True)
+class Centers:
+    """Settings of the points that all tasks of one network share.
+
+    Attributes:
+        num_classes: Channels of the heatmap.
+        max_objects: Objects trained on per image, and detections returned per image.
+        class_specific_size: Predict a size per class instead of one for all.
+        corrected_radius: Use the Gaussian radius as derived instead of as published.
+        ignore_crowd: Take crowd boxes out of the loss instead of training on them as objects.
+        size_weight: Weight of the size term.
+    """
+
+    num_classes: int
+    max_objects: int = 100
+    class_specific_size: bool = False
+    corrected_radius: bool = False
+    ignore_crowd: bool = False
+    size_weight: float = 0.1
+
+    def heads(self) -> tuple[Head, ...]:
+        """Heatmap of the centres, offset within the cell (x, y), size (width, height) in cells."""
+        sizes = 2 * self.num_classes if self.class_specific_size else 2
+        return (
+            Head("heatmap", self.num_classes, bias=HEATMAP_BIAS, heatmap=True),
+            Head("offset", 2),
+            Head("size", sizes),
+        )
+
+    def terms(self) -> tuple[Term, ...]:
+        """Objects as Points, equation 4: weights 1, 1 and 0.1."""
+        return (
+            Term("heatmap", ("heatmap",), losses.focal),
+            Term("offset", ("offset",), losses.masked_l1),
+            Term("size", ("size",), losses.masked_l1, self.size_weight),
+        )
+
+    def locate(self, rows: Mapping[str, Any], grid: tuple[int, int]) -> dict[str, Any]:
+        """Puts objects on the output grid.
+
+        Args:
+            rows: "boxes" [B, N, 4] in pixels of the network's input, unclipped; "classes" [B, N]; "crowd" and "valid"
+                [B, N] bool.
+            grid: Height and width in cells.
+
+        Returns:
+            "boxes" [B, N, 4] clipped to the grid's cells, "size" [B, N, 2] (width, height), "center" [B, N, 2] (x, y),
+            "cell" [B, N, 2] its integer part as float, "index" [B, N] int32 (y * w + x), "keep" [B, N] bool: a valid
+            object with an area inside the grid, and "classes", "ignored" [B, N] bool and "grid".
+        """
+        height, width = grid
+        boxes = ops.cast(rows["boxes"], "float32") / STRIDE
+        limit = ops.convert_to_tensor([width - 1.0, height - 1.0, width - 1.0, height - 1.0], "float32")
+        boxes = ops.minimum(ops.maximum(boxes, 0.0), limit)
+        size = boxes[..., 2:] - boxes[..., :2]
+        inside = ops.logical_and(rows["valid"], ops.all(size > 0, axis=-1))
+        ignored = ops.logical_and(inside, ops.logical_and(self.ignore_crowd, rows["crowd"]))
+        center = (boxes[..., :2] + boxes[..., 2:]) / 2
+        cell = ops.floor(center)
+        return {
+            "boxes": boxes,
+            "size": size,
+            "center": center,
+            "cell": cell,
+            "index": ops.cast(cell[..., 1] * width + cell[..., 0], "int32"),
+            "classes": ops.cast(rows["classes"], "int32"),
+            "keep": ops.logical_and(inside, ops.logical_not(ignored)),
+            "ignored": ignored,
+            "grid": grid,
+        }
+
+    def encode(self, rows: Mapping[str, Any], centers: Mapping[str, Any]) -> dict[str, Any]:
+        """Targets of heatmap, offset and size (official code, `datasets/sample/ctdet.py`).
+
+        Args:
+            rows: Unused; every task's encode takes it.
+            centers: What `locate` returned.
+
+        Returns:
+            "heatmap": {"heatmap": [B, h, w, C]}, with "ignore" of the same shape where crowds are ignored; "offset" and
+            "size": {"index", "mask", "value"} as `losses.masked_l1` takes them.
+        """
+        del rows
+        mask = ops.cast(centers["keep"], "float32")[..., None]
+        size = centers["size"]
+        if self.class_specific_size:
+            chosen = ops.one_hot(centers["classes"], self.num_classes, dtype="float32")[..., None]  # [B, N, C, 1]
+            shape = (*ops.shape(size)[:2], 2 * self.num_classes)
+            size_value = ops.reshape(chosen * size[:, :, None], shape)
+            size_mask = ops.reshape(ops.broadcast_to(chosen, (*ops.shape(chosen)[:3], 2)), shape) * mask
+        else:
+            size_value, size_mask = size, mask
+        offset = {"index": centers["index"], "mask": mask, "value": centers["center"] - centers["cell"]}
+        return {
+            "heatmap": self.render(centers),
+            "offset": offset,
+            "size": {"index": centers["index"], "mask": size_mask, "value": size_value},
+        }
+
+    def render(self, centers: Mapping[str, Any]) -> dict[str, Any]:
+        """Draws the target heatmap, and the map of ignored cells where crowds are ignored.
+
+        Always float32: in bfloat16 the neighbours of a large object's centre round to exactly 1 and become centres.
+        """
+        height, width = centers["grid"]
+        sides = ops.ceil(centers["size"])
+        reach = gaussian.whole(gaussian.radius(sides[..., 1], sides[..., 0], corrected=self.corrected_radius))
+        reach = ops.where(centers["keep"], reach, -1.0)
+        rows = gaussian.profile(centers["cell"][..., 1], reach, height)
+        columns = gaussian.profile(centers["cell"][..., 0], reach, width)
+        target = {"heatmap": gaussian.merge_planes(rows, columns, centers["classes"], self.num_classes)}
+        if self.ignore_crowd:
+            left, top, right, bottom = (centers["boxes"][..., side, None] for side in range(4))
+            x, y = ops.arange(width, dtype="float32"), ops.arange(height, dtype="float32")
+            covered = ops.logical_and(y >= ops.floor(top), y <= bottom)
+            rows = ops.cast(ops.logical_and(covered, centers["ignored"][..., None]), "float32")
+            columns = ops.cast(ops.logical_and(x >= ops.floor(left), x <= right), "float32")
+            target["ignore"] = gaussian.merge_planes(rows, columns, centers["classes"], self.num_classes)
+        return target
+
+    def peaks(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The best local maxima of the heatmap (Objects as Points, section 3, "From points to bounding boxes").
+
+        Args:
+            outputs: "heatmap" [B, h, w, C] logits and "offset" [B, h, w, 2].
+
+        Returns:
+            "scores" [B, K] in 0..1, falling; "classes" [B, K] int32; "index" [B, K] int32 cell; "cell" [B, K, 2] its
+            (x, y) as float; "center" [B, K, 2] with the offset added. A cell that is not the largest of its 3x3
+            neighbourhood scores 0. K is max_objects whatever the grid.
+        """
+        scores = ops.sigmoid(ops.cast(outputs["heatmap"], "float32"))
+        return self.peaks_of_scores(scores, outputs["offset"])
+
+    def peaks_of_scores(self, scores: Any, offset: Any) -> dict[str, Any]:
+        """`peaks` for a heatmap that is in 0..1 already: scores [B, h, w, C], offset [B, h, w, 2]."""
+        batch, height, width, classes = ops.shape(scores)
+        pooled = ops.max_pool(scores, 3, strides=1, padding="same")
+        flat = ops.reshape(ops.where(scores < pooled, 0.0, scores), (batch, height * width * classes))
+        if not isinstance(height * width, int) or height * width * classes < self.max_objects:
+            flat = ops.pad(flat, ((0, 0), (0, self.max_objects)))
+        best, place = ops.top_k(flat, self.max_objects)
+        place = ops.minimum(ops.cast(place, "int32"), height * width * classes - 1)
+        index = place // classes
+        cell = ops.cast(ops.stack([index % width, index // width], axis=-1), "float32")
+        shift = ops.cast(losses.gather_cells(offset, index), "float32")
+        return {
+            "scores": best,
+            "classes": place - index * classes,
+            "index": index,
+            "cell": cell,
+            "center": cell + shift,
+        }
+
+    def decode(self, outputs: Mapping[str, Any], peaks: Mapping[str, Any]) -> dict[str, Any]:
+        """Peaks to boxes.
+
+        Args:
+            outputs: "size" [B, h, w, 2] or [B, h, w, 2 C] (width, height) in cells.
+            peaks: What `peaks` returned.
+
+        Returns:
+            "boxes" [B, K, 4] left, top, right, bottom in cells, unclipped; "scores" [B, K]; "classes" [B, K] int32.
+        """
+        size = ops.cast(losses.gather_cells(outputs["size"], peaks["index"]), "float32")
+        if self.class_specific_size:
+            batch, count, _ = ops.shape(size)
+            pairs = ops.reshape(size, (batch * count * self.num_classes, 2))
+            row = ops.arange(batch * count, dtype="int32") * self.num_classes + ops.reshape(peaks["classes"], (-1,))
+            size = ops.reshape(ops.take(pairs, row, axis=0), (batch, count, 2))
+        half = size / 2
+        boxes = ops.concatenate([peaks["center"] - half, peaks["center"] + half], axis=-1)
+        return {"boxes": boxes, "scores": peaks["scores"], "classes": peaks["classes"]}

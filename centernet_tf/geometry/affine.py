@@ -1,0 +1,131 @@
+"""Fitting an image to a network's input, and moving every field of an object by the same matrix.
+
+A matrix is [2, 3] and maps (x, y) pixel indices of a source frame to those of a target frame; there is no half-pixel
+shift. All maps of boxes here are similarities, with a mirror where the image is flipped.
+"""
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+
+def fit_matrix(
+    center: tuple[float, float], scale: float, size: tuple[int, int], rotation: float = 0.0
+) -> np.ndarray:
+    """Maps a square window of the source onto the width of the target.
+
+    Only one scale exists: the aspect ratio of an image never changes (Objects as Points, official code,
+    `get_affine_transform`).
+
+    Args:
+        center: (x, y) of the window in source pixels.
+        scale: Side of the window in source pixels; it fills the target's width.
+        size: Height and width of the target in pixels.
+        rotation: Angle of the window in degrees.
+
+    Returns:
+        [2, 3] float64, source to target.
+    """
+    height, width = size
+    angle = np.deg2rad(-rotation)
+    ratio = width / scale
+    turn = ratio * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    shift = np.array([width / 2, height / 2]) - turn @ np.asarray(center, float)
+    return np.concatenate([turn, shift[:, None]], axis=1)
+
+
+def flip_matrix(width: int) -> np.ndarray:
+    """Mirrors an image of this width: x becomes width - 1 - x. [2, 3] float64."""
+    return np.array([[-1.0, 0.0, width - 1.0], [0.0, 1.0, 0.0]])
+
+
+def fixed_fit(height: Any, width: Any, size: tuple[int, int]) -> tuple[Any, Any, Any]:
+    """Fits a whole image into a fixed input, centred, the rest black.
+
+    Plain arithmetic, so height and width may be Python numbers or scalar tensors.
+
+    Args:
+        height: Of the image in pixels.
+        width: Of the image in pixels.
+        size: Height and width of the input in pixels.
+
+    Returns:
+        (scale, shift x, shift y): input pixel = scale * image pixel + shift. The window is as large as the longer
+        side of the image and fills the input's width (official code, `pre_process`, fixed resolution).
+    """
+    longer = ops.maximum(height, width) if not isinstance(height, (int, float)) else max(height, width)
+    scale = size[1] / longer
+    return scale, size[1] / 2 - scale * (width / 2), size[0] / 2 - scale * (height / 2)
+
+
+def kept_size(height: Any, width: Any, stride: int) -> tuple[Any, Any]:
+    """Height and width of the input that keeps an image's resolution.
+
+    Each side grows to the next multiple of the stride above it, even where it is one already (512 becomes 544 at
+    stride 32), as the official code does with `(side | 31) + 1`.
+    """
+    return (height // stride + 1) * stride, (width // stride + 1) * stride
+
+
+def kept_fit(height: Any, width: Any, stride: int) -> tuple[float, Any, Any]:
+    """Centres an image at its own resolution in the input of `kept_size`.
+
+    Returns:
+        (1.0, shift x, shift y) in pixels; whole numbers, because the centre is divided as integers.
+    """
+    padded_height, padded_width = kept_size(height, width, stride)
+    return 1.0, padded_width // 2 - width // 2, padded_height // 2 - height // 2
+
+
+def invert(matrix: np.ndarray) -> np.ndarray:
+    """The way back: [2, 3] target to source. A matrix without inverse raises numpy.linalg.LinAlgError."""
+    turn = np.linalg.inv(matrix[:, :2])
+    return np.concatenate([turn, -turn @ matrix[:, 2:]], axis=1)
+
+
+def chain(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """One [2, 3] matrix that does the first and then the second."""
+    turn = second[:, :2] @ first[:, :2]
+    return np.concatenate([turn, second[:, :2] @ first[:, 2:] + second[:, 2:]], axis=1)
+
+
+def move_points(points: Any, matrix: Any) -> Any:
+    """Maps points from one frame to another; those that fall outside are kept, not clipped.
+
+    Args:
+        points: [..., 2] (x, y) in pixels of the source frame.
+        matrix: [2, 3], source to target.
+
+    Returns:
+        [..., 2] (x, y) in pixels of the target frame.
+    """
+    return points @ matrix[:, :2].T + matrix[:, 2]
+
+
+def move(values: np.ndarray, matrix: np.ndarray, motion: str) -> np.ndarray:
+    """Moves one field of the objects as `schema.Field.motion` says.
+
+    Args:
+        values: [N, ...] of the source frame.
+        matrix: [2, 3], source to target.
+        motion: "fixed", "boxes" (left, top, right, bottom), "points" (x, y) or "vectors" (x, y without shift).
+
+    Returns:
+        Array of the same shape and type, in the target frame. Boxes stay ordered when the image is mirrored.
+
+    Raises:
+        ValueError: Unknown motion.
+    """
+    if motion == "fixed":
+        return values
+    if motion == "points":
+        moved = move_points(values, matrix)
+    elif motion == "vectors":
+        moved = values @ matrix[:, :2].T
+    elif motion == "boxes":
+        corners = move_points(values.reshape(-1, 2, 2), matrix)
+        moved = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=-1)
+    else:
+        raise ValueError(f"Unknown motion {motion!r}. Known: fixed, boxes, points, vectors.")
+    return moved.astype(values.dtype)

@@ -1,0 +1,35 @@
+"""Boxes as left, top, right, bottom: areas and overlap."""
+
+import numpy as np
+
+
+def areas(boxes: np.ndarray, pixel: float = 0.0) -> np.ndarray:
+    """Area of each box.
+
+    Args:
+        boxes: [N, 4] left, top, right, bottom in pixels.
+        pixel: 1.0 where the right and bottom pixels belong to the box (Pascal VOC's convention).
+
+    Returns:
+        [N] in pixels squared, zero for boxes turned inside out.
+    """
+    sides = np.maximum(boxes[:, 2:] - boxes[:, :2] + pixel, 0)
+    return sides[:, 0] * sides[:, 1]
+
+
+def overlaps(first: np.ndarray, second: np.ndarray, pixel: float = 0.0) -> np.ndarray:
+    """Intersection over union of every pair.
+
+    Args:
+        first: [N, 4] left, top, right, bottom in pixels.
+        second: [M, 4] in the same frame.
+        pixel: As in `areas`.
+
+    Returns:
+        [N, M] in 0..1; zero where both boxes have no area.
+    """
+    corner = np.maximum(first[:, None, :2], second[None, :, :2])
+    sides = np.maximum(np.minimum(first[:, None, 2:], second[None, :, 2:]) - corner + pixel, 0)
+    common = sides[..., 0] * sides[..., 1]
+    union = areas(first, pixel)[:, None] + areas(second, pixel)[None] - common
+    return np.divide(common, union, out=np.zeros_like(common, dtype=float), where=union > 0)

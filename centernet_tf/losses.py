@@ -1,0 +1,61 @@
+"""What a prediction costs: (map, target) -> scalar. Maps are raw network outputs; all arithmetic is in float32."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from keras import ops
+
+
+def focal(logits: Any, target: Mapping[str, Any]) -> Any:
+    """Penalty-reduced focal loss of a heatmap (Objects as Points, equation 1; alpha 2, beta 4).
+
+    Args:
+        logits: [B, h, w, C] before the sigmoid.
+        target: "heatmap" [B, h, w, C] float32 in 0..1, exactly 1 at the centres; and optionally "ignore" of the same
+            shape, 1 where a missing object is not to be punished. Centres are never ignored.
+
+    Returns:
+        Scalar: the sum over all cells and classes divided by the number of centres of the batch, or the plain sum where
+        the batch has none.
+    """
+    heatmap = ops.cast(target["heatmap"], "float32")
+    score = ops.clip(ops.sigmoid(ops.cast(logits, "float32")), 1e-4, 1 - 1e-4)
+    positive = ops.cast(ops.equal(heatmap, 1.0), "float32")
+    hit = ops.log(score) * (1 - score) ** 2 * positive
+    miss = ops.log(1 - score) * score**2 * (1 - heatmap) ** 4 * (1 - positive)
+    if "ignore" in target:
+        miss = miss * (1 - ops.cast(target["ignore"], "float32"))
+    return -(ops.sum(hit) + ops.sum(miss)) / ops.maximum(ops.sum(positive), 1.0)
+
+
+def gather_cells(values: Any, index: Any) -> Any:
+    """Reads a map at cells.
+
+    Args:
+        values: [B, h, w, D].
+        index: [B, M] int32, y * w + x.
+
+    Returns:
+        [B, M, D].
+    """
+    batch, height, width, depth = ops.shape(values)
+    flat = ops.reshape(values, (-1, depth))
+    start = ops.arange(batch, dtype="int32")[:, None] * (height * width)
+    return ops.take(flat, start + index, axis=0)
+
+
+def masked_l1(values: Any, target: Mapping[str, Any]) -> Any:
+    """L1 at the cells of the objects, per coordinate.
+
+    Args:
+        values: [B, h, w, D].
+        target: "index" [B, M] int32 cells (y * w + x), "mask" [B, M, 1] or [B, M, D] float32 of 0 and 1, "value"
+            [B, M, D] float32.
+
+    Returns:
+        Scalar: summed error over the number of unmasked coordinates plus 1e-4. For two coordinates that is half of what
+        the paper writes (official code, `RegL1Loss` and `RegWeightedL1Loss`).
+    """
+    predicted = ops.cast(gather_cells(values, target["index"]), "float32")
+    mask = ops.broadcast_to(target["mask"], ops.shape(predicted))
+    return ops.sum(ops.abs(predicted * mask - target["value"] * mask)) / (ops.sum(mask) + 1e-4)

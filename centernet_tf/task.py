@@ -1,0 +1,159 @@
+"""All that a task must say: what it predicts, what it penalises, how objects become targets and maps become objects."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+
+@dataclasses.dataclass(frozen=True)
+class Head:
+    """One output map, [B, H/4, W/4, channels], without activation.
+
+    Attributes:
+        name: Key of the map.
+        channels: Its depth.
+        bias: Start of the last bias; -2.19 gives a heatmap the prior probability 0.1.
+        heatmap: Whether it scores cells; only its initial weights differ.
+    """
+
+    name: str
+    channels: int
+    bias: float = 0.0
+    heatmap: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Term:
+    """One term of the loss: function(*maps read, target) -> scalar, summed over stacks and divided by their number.
+
+    Attributes:
+        name: Key of its target, and its name in the logs.
+        reads: Names of the heads it compares.
+        function: A module-level function, so that two tasks can say the same term.
+        weight: Factor in the total.
+    """
+
+    name: str
+    reads: tuple[str, ...]
+    function: Callable[..., Any]
+    weight: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What one task adds to the points.
+
+    Attributes:
+        name: Key in the table of tasks.
+        heads: What is predicted.
+        terms: What is penalised.
+        encode: (rows, centers) -> {term: target}. Rows are padded objects [B, N, ...] with a "valid" mask, in pixels of
+            the network's input; centers is what `locate` made of them.
+        decode: (outputs, peaks) -> {field: [B, K, ...]} in cells of the output grid. Outputs are the last stack's maps.
+        fields: The fields of `schema.FIELDS` that its rows need.
+        inputs: Channels of each named input.
+    """
+
+    name: str
+    heads: tuple[Head, ...]
+    terms: tuple[Term, ...]
+    encode: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
+    decode: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
+    fields: tuple[str, ...] = ("boxes", "classes", "crowd")
+    inputs: Mapping[str, int] = dataclasses.field(default_factory=lambda: {"image": 3})
+
+
+Entry = TypeVar("Entry", Head, Term)
+
+
+def _union(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """Joins what several tasks say, each name once; two that share a name must mean the same."""
+    found: dict[str, Entry] = {}
+    for entry in entries:
+        if found.setdefault(entry.name, entry) != entry:
+            raise ValueError(
+                f"Tasks disagree on {type(entry).__name__.lower()} {entry.name!r}: {found[entry.name]} and {entry}. "
+                "Rename one of them."
+            )
+    return tuple(found.values())
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskSet:
+    """Several tasks on one trunk: the union of their heads and terms, with centres and peaks computed once.
+
+    Attributes:
+        tasks: At least one.
+        locate: (rows, grid) -> centers, shared by every `encode`.
+        peaks: outputs -> peaks, shared by every `decode`.
+    """
+
+    tasks: tuple[Task, ...]
+    locate: Callable[[Mapping[str, Any], tuple[int, int]], dict[str, Any]]
+    peaks: Callable[[Mapping[str, Any]], dict[str, Any]]
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """Heads of all tasks, each once, in the order they were first named."""
+        return _union(head for task in self.tasks for head in task.heads)
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """Terms of all tasks, each once."""
+        return _union(term for task in self.tasks for term in task.terms)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Fields of an object that any of the tasks trains on."""
+        return tuple(dict.fromkeys(name for task in self.tasks for name in task.fields))
+
+    @property
+    def inputs(self) -> dict[str, int]:
+        """Channels of each named input."""
+        return {name: channels for task in self.tasks for name, channels in task.inputs.items()}
+
+    def encode(self, rows: Mapping[str, Any], grid: tuple[int, int]) -> dict[str, Any]:
+        """Objects to targets, on the device.
+
+        Args:
+            rows: {field: [B, N, ...]} and "valid" [B, N] bool, in pixels of the network's input.
+            grid: Height and width of the output grid in cells.
+
+        Returns:
+            {term: target} for `terms`.
+        """
+        centers = self.locate(rows, grid)
+        return {name: target for task in self.tasks for name, target in task.encode(rows, centers).items()}
+
+    def losses(self, outputs: Mapping[str, list[Any]], targets: Mapping[str, Any]) -> dict[str, Any]:
+        """Unweighted value of every term, averaged over the stacks.
+
+        Args:
+            outputs: {head: [map per stack]}.
+            targets: What `encode` returned.
+
+        Returns:
+            {term: scalar}.
+        """
+        values = {}
+        for term in self.terms:
+            stacks = list(zip(*(outputs[name] for name in term.reads)))
+            values[term.name] = sum(term.function(*maps, targets[term.name]) for maps in stacks) / len(stacks)
+        return values
+
+    def total(self, losses: Mapping[str, Any]) -> Any:
+        """Weighted sum of the values of `losses`: the scalar that trains."""
+        return sum(term.weight * losses[term.name] for term in self.terms)
+
+    def decode(self, outputs: Mapping[str, list[Any]]) -> dict[str, Any]:
+        """Maps to objects.
+
+        Args:
+            outputs: {head: [map per stack]}; the last stack is read.
+
+        Returns:
+            {field: [B, K, ...]} in cells of the output grid, best score first.
+        """
+        last = {name: maps[-1] for name, maps in outputs.items()}
+        peaks = self.peaks(last)
+        return {name: value for task in self.tasks for name, value in task.decode(last, peaks).items()}

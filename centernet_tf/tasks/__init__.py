@@ -1,0 +1,31 @@
+"""The table of tasks, and their union on one trunk."""
+
+from collections.abc import Callable, Sequence
+
+from centernet_tf.centers import Centers
+from centernet_tf.errors import UsageError, closest
+from centernet_tf.task import Task, TaskSet
+from centernet_tf.tasks.detect import detect
+
+TASKS: dict[str, Callable[[Centers], Task]] = {"detect": detect}
+
+
+def build_tasks(names: Sequence[str], centers: Centers) -> TaskSet:
+    """Joins tasks on one trunk.
+
+    Args:
+        names: Keys of `TASKS`, at least one.
+        centers: Settings of the points they share.
+
+    Returns:
+        The union of their heads and terms, with one encode and one decode.
+
+    Raises:
+        UsageError: No task, an unknown one, or one named twice.
+    """
+    for name in names:
+        if name not in TASKS:
+            raise UsageError(f"Unknown task {name!r}.{closest(name, TASKS)} Known: {', '.join(sorted(TASKS))}.")
+    if not names or len(set(names)) < len(names):
+        raise UsageError(f"Tasks {list(names)}: name at least one, and each only once.")
+    return TaskSet(tuple(TASKS[name](centers) for name in names), centers.locate, centers.peaks)
