@@ -1,0 +1,205 @@
+import builtins
+import json
+
+import numpy as np
+import pytest
+
+from centernet_tf import draw
+from centernet_tf.errors import DataError
+from centernet_tf.results import Detections
+
+NAMES = ("person", "dog", "traffic light")
+BOXES = [[10, 20, 60.5, 80], [0, 0, 30, 40], [90.125, 5, 100, 7.335]]
+
+
+def detections(**changes) -> Detections:
+    values = {
+        "boxes": BOXES,
+        "scores": [0.9, 0.456, 0.1],
+        "classes": [1, 0, 1],
+        "names": NAMES,
+        "image_size": (160, 100),
+        "fields": {"depth": np.array([1.5, 2, 3], np.float32), "joints": np.arange(12).reshape(3, 2, 2)},
+    }
+    return Detections(**{**values, **changes})
+
+
+def assert_same(one: Detections, other: Detections):
+    for name in ("boxes", "scores", "classes"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    assert (one.names, one.image_size, list(one.fields)) == (other.names, other.image_size, list(other.fields))
+    for name, values in one.fields.items():
+        np.testing.assert_array_equal(values, other.fields[name])
+        assert values.dtype == other.fields[name].dtype
+
+
+def test_empty():
+    empty = Detections.empty(NAMES, (160, 100))
+    assert len(empty) == 0 and not empty and list(empty) == [] and empty.class_names == []
+    assert (empty.boxes.shape, empty.scores.shape, empty.classes.dtype) == ((0, 4), (0,), np.int64)
+    assert repr(empty) == "Detections(0 objects in 160x100 pixels)"
+    assert empty.to_coco(1) == []
+    assert_same(Detections.from_dict(json.loads(json.dumps(empty.to_dict()))), empty)
+    assert len(empty.above(0.0)) == len(empty[:3]) == len(empty[[]]) == 0
+    image = np.full((100, 160, 3), 7, np.uint8)
+    np.testing.assert_array_equal(empty.draw(image), image)
+
+
+def test_types_and_copies():
+    boxes = np.array(BOXES)
+    found = detections(boxes=boxes, classes=np.array([1.0, 0.0, 1.0]))
+    boxes[:] = 0
+    assert found.boxes.dtype == found.scores.dtype == np.float32 and found.classes.dtype == np.int64
+    np.testing.assert_array_equal(found.boxes, np.float32(BOXES))
+    for array in (found.boxes, found.scores, found.classes, found.fields["depth"], found[:2].boxes):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"boxes": np.zeros((3, 5))}, r"boxes have shape \(3, 5\), expected \(3, 4\)"),
+        ({"boxes": np.zeros(4)}, r"boxes have shape \(4,\), expected \(4, 4\)"),
+        ({"boxes": 1.0}, r"boxes have shape \(\)"),
+        ({"scores": [0.5]}, r"scores have shape \(1,\), expected \(3,\)"),
+        ({"classes": [0, 1]}, r"classes have shape \(2,\), expected \(3,\)"),
+        ({"classes": [0, 1, 0.5]}, "whole numbers"),
+        ({"classes": [0, 1, np.nan]}, "whole numbers"),
+        ({"classes": [0, 1, 3]}, "classes run from 0 to 3, but 3 names are known"),
+        ({"classes": [0, 1, -1]}, "classes run from -1 to 1"),
+        ({"scores": [0.5, np.nan, 0.1]}, r"scores are NaN or infinite in rows \[1\]"),
+        ({"boxes": [BOXES[0], BOXES[1], [0, 0, np.inf, 1]]}, r"boxes are NaN or infinite in rows \[2\]"),
+        ({"fields": {"depth": np.zeros(2)}}, r"field 'depth' has shape \(2,\), expected 3 rows"),
+        ({"fields": {"depth": np.full(3, np.nan)}}, r"depth are NaN or infinite in rows \[0, 1, 2\]"),
+        ({"image_size": (0, 100)}, r"image_size is \(0, 100\)"),
+        ({"image_size": (1, 2, 3)}, r"image_size is \(1, 2, 3\)"),
+    ],
+)
+def test_wrong_values(changes, message):
+    with pytest.raises(ValueError, match=message):
+        detections(**changes)
+
+
+@pytest.mark.parametrize(
+    "index, rows",
+    [
+        (slice(1, None), [1, 2]),
+        (slice(None, None, -1), [2, 1, 0]),
+        (np.array([True, False, True]), [0, 2]),
+        (np.array([2, 0, 0]), [2, 0, 0]),
+        ([1], [1]),
+        ([], []),
+        ([False, True, False], [1]),
+    ],
+)
+def test_selection(index, rows):
+    found, part = detections(), detections()[index]
+    np.testing.assert_array_equal(part.boxes, found.boxes[rows])
+    np.testing.assert_array_equal(part.scores, found.scores[rows])
+    np.testing.assert_array_equal(part.classes, found.classes[rows])
+    np.testing.assert_array_equal(part.fields["joints"], found.fields["joints"][rows])
+    assert part.names == NAMES and part.image_size == (160, 100)
+
+
+def test_one_object():
+    found = detections()
+    assert [one.name for one in found] == found.class_names == ["dog", "person", "dog"]
+    last = found[-1]
+    assert (last.class_index, last.name, last.fields["depth"]) == (1, "dog", 3)
+    assert last.score == pytest.approx(0.1) and last.box.tolist() == found.boxes[2].tolist()
+    with pytest.raises(IndexError):
+        found[3]
+
+
+@pytest.mark.parametrize("threshold, count", [(0.0, 3), (0.456, 2), (0.5, 1), (1.0, 0)])
+def test_above(threshold, count):
+    assert len(detections(scores=np.float32([0.9, 0.456, 0.1])).above(np.float32(threshold))) == count
+
+
+def test_repr():
+    assert repr(detections()) == (
+        "Detections(3 objects in 160x100 pixels: 2 dog, 1 person; scores 0.10 to 0.90; fields depth, joints)"
+    )
+    assert repr(detections(fields={})[:1]) == "Detections(1 object in 160x100 pixels: 1 dog; scores 0.90 to 0.90)"
+
+
+def test_to_coco():
+    rows = detections().to_coco(np.int64(42))
+    assert [row["category_id"] for row in rows] == [2, 1, 2]
+    assert rows[0] == {"image_id": 42, "category_id": 2, "bbox": [10, 20, 50.5, 60], "score": float(np.float32(0.9))}
+    assert json.loads(json.dumps(rows)) == rows
+
+
+@pytest.mark.parametrize("category_ids", [(3, 18, 90), {0: 3, 1: 18, 2: 90}, np.array([3, 18, 90])])
+def test_to_coco_with_category_ids(category_ids):
+    assert [row["category_id"] for row in detections().to_coco(1, category_ids)] == [18, 3, 18]
+
+
+def test_to_coco_rounds_as_published_results():
+    row = detections().to_coco(1, digits=2)[2]
+    assert row["bbox"] == [90.12, 5.0, 9.88, 2.33]
+    assert detections().to_coco(1, digits=2)[1]["score"] == 0.46
+
+
+def test_to_dict_is_json_and_comes_back():
+    found = detections()
+    text = json.dumps(found.to_dict())
+    assert '"scores": [0.9, 0.456, 0.1]' in text
+    assert_same(Detections.from_dict(json.loads(text)), found)
+    noise = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    np.testing.assert_array_equal(Detections.from_dict(detections(boxes=noise).to_dict()).boxes, noise)
+
+
+def test_empty_fields_keep_their_shape():
+    back = Detections.from_dict(detections()[:0].to_dict())
+    assert back.fields["joints"].shape == (0, 2, 2) and back.fields["depth"].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda values: values.pop("scores"), "missing scores. Expected what Detections.to_dict"),
+        (lambda values: values.update(boxs=1), "unknown key 'boxs'. Did you mean 'boxes'?"),
+    ],
+)
+def test_from_wrong_dict(change, message):
+    values = detections().to_dict()
+    change(values)
+    with pytest.raises(DataError, match=message):
+        Detections.from_dict(values)
+
+
+def test_draw():
+    image = np.full((100, 160, 3), 127, np.uint8)
+    found = detections()
+    drawn = found.draw(image, threshold=0.4)
+    expected = draw.draw_boxes(image, found.boxes[[1, 0]], ["person 0.46", "dog 0.90"], draw.class_colors([0, 1]))
+    np.testing.assert_array_equal(drawn, expected)
+    with pytest.raises(ValueError, match=r"the image is \(100, 160\), the boxes belong to one of \(160, 100\)"):
+        found.draw(image.transpose(1, 0, 2))
+
+
+def test_to_supervision():
+    supervision = pytest.importorskip("supervision")
+    found = detections()
+    converted = found.to_supervision()
+    assert isinstance(converted, supervision.Detections) and len(converted[converted.confidence > 0.4]) == 2
+    np.testing.assert_array_equal(converted.xyxy, found.boxes)
+    np.testing.assert_array_equal(converted.class_id, found.classes)
+    assert converted.data["class_name"].tolist() == found.class_names
+    np.testing.assert_array_equal(converted.data["depth"], found.fields["depth"])
+    assert len(Detections.empty(NAMES, (2, 2)).to_supervision()) == 0
+
+
+def test_to_supervision_names_what_to_install(monkeypatch):
+    real = builtins.__import__
+
+    def without(name, *arguments, **keywords):
+        if name == "supervision":
+            raise ImportError(name)
+        return real(name, *arguments, **keywords)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(ImportError, match=r"pip install centernet_tf\[supervision\]"):
+        detections().to_supervision()
