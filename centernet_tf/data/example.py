@@ -1,0 +1,224 @@
+"""One annotated image as tf.train.Example, with the keys that TFOD and Model Garden read and write."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from centernet_tf.errors import DataError
+
+_SIDES = ("xmin", "ymin", "xmax", "ymax")  # left, top, right, bottom
+_SUFFIX = {"jpeg": "jpeg", "jpg": "jpeg", "png": "png"}
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """One annotated image of N objects.
+
+    Attributes:
+        image: JPEG or PNG file that decodes to 8-bit grey or RGB.
+        format: "jpeg" or "png".
+        width: Pixels.
+        height: Pixels.
+        image_id: Number of the image in its data set, the one COCO result files name.
+        filename: Name of the file the image came from.
+        boxes: [N, 4] float32 left, top, right, bottom in pixels of the image, inside it.
+        classes: [N] int64, 0-based.
+        crowd: [N] bool, the box surrounds a group that was not labelled one by one.
+        difficult: [N] bool, left out of the VOC metric.
+        area: [N] float32 pixels^2, of the mask where the source had one, else of the box.
+    """
+
+    image: bytes
+    format: str
+    width: int
+    height: int
+    image_id: int
+    filename: str
+    boxes: np.ndarray
+    classes: np.ndarray
+    crowd: np.ndarray
+    difficult: np.ndarray
+    area: np.ndarray
+
+
+def serialize(record: Record, class_names: Sequence[str]) -> bytes:
+    """Writes a record as tf.train.Example; the same record gives the same bytes.
+
+    Boxes are stored in 0..1 of the image and labels from 1, as the keys demand.
+
+    Args:
+        record: The annotated image.
+        class_names: Name of each class, in the order of the class numbers.
+
+    Raises:
+        DataError: The arrays of the record disagree in length, a box is not finite or a class has no name.
+    """
+    _check(record, class_names)
+    boxes = record.boxes.astype(np.float64) / [record.width, record.height, record.width, record.height]
+    names = [class_names[index].encode() for index in record.classes]
+    feature = {
+        "image/encoded": _bytes([record.image]),
+        "image/format": _bytes([record.format.encode()]),
+        "image/height": _integers([record.height]),
+        "image/width": _integers([record.width]),
+        "image/filename": _bytes([record.filename.encode()]),
+        "image/source_id": _bytes([str(record.image_id).encode()]),
+        "image/key/sha256": _bytes([hashlib.sha256(record.image).hexdigest().encode()]),
+        **{f"image/object/bbox/{side}": _floats(boxes[:, column]) for column, side in enumerate(_SIDES)},
+        "image/object/class/label": _integers(record.classes + 1),
+        "image/object/class/text": _bytes(names),
+        "image/object/area": _floats(record.area),
+        "image/object/is_crowd": _integers(record.crowd),
+        "image/object/difficult": _integers(record.difficult),
+    }
+    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(deterministic=True)
+
+
+def parse(serialized: tf.Tensor, class_names: Sequence[str] = ()) -> dict[str, tf.Tensor]:
+    """Reads one serialized tf.train.Example, eagerly or inside tf.data.
+
+    Records of TFOD and Model Garden are read too: whatever is optional there may be missing. A missing size is taken
+    from the image, a missing area from the box, a missing label from its text; a source id that is no number becomes
+    a hash, so that it is one.
+
+    Args:
+        serialized: Scalar string.
+        class_names: Name of each class; only needed for records that give classes by text alone.
+
+    Returns:
+        image: scalar string, the encoded file; height, width, image_id: scalar int64; filename: scalar string;
+        boxes: [N, 4] float32 left, top, right, bottom in pixels of the image; classes: [N] int32, 0-based;
+        crowd, difficult: [N] bool; area: [N] float32 pixels^2.
+
+    Raises:
+        tf.errors.InvalidArgumentError: The bytes are no such example, or the lists of its objects differ in length.
+    """
+    values = tf.io.parse_single_example(serialized, _FEATURES)
+    height, width = _image_size(values)
+    scale = tf.cast(tf.stack([width, height, width, height]), tf.float32)
+    sides = [_column(values, f"bbox/{side}", values["image/object/bbox/xmin"]) for side in _SIDES]
+    boxes = tf.stack(sides, axis=-1) * scale  # [N, 4]
+    none = tf.zeros(tf.shape(boxes)[:1], tf.int64)
+    box_area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    return {
+        "image": values["image/encoded"],
+        "height": height,
+        "width": width,
+        "image_id": _image_id(values),
+        "filename": values["image/filename"],
+        "boxes": boxes,
+        "classes": _classes(values, none, class_names),
+        "crowd": tf.cast(_column(values, "is_crowd", none), tf.bool),
+        "difficult": tf.cast(_column(values, "difficult", none), tf.bool),
+        "area": _column(values, "area", box_area),
+    }
+
+
+_SCALARS = {
+    "image/encoded": tf.io.FixedLenFeature([], tf.string),
+    "image/height": tf.io.FixedLenFeature([], tf.int64, 0),
+    "image/width": tf.io.FixedLenFeature([], tf.int64, 0),
+    "image/filename": tf.io.FixedLenFeature([], tf.string, ""),
+    "image/source_id": tf.io.FixedLenFeature([], tf.string, ""),
+}
+_LISTS = {
+    **{f"image/object/bbox/{side}": tf.float32 for side in _SIDES},
+    "image/object/class/label": tf.int64,
+    "image/object/class/text": tf.string,
+    "image/object/area": tf.float32,
+    "image/object/is_crowd": tf.int64,
+    "image/object/difficult": tf.int64,
+}
+_FEATURES = {
+    **_SCALARS,
+    **{key: tf.io.FixedLenSequenceFeature([], dtype, allow_missing=True) for key, dtype in _LISTS.items()},
+}
+
+
+def _check(record: Record, class_names: Sequence[str]) -> None:
+    count = len(record.classes)
+    if record.format not in ("jpeg", "png"):
+        raise DataError(f"{record.filename}: image format {record.format!r}; a record holds 'jpeg' or 'png'.")
+    if record.boxes.shape != (count, 4) or not np.isfinite(record.boxes).all():
+        raise DataError(f"{record.filename}: boxes are {record.boxes.shape}; expected finite numbers of [{count}, 4].")
+    for name in ("crowd", "difficult", "area"):
+        if len(getattr(record, name)) != count:
+            raise DataError(f"{record.filename}: {len(getattr(record, name))} values of {name} for {count} objects.")
+    if count and not 0 <= record.classes.min() <= record.classes.max() < len(class_names):
+        raise DataError(
+            f"{record.filename}: classes {record.classes.min()} to {record.classes.max()}, "
+            f"but {len(class_names)} class names (0 to {len(class_names) - 1})."
+        )
+
+
+def _image_size(values: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+    stored = tf.stack([values["image/height"], values["image/width"]])
+
+    def decoded() -> tf.Tensor:
+        image = tf.io.decode_image(values["image/encoded"], channels=3, expand_animations=False)
+        return tf.shape(image, tf.int64)[:2]
+
+    size = tf.cond(tf.reduce_all(stored > 0), lambda: stored, decoded)
+    return size[0], size[1]
+
+
+def _image_id(values: dict[str, tf.Tensor]) -> tf.Tensor:
+    text = values["image/source_id"]
+
+    def hashed() -> tf.Tensor:
+        everything = tf.strings.join([text, values["image/filename"], values["image/encoded"]])
+        return tf.strings.to_hash_bucket_fast(everything, 2**53)  # fits the doubles of JSON
+
+    is_number = tf.strings.regex_full_match(text, "-?[0-9]{1,18}")
+    return tf.cond(is_number, lambda: tf.strings.to_number(text, tf.int64), hashed)
+
+
+def _column(values: dict[str, tf.Tensor], key: str, default: tf.Tensor) -> tf.Tensor:
+    """Values of the objects under a key; the default [N] where the key is missing."""
+    given = values[f"image/object/{key}"]
+    filled = tf.concat([given, default[: tf.where(tf.size(given) == 0, tf.size(default), 0)]], axis=0)
+    check = tf.debugging.assert_equal(
+        tf.size(filled), tf.size(default), f"image/object/{key} holds another number of objects than the boxes."
+    )
+    with tf.control_dependencies([check] if check is not None else []):
+        return tf.identity(filled)
+
+
+def _classes(values: dict[str, tf.Tensor], none: tf.Tensor, class_names: Sequence[str]) -> tf.Tensor:
+    labels, text = values["image/object/class/label"], values["image/object/class/text"]
+    if class_names:
+        by_text = (tf.size(labels) == 0) & (tf.size(text) == tf.size(none))
+        labels = tf.cond(by_text, lambda: _labels_of(text, class_names), lambda: labels)
+    check = tf.debugging.assert_equal(
+        tf.size(labels),
+        tf.size(none),
+        "image/object/class/label must hold one label for each box; where it is missing, "
+        "image/object/class/text must, and the class names be known.",
+    )
+    with tf.control_dependencies([check] if check is not None else []):
+        return tf.cast(labels - 1, tf.int32)
+
+
+def _labels_of(text: tf.Tensor, class_names: Sequence[str]) -> tf.Tensor:
+    matches = text[:, None] == tf.constant(list(class_names))[None]  # [N, C]
+    known = tf.debugging.Assert(
+        tf.reduce_all(tf.reduce_any(matches, axis=1)),
+        ["image/object/class/text holds a class that is not declared:", text, "Declared:", list(class_names)],
+    )
+    with tf.control_dependencies([known] if known is not None else []):
+        return tf.argmax(matches, axis=1) + 1
+
+
+def _bytes(values: Sequence[bytes]) -> tf.train.Feature:
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+
+
+def _integers(values: Sequence[int]) -> tf.train.Feature:
+    return tf.train.Feature(int64_list=tf.train.Int64List(value=np.asarray(values, np.int64)))
+
+
+def _floats(values: Sequence[float]) -> tf.train.Feature:
+    return tf.train.Feature(float_list=tf.train.FloatList(value=np.asarray(values, np.float32)))
