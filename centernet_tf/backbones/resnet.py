@@ -1,0 +1,73 @@
+"""Residual networks brought back up to a quarter of the input, by plain or by deformable convolutions.
+
+The trunk is torchvision's; the two necks are the official code's `msra_resnet` (Simple Baselines for Human Pose
+Estimation) and `resnet_dcn` (Objects as Points, section 5).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+from keras import layers
+
+from centernet_tf.backbones.blocks import batch_norm, convolution, torch_uniform, upsample
+from centernet_tf.layers.deformable import DeformableConv2D
+
+BLOCKS = {18: (2, 2, 2, 2)}
+
+
+def basic_block(x: Any, filters: int, stride: int, name: str) -> Any:
+    """Two 3x3 convolutions and a shortcut."""
+    shortcut = x
+    if stride > 1 or x.shape[-1] != filters:
+        shortcut = convolution(x, filters, 1, stride, f"{name}_shortcut_conv")
+        shortcut = batch_norm(shortcut, f"{name}_shortcut_norm")
+    x = batch_norm(convolution(x, filters, 3, stride, f"{name}_conv1"), f"{name}_norm1")
+    x = layers.ReLU(name=f"{name}_relu1")(x)
+    x = batch_norm(convolution(x, filters, 3, 1, f"{name}_conv2"), f"{name}_norm2")
+    return layers.ReLU(name=f"{name}_relu2")(layers.Add(name=f"{name}_add")([x, shortcut]))
+
+
+def trunk(images: Mapping[str, Any], depth: int) -> Any:
+    """Residual network without its classifier.
+
+    Args:
+        images: {input: [B, H, W, channels]}. Their stems are summed, so a second input costs one convolution.
+        depth: Key of `BLOCKS`.
+
+    Returns:
+        [B, H/32, W/32, 512].
+    """
+    stems = [convolution(image, 64, 7, 2, f"stem_{name}_conv") for name, image in images.items()]
+    x = layers.Add(name="stem_add")(stems) if len(stems) > 1 else stems[0]
+    x = layers.ReLU(name="stem_relu")(batch_norm(x, "stem_norm"))
+    # Zeros stand for minus infinity here: nothing is below zero after ReLU.
+    x = layers.MaxPooling2D(3, 2, name="stem_pool")(layers.ZeroPadding2D(1, name="stem_pad")(x))
+    for stage, count in enumerate(BLOCKS[depth]):
+        for block in range(count):
+            stride = 2 if stage > 0 and block == 0 else 1
+            x = basic_block(x, 64 * 2**stage, stride, f"stage{stage + 1}_block{block + 1}")
+    return x
+
+
+def resnet(inputs: Mapping[str, int], depth: int, deformable: bool = False) -> keras.Model:
+    """Residual network at a quarter of the input size.
+
+    Args:
+        inputs: Channels of each named input.
+        depth: Number of weighted layers, a key of `BLOCKS`.
+        deformable: Put a deformable convolution before each of the three transposed ones, and shrink the channels from
+            256 to 128 to 64 on the way up, instead of 256 throughout.
+
+    Returns:
+        Model from {name: [B, H, W, channels]}, sides multiples of 32, to {"stack1": [B, H/4, W/4, 64 or 256]}.
+    """
+    images = {name: keras.Input((None, None, channels), name=name) for name, channels in inputs.items()}
+    x = trunk(images, depth)
+    small = keras.initializers.RandomNormal(stddev=0.001)
+    for level, filters in enumerate((256, 128, 64) if deformable else (256, 256, 256), start=1):
+        if deformable:
+            x = DeformableConv2D(filters, name=f"up{level}_deformable")(x)
+            x = layers.ReLU(name=f"up{level}_deformable_relu")(batch_norm(x, f"up{level}_deformable_norm"))
+        x = upsample(x, filters, f"up{level}", torch_uniform() if deformable else small)
+    return keras.Model(images, {"stack1": x}, name=f"resnet{depth}{'_dcn' if deformable else ''}")
