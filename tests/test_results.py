@@ -138,7 +138,7 @@ def test_to_coco_with_category_ids(category_ids):
 
 def test_to_coco_rounds_as_published_results():
     row = detections().to_coco(1, digits=2)[2]
-    assert row["bbox"] == [90.12, 5.0, 9.88, 2.33]
+    assert row["bbox"] == [90.12, 5.0, 9.88, 2.34]
     assert detections().to_coco(1, digits=2)[1]["score"] == 0.46
 
 
