@@ -1,0 +1,187 @@
+"""The settings of one run: typed, frozen, read from one flat YAML file; a name they lack is an error."""
+
+import ast
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+import yaml
+
+from centernet_tf.errors import UsageError, closest
+
+
+class Section(pydantic.BaseModel):
+    """Base of all settings: unknown names are errors, values cannot change."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class DataSettings(Section):
+    """Where the records are and how images reach the network."""
+
+    train: Path
+    validation: Path | None = None
+    size: tuple[pydantic.PositiveInt, pydantic.PositiveInt] = (512, 512)
+    device_warp: bool = False
+    workers: pydantic.PositiveInt | None = None
+    shuffle: pydantic.PositiveInt = 2048
+
+
+class AugmentSettings(Section):
+    """Random changes of training images; the defaults are the original's."""
+
+    crop: bool = True
+    shift: float = pydantic.Field(0.1, ge=0)
+    scale: float = pydantic.Field(0.4, ge=0, lt=1)
+    flip: float = pydantic.Field(0.5, ge=0, le=1)
+    brightness: float = pydantic.Field(0.4, ge=0, le=1)
+    contrast: float = pydantic.Field(0.4, ge=0, le=1)
+    saturation: float = pydantic.Field(0.4, ge=0, le=1)
+    lighting: float = pydantic.Field(0.1, ge=0)
+
+
+class TrainSettings(Section):
+    """Optimisation; the defaults are the original's."""
+
+    epochs: pydantic.PositiveInt = 140
+    batch: pydantic.PositiveInt = 32
+    accumulate: pydantic.PositiveInt = 1
+    optimizer: Literal["adam", "adamw"] = "adam"
+    weight_decay: float = pydantic.Field(0.0, ge=0)
+    learning_rate: Literal["auto"] | pydantic.PositiveFloat = "auto"
+    schedule: Literal["step", "cosine"] = "step"
+    drop_epochs: tuple[pydantic.PositiveInt, ...] = (90, 120)
+    warmup_steps: int = pydantic.Field(0, ge=0)
+    clip_norm: pydantic.PositiveFloat | None = None
+    average: float = pydantic.Field(0.0, ge=0, lt=1)
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    xla: Literal["auto"] | bool = "auto"
+    checkpoint_steps: pydantic.PositiveInt | None = None
+    seed: int = 317
+
+
+class EvaluateSettings(Section):
+    """Average precision on the validation set while training."""
+
+    every: pydantic.PositiveInt = 5
+    batch: pydantic.PositiveInt = 8
+    pictures: int = pydantic.Field(4, ge=0)
+
+
+class LossSettings(Section):
+    """What counts how much in the loss."""
+
+    size_weight: float = pydantic.Field(0.1, ge=0)
+    corrected_radius: bool = False
+    ignore_crowd: bool = False
+
+
+class Settings(Section):
+    """One run. Every value can be set from the command line: --set train.epochs=10."""
+
+    task: tuple[str, ...] = ("detect",)
+    backbone: str = "resnet18"
+    classes: tuple[str, ...] | None = None
+    weights: Path | None = None
+    max_objects: pydantic.PositiveInt = 100
+    class_specific_size: bool = False
+    data: DataSettings
+    augment: AugmentSettings = AugmentSettings()
+    loss: LossSettings = LossSettings()
+    train: TrainSettings = TrainSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+
+    @pydantic.field_validator("task", mode="before")
+    @classmethod
+    def _one_task(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    def learning_rate(self) -> float:
+        """The peak learning rate; "auto" is the original's linear rule, 1.25e-4 for a batch of 32."""
+        rate = self.train.learning_rate
+        return 1.25e-4 * self.train.batch * self.train.accumulate / 32 if rate == "auto" else rate
+
+
+def read_settings(path: str | Path, changes: Sequence[str] = ()) -> Settings:
+    """Reads a run's settings.
+
+    Args:
+        path: YAML file.
+        changes: "name=value" or "section.name=value", each replacing one value of the file. Values are YAML.
+
+    Returns:
+        Checked settings.
+
+    Raises:
+        UsageError: The file is missing or not YAML, a name is unknown, or a value has the wrong type. The message names
+            the file or the change, what came and what is known.
+    """
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError:
+        raise UsageError(f"{path}: no such file. Start from one in configs/.") from None
+    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
+        raise UsageError(f"{path}: not readable as YAML ({' '.join(str(error).split())}).") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"{path}: expected settings such as 'task: detect', got {content!r:.60}.")
+    for change in changes:
+        _apply(content, change)
+    return parse_settings(content, str(path))
+
+
+def parse_settings(content: dict[str, Any], source: str) -> Settings:
+    """Checks settings that are already read; `source` names where they come from in errors."""
+    try:
+        return Settings.model_validate(content)
+    except pydantic.ValidationError as error:
+        lines = [_explain(problem) for problem in error.errors()]
+        raise UsageError("\n".join(f"{source}: {line}" for line in lines)) from None
+
+
+def write_settings(settings: Settings, path: Path) -> None:
+    """Writes all settings, defaults included, so that the file alone repeats the run."""
+    path.write_text(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
+
+
+def _apply(content: dict[str, Any], change: str) -> None:
+    name, equals, text = change.partition("=")
+    if not equals:
+        raise UsageError(f"--set {change!r}: expected name=value, for example --set train.epochs=10.")
+    *sections, last = name.strip().split(".")
+    for section in sections:
+        content = content.setdefault(section, {})
+        if not isinstance(content, dict):
+            raise UsageError(f"--set {change!r}: {section!r} is not a section.")
+    content[last] = _value(text)
+
+
+def _value(text: str) -> Any:
+    """YAML, plus Python's 1e-4, which YAML 1.1 takes for text."""
+    value = yaml.safe_load(text)
+    if isinstance(value, str):
+        try:
+            value = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            return value
+    return value
+
+
+def _explain(problem: Any) -> str:
+    """One line for one problem of pydantic's: section, what came, what is known."""
+    *sections, last = (str(part) for part in problem["loc"])
+    where = "".join(f"{section}: " for section in sections)
+    if problem["type"] == "extra_forbidden":
+        known = list(_fields(sections))
+        return f"{where}unknown setting {last!r}.{closest(last, known)} Known here: {', '.join(known)}."
+    if problem["type"] == "missing":
+        return f"{where}setting {last!r} is missing."
+    return f"{where}{last} is {problem['input']!r}: {problem['msg']}."
+
+
+def _fields(sections: Sequence[str]) -> Sequence[str]:
+    model: Any = Settings
+    for section in sections:
+        model = model.model_fields[section].annotation
+    return list(model.model_fields)

@@ -1,0 +1,103 @@
+"""Random crop, scale, flip and colour of one training image, as numbers: one matrix, and one colour change.
+
+Everything is drawn here and applied elsewhere: the matrix to the image and to every field of its objects, the colour on
+the device.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from centernet_tf.geometry import affine
+
+SCALES = np.arange(6, 14) / 10  # 0.6, 0.7, ..., 1.3
+BORDER = 128
+PLAIN_COLOR = np.array([1, 0, 0, 0, 0, 0], np.float32)
+
+# Principal components of ImageNet's colours, rows in the order blue, green, red (official code, `utils/image.py`).
+EIGENVALUES = np.array([0.2141788, 0.01817699, 0.00341571])
+EIGENVECTORS = np.array(
+    [
+        [-0.58752847, -0.69563484, 0.41340352],
+        [-0.5832747, 0.00994535, -0.81221408],
+        [-0.56089297, 0.71832671, 0.41158938],
+    ]
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Augmentation:
+    """How far a training image is changed; the defaults are the original's.
+
+    Attributes:
+        crop: Random scale from 0.6 to 1.3 and random centre; otherwise `shift` and `scale` jitter the whole image.
+        shift: Standard deviation of the centre's jitter, in parts of the longer side; cut at twice that.
+        scale: Standard deviation of the jitter of the scale; cut at that.
+        flip: Probability of mirroring.
+        brightness: Half range of the factor around 1; likewise `contrast` and `saturation`.
+        contrast: See brightness.
+        saturation: See brightness.
+        lighting: Standard deviation of the noise along the colours' principal components.
+    """
+
+    crop: bool = True
+    shift: float = 0.1
+    scale: float = 0.4
+    flip: float = 0.5
+    brightness: float = 0.4
+    contrast: float = 0.4
+    saturation: float = 0.4
+    lighting: float = 0.1
+
+    def matrix(self, random: np.random.Generator, height: int, width: int, size: tuple[int, int]) -> np.ndarray:
+        """Draws the geometry.
+
+        Args:
+            random: Source of chance.
+            height: Of the image in pixels.
+            width: Of the image in pixels.
+            size: Height and width of the network's input in pixels.
+
+        Returns:
+            [2, 3] float64, image pixels to input pixels.
+        """
+        center = np.array([width / 2, height / 2])
+        side = float(max(height, width))
+        if self.crop:
+            side *= random.choice(SCALES)
+            center = np.array([random.integers(border(full), full - border(full)) for full in (width, height)], float)
+        else:
+            center += side * np.clip(random.standard_normal(2) * self.shift, -2 * self.shift, 2 * self.shift)
+            side *= np.clip(1 + random.standard_normal() * self.scale, 1 - self.scale, 1 + self.scale)
+        if random.random() < self.flip:
+            center[0] = width - center[0] - 1
+            return affine.chain(affine.flip_matrix(width), affine.fit_matrix(tuple(center), side, size))
+        return affine.fit_matrix(tuple(center), side, size)
+
+    def color(self, random: np.random.Generator) -> np.ndarray:
+        """Draws the colour change of `preprocess.recolor`, [6] float32.
+
+        Brightness, contrast and saturation come in random order. Each is linear in the image, in the mean of its grey
+        and in its grey, both taken before any of them, so three steps fold into three factors.
+        """
+        factors = np.array([1.0, 0.0, 0.0])
+        for step in random.permutation(3):
+            strength = (self.brightness, self.contrast, self.saturation)[step]
+            keep = 1 + random.uniform(-strength, strength)
+            factors *= keep
+            if step > 0:
+                factors[step] += 1 - keep
+        light = EIGENVECTORS @ (EIGENVALUES * random.normal(0, self.lighting, 3)) if self.lighting else np.zeros(3)
+        return np.concatenate([factors, light[::-1]]).astype(np.float32)
+
+
+def border(full: int, wanted: int = BORDER) -> int:
+    """How far a crop's centre stays from the edge: 128 pixels, halved until both borders leave room in between."""
+    while full <= 2 * wanted and wanted > 0:
+        wanted //= 2
+    return wanted
+
+
+def plain_matrix(height: int, width: int, size: tuple[int, int]) -> np.ndarray:
+    """The whole image, centred: what `Augmentation.matrix` is without chance. [2, 3] float64."""
+    return affine.fit_matrix((width / 2, height / 2), max(height, width), size)

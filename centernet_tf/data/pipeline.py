@@ -1,0 +1,156 @@
+"""Records to batches: read, decode, augment by one matrix, pad, batch. Heatmaps are made on the device, not here.
+
+Everything random follows from the seed, the epoch and the position in it, so any step can be reached again without
+running the ones before.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from centernet_tf.data.augment import PLAIN_COLOR, Augmentation, plain_matrix
+from centernet_tf.data.example import parse
+from centernet_tf.data.records import Dataset
+from centernet_tf.errors import UsageError
+from centernet_tf.geometry import affine
+from centernet_tf.schema import FIELDS
+
+PADDING = 64  # Images that the device warps are padded to multiples of this, so that few shapes need compiling.
+
+
+@dataclasses.dataclass(frozen=True)
+class Feed:
+    """How images and objects become batches.
+
+    Attributes:
+        size: Height and width of the network's input in pixels.
+        max_objects: Rows per image; further objects are left out, in file order, as in the original.
+        fields: The fields of `schema.FIELDS` that the tasks train on.
+        device_warp: Ship whole images and let the training step warp them, instead of warping here.
+        workers: Images prepared at the same time; None lets tf.data choose.
+        shuffle: Records in the shuffle buffer.
+        seed: Of everything random.
+    """
+
+    size: tuple[int, int]
+    max_objects: int = 100
+    fields: tuple[str, ...] = ("boxes", "classes", "crowd")
+    device_warp: bool = False
+    workers: int | None = None
+    shuffle: int = 2048
+    seed: int = 317
+
+    @property
+    def _parallel(self) -> int:
+        return self.workers or tf.data.AUTOTUNE
+
+    def training(self, dataset: Dataset, batch: int, augment: Augmentation, step: int = 0) -> tf.data.Dataset:
+        """Endless shuffled batches.
+
+        Args:
+            dataset: Records.
+            batch: Images per step; what does not fill a last batch of an epoch is left out of that epoch.
+            augment: How images are changed.
+            step: The step to begin with; the batches are those an unbroken run would have seen from there.
+
+        Returns:
+            Batches of (inputs, rows). Inputs: "image" [B, h, w, 3] uint8 RGB and "color" [B, 6] float32; where the device
+            warps, the image is [B, H, W, 3], whole, and "fit" [B, 4] float32 is as in `preprocess.warp`. Rows:
+            {field: [B, max_objects, ...]} in pixels of the network's input, and "valid" [B, max_objects] bool.
+
+        Raises:
+            UsageError: Fewer images than one batch.
+        """
+        steps = dataset.images // batch
+        if steps == 0:
+            raise UsageError(
+                f"{dataset.directory}: {dataset.images} images do not fill one batch of {batch}. "
+                f"Set train.batch to {max(dataset.images, 1)} or less, or add images."
+            )
+        start = step // steps
+
+        def epoch(number: tf.Tensor) -> tf.data.Dataset:
+            examples = self._shuffled(dataset.shards, number).enumerate().take(steps * batch)
+            skipped = tf.where(tf.equal(number, start), step % steps * batch, 0)
+            return examples.skip(tf.cast(skipped, tf.int64)).map(lambda place, example: (number, place, example))
+
+        def prepare(number: tf.Tensor, place: tf.Tensor, example: tf.Tensor) -> Any:
+            return self._prepare(example, (number, place), augment)
+
+        epochs = tf.data.Dataset.range(start, tf.int64.max).flat_map(epoch)
+        prepared = epochs.map(prepare, self._parallel, deterministic=True)
+        return self._batched(prepared, batch).prefetch(tf.data.AUTOTUNE)
+
+    def validation(self, dataset: Dataset, batch: int) -> tf.data.Dataset:
+        """Every image once, in file order, whole and centred; batches as `training`, the last one may be smaller."""
+        examples = tf.data.TFRecordDataset(list(map(str, dataset.shards)))
+        prepared = examples.map(lambda example: self._prepare(example, None, None), self._parallel)
+        return self._batched(prepared, batch).prefetch(tf.data.AUTOTUNE)
+
+    def _shuffled(self, shards: Sequence[Any], epoch: tf.Tensor) -> tf.data.Dataset:
+        seed = tf.stack([tf.constant(self.seed, tf.int64), epoch])
+        paths = tf.random.experimental.stateless_shuffle(list(map(str, shards)), seed)
+        records = tf.data.Dataset.from_tensor_slices(paths).interleave(
+            tf.data.TFRecordDataset, cycle_length=8, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+        )
+        return records.shuffle(self.shuffle, seed=self.seed + epoch, reshuffle_each_iteration=False)
+
+    def _prepare(self, example: tf.Tensor, place: Any, augment: Augmentation | None) -> Any:
+        sample = parse(example)
+        image = tf.io.decode_image(sample["image"], channels=3, expand_animations=False)
+        names = [name for name in self.fields if name in FIELDS]
+        moved = tf.numpy_function(
+            self._transform(names, augment),
+            [image, *(place or (0, 0)), *(sample[name] for name in names)],
+            [tf.uint8, tf.float32, tf.float32, tf.bool, *(FIELDS[name].dtype for name in names)],
+            stateful=False,
+        )
+        image, fit, color, valid, *values = moved
+        image.set_shape((None, None, 3) if self.device_warp else (*self.size, 3))
+        inputs = {"image": image, "color": tf.ensure_shape(color, (6,))}
+        if self.device_warp:
+            inputs["fit"] = tf.ensure_shape(fit, (4,))
+        rows = {
+            name: tf.ensure_shape(value, (self.max_objects, *FIELDS[name].shape)) for name, value in zip(names, values)
+        }
+        return inputs, {**rows, "valid": tf.ensure_shape(valid, (self.max_objects,))}
+
+    def _transform(self, names: Sequence[str], augment: Augmentation | None) -> Callable[..., Any]:
+        """The part that runs in NumPy and OpenCV; OpenCV's warp is six times as fast as TensorFlow's operator."""
+
+        def transform(image: np.ndarray, epoch: int, place: int, *fields: np.ndarray) -> Any:
+            height, width = image.shape[:2]
+            if augment is None:
+                matrix, color = plain_matrix(height, width, self.size), PLAIN_COLOR
+            else:
+                random = np.random.default_rng([self.seed, epoch, place])
+                matrix, color = augment.matrix(random, height, width, self.size), augment.color(random)
+            if not self.device_warp:
+                image = cv2.warpAffine(image, matrix, self.size[::-1], flags=cv2.INTER_LINEAR)
+            fit = np.array([matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]], np.float32)
+            count = min(len(fields[0]), self.max_objects)
+            padded = []
+            for name, values in zip(names, fields):
+                field = FIELDS[name]
+                rows = np.full((self.max_objects, *field.shape), field.fill, field.dtype)
+                rows[:count] = affine.move(values[:count], matrix, field.motion)
+                padded.append(rows)
+            return image, fit, color, np.arange(self.max_objects) < count, *padded
+
+        return transform
+
+    def _batched(self, samples: tf.data.Dataset, batch: int) -> tf.data.Dataset:
+        if not self.device_warp:
+            return samples.batch(batch)
+
+        def pad(inputs: dict[str, tf.Tensor], rows: dict[str, tf.Tensor]) -> Any:
+            sides = tf.shape(inputs["image"])[1:3]
+            extra = -sides % PADDING
+            image = tf.pad(inputs["image"], [[0, 0], [0, extra[0]], [0, extra[1]], [0, 0]])
+            return {**inputs, "image": image}, rows
+
+        return samples.padded_batch(batch).map(pad, tf.data.AUTOTUNE)

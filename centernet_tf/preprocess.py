@@ -1,0 +1,103 @@
+"""Pixels to what a network eats, in graph form: warp, colour, normalise. Training and inference use the same functions."""
+
+import dataclasses
+from typing import Any
+
+from keras import ops
+
+# Statistics of COCO's pixels in 0..1, in the order blue, green, red (official code, `datasets/dataset/coco.py`).
+COCO_MEAN = (0.40789654, 0.44719302, 0.47026115)
+COCO_STD = (0.28863828, 0.27408164, 0.27809835)
+
+# Blue, green, red weights of OpenCV's grey.
+GREY = (0.114, 0.587, 0.299)
+
+
+@dataclasses.dataclass(frozen=True)
+class Normalization:
+    """(pixel / 255 - mean) / std, in the network's own channel order.
+
+    Attributes:
+        mean: Per channel, in 0..1.
+        std: Per channel, in 0..1.
+        order: "bgr" as the official weights want, or "rgb".
+    """
+
+    mean: tuple[float, float, float] = COCO_MEAN
+    std: tuple[float, float, float] = COCO_STD
+    order: str = "bgr"
+
+
+def _taps(scale: Any, shift: Any, length: int, source: Any) -> list[tuple[Any, Any]]:
+    """Two source pixels for each target pixel along one axis, and their weights; outside pixels weigh nothing."""
+    position = (ops.arange(length, dtype="float32") - shift[:, None]) / scale[:, None]  # [B, length]
+    first = ops.floor(position)
+    pairs = []
+    for pixel, weight in ((first, first + 1 - position), (first + 1, position - first)):
+        pixel = ops.cast(ops.clip(pixel, -1, ops.cast(source, "float32")), "int32")
+        inside = ops.cast(ops.logical_and(pixel >= 0, pixel < source), "float32")
+        pairs.append((ops.clip(pixel, 0, source - 1), weight * inside))
+    return pairs
+
+
+def warp(images: Any, fit: Any, size: tuple[Any, Any]) -> Any:
+    """Scales, mirrors and shifts images, bilinear, black outside.
+
+    Without rotation the two axes are separate, so an image costs two reads per axis and pixel; what OpenCV's
+    `warpAffine` does with the same matrix, without its rounding.
+
+    Args:
+        images: [B, H, W, 3] any type.
+        fit: [B, 4] float32: scale x, scale y, shift x, shift y in pixels: target = scale * source + shift. A negative
+            scale mirrors.
+        size: Height h and width w of the target in pixels.
+
+    Returns:
+        [B, h, w, 3] float32 in the range of the images.
+    """
+    batch, height, width, channels = ops.shape(images)
+    image = ops.arange(batch, dtype="int32")[:, None]
+    flat = ops.reshape(images, (-1, width * channels))
+    rows = sum(
+        ops.cast(ops.take(flat, image * height + row, axis=0), "float32") * weight[..., None]
+        for row, weight in _taps(fit[:, 1], fit[:, 3], size[0], height)
+    )  # [B, h, W * 3]
+    flat = ops.reshape(rows, (-1, channels))
+    start = ops.reshape(ops.arange(batch * size[0], dtype="int32") * width, (batch, size[0], 1))
+    return sum(
+        ops.take(flat, start + column[:, None], axis=0) * weight[:, None, :, None]
+        for column, weight in _taps(fit[:, 0], fit[:, 2], size[1], width)
+    )
+
+
+def recolor(images: Any, color: Any) -> Any:
+    """Brightness, contrast, saturation and lighting, folded by the input pipeline into six numbers an image.
+
+    Args:
+        images: [B, h, w, 3] float32 RGB in 0..1.
+        color: [B, 6] float32: factors of the image, of its mean grey and of its grey, then what is added to red, green and
+            blue. (1, 0, 0, 0, 0, 0) changes nothing.
+
+    Returns:
+        [B, h, w, 3] float32, not clipped, as in the original.
+    """
+    color = color[:, None, None]
+    grey = ops.sum(images * ops.convert_to_tensor(GREY[::-1], "float32"), axis=-1, keepdims=True)
+    mean = ops.mean(grey, axis=(1, 2), keepdims=True)
+    return images * color[..., :1] + mean * color[..., 1:2] + grey * color[..., 2:3] + color[..., 3:]
+
+
+def normalize(images: Any, normalization: Normalization) -> Any:
+    """Makes a network's input.
+
+    Args:
+        images: [B, h, w, 3] float32 RGB in 0..1. Black borders are black here, so they do not become 0.
+        normalization: The network's.
+
+    Returns:
+        [B, h, w, 3] float32 in the network's channel order.
+    """
+    if normalization.order == "bgr":
+        images = ops.flip(images, axis=-1)
+    mean = ops.convert_to_tensor(normalization.mean, "float32")
+    return (images - mean) / ops.convert_to_tensor(normalization.std, "float32")
