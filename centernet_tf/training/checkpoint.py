@@ -1,0 +1,102 @@
+"""The state of a run on disk, so that one killed at any moment goes on to the same numbers."""
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from centernet_tf.errors import DataError, UsageError
+from centernet_tf.training.trainer import Trainer
+
+STATE_FILE = "state.npz"
+
+
+@dataclasses.dataclass
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        step: Batches done since the start.
+        best: Highest AP on the validation set so far, -1 before the first.
+        best_epoch: Epoch of it, from 1.
+    """
+
+    step: int = 0
+    best: float = -1.0
+    best_epoch: int = 0
+
+
+def _variables(trainer: Trainer) -> list[keras.Variable]:
+    """Everything a step reads and writes: weights, their average, the optimiser, the sums of the running epoch."""
+    return [*trainer.variables, *trainer.optimizer.variables, *trainer.metrics_variables]
+
+
+def save_state(path: Path, trainer: Trainer, progress: Progress) -> None:
+    """Writes the state; a reader, or a run that goes on, sees the old file or the new one."""
+    arrays = {f"v{index:05d}": keras.ops.convert_to_numpy(value) for index, value in enumerate(_variables(trainer))}
+    temporary = path.with_name(f".{path.name}.writing")
+    with temporary.open("wb") as file:
+        np.savez(file, progress=json.dumps(dataclasses.asdict(progress)), **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def load_state(path: Path, trainer: Trainer) -> Progress:
+    """Puts a trainer, compiled and built, where the file says.
+
+    Raises:
+        DataError: The file is damaged.
+        UsageError: It is of a run with other settings.
+    """
+    variables = _variables(trainer)
+    try:
+        with np.load(path) as archive:
+            progress = Progress(**json.loads(str(archive["progress"])))
+            arrays = [archive[name] for name in sorted(archive.files) if name != "progress"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: the saved state is damaged ({error}). Remove it to start again.") from error
+    if [array.shape for array in arrays] != [tuple(variable.shape) for variable in variables]:
+        raise UsageError(
+            f"{path}: {len(arrays)} saved arrays do not fit this run's {len(variables)} variables, so its settings were "
+            "others. Use the settings saved beside it, or another --out."
+        )
+    for variable, array in zip(variables, arrays):
+        variable.assign(array)
+    return progress
+
+
+class KeepState(keras.callbacks.Callback):
+    """Saves the state after every epoch, and within one every so many steps.
+
+    Args:
+        path: Of the state file.
+        progress: Shared with the run; its step is counted here.
+        every: Steps between saves within an epoch; None saves after epochs only.
+    """
+
+    def __init__(self, path: Path, progress: Progress, every: int | None):
+        super().__init__()
+        self.path, self.progress, self.every = path, progress, every
+        self._running: list[np.ndarray] | None = None
+
+    def resume_within_epoch(self, trainer: Trainer) -> None:
+        """Remembers the sums of the broken epoch, which `fit` is about to reset."""
+        self._running = [keras.ops.convert_to_numpy(value) for value in trainer.metrics_variables]
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self._running is not None:
+            for variable, value in zip(self.model.metrics_variables, self._running):
+                variable.assign(value)
+            self._running = None
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.progress.step += 1
+        if self.every and self.progress.step % self.every == 0:
+            save_state(self.path, self.model, self.progress)
+
+    def on_epoch_end(self, epoch, logs=None):
+        save_state(self.path, self.model, self.progress)

@@ -1,0 +1,65 @@
+"""The learning rate over a run, and the optimiser that follows it."""
+
+import math
+
+import keras
+from keras import ops
+
+from centernet_tf.config import Settings
+
+
+@keras.saving.register_keras_serializable(package="centernet_tf")
+class Schedule(keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up, then steps down by ten or half a cosine.
+
+    Args:
+        peak: Learning rate after the warm-up.
+        warmup: Steps from a hundredth of the peak up to it.
+        drops: Steps from which the rate is a tenth of what it was; with a cosine, empty.
+        total: Steps of the whole run where the rate follows half a cosine to zero; 0 for none.
+    """
+
+    def __init__(self, peak: float, warmup: int = 0, drops: tuple[int, ...] = (), total: int = 0):
+        self.peak, self.warmup, self.drops, self.total = peak, warmup, tuple(drops), total
+
+    def __call__(self, step):
+        step = ops.cast(step, "float32")
+        rate = ops.convert_to_tensor(self.peak, "float32")
+        for drop in self.drops:
+            rate = ops.where(step >= drop, rate * 0.1, rate)
+        if self.total:
+            done = ops.clip((step - self.warmup) / max(self.total - self.warmup, 1), 0.0, 1.0)
+            rate = rate * 0.5 * (1 + ops.cos(math.pi * done))
+        if self.warmup:
+            rate = rate * ops.minimum(0.01 + 0.99 * step / self.warmup, 1.0)
+        return rate
+
+    def get_config(self):
+        return {"peak": self.peak, "warmup": self.warmup, "drops": self.drops, "total": self.total}
+
+
+def build_optimizer(settings: Settings, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+    """Adam as the original runs it, with what the settings add.
+
+    Steps are batches, also where gradients accumulate over several of them.
+    """
+    train = settings.train
+    cosine = train.schedule == "cosine"
+    schedule = Schedule(
+        peak=settings.learning_rate(),
+        warmup=train.warmup_steps,
+        drops=() if cosine else tuple(epoch * steps_per_epoch for epoch in train.drop_epochs),
+        total=train.epochs * steps_per_epoch if cosine else 0,
+    )
+    options = {
+        "learning_rate": schedule,
+        "epsilon": 1e-8,
+        "global_clipnorm": train.clip_norm,
+        "gradient_accumulation_steps": train.accumulate if train.accumulate > 1 else None,
+    }
+    if train.optimizer == "adam":
+        return keras.optimizers.Adam(**options)
+    optimizer = keras.optimizers.AdamW(**options, weight_decay=train.weight_decay)
+    # Decay pulls biases and normalisation towards values that mean nothing.
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
