@@ -4,14 +4,17 @@ Colour, size, tilt and stretch are drawn independently of the class, so that onl
 Image number i of a split depends on nothing but the seed, the split's name and i.
 """
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from centernet_tf.datasets.items import Item
 from centernet_tf.datasets.textures import textured_ground
 from centernet_tf.errors import UsageError
+from centernet_tf.geometry.boxes import overlaps
 
 SAMPLES = 4  # samples a pixel along each axis: edges are smooth and boxes good to a quarter of a pixel
 SMALLEST = 8.0  # pixels; below this a star and a circle are the same three pixels
@@ -146,6 +149,54 @@ def draw_scene(
     return np.clip(image + 0.5, 0, 255).astype(np.uint8), boxes, classes
 
 
+class Scenes(Sequence[Item]):
+    """The images of a split as items to write, each drawn when it is asked for."""
+
+    def __init__(self, count: int, size: tuple[int, int], seed: int, split: str, scene: Scene) -> None:
+        self._count, self._size, self._scene = count, size, scene
+        # The split's name takes part, so that validation never repeats the training images of the same seed.
+        self._seed = (seed, zlib.crc32(split.encode()))
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: int) -> Item:
+        if not 0 <= index < self._count:
+            raise IndexError(f"scene {index} of {self._count}")
+        image, boxes, classes = draw_scene((*self._seed, index), self._size, self._scene)
+        key = f"{index:08d}"
+        return Item(key=key, image_id=index, source=image, filename=f"{key}.png", boxes=boxes, classes=classes)
+
+
+def read(
+    count: int,
+    size: tuple[int, int] = (128, 128),
+    *,
+    seed: int = 0,
+    split: str = "train",
+    scene: Scene | None = None,
+) -> tuple[tuple[str, ...], Scenes]:
+    """A split of drawn images.
+
+    Args:
+        count: Number of images.
+        size: Height and width in pixels, at least 32 each.
+        seed: A whole number from 0. One seed serves all splits of a data set, for their images differ.
+        split: "train", "val", ...
+        scene: What the images may contain.
+
+    Returns:
+        Names of the classes, and the items in ascending order.
+
+    Raises:
+        UsageError: There would be no images, or the seed is negative.
+    """
+    if count < 1 or seed < 0:
+        raise UsageError(f"shapes: count {count} and seed {seed}; expected at least 1 image and a seed from 0.")
+    draw_scene((seed, 0), size, Scene(objects=(0, 0)))  # complains of the size before any writing starts
+    return CLASSES, Scenes(count, size, seed, split, scene or Scene())
+
+
 def _objects(rng: np.random.Generator, image: np.ndarray, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
     """Paints objects onto the image, later ones over earlier ones; boxes and classes as `draw_scene` returns them."""
     height, width = image.shape[:2]
@@ -194,11 +245,8 @@ def _clear_of(box: np.ndarray, others: list[np.ndarray], scene: Scene, side: int
     if not others:
         return True
     rest = np.array(others)
-    shared = np.minimum(box[2:], rest[:, 2:]) - np.maximum(box[:2], rest[:, :2])
-    common = np.prod(np.maximum(shared, 0), axis=-1)
-    both = np.prod(box[2:] - box[:2]) + np.prod(rest[:, 2:] - rest[:, :2], axis=-1) - common
     apart = np.hypot(*((box[:2] + box[2:] - rest[:, :2] - rest[:, 2:]) / 2).T)
-    return bool(np.all(common <= scene.overlap * both) and np.all(apart >= scene.spacing * side))
+    return bool(np.all(overlaps(box[None], rest) <= scene.overlap) and np.all(apart >= scene.spacing * side))
 
 
 def _region(box: np.ndarray, size: tuple[int, int]) -> tuple[slice, slice]:

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from centernet_tf.datasets.shapes import CLASSES, Scene, draw_scene
+from centernet_tf.datasets.shapes import CLASSES, Scene, draw_scene, read
 from centernet_tf.errors import UsageError
 
 QUIET = Scene(noise=0.0)
@@ -82,6 +82,17 @@ def test_color_says_nothing_about_the_class():
     assert np.ptp(averages) < 30, dict(zip(CLASSES, averages))
 
 
+def test_items_come_in_order_and_differ_between_splits():
+    names, items = read(3, (64, 96), seed=7)
+    assert names == CLASSES
+    assert [item.image_id for item in items] == [0, 1, 2]
+    assert sorted(item.key for item in items) == [item.key for item in items]
+    assert items[1].source.shape == (64, 96, 3)
+    assert len(items[1].boxes) == len(items[1].classes)
+    np.testing.assert_array_equal(items[1].source, read(9, (64, 96), seed=7)[1][1].source)
+    assert not np.array_equal(items[1].source, read(3, (64, 96), seed=7, split="val")[1][1].source)
+
+
 @pytest.mark.parametrize(
     ("call", "text"),
     [
@@ -90,6 +101,9 @@ def test_color_says_nothing_about_the_class():
         (lambda: Scene(sizes=(0.0, 0.5)), "must be two shares"),
         (lambda: Scene(stretch=0.5), "stretch 0.5 must be at least 1"),
         (lambda: Scene(hidden=1.0), "hidden 1.0 must be from 0 to below 1"),
+        (lambda: read(0), "count 0 and seed 0; expected at least 1 image"),
+        (lambda: read(1, seed=-1), "seed -1"),
+        (lambda: read(1, (8, 8)), "size 8x8 is too small"),
         (lambda: Scene.at(1.5), "difficulty 1.5 must be from 0 to 1"),
     ],
 )
