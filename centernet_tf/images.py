@@ -75,7 +75,7 @@ def read_image(source: str | Path | bytes, name: str | None = None, *, upright: 
         DataError: The file is missing, empty, cut off or not an image.
     """
     name = name or ("image" if isinstance(source, bytes) else str(source))
-    image = _open(_bytes_of(source, name), name)
+    image = _open(read_bytes(source, name), name)
     try:
         orientation = _orientation(image) if upright else 1
         image.load()
@@ -112,6 +112,23 @@ def inspect_header(data: bytes, name: str = "image") -> Header:
     )
 
 
+def read_bytes(source: str | Path | bytes, name: str | None = None) -> bytes:
+    """Reads the whole file; bytes are handed through.
+
+    Raises:
+        DataError: The file is missing or cannot be read.
+    """
+    if isinstance(source, bytes):
+        return source
+    name = name or str(source)
+    try:
+        return Path(source).read_bytes()
+    except FileNotFoundError as error:
+        raise DataError(f"{name}: the image file does not exist. Check the path, or remove its entry.") from error
+    except OSError as error:
+        raise DataError(f"{name}: the image file cannot be read ({error.strerror or error}).") from error
+
+
 def list_images(folder: str | Path) -> list[Path]:
     """Lists the image files directly in a folder, sorted by name.
 
@@ -126,17 +143,6 @@ def list_images(folder: str | Path) -> list[Path]:
     if not found:
         raise UsageError(f"{folder}: no images in this folder. Known are files that end in {', '.join(SUFFIXES)}.")
     return found
-
-
-def _bytes_of(source: str | Path | bytes, name: str) -> bytes:
-    if isinstance(source, bytes):
-        return source
-    try:
-        return Path(source).read_bytes()
-    except FileNotFoundError as error:
-        raise DataError(f"{name}: the image file does not exist. Check the path, or remove its entry.") from error
-    except OSError as error:
-        raise DataError(f"{name}: the image file cannot be read ({error.strerror or error}).") from error
 
 
 def _open(data: bytes, name: str) -> Image.Image:

@@ -1,0 +1,153 @@
+"""An annotated image on its way into records, and the rules that its boxes must meet."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from centernet_tf.errors import DataError
+
+# Moves of an edge below this many pixels are rounding of the source, not a box over the edge.
+ROUNDING = 0.01
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why a box or an image cannot be used.
+
+    Attributes:
+        reason: Short and the same for all of its kind, to be counted: "zero area".
+        detail: What was found where, to be read: "box 3 of 12 has zero area: left 181, ...".
+    """
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """One image to convert, with its annotations as the source gives them.
+
+    Attributes:
+        key: Text that orders the images; records are written in ascending order of it.
+        image_id: Number of the image, no two the same.
+        source: The image file, its bytes, or pixels [H, W, 3] uint8 RGB.
+        filename: What reports and records call the image.
+        boxes: [N, 4] left, top, right, bottom in pixels of the annotated image, not clipped.
+        classes: [N] class numbers from 0, or class names.
+        crowd: [N] bool; none where absent.
+        difficult: [N] bool; none where absent.
+        area: [N] pixels^2 of the objects' masks; of the boxes where absent.
+        width: Width in pixels that the annotation declares; None where it declares none.
+        height: The same for the height.
+        faults: Annotations that are not even boxes; each counts as one box.
+        left_out: How many boxes the reader left out on purpose, by reason.
+        broken: Why the whole image cannot be used, when already the reader knows it.
+    """
+
+    key: str
+    image_id: int
+    source: Path | bytes | np.ndarray
+    filename: str
+    boxes: np.ndarray
+    classes: Sequence[int | str] | np.ndarray
+    crowd: Sequence[bool] | np.ndarray | None = None
+    difficult: Sequence[bool] | np.ndarray | None = None
+    area: Sequence[float] | np.ndarray | None = None
+    width: int | None = None
+    height: int | None = None
+    faults: tuple[Fault, ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    broken: Fault | None = None
+
+    @property
+    def num_boxes(self) -> int:
+        """Annotated boxes, usable or not."""
+        return len(self.boxes) + len(self.faults) + sum(self.left_out.values())
+
+
+@dataclass(frozen=True, eq=False)
+class Objects:
+    """The usable boxes of an image, clipped to it; fields as in `Record`.
+
+    Attributes:
+        clipped: How many of the boxes reached over the edge of the image.
+        faults: Why each of the other boxes was not usable.
+    """
+
+    boxes: np.ndarray
+    classes: np.ndarray
+    crowd: np.ndarray
+    difficult: np.ndarray
+    area: np.ndarray
+    clipped: int
+    faults: tuple[Fault, ...]
+
+
+def usable_objects(item: Item, width: int, height: int, class_names: Sequence[str]) -> Objects:
+    """Sorts the boxes of an image into usable and not, and clips them to the image.
+
+    Args:
+        item: The annotated image.
+        width: Pixels of the image that the boxes belong to.
+        height: The same.
+        class_names: Names of the classes that exist.
+    """
+    boxes = np.asarray(item.boxes, np.float64).reshape(-1, 4)
+    _check_lengths(item, len(boxes))
+    clipped = np.clip(boxes, 0, [width, height, width, height])
+    numbers = np.array([_class_number(value, class_names) for value in item.classes], np.int64)
+    faults = [
+        _fault(boxes[index], clipped[index], item.classes[index], numbers[index], f"box {index + 1} of {len(boxes)}")
+        for index in range(len(boxes))
+    ]
+    keep = np.array([fault is None for fault in faults], bool)
+    kept = clipped[keep]
+    moved = np.abs(kept - boxes[keep]).max(axis=1, initial=0) > ROUNDING
+    area = (kept[:, 2] - kept[:, 0]) * (kept[:, 3] - kept[:, 1])
+    if item.area is not None:
+        area = np.minimum(np.asarray(item.area, np.float64)[keep], area)
+    return Objects(
+        boxes=kept.astype(np.float32),
+        classes=numbers[keep],
+        crowd=_flags(item.crowd, len(boxes))[keep],
+        difficult=_flags(item.difficult, len(boxes))[keep],
+        area=area.astype(np.float32),
+        clipped=int(moved.sum()),
+        faults=(*item.faults, *(fault for fault in faults if fault is not None)),
+    )
+
+
+def _fault(box: np.ndarray, clipped: np.ndarray, label: int | str, number: int, which: str) -> Fault | None:
+    left, top, right, bottom = box
+    where = f"left {left:g}, top {top:g}, right {right:g}, bottom {bottom:g}"
+    if number < 0:
+        return Fault("unknown class", f"{which} has class {label!r}, which is not declared")
+    if not np.isfinite(box).all():
+        return Fault("not a number", f"{which} is not a number: {where}")
+    if right < left or bottom < top:
+        return Fault("negative size", f"{which} has a negative size: {where}")
+    if right == left or bottom == top:
+        return Fault("zero area", f"{which} has zero area: {where}")
+    if clipped[2] <= clipped[0] or clipped[3] <= clipped[1]:
+        return Fault("outside the image", f"{which} lies outside the image: {where}")
+    return None
+
+
+def _class_number(value: int | str, class_names: Sequence[str]) -> int:
+    """Number of a declared class, -1 for any other."""
+    if isinstance(value, str):
+        return class_names.index(value) if value in class_names else -1
+    return int(value) if 0 <= value < len(class_names) else -1
+
+
+def _flags(values: Sequence[bool] | np.ndarray | None, count: int) -> np.ndarray:
+    return np.zeros(count, bool) if values is None else np.asarray(values, bool).reshape(-1)
+
+
+def _check_lengths(item: Item, count: int) -> None:
+    for name in ("classes", "crowd", "difficult", "area"):
+        values = getattr(item, name)
+        if values is not None and len(values) != count:
+            raise DataError(f"{item.filename}: {len(values)} values of {name} for {count} boxes.")

@@ -1,0 +1,227 @@
+"""Annotated images to record shards: every image and every box ends up in the records or in the report."""
+
+import os
+import re
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from centernet_tf.data.records import Dataset, Record, Shard, save_dataset, serialize
+from centernet_tf.datasets.items import Fault, Item, usable_objects
+from centernet_tf.datasets.pictures import to_picture
+from centernet_tf.datasets.report import Report
+from centernet_tf.datasets.shard_files import MAX_SHARDS, ShardFiles
+from centernet_tf.errors import DataError, UsageError
+
+__all__ = ["Fault", "Item", "Report", "write_records"]
+
+_REMEDY = "Correct it, or pass --skip-bad to leave out what cannot be used and have it listed."
+
+
+def write_records(
+    items: Iterable[Item],
+    *,
+    directory: str | Path,
+    name: str,
+    split: str,
+    classes: Sequence[str],
+    shards: int | None = None,
+    workers: int | None = None,
+    skip_bad: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> Report:
+    """Writes one split of a data set as record shards and their dataset.yaml.
+
+    The same items give the same bytes, whatever the number of workers. Shards get their names only when all are
+    complete, and dataset.yaml comes last: a run that was killed leaves no half-written shard that looks whole.
+
+    Args:
+        items: Images in ascending order of their key; read once, so they may be made on the way.
+        directory: Where shards and dataset.yaml go. Earlier records of the same split are replaced.
+        name: Name of the data set.
+        split: "train", "val", ...; shards are called after it.
+        classes: Class names in the order of the class numbers.
+        shards: Number of files, filled in turn; None starts a new one after about 100 MB.
+        workers: Threads that read, check and encode; None takes one for each core.
+        skip_bad: Leave out images and boxes that cannot be used and report them, instead of stopping at the first.
+        progress: Called with the number of images done so far.
+
+    Returns:
+        What became of every image and box; dataset.yaml holds it too.
+
+    Raises:
+        UsageError: There are no images, or a setting is impossible.
+        DataError: An image or box cannot be used, or two images share an id.
+    """
+    directory = Path(directory)
+    _check_settings(directory, split, classes, shards, workers)
+    directory.mkdir(parents=True, exist_ok=True)
+    for left_behind in directory.glob(".writing-*"):
+        shutil.rmtree(left_behind, ignore_errors=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=directory))
+    try:
+        report = Report()
+        with ShardFiles(temporary, shards) as files:
+            for outcome in _convert_all(items, tuple(classes), workers or os.cpu_count() or 1):
+                _count(report, outcome, skip_bad)
+                if outcome.serialized is not None:
+                    files.write(outcome.serialized)
+                if progress:
+                    progress(report.images_in)
+        _check_written(report, files)
+        parts = files.publish(directory, split)
+        save_dataset(_describe(directory, name, split, classes, report, parts))
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return report
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What became of one image; `serialized` is None where `broken` says why."""
+
+    item: Item
+    serialized: bytes | None = None
+    broken: Fault | None = None
+    change: str | None = None
+    faults: tuple[Fault, ...] = ()
+    clipped: int = 0
+    classes: tuple[str, ...] = ()
+
+
+def _convert_all(items: Iterable[Item], classes: tuple[str, ...], workers: int) -> Iterator[_Outcome]:
+    """Converts images in threads and hands them over in order; reading, decoding and hashing release Python's lock."""
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future] = deque()
+        try:
+            for item in _checked_order(items):
+                waiting.append(pool.submit(_convert, item, classes))
+                if len(waiting) > 2 * workers:  # bounds how many images are in memory
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _checked_order(items: Iterable[Item]) -> Iterator[Item]:
+    seen: dict[int, str] = {}
+    last = None
+    for item in items:
+        if item.image_id in seen:
+            raise DataError(
+                f"{item.filename}: image id {item.image_id} is already that of {seen[item.image_id]}. "
+                "Results are counted by image id; give each image its own."
+            )
+        if last is not None and item.key <= last:
+            raise DataError(f"{item.filename}: key {item.key!r} after {last!r}; images must come in ascending order.")
+        seen[item.image_id], last = item.filename, item.key
+        yield item
+
+
+def _convert(item: Item, classes: tuple[str, ...]) -> _Outcome:
+    if item.broken:
+        return _Outcome(item, broken=item.broken)
+    declared = (item.width, item.height) if item.width and item.height else None
+    try:
+        picture = to_picture(item.source, item.filename, declared)
+    except DataError as error:
+        return _Outcome(item, broken=Fault("image skipped", str(error).removeprefix(f"{item.filename}: ").rstrip(".")))
+    objects = usable_objects(item, picture.width, picture.height, classes)
+    record = Record(
+        image=picture.data,
+        format=picture.format,
+        width=picture.width,
+        height=picture.height,
+        image_id=int(item.image_id),
+        filename=item.filename,
+        boxes=objects.boxes,
+        classes=objects.classes,
+        crowd=objects.crowd,
+        difficult=objects.difficult,
+        area=objects.area,
+    )
+    return _Outcome(
+        item,
+        serialized=serialize(record, classes),
+        change=picture.change,
+        faults=objects.faults,
+        clipped=objects.clipped,
+        classes=tuple(classes[number] for number in objects.classes),
+    )
+
+
+def _count(report: Report, outcome: _Outcome, skip_bad: bool) -> None:
+    name = outcome.item.filename
+    if not skip_bad:
+        for fault in (outcome.broken, *outcome.faults):
+            if fault is not None:
+                raise DataError(f"{name}: {fault.detail}. {_REMEDY}")
+    report.images_in += 1
+    report.boxes_in += outcome.item.num_boxes
+    if outcome.broken:
+        report.images_skipped.append((name, outcome.broken.detail))
+        report.boxes_dropped["image skipped"] += outcome.item.num_boxes
+        return
+    report.images_written += 1
+    report.images_empty += not outcome.classes
+    report.images_changed.update([outcome.change] if outcome.change else [])
+    report.boxes_written += len(outcome.classes)
+    report.boxes_clipped += outcome.clipped
+    report.boxes_dropped.update(outcome.item.left_out)
+    report.boxes_dropped.update(fault.reason for fault in outcome.faults)
+    report.dropped.extend((name, fault.detail) for fault in outcome.faults)
+    report.objects_per_class.update(outcome.classes)
+
+
+def _describe(
+    directory: Path, name: str, split: str, classes: Sequence[str], report: Report, shards: tuple[Shard, ...]
+) -> Dataset:
+    return Dataset(
+        directory=directory,
+        name=name,
+        split=split,
+        classes=tuple(classes),
+        images=report.images_written,
+        objects=report.boxes_written,
+        objects_per_class={name: report.objects_per_class[name] for name in classes},
+        files=shards,
+        report=report.to_dict(),
+    )
+
+
+def _check_settings(
+    directory: Path, split: str, classes: Sequence[str], shards: int | None, workers: int | None
+) -> None:
+    if not re.fullmatch(r"[\w.-]+", split):
+        raise UsageError(f"split {split!r} becomes part of file names; use letters, digits, '-', '_' and '.'.")
+    if not classes or len(set(classes)) != len(classes):
+        raise UsageError(f"classes are {list(classes)!r:.80}; expected at least one name, and none twice.")
+    if shards is not None and not 1 <= shards <= MAX_SHARDS:
+        raise UsageError(f"shards is {shards}; expected 1 to {MAX_SHARDS}, or none for files of about 100 MB.")
+    if workers is not None and workers < 1:
+        raise UsageError(f"workers is {workers}; expected at least 1.")
+    if directory.exists() and not directory.is_dir():
+        raise UsageError(f"{directory}: is a file; give a directory for the records.")
+    own = re.compile(re.escape(split) + r"-\d{5}-of-\d{5}\.tfrecord")
+    others = sorted(path.name for path in directory.glob("*.tfrecord") if not own.fullmatch(path.name))
+    if others:
+        raise UsageError(
+            f"{directory}: holds {others[0]}, which is not of split {split!r}. "
+            f"Each split has its own directory; try {directory / split}."
+        )
+
+
+def _check_written(report: Report, files: ShardFiles) -> None:
+    if not report.images_in:
+        raise UsageError("there are no images to write. Check the paths and the split.")
+    if not report.images_written:
+        name, reason = report.images_skipped[0]
+        raise DataError(f"none of the {report.images_in} images can be used; the first, {name}: {reason}.")
+    if report.images_written < len(files.paths):
+        raise UsageError(f"shards is {len(files.paths)}, more than the {report.images_written} images. Use fewer.")

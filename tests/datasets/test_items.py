@@ -1,0 +1,93 @@
+"""Each box is usable, clipped or a fault with its reason."""
+
+import numpy as np
+import pytest
+
+from centernet_tf.datasets.items import Fault, Item, usable_objects
+from centernet_tf.errors import DataError
+
+NAN = float("nan")
+
+
+def make_item(boxes=(), classes=None, **fields):
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+    values = {"key": "a", "image_id": 1, "source": b"", "filename": "a.jpg", "boxes": boxes}
+    return Item(**{**values, "classes": [0] * len(boxes) if classes is None else classes, **fields})
+
+
+def sort(item):
+    return usable_objects(item, 100, 50, ("cat", "dog"))
+
+
+def test_no_boxes_give_empty_arrays():
+    objects = sort(make_item())
+    assert objects.boxes.shape == (0, 4) and objects.boxes.dtype == np.float32
+    assert objects.classes.shape == (0,) and objects.classes.dtype == np.int64
+    assert objects.crowd.dtype == objects.difficult.dtype == bool and objects.area.dtype == np.float32
+    assert objects.faults == () and objects.clipped == 0
+
+
+@pytest.mark.parametrize(
+    ("box", "expected", "clipped"),
+    [
+        ((10, 20, 30, 40), (10, 20, 30, 40), 0),
+        ((0, 0, 100, 50), (0, 0, 100, 50), 0),
+        ((-5, 20, 30, 60), (0, 20, 30, 50), 1),
+        ((-500, -500, 500, 500), (0, 0, 100, 50), 1),
+        ((0, 0, 100.001, 50), (0, 0, 100, 50), 0),
+        ((10, 10, 10.5, 10.25), (10, 10, 10.5, 10.25), 0),
+    ],
+)
+def test_usable_boxes_are_clipped_and_counted(box, expected, clipped):
+    objects = sort(make_item([box]))
+    np.testing.assert_array_equal(objects.boxes, np.array([expected], np.float32))
+    assert (objects.clipped, objects.faults) == (clipped, ())
+    np.testing.assert_allclose(objects.area, (expected[2] - expected[0]) * (expected[3] - expected[1]))
+
+
+@pytest.mark.parametrize(
+    ("box", "label", "reason", "detail"),
+    [
+        ((NAN, 0, 5, 5), 0, "not a number", "box 2 of 2 is not a number: left nan, top 0, right 5, bottom 5"),
+        ((0, 0, float("inf"), 5), 0, "not a number", "right inf"),
+        ((5, 0, 1, 5), 0, "negative size", "box 2 of 2 has a negative size: left 5, top 0, right 1, bottom 5"),
+        ((5, 5, 5, 5), 0, "zero area", "box 2 of 2 has zero area: left 5, top 5, right 5, bottom 5"),
+        ((5, 5, 9, 5), 0, "zero area", "has zero area"),
+        ((100, 0, 120, 5), 0, "outside the image", "box 2 of 2 lies outside the image: left 100"),
+        ((0, -9, 10, 0), 0, "outside the image", "lies outside the image"),
+        ((0, 0, 5, 5), "cow", "unknown class", "box 2 of 2 has class 'cow', which is not declared"),
+        ((0, 0, 5, 5), 2, "unknown class", "class 2"),
+        ((0, 0, 5, 5), -1, "unknown class", "class -1"),
+    ],
+)
+def test_other_boxes_are_faults(box, label, reason, detail):
+    item = make_item([(1, 2, 3, 4), box], [1 if isinstance(label, int) else "dog", label], area=[3, 9])
+    objects = sort(item)
+    (fault,) = objects.faults
+    assert fault.reason == reason and detail in fault.detail
+    np.testing.assert_array_equal(objects.boxes, [[1, 2, 3, 4]])
+    np.testing.assert_array_equal(objects.classes, [1])
+    np.testing.assert_array_equal(objects.area, [3])
+
+
+def test_flags_and_names_follow_their_boxes():
+    boxes = [(0, 0, 5, 5), (7, 7, 7, 7), (0, 0, 9, 9)]
+    objects = sort(make_item(boxes, ["dog", "cat", "cat"], crowd=[True, True, False], difficult=[False, True, True]))
+    np.testing.assert_array_equal(objects.classes, [1, 0])
+    np.testing.assert_array_equal(objects.crowd, [True, False])
+    np.testing.assert_array_equal(objects.difficult, [False, True])
+
+
+def test_area_never_exceeds_the_clipped_box():
+    np.testing.assert_array_equal(sort(make_item([(90, 0, 110, 10)], area=[200])).area, [100])
+
+
+def test_all_annotations_are_counted():
+    item = make_item([(0, 0, 5, 5)], faults=(Fault("no box", "row 2"),), left_out={"class not chosen": 3})
+    assert item.num_boxes == 5
+    assert sort(item).faults == (Fault("no box", "row 2"),)
+
+
+def test_lists_of_other_length_are_refused():
+    with pytest.raises(DataError, match=r"a\.jpg: 1 values of crowd for 2 boxes"):
+        sort(make_item([(0, 0, 5, 5), (0, 0, 5, 5)], crowd=[True]))
