@@ -1,0 +1,134 @@
+"""What an inspection brings to light: plain numbers, findings, and a few samples to look at."""
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from centernet_tf.draw import class_colors, contact_sheet, draw_boxes
+from centernet_tf.errors import DataError
+from centernet_tf.images import read_image
+from centernet_tf.inspect.findings import Finding
+
+# COCO's bounds of small, medium and large objects, pixels^2.
+SMALL, LARGE = 32.0**2, 96.0**2
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """An annotated image kept for the contact sheet; boxes [N, 4] are in its pixels, labels N class names."""
+
+    name: str
+    image: bytes
+    boxes: np.ndarray
+    classes: np.ndarray
+    labels: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Spread:
+    """Smallest, middle, mean and largest of many numbers; all 0 where there are none."""
+
+    low: float = 0.0
+    median: float = 0.0
+    mean: float = 0.0
+    high: float = 0.0
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        """Spread of finite numbers."""
+        if not len(values):
+            return cls()
+        figures = (np.min(values), np.median(values), np.mean(values), np.max(values))
+        return cls(*(round(float(figure), 2) for figure in figures))
+
+
+@dataclasses.dataclass
+class InspectionReport:
+    """All that was seen in one directory of records.
+
+    Attributes:
+        path: The directory.
+        name: Of the data set.
+        split: "train", ...
+        classes: Names as declared, in order.
+        size: Height and width of the network input that cells refer to, pixels.
+        images: Records read.
+        objects: Boxes read, faulty ones included.
+        crowd: Boxes around groups.
+        difficult: Boxes that the VOC metric leaves out.
+        per_class: Boxes by class name; of labels without a class under "label <number>".
+        image_sizes: Images by "WIDTHxHEIGHT".
+        areas: Sound boxes by COCO's "small" (under 32^2 pixels), "medium", "large" (from 96^2).
+        box_cells: Spread of the shorter side of boxes, in output cells at `size`.
+        objects_per_image: Spread over images.
+        lost_peak_share: Share of sound objects whose cell another of their class has taken.
+        shared_cell_share: Share of sound objects whose cell another of any class has taken.
+        findings: The gravest first.
+        samples: Images for the contact sheet; not part of the JSON form.
+    """
+
+    path: Path
+    name: str
+    split: str
+    classes: tuple[str, ...]
+    size: tuple[int, int]
+    images: int
+    objects: int
+    crowd: int
+    difficult: int
+    per_class: dict[str, int]
+    image_sizes: dict[str, int]
+    areas: dict[str, int]
+    box_cells: Spread
+    objects_per_image: Spread
+    lost_peak_share: float
+    shared_cell_share: float
+    findings: list[Finding]
+    samples: list[Sample]
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing found is an error."""
+        return not any(finding.severity == "error" for finding in self.findings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report for machines, of types that JSON knows; keys are the attributes' names and "sound"."""
+        plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        plain.pop("samples")
+        plain["path"] = str(self.path)
+        plain["size"], plain["classes"] = list(self.size), list(self.classes)
+        for name in ("box_cells", "objects_per_image"):
+            plain[name] = dataclasses.asdict(plain[name])
+        plain["findings"] = [dataclasses.asdict(finding) for finding in self.findings]
+        return {"sound": self.sound, **plain}
+
+    def to_json(self) -> str:
+        """`to_dict` as indented text."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+
+    def sheet(self, tile: int = 320) -> np.ndarray | None:
+        """The samples with their boxes, side by side.
+
+        Returns:
+            [H, W, 3] uint8, RGB; None where no image could be read.
+        """
+        pictures, titles = [], []
+        for sample in self.samples:
+            try:
+                image = read_image(sample.image, sample.name, upright=False)
+            except DataError:  # among the findings already
+                continue
+            pictures.append(draw_boxes(image, sample.boxes, sample.labels, class_colors(sample.classes)))
+            titles.append(f"{sample.name}  {image.shape[1]}x{image.shape[0]}")
+        return contact_sheet(pictures, titles, tile=tile) if pictures else None
+
+
+def area_names(areas: np.ndarray) -> Counter:
+    """Counts areas [N] in pixels^2 as "small", "medium" and "large"."""
+    small, large = int(np.sum(areas < SMALL)), int(np.sum(areas >= LARGE))
+    return Counter(small=small, medium=len(areas) - small - large, large=large)
