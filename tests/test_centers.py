@@ -1,0 +1,368 @@
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras import ops
+
+from centernet_tf import losses
+from centernet_tf.centers import STRIDE, Centers
+
+GRIDS = [(8, 8), (16, 11), (5, 24), (30, 32)]
+
+
+def random_rows(grid, images, objects, classes, seed) -> dict[str, np.ndarray]:
+    """Objects of every awkward kind: tiny, over the border, outside, without area, two on one centre, padding."""
+    random = np.random.default_rng(seed)
+    limit = np.array([grid[1], grid[0]], np.float32) * STRIDE
+    shape = (images, objects, 2)
+    center = random.uniform(-0.1, 1.1, shape) * limit
+    size = np.exp(random.uniform(np.log(0.5), np.log(limit.max()), shape))
+    kind = random.integers(0, 8, (images, objects, 1))
+    size = np.where(kind == 0, random.uniform(0.1, 4, shape), size)
+    size = np.where(kind == 1, 0, size)
+    center = np.where(kind == 2, center.round(), center)
+    size = np.where(kind == 2, 2 * STRIDE * random.integers(1, 4, shape), size)
+    center[:, 1::5] = center[:, 0:-1:5][:, : center[:, 1::5].shape[1]]
+    valid = np.arange(objects) < random.integers(0, objects + 1, (images, 1))
+    return {
+        "boxes": np.concatenate([center - size / 2, center + size / 2], axis=-1).astype(np.float32),
+        "classes": np.where(valid, random.integers(0, classes, valid.shape), -1).astype(np.int32),
+        "crowd": random.random(valid.shape) < 0.2,
+        "valid": valid,
+    }
+
+
+def slow_radius(height, width, corrected):
+    total, area, found = height + width, height * width, []
+    for case, (a, b, c) in enumerate(
+        [(1, total, area * 0.3 / 1.7), (4, 2 * total, 0.3 * area), (2.8, -1.4 * total, -0.3 * area)]
+    ):
+        root = max(b * b - 4 * a * c, 0.0) ** 0.5
+        sign = 1 if not corrected or case == 2 else -1
+        found.append((b + sign * root) / (2 * a if corrected else 2))
+    return int(min(found))
+
+
+def draw_slowly(plane, x, y, radius):
+    """Draws into [h, w] cell by cell, keeping what is larger."""
+    sigma = (2 * radius + 1) / 6
+    for row in range(max(0, y - radius), min(plane.shape[0], y + radius + 1)):
+        for column in range(max(0, x - radius), min(plane.shape[1], x + radius + 1)):
+            value = np.exp(-((column - x) ** 2 + (row - y) ** 2) / (2 * sigma * sigma))
+            plane[row, column] = max(plane[row, column], value)
+
+
+def slow_targets(rows, grid, centers: Centers) -> dict[str, np.ndarray]:
+    """Objects one by one, as sections 3 and 4 of the paper and the official sampler say."""
+    (height, width), classes = grid, centers.num_classes
+    images, objects = rows["valid"].shape
+    depth = 2 * classes if centers.class_specific_size else 2
+    targets = {
+        "heatmap": np.zeros((images, height, width, classes)),
+        "ignore": np.zeros((images, height, width, classes)),
+        "index": np.zeros((images, objects), int),
+        "offset mask": np.zeros((images, objects, 1)),
+        "offset": np.zeros((images, objects, 2)),
+        "size mask": np.zeros((images, objects, depth)),
+        "size": np.zeros((images, objects, depth)),
+    }
+    for image, number in zip(*np.nonzero(rows["valid"])):
+        label = rows["classes"][image, number]
+        left, top, right, bottom = rows["boxes"][image, number] / np.float32(STRIDE)
+        left, right = (np.float32(min(max(value, 0), width - 1)) for value in (left, right))
+        top, bottom = (np.float32(min(max(value, 0), height - 1)) for value in (top, bottom))
+        if right - left <= 0 or bottom - top <= 0:
+            continue
+        if centers.ignore_crowd and rows["crowd"][image, number]:
+            targets["ignore"][image, int(top) : int(bottom) + 1, int(left) : int(right) + 1, label] = 1
+            continue
+        center = np.array([(left + right) / 2, (top + bottom) / 2], np.float32)
+        x, y = int(center[0]), int(center[1])
+        radius = slow_radius(float(np.ceil(bottom - top)), float(np.ceil(right - left)), centers.corrected_radius)
+        draw_slowly(targets["heatmap"][image, :, :, label], x, y, radius)
+        first = 2 * label if centers.class_specific_size else 0
+        targets["index"][image, number] = y * width + x
+        targets["offset mask"][image, number] = 1
+        targets["offset"][image, number] = center - [x, y]
+        targets["size mask"][image, number, first : first + 2] = 1
+        targets["size"][image, number, first : first + 2] = right - left, bottom - top
+    return targets
+
+
+def encode(rows, grid, centers: Centers):
+    rows = {name: ops.convert_to_tensor(values) for name, values in rows.items()}
+    return keras.tree.map_structure(ops.convert_to_numpy, centers.encode(rows, centers.locate(rows, grid)))
+
+
+def decode(outputs, centers: Centers):
+    outputs = {name: ops.convert_to_tensor(np.float32(values)) for name, values in outputs.items()}
+    return {name: ops.convert_to_numpy(v) for name, v in centers.decode(outputs, centers.peaks(outputs)).items()}
+
+
+def rows_of(boxes, classes=None, crowd=None) -> dict[str, np.ndarray]:
+    """One image with these boxes in cells."""
+    boxes = np.float32(boxes).reshape(1, -1, 4) * STRIDE
+    count = boxes.shape[1]
+    return {
+        "boxes": boxes,
+        "classes": np.zeros((1, count), np.int32) if classes is None else np.int32([classes]),
+        "crowd": np.zeros((1, count), bool) if crowd is None else np.array([crowd]),
+        "valid": np.ones((1, count), bool),
+    }
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"class_specific_size": True}, {"corrected_radius": True}, {"ignore_crowd": True}],
+    ids=["published", "class-specific", "corrected", "crowd"],
+)
+def test_targets_equal_the_slow_twin(grid, options):
+    centers = Centers(num_classes=3, **options)
+    rows = random_rows(grid, images=80, objects=9, classes=3, seed=sum(grid))
+    targets, expected = encode(rows, grid, centers), slow_targets(rows, grid, centers)
+    assert 100 < expected["offset mask"].sum() < 80 * 9 * 0.6
+    assert set(targets["heatmap"]) == ({"heatmap", "ignore"} if centers.ignore_crowd else {"heatmap"})
+    np.testing.assert_allclose(targets["heatmap"]["heatmap"], expected["heatmap"], rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(targets["heatmap"]["heatmap"] == 1, expected["heatmap"] == 1)
+    np.testing.assert_array_equal(targets["heatmap"].get("ignore", expected["ignore"]), expected["ignore"])
+    for name in ("offset", "size"):
+        target, mask = targets[name], expected[f"{name} mask"]
+        np.testing.assert_array_equal(np.broadcast_to(target["mask"], mask.shape), mask)
+        np.testing.assert_array_equal(target["index"] * mask.any(axis=-1), expected["index"])
+        np.testing.assert_allclose(target["value"] * target["mask"], expected[name], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("objects", [0, 4])
+def test_targets_of_no_objects(objects):
+    centers = Centers(num_classes=2, ignore_crowd=True)
+    rows = random_rows((6, 7), images=2, objects=10, classes=2, seed=0)
+    rows = {name: values[:, :objects] for name, values in rows.items()} | {"valid": np.zeros((2, objects), bool)}
+    targets = encode(rows, (6, 7), centers)
+    assert targets["heatmap"]["heatmap"].shape == (2, 6, 7, 2)
+    assert not any(target.any() for target in (*targets["heatmap"].values(), targets["size"]["mask"]))
+    maps = {"heatmap": np.ones((2, 6, 7, 2)), "offset": np.ones((2, 6, 7, 2)), "size": np.ones((2, 6, 7, 2))}
+    for term in centers.terms():
+        value = term.function(ops.convert_to_tensor(np.float32(maps[term.name])), targets[term.name])
+        assert np.isfinite(ops.convert_to_numpy(value))
+
+
+@pytest.mark.parametrize(
+    "box, center, size",
+    [
+        ([2, 1, 6, 4], (4, 2.5), (4, 3)),
+        ([2, 3, 2.5, 3.5], (2.25, 3.25), (0.5, 0.5)),
+        ([-4, -4, 2, 3], (1, 1.5), (2, 3)),
+        ([5, 1, 50, 3], (6, 2), (2, 2)),
+        ([-9, -9, 99, 99], (3.5, 2.5), (7, 5)),
+    ],
+    ids=["whole", "in one cell", "over the corner", "over the edge", "over everything"],
+)
+def test_target_of_one_object(box, center, size):
+    targets = encode(rows_of([box]), (6, 8), Centers(num_classes=1))
+    cell = np.floor(center)
+    assert targets["offset"]["index"].tolist() == [[cell[1] * 8 + cell[0]]]
+    np.testing.assert_allclose(targets["offset"]["value"], [[np.array(center) - cell]], atol=1e-6)
+    np.testing.assert_allclose(targets["size"]["value"], [[size]], atol=1e-6)
+    assert np.argwhere(targets["heatmap"]["heatmap"] == 1).tolist() == [[0, cell[1], cell[0], 0]]
+
+
+@pytest.mark.parametrize("box", [[3, 3, 3, 5], [8, 1, 12, 3], [7, 1, 7.5, 3], [-3, -3, 0, 2], [5, 2, 4, 3]])
+def test_object_without_area_inside_the_grid_is_dropped(box):
+    targets = encode(rows_of([box]), (6, 8), Centers(num_classes=1))
+    assert not targets["heatmap"]["heatmap"].any() and not targets["offset"]["mask"].any()
+
+
+def test_crowd_is_an_object_unless_ignored():
+    rows = rows_of([[1, 1, 5, 5]], crowd=[True])
+    trained = encode(rows, (8, 8), Centers(num_classes=2))
+    assert trained["heatmap"]["heatmap"].max() == 1 and trained["size"]["mask"].all()
+    ignored = encode(rows, (8, 8), Centers(num_classes=2, ignore_crowd=True))
+    assert not ignored["heatmap"]["heatmap"].any() and not ignored["size"]["mask"].any()
+    assert np.argwhere(ignored["heatmap"]["ignore"])[[0, -1]].tolist() == [[0, 1, 1, 0], [0, 5, 5, 0]]
+    assert ignored["heatmap"]["ignore"].sum() == 25
+
+
+def perfect_outputs(targets, centers: Centers, grid):
+    """Maps that score 1 at the centres and hold the targets there, and nonsense elsewhere."""
+    heatmap = targets["heatmap"]["heatmap"]
+    outputs = {"heatmap": np.where(heatmap == 1, 9.0, -9.0 + heatmap)}
+    for name in ("offset", "size"):
+        target = targets[name]
+        depth = target["value"].shape[-1]
+        plane = np.full((len(heatmap), grid[0] * grid[1], depth), 77.0)
+        mask = np.broadcast_to(target["mask"], target["value"].shape) == 1
+        for image, number in zip(*np.nonzero(mask.any(axis=-1))):
+            chosen = mask[image, number]
+            plane[image, target["index"][image, number], chosen] = target["value"][image, number, chosen]
+        outputs[name] = plane.reshape(-1, *grid, depth)
+    return outputs
+
+
+def unique_cells(rows, grid):
+    """Keeps the first object of every cell: two in one cell share a size and, of one class, a peak."""
+    located = Centers(num_classes=1).locate(rows, grid)
+    index, keep = (ops.convert_to_numpy(located[name]) for name in ("index", "keep"))
+    valid = np.zeros_like(rows["valid"])
+    for image, cells in enumerate(index):
+        numbers = np.flatnonzero(keep[image])
+        valid[image, numbers[np.unique(cells[numbers], return_index=True)[1]]] = True
+    return {**rows, "valid": valid}
+
+
+def clipped_boxes(rows, grid):
+    limit = np.array([grid[1] - 1, grid[0] - 1] * 2)
+    return (rows["boxes"] / STRIDE).clip(0, limit)
+
+
+@pytest.mark.parametrize("class_specific", [False, True])
+@pytest.mark.parametrize("grid", GRIDS)
+def test_decode_gives_the_encoded_objects_back(grid, class_specific):
+    centers = Centers(num_classes=3, max_objects=20, class_specific_size=class_specific)
+    rows = unique_cells(random_rows(grid, images=25, objects=9, classes=3, seed=1), grid)
+    found = decode(perfect_outputs(encode(rows, grid, centers), centers, grid), centers)
+    for image, valid in enumerate(rows["valid"]):
+        count = valid.sum()
+        assert (found["scores"][image, :count] > 0.99).all() and (found["scores"][image, count:] < 0.01).all()
+        expected = np.column_stack([rows["classes"][image, valid], clipped_boxes(rows, grid)[image, valid]])
+        result = np.column_stack([found["classes"][image, :count], found["boxes"][image, :count]])
+        order, other = (np.lexsort(values.round(3).T) for values in (expected, result))
+        np.testing.assert_allclose(result[other], expected[order], atol=1e-4)
+
+
+@settings(deadline=None, max_examples=25, derandomize=True)
+@given(
+    st.tuples(st.floats(-10, 40, width=32), st.floats(-10, 40, width=32)),
+    st.tuples(st.floats(0.0625, 60, width=32), st.floats(0.0625, 60, width=32)),
+)
+def test_any_box_comes_back(corner, size):
+    grid, centers = (8, 9), Centers(num_classes=2, max_objects=3)
+    rows = rows_of([[*corner, corner[0] + size[0], corner[1] + size[1]]], classes=[1])
+    rows["boxes"] /= STRIDE
+    expected = clipped_boxes(rows, grid)[0, 0]
+    found = decode(perfect_outputs(encode(rows, grid, centers), centers, grid), centers)
+    if (expected[2:] > expected[:2]).all():
+        assert found["classes"][0, 0] == 1
+        np.testing.assert_allclose(found["boxes"][0, 0], expected, atol=1e-4)
+    else:
+        assert found["scores"].max() < 0.01
+
+
+def slow_peaks(scores, count):
+    """[(score, class, x, y)] of the largest cells of their neighbourhoods, best first."""
+    height, width, classes = scores.shape
+    found = []
+    for y, x, label in np.ndindex(height, width, classes):
+        around = scores[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2, label]
+        if scores[y, x, label] == around.max():
+            found.append((scores[y, x, label], label, x, y))
+    return sorted(found, reverse=True)[:count]
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_peaks_equal_the_slow_twin(grid):
+    random = np.random.default_rng(0)
+    logits = random.normal(-1, 2, (4, *grid, 3)).astype(np.float32)
+    offset = random.random((4, *grid, 2), np.float32)
+    centers = Centers(num_classes=3, max_objects=10)
+    peaks = centers.peaks({"heatmap": ops.convert_to_tensor(logits), "offset": ops.convert_to_tensor(offset)})
+    peaks = {name: ops.convert_to_numpy(values) for name, values in peaks.items()}
+    for image in range(4):
+        expected = slow_peaks(1 / (1 + np.exp(-logits[image].astype(float))), 10)
+        for number, (score, label, x, y) in enumerate(expected):
+            assert peaks["scores"][image, number] == pytest.approx(score, abs=1e-6)
+            assert peaks["classes"][image, number] == label
+            assert peaks["cell"][image, number].tolist() == [x, y]
+            assert peaks["index"][image, number] == y * grid[1] + x
+            np.testing.assert_allclose(peaks["center"][image, number], offset[image, y, x] + [x, y], rtol=1e-6)
+
+
+def test_equal_neighbours_are_both_peaks():
+    logits = np.full((1, 4, 4, 1), -5, np.float32)
+    logits[0, 1, 1:3] = 2
+    outputs = {"heatmap": ops.convert_to_tensor(logits), "offset": ops.zeros((1, 4, 4, 2))}
+    peaks = Centers(num_classes=1, max_objects=2).peaks(outputs)
+    assert sorted(ops.convert_to_numpy(peaks["cell"])[0].tolist()) == [[1, 1], [2, 1]]
+
+
+@pytest.mark.parametrize("shift", [0.25, 0.5], ids=["offset", "middle of the cell"])
+def test_decode_as_published(shift):
+    scores = np.zeros((1, 4, 4, 2), np.float32)
+    scores[0, 1, 1, 0], scores[0, 1, 2, 0], scores[0, 3, 3, 1] = 0.9, 0.8, 0.6
+    centers = Centers(num_classes=2, max_objects=3)
+    offset, size = (ops.full((1, 4, 4, 2), value) for value in (shift, 2.0))
+    found = centers.decode({"size": size}, centers.peaks_of_scores(ops.convert_to_tensor(scores), offset))
+    found = {name: ops.convert_to_numpy(values)[0] for name, values in found.items()}
+    np.testing.assert_allclose(found["scores"], [0.9, 0.6, 0], atol=1e-6)
+    assert found["classes"][:2].tolist() == [0, 1]
+    np.testing.assert_allclose(found["boxes"][:2] - shift, [[0, 0, 2, 2], [2, 2, 4, 4]], atol=1e-6)
+
+
+def test_grid_with_fewer_cells_than_detections():
+    centers = Centers(num_classes=2, max_objects=50)
+    outputs = {"heatmap": np.full((3, 2, 3, 2), -9.0), "offset": np.zeros((3, 2, 3, 2)), "size": np.ones((3, 2, 3, 2))}
+    outputs["heatmap"][:, 1, 2, 1] = 9
+    found = decode(outputs, centers)
+    assert {name: values.shape for name, values in found.items()} == {
+        "boxes": (3, 50, 4),
+        "scores": (3, 50),
+        "classes": (3, 50),
+    }
+    np.testing.assert_allclose(found["boxes"][:, 0], [[1.5, 0.5, 2.5, 1.5]] * 3)
+    assert (found["classes"][:, 0] == 1).all() and (found["scores"][:, 12:] == 0).all()
+    assert found["classes"].min() >= 0 and found["classes"].max() <= 1
+
+
+def test_more_objects_than_detections():
+    """Rows beyond max_objects are trained on; of the peaks the best are returned."""
+    left, top = np.meshgrid(np.arange(0, 24, 3.0), np.arange(0, 24, 3.0))
+    boxes = np.stack([left, top, left + 1, top + 1], axis=-1).reshape(-1, 4)
+    centers = Centers(num_classes=1, max_objects=10)
+    targets = encode(rows_of(boxes), (24, 24), centers)
+    assert (targets["heatmap"]["heatmap"] == 1).sum() == targets["size"]["mask"].sum() == 64
+    found = decode(perfect_outputs(targets, centers, (24, 24)), centers)
+    assert found["boxes"].shape == (1, 10, 4) and (found["scores"] > 0.99).all()
+
+
+def test_compiled_decode_of_any_batch():
+    """The same graph serves every batch size, and gives what eager arithmetic gives."""
+    centers = Centers(num_classes=2, max_objects=5, class_specific_size=True)
+
+    class Decoder(keras.Model):
+        def call(self, outputs):
+            return centers.decode(outputs, centers.peaks(outputs))
+
+    random, model = np.random.default_rng(0), Decoder()
+    for batch in (1, 3, 2):
+        outputs = {
+            name: random.normal(size=(batch, 6, 7, depth)).astype(np.float32)
+            for name, depth in (("heatmap", 2), ("offset", 2), ("size", 4))
+        }
+        compiled, eager = model.predict(outputs, verbose=0), decode(outputs, centers)
+        for name, values in eager.items():
+            np.testing.assert_allclose(compiled[name], values, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("class_specific, depth", [(False, 2), (True, 10)])
+def test_heads_and_terms(class_specific, depth):
+    centers = Centers(num_classes=5, class_specific_size=class_specific, size_weight=0.2)
+    heads = {head.name: head for head in centers.heads()}
+    assert {name: head.channels for name, head in heads.items()} == {"heatmap": 5, "offset": 2, "size": depth}
+    assert heads["heatmap"].bias == pytest.approx(np.log(0.1 / 0.9), abs=0.01) and heads["size"].bias == 0
+    assert {term.name: term.weight for term in centers.terms()} == {"heatmap": 1, "offset": 1, "size": 0.2}
+    targets = encode(random_rows((6, 7), 2, 4, 5, seed=0), (6, 7), centers)
+    assert set(targets) == {term.name for term in centers.terms()}
+    assert {name for term in centers.terms() for name in term.reads} == set(heads)
+
+
+@pytest.mark.parametrize("class_specific", [False, True])
+def test_perfect_outputs_cost_nothing(class_specific):
+    grid, centers = (16, 11), Centers(num_classes=3, class_specific_size=class_specific)
+    rows = unique_cells(random_rows(grid, images=5, objects=9, classes=3, seed=2), grid)
+    targets = encode(rows, grid, centers)
+    outputs = perfect_outputs(targets, centers, grid)
+    for term in centers.terms():
+        value = term.function(ops.convert_to_tensor(np.float32(outputs[term.name])), targets[term.name])
+        assert float(ops.convert_to_numpy(value)) < 1e-4
+    assert centers.terms()[0].function is losses.focal
