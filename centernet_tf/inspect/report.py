@@ -112,7 +112,10 @@ class InspectionReport:
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
 
     def sheet(self, tile: int = 320) -> np.ndarray | None:
-        """The samples with their boxes, side by side.
+        """The samples with their boxes, side by side; small images are enlarged.
+
+        Args:
+            tile: Largest side of a sample in the sheet, pixels.
 
         Returns:
             [H, W, 3] uint8, RGB; None where no image could be read.
@@ -123,8 +126,10 @@ class InspectionReport:
                 image = read_image(sample.image, sample.name, upright=False)
             except DataError:  # among the findings already
                 continue
-            pictures.append(draw_boxes(image, sample.boxes, sample.labels, class_colors(sample.classes)))
             titles.append(f"{sample.name}  {image.shape[1]}x{image.shape[0]}")
+            zoom = max(1, tile // max(image.shape[:2]))
+            image = image.repeat(zoom, axis=0).repeat(zoom, axis=1)
+            pictures.append(draw_boxes(image, zoom * sample.boxes, sample.labels, class_colors(sample.classes)))
         return contact_sheet(pictures, titles, tile=tile) if pictures else None
 
 

@@ -30,7 +30,7 @@ def inspect_records(
     samples: int = 16,
     decode: bool = True,
     seen: dict[bytes, str] | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[Path, int, int], None] | None = None,
 ) -> InspectionReport:
     """Looks at every record of one directory.
 
@@ -42,7 +42,7 @@ def inspect_records(
         decode: Decode every image to its last pixel; without, only headers are read, which is much faster.
         seen: Images of the sets inspected before, by digest; this set's are added. Pass the same dictionary for
             train and validation to find images that are in both.
-        progress: Called with images done and images expected.
+        progress: Called with the path, images done and images expected.
 
     Raises:
         UsageError: No records at `path`, or a setting out of range.
@@ -60,7 +60,7 @@ def inspect_records(
             for stored, header, fault in pool.map(_look, batch, itertools.repeat(decode)):
                 survey.add(stored, header, fault)
             if progress:
-                progress(survey.images, dataset.images)
+                progress(Path(path), survey.images, dataset.images)
     return survey.report()
 
 

@@ -237,7 +237,7 @@ def test_samples_are_few_and_the_sheet_shows_them(tmp_path):
 def test_progress_and_json(tmp_path):
     seen = []
     report = inspect_records(write(tmp_path, [two_boxes()]), progress=lambda *numbers: seen.append(numbers))
-    assert seen == [(1, 1)]
+    assert seen == [(tmp_path, 1, 1)]
     told = json.loads(report.to_json())
     assert told["sound"] is True
     assert told["per_class"] == {"cat": 1, "dog": 1}

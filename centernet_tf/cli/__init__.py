@@ -1,0 +1,1 @@
+"""The `centernet` program: one module for each command."""

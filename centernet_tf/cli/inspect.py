@@ -1,0 +1,149 @@
+"""`centernet inspect`: looks at records before anything is trained on them."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column, Table
+
+from centernet_tf.cli.sizes import parse_size
+from centernet_tf.draw import contact_sheet, save_image
+from centernet_tf.inspect import InspectionReport, inspect_splits
+from centernet_tf.inspect.findings import SEVERITIES
+
+COLORS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
+MOST_SIZES = 5  # image sizes listed by name
+
+
+def inspect(
+    records: Annotated[list[Path], typer.Argument(help="Directories of records; several are compared.")],
+    max_objects: Annotated[int, typer.Option(help="Most objects of an image that training keeps.")] = 100,
+    size: Annotated[str, typer.Option(help="Height x width of the network's input.")] = "512x512",
+    sheet: Annotated[Path | None, typer.Option(help="Write samples with their boxes into this image file.")] = None,
+    samples: Annotated[int, typer.Option(min=1, help="Samples on the sheet, of each directory.")] = 16,
+    json_file: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write the report as JSON; - prints nothing else.")
+    ] = None,
+    decode: Annotated[bool, typer.Option(help="Decode every image in full, or read headers only.")] = True,
+) -> None:
+    """Look for faults in records: broken images and boxes, wrong labels, objects that training would lose.
+
+    Exit code 1 when there are errors.
+    """
+    quiet = json_file == "-"
+    console = Console(quiet=quiet)
+    with _progress(quiet) as bar:
+        jobs: dict[Path, int] = {}
+
+        def advance(path: Path, done: int, expected: int) -> None:
+            if path not in jobs:
+                jobs[path] = bar.add_task(escape(str(path)), total=expected)
+            bar.update(jobs[path], completed=done, total=max(expected, done))
+
+        reports = inspect_splits(
+            records,
+            max_objects=max_objects,
+            size=parse_size(size),
+            samples=samples if sheet else 0,
+            decode=decode,
+            progress=advance,
+        )
+    for report in reports:
+        _print_report(console, report)
+    if json_file:
+        _write_json(json_file, reports)
+    if sheet:
+        _write_sheet(console, sheet, reports)
+    if not all(report.sound for report in reports):
+        raise typer.Exit(1)
+
+
+def _progress(quiet: bool) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet)
+
+
+def _print_report(console: Console, report: InspectionReport) -> None:
+    console.print(f"\n[bold]{escape(report.name)}/{escape(report.split)}[/bold]  {escape(str(report.path))}")
+    console.print(_summary(report))
+    console.print(_classes(report))
+    if not report.findings:
+        console.print("[green]Nothing to complain of.[/green]")
+        return
+    console.print(_findings(report))
+    counts = {name: sum(finding.severity == name for finding in report.findings) for name in SEVERITIES}
+    told = ", ".join(f"{count} {name}{'s' * (count != 1)}" for name, count in counts.items() if count)
+    console.print(f"{told}." if report.sound else f"[bold red]{told}.[/bold red] Mend the errors before training.")
+
+
+def _summary(report: InspectionReport) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    height, width = report.size
+    per_image, cells = report.objects_per_image, report.box_cells
+    sizes = [f"{name} ({count})" for name, count in list(report.image_sizes.items())[:MOST_SIZES]]
+    more = len(report.image_sizes) - MOST_SIZES
+    table.add_row("images", str(report.images))
+    table.add_row("width x height", ", ".join(sizes) + (f" and {more} more" if more > 0 else ""))
+    table.add_row("objects", f"{report.objects} ({report.crowd} crowd, {report.difficult} difficult)")
+    table.add_row("objects per image", f"{per_image.low:g} to {per_image.high:g}, mean {per_image.mean:g}")
+    table.add_row("object areas (COCO)", ", ".join(f"{count} {name}" for name, count in report.areas.items()))
+    table.add_row(
+        f"shorter side, input {height}x{width}",
+        f"{cells.low:g} to {cells.high:g} output cells, median {cells.median:g}",
+    )
+    table.add_row(
+        "in a taken output cell",
+        f"{report.lost_peak_share:.2%} same class, {report.shared_cell_share:.2%} any class",
+    )
+    return table
+
+
+def _classes(report: InspectionReport) -> Table:
+    table = Table("class", *(Column(name, justify="right") for name in ("objects", "share")), box=None, pad_edge=False)
+    for name, count in report.per_class.items():
+        table.add_row(escape(name), str(count), f"{count / max(report.objects, 1):.1%}")
+    return table
+
+
+def _findings(report: InspectionReport) -> Table:
+    count = Column("count", justify="right")
+    table = Table("", count, "found", "first examples", "what to do", box=None, pad_edge=False)
+    for finding in report.findings:
+        color = COLORS[finding.severity]
+        table.add_row(
+            f"[{color}]{finding.severity}[/{color}]",
+            str(finding.count),
+            finding.what,
+            escape("\n".join(finding.examples[:3])),
+            finding.fix,
+        )
+    return table
+
+
+def _write_json(target: str, reports: list[InspectionReport]) -> None:
+    """A single report as an object, several as a list."""
+    plain = [report.to_dict() for report in reports]
+    text = json.dumps(plain[0] if len(plain) == 1 else plain, indent=2, ensure_ascii=False)
+    if target == "-":
+        typer.echo(text)
+        return
+    Path(target).parent.mkdir(parents=True, exist_ok=True)
+    Path(target).write_text(text + "\n", encoding="utf-8")
+
+
+def _write_sheet(console: Console, target: Path, reports: list[InspectionReport]) -> None:
+    sheets = [(report, sheet) for report in reports if (sheet := report.sheet()) is not None]
+    if not sheets:
+        console.print("No image could be read, so there is no sheet.")
+        return
+    if len(sheets) == 1:
+        save_image(target, sheets[0][1])
+    else:
+        titles = [f"{report.name}/{report.split}" for report, _ in sheets]
+        largest = max(max(sheet.shape[:2]) for _, sheet in sheets)
+        save_image(target, contact_sheet([sheet for _, sheet in sheets], titles, columns=1, tile=largest))
+    console.print(f"Samples: {escape(str(target))}")
