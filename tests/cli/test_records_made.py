@@ -1,0 +1,56 @@
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from centernet_tf.cli.records_made import shapes, tfds
+from centernet_tf.data.records import iterate, open_dataset
+from centernet_tf.errors import UsageError
+
+app = typer.Typer()
+app.command()(shapes)
+app.command()(tfds)
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+def test_shapes_are_written_and_repeat_byte_for_byte(tmp_path):
+    settings = ("--count", 5, "--size", "64x96", "--seed", 3, "--objects", "2-3", "--difficulty", 0.5)
+    for name, workers in (("a", 1), ("b", 3)):
+        result = call("shapes", "--out", tmp_path / name, *settings, "--workers", workers)
+        assert result.exit_code == 0, result.output
+        assert "5 of 5 images" in result.output
+    dataset = open_dataset(tmp_path / "a")
+    assert (dataset.images, dataset.split, len(dataset.classes)) == (5, "train", 6)
+    assert {(record.width, record.height) for record in iterate(dataset)} == {(96, 64)}
+    assert dataset.files[0].sha256 == open_dataset(tmp_path / "b").files[0].sha256
+
+
+def test_splits_of_one_seed_differ(tmp_path):
+    for split in ("train", "val"):
+        assert call("shapes", "--out", tmp_path / split, "--count", 2, "--size", "64", "--split", split).exit_code == 0
+    train, val = (open_dataset(tmp_path / split).files[0].sha256 for split in ("train", "val"))
+    assert train != val
+
+
+@pytest.mark.parametrize(
+    ("span", "text"),
+    [
+        ("", "--objects '': expected a count such as 6, or a span such as 1-6"),
+        ("6-", "--objects '6-'"),
+        ("a-b", "--objects 'a-b'"),
+        ("6-1", "objects (6, 1) must be two counts"),
+    ],
+)
+def test_wrong_spans_of_objects(tmp_path, span, text):
+    result = call("shapes", "--out", tmp_path, f"--objects={span}", "--count", 1)
+    assert isinstance(result.exception, UsageError)
+    assert text in str(result.exception)
+
+
+def test_tfds_passes_on_what_is_wrong(tmp_path):
+    pytest.importorskip("tensorflow_datasets")
+    result = call("tfds", "mnist", "--out", tmp_path)
+    assert isinstance(result.exception, UsageError)
+    assert "mnist has no boxes" in str(result.exception)
