@@ -120,13 +120,16 @@ def read_bytes(source: str | Path | bytes, name: str | None = None) -> bytes:
     """
     if isinstance(source, bytes):
         return source
+    where = f" ({source})" if name and name != str(source) else ""
     name = name or str(source)
     try:
         return Path(source).read_bytes()
     except FileNotFoundError as error:
-        raise DataError(f"{name}: the image file does not exist. Check the path, or remove its entry.") from error
+        raise DataError(
+            f"{name}: the image file does not exist{where}. Check the path, or remove its entry."
+        ) from error
     except OSError as error:
-        raise DataError(f"{name}: the image file cannot be read ({error.strerror or error}).") from error
+        raise DataError(f"{name}: the image file cannot be read{where} ({error.strerror or error}).") from error
 
 
 def list_images(folder: str | Path) -> list[Path]:

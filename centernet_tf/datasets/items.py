@@ -1,5 +1,6 @@
 """An annotated image on its way into records, and the rules that its boxes must meet."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,12 +36,14 @@ class Item:
         source: The image file, its bytes, or pixels [H, W, 3] uint8 RGB.
         filename: What reports and records call the image.
         boxes: [N, 4] left, top, right, bottom in pixels of the annotated image, not clipped.
+        normalised: Whether the boxes are fractions of the image's width and height instead of pixels.
         classes: [N] class numbers from 0, or class names.
         crowd: [N] bool; none where absent.
         difficult: [N] bool; none where absent.
         area: [N] pixels^2 of the objects' masks; of the boxes where absent.
         width: Width in pixels that the annotation declares; None where it declares none.
         height: The same for the height.
+        box_names: [N] what reports call each box, such as "line 3 of a.txt"; "box 3 of 12" where absent.
         faults: Annotations that are not even boxes; each counts as one box.
         left_out: How many boxes the reader left out on purpose, by reason.
         broken: Why the whole image cannot be used, when already the reader knows it.
@@ -57,6 +60,8 @@ class Item:
     area: Sequence[float] | np.ndarray | None = None
     width: int | None = None
     height: int | None = None
+    normalised: bool = False
+    box_names: Sequence[str] | None = None
     faults: tuple[Fault, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
     broken: Fault | None = None
@@ -85,6 +90,16 @@ class Objects:
     faults: tuple[Fault, ...]
 
 
+def number_images(stems: Sequence[str]) -> list[int]:
+    """Gives images numbers: the digits of their names where these tell all images apart, else places from 1."""
+    digits = ["".join(re.findall("[0-9]", stem)) for stem in stems]
+    if all(0 < len(text) <= 18 for text in digits):
+        numbers = [int(text) for text in digits]
+        if len(set(numbers)) == len(stems):
+            return numbers
+    return list(range(1, len(stems) + 1))
+
+
 def usable_objects(item: Item, width: int, height: int, class_names: Sequence[str]) -> Objects:
     """Sorts the boxes of an image into usable and not, and clips them to the image.
 
@@ -96,12 +111,12 @@ def usable_objects(item: Item, width: int, height: int, class_names: Sequence[st
     """
     boxes = np.asarray(item.boxes, np.float64).reshape(-1, 4)
     _check_lengths(item, len(boxes))
+    if item.normalised:
+        boxes = boxes * [width, height, width, height]
     clipped = np.clip(boxes, 0, [width, height, width, height])
     numbers = np.array([_class_number(value, class_names) for value in item.classes], np.int64)
-    faults = [
-        _fault(boxes[index], clipped[index], item.classes[index], numbers[index], f"box {index + 1} of {len(boxes)}")
-        for index in range(len(boxes))
-    ]
+    names = item.box_names or [f"box {index} of {len(boxes)}" for index in range(1, len(boxes) + 1)]
+    faults = [_fault(*each) for each in zip(boxes, clipped, item.classes, numbers, names)]
     keep = np.array([fault is None for fault in faults], bool)
     kept = clipped[keep]
     moved = np.abs(kept - boxes[keep]).max(axis=1, initial=0) > ROUNDING
@@ -147,7 +162,7 @@ def _flags(values: Sequence[bool] | np.ndarray | None, count: int) -> np.ndarray
 
 
 def _check_lengths(item: Item, count: int) -> None:
-    for name in ("classes", "crowd", "difficult", "area"):
+    for name in ("classes", "crowd", "difficult", "area", "box_names"):
         values = getattr(item, name)
         if values is not None and len(values) != count:
             raise DataError(f"{item.filename}: {len(values)} values of {name} for {count} boxes.")

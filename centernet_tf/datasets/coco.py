@@ -1,0 +1,180 @@
+"""Reads COCO instances: one JSON with images, annotations and categories, and a folder of images."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from centernet_tf.datasets.items import Fault, Item
+from centernet_tf.errors import DataError, UsageError, closest
+
+
+def read(
+    annotations: str | Path,
+    images: str | Path,
+    *,
+    classes: Sequence[str] | None = None,
+) -> tuple[tuple[str, ...], list[Item]]:
+    """Reads the annotations of a split; images are not opened.
+
+    Class numbers follow the category ids in ascending order: COCO's own 80 categories, 1 to 90 with gaps, become 0 to
+    79. Crowd regions are kept and marked. Images without annotations are kept: they show none of the classes.
+
+    Args:
+        annotations: The JSON, such as instances_train2017.json.
+        images: Folder that the file names of the JSON start from.
+        classes: Names of the categories to keep, in the order of the class numbers; all by default. Boxes of the
+            others are counted as left out.
+
+    Returns:
+        The class names, and the images in the order of their ids.
+
+    Raises:
+        UsageError: The JSON or the folder is missing, or a class is not among the categories.
+        DataError: The JSON is damaged, or not of this format.
+    """
+    path, images = Path(annotations), Path(images)
+    if not images.is_dir():
+        raise UsageError(f"{images}: no such folder of images.")
+    content = _load(path)
+    names = _category_names(content["categories"], path)
+    wanted = tuple(names.values()) if classes is None else _chosen(classes, list(names.values()), path)
+    listed, rows_of = _by_image(content, path)
+    items = []
+    for number in sorted({*listed, *rows_of}):
+        if number in listed:
+            items.append(_to_item(listed[number], rows_of[number], images, names, wanted))
+        else:
+            items.append(_unlisted(number, rows_of[number], path))
+    return wanted, items
+
+
+def _load(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file of annotations. Give the JSON, such as instances_train2017.json.")
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError as error:  # also what is not UTF-8
+        raise DataError(f"{path}: not readable as JSON ({error}). Copy it again.") from error
+    for key in ("images", "annotations", "categories"):
+        rows = content.get(key) if isinstance(content, dict) else None
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise DataError(
+                f"{path}: no list {key!r}. Expected COCO instances with 'images', 'annotations' and 'categories'."
+            )
+    for row in content["images"]:
+        if not isinstance(row.get("id"), int) or not isinstance(row.get("file_name"), str):
+            raise DataError(f"{path}: image {row!r:.120} needs a whole number 'id' and a 'file_name'.")
+    return content
+
+
+def _category_names(categories: list[dict[str, Any]], path: Path) -> dict[int, str]:
+    """Names by category id, in ascending order of the ids."""
+    try:
+        pairs = sorted((int(row["id"]), str(row["name"])) for row in categories)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: a category lacks a whole number 'id' or a 'name' ({error}).") from error
+    if not pairs:
+        raise DataError(f"{path}: 'categories' is empty; expected at least one.")
+    for column, what in enumerate(("id", "name")):
+        value, count = Counter(pair[column] for pair in pairs).most_common(1)[0]
+        if count > 1:
+            raise DataError(f"{path}: {count} categories have the {what} {value!r}; each needs its own.")
+    return dict(pairs)
+
+
+def _chosen(classes: Sequence[str], known: list[str], path: Path) -> tuple[str, ...]:
+    for name in classes:
+        if name not in known:
+            raise UsageError(f"{path}: no category {name!r}.{closest(name, known)} It has: {', '.join(known[:100])}.")
+    return tuple(classes)
+
+
+def _by_image(content: dict[str, Any], path: Path) -> tuple[dict[int, dict[str, Any]], dict[int, list[dict[str, Any]]]]:
+    """Images by id, and annotations by the id of their image."""
+    listed = {row["id"]: row for row in content["images"]}
+    if len(listed) < len(content["images"]):
+        number, count = Counter(row["id"] for row in content["images"]).most_common(1)[0]
+        raise DataError(f"{path}: {count} images have the id {number}; each needs its own.")
+    rows_of: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for row in content["annotations"]:
+        if not isinstance(row.get("image_id"), int):
+            raise DataError(f"{path}: annotation {row!r:.120} needs a whole number 'image_id'.")
+        rows_of[row["image_id"]].append(row)
+    return listed, rows_of
+
+
+def _unlisted(number: int, rows: list[dict[str, Any]], path: Path) -> Item:
+    fault = Fault("image not listed", f"{len(rows)} annotations of {path} are of this image, which it does not list")
+    return Item(
+        key=_key(number),
+        image_id=number,
+        source=path,
+        filename=f"image {number}",
+        boxes=np.zeros((0, 4)),
+        classes=[],
+        faults=(fault,) * len(rows),
+        broken=fault,
+    )
+
+
+def _key(number: int) -> str:
+    return f"{number + 2**63:020d}"  # ids may be negative, and keys are compared as text
+
+
+def _to_item(
+    image: dict[str, Any], rows: list[dict[str, Any]], folder: Path, names: dict[int, str], wanted: tuple[str, ...]
+) -> Item:
+    boxes, classes, crowd, areas, places, faults = [], [], [], [], [], []
+    left_out: dict[str, int] = defaultdict(int)
+    for row in rows:
+        place, box, category = f"annotation {row.get('id')}", _box(row.get("bbox")), row.get("category_id")
+        name = names.get(category) if isinstance(category, int) else None
+        if name is None:
+            detail = f"{place} has category_id {category!r:.40}, which is not among the categories"
+            faults.append(Fault("unknown class", detail))
+        elif name not in wanted:
+            left_out["class not chosen"] += 1
+        elif box is None:
+            detail = f"{place} has bbox {row.get('bbox')!r:.60}; expected four numbers, x, y, width, height"
+            faults.append(Fault("annotation not readable", detail))
+        else:
+            left, top, width, height = box
+            area = row.get("area")
+            boxes.append((left, top, left + width, top + height))
+            areas.append(float(area) if _is_number(area) else width * height)
+            classes.append(wanted.index(name))
+            crowd.append(bool(row.get("iscrowd", 0)))
+            places.append(place)
+    return Item(
+        key=_key(image["id"]),
+        image_id=image["id"],
+        source=folder / image["file_name"],
+        filename=image["file_name"],
+        boxes=np.array(boxes, np.float64).reshape(-1, 4),
+        classes=classes,
+        crowd=crowd,
+        area=areas,
+        width=_size(image.get("width")),
+        height=_size(image.get("height")),
+        box_names=places,
+        faults=tuple(faults),
+        left_out=dict(left_out),
+    )
+
+
+def _box(values: Any) -> tuple[float, ...] | None:
+    if not isinstance(values, list) or len(values) != 4 or not all(_is_number(value) for value in values):
+        return None
+    return tuple(float(value) for value in values)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _size(value: Any) -> int | None:
+    return value if isinstance(value, int) and value > 0 else None

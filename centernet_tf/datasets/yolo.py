@@ -1,0 +1,256 @@
+"""Reads YOLO labels: for each image a text file, with a row `class cx cy width height` in 0..1 for each object.
+
+The folders are those of ultralytics: a data.yaml names the classes and the image folder of each split, and the labels
+lie where "images" in a path is replaced by "labels". A plain pair of folders with a list of classes works too.
+"""
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from centernet_tf.datasets.items import Fault, Item, number_images
+from centernet_tf.errors import DataError, UsageError, closest
+from centernet_tf.images import SUFFIXES
+
+# A box may reach over the edge, but a value this large is a number of pixels.
+LARGEST = 2.0
+
+_CLASSES_FILE = "classes.txt"
+_logger = logging.getLogger(__name__)
+_ALIASES = {"val": ("val", "valid", "validation")}
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What to read: image folders or lists of images, the class names, and columns of a row after the box."""
+
+    roots: tuple[Path, ...]
+    classes: tuple[str, ...] = ()
+    keypoint_columns: int = 0
+
+
+def read(
+    source: str | Path,
+    split: str = "train",
+    *,
+    labels: str | Path | None = None,
+    classes: Sequence[str] | None = None,
+) -> tuple[tuple[str, ...], list[Item]]:
+    """Reads the labels of a split; images are not opened.
+
+    An image without a label file, or with an empty one, shows no object. A row of seven or more columns is a polygon,
+    `class x y x y x y ...`, of which the surrounding box is taken; where data.yaml has a `kpt_shape`, the columns after
+    the box are keypoints and left alone. Boxes are of the image as viewers show it, EXIF orientation applied.
+
+    Args:
+        source: A data.yaml, or a folder of images.
+        split: Which split of the data.yaml.
+        labels: Folder of the label files; by default "labels" in place of "images" in the path of an image, or beside
+            the image where there is no "images" in it.
+        classes: Class names in the order of their numbers; by default those of data.yaml, or of classes.txt among the
+            labels.
+
+    Returns:
+        The class names, and the images sorted by path. Their ids are the digits of the file names where these tell all
+        images apart, else positions from 1.
+
+    Raises:
+        UsageError: A file, folder or split is missing, no image has labels, or nothing names the classes.
+        DataError: The data.yaml cannot be understood.
+    """
+    source, folder = Path(source), Path(labels) if labels else None
+    if folder and not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder of labels.")
+    found = _Source((source,)) if source.is_dir() else _read_yaml(source, split)
+    label_of, with_rows = _pair(found.roots, folder, source)
+    names = tuple(classes or found.classes or _classes_beside(with_rows[0].parent))
+    if not names:
+        raise UsageError(f"{source}: nothing names the classes. Give them in the order of their numbers.")
+    _warn_of_spare_labels(with_rows, found.roots)
+    paths = sorted(label_of, key=Path.as_posix)
+    numbers = number_images([path.stem for path in paths])
+    items = [
+        _to_item(path, number, _read_rows(label_of[path], len(names), found.keypoint_columns))
+        for path, number in zip(paths, numbers)
+    ]
+    return names, items
+
+
+def _pair(roots: Sequence[Path], folder: Path | None, source: Path) -> tuple[dict[Path, Path], list[Path]]:
+    """The label file of each image, and those label files that exist."""
+    label_of = {path: _label_of(path, root, folder) for root in roots for path in _images_of(root)}
+    if not label_of:
+        raise UsageError(f"{', '.join(map(str, roots))}: no images; known are files that end in {SUFFIXES}.")
+    with_rows = [label for label in label_of.values() if label.is_file()]
+    if not with_rows:
+        first = min(label_of.values())
+        raise UsageError(
+            f"{source}: none of {len(label_of)} images has labels; looked for {first} and so on. "
+            "Give the folder of the labels."
+        )
+    return label_of, with_rows
+
+
+def _read_yaml(path: Path, split: str) -> _Source:
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file or folder. Give a data.yaml or a folder of images.")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not readable as YAML ({' '.join(str(error).split())}).") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: expected 'names', 'train' and 'val', got {content!r:.60}.")
+    key = next((name for name in _ALIASES.get(split, (split,)) if content.get(name)), None)
+    if key is None:
+        known = [name for name in ("train", "val", "valid", "test") if content.get(name)]
+        raise UsageError(f"{path}: no split {split!r}. It has: {', '.join(known)}.{closest(split, known)}")
+    entries = content[key] if isinstance(content[key], list) else [content[key]]
+    base = path.parent / str(content.get("path") or "")
+    keypoints = content.get("kpt_shape") or [0]
+    return _Source(
+        roots=tuple(_root_of(str(entry), base, path) for entry in entries),
+        classes=_names_of(content, path),
+        keypoint_columns=math.prod(int(size) for size in keypoints),
+    )
+
+
+def _names_of(content: dict[str, Any], path: Path) -> tuple[str, ...]:
+    names = content.get("names")
+    if isinstance(names, dict):
+        if sorted(names) != list(range(len(names))):
+            raise DataError(f"{path}: 'names' has the numbers {sorted(names)!r:.80}; expected 0 to {len(names) - 1}.")
+        names = [names[number] for number in range(len(names))]
+    if not isinstance(names, list) or not names:
+        raise DataError(f"{path}: 'names' is {names!r:.80}; expected the class names in the order of their numbers.")
+    if content.get("nc", len(names)) != len(names):
+        raise DataError(f"{path}: 'nc' is {content['nc']!r}, but 'names' has {len(names)}. Correct one of them.")
+    return tuple(str(name) for name in names)
+
+
+def _root_of(entry: str, base: Path, path: Path) -> Path:
+    # Roboflow writes ../train/images where it means train/images beside the data.yaml.
+    places = [base / entry, path.parent / entry, path.parent / entry.removeprefix("../")]
+    for place in places:
+        if place.exists():
+            return place
+    raise UsageError(f"{path}: {entry!r} does not exist; looked for {places[0]}. Correct 'path' or the entry.")
+
+
+def _images_of(root: Path) -> list[Path]:
+    if root.is_dir():
+        return [path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
+    rows = (row.strip() for row in root.read_text(encoding="utf-8").splitlines())
+    return [root.parent / row for row in rows if row]
+
+
+def _label_of(image: Path, root: Path, folder: Path | None) -> Path:
+    if folder is not None:
+        inside = image.relative_to(root) if root.is_dir() else Path(image.name)
+        return (folder / inside).with_suffix(".txt")
+    parts = list(image.parts)
+    if "images" in parts:
+        last = len(parts) - 1 - parts[::-1].index("images")
+        parts[last] = "labels"
+    return Path(*parts).with_suffix(".txt")
+
+
+def _classes_beside(folder: Path) -> tuple[str, ...]:
+    path = folder / _CLASSES_FILE
+    if not path.is_file():
+        return ()
+    return tuple(row.strip() for row in path.read_text(encoding="utf-8").splitlines() if row.strip())
+
+
+def _warn_of_spare_labels(used: Sequence[Path], roots: Sequence[Path]) -> None:
+    if not all(root.is_dir() for root in roots):
+        return  # lists of images pick from folders
+    known = set(used)
+    spare = sorted(
+        path
+        for folder in {path.parent for path in used}
+        for path in folder.glob("*.txt")
+        if path not in known and path.name != _CLASSES_FILE
+    )
+    if spare:
+        _logger.warning(
+            "%d label files, such as %s, belong to none of the images and are left out.", len(spare), spare[0]
+        )
+
+
+@dataclass
+class _Rows:
+    """The rows of one label file; boxes are left, top, right, bottom in 0..1."""
+
+    boxes: list[tuple[float, ...]]
+    classes: list[int]
+    places: list[str]
+    faults: list[Fault]
+
+
+def _read_rows(path: Path, num_classes: int, keypoint_columns: int) -> _Rows:
+    rows = _Rows([], [], [], [])
+    if not path.is_file():
+        return rows
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        place = f"line {number} of {path.name}"
+        try:
+            label, box = _read_row(line.split(), keypoint_columns)
+        except ValueError as error:
+            rows.faults.append(Fault("annotation not readable", f"{place} {error}: {line.strip():.60}"))
+            continue
+        if not 0 <= label < num_classes:
+            detail = f"{place} has class {label}, but there are {num_classes} classes, 0 to {num_classes - 1}"
+            rows.faults.append(Fault("unknown class", detail))
+            continue
+        rows.boxes.append(box)
+        rows.classes.append(label)
+        rows.places.append(place)
+    return rows
+
+
+def _read_row(columns: list[str], keypoint_columns: int) -> tuple[int, tuple[float, ...]]:
+    """Class and box of a row.
+
+    Raises:
+        ValueError: What is wrong with the row.
+    """
+    try:
+        label, *values = (float(column) for column in columns)
+    except ValueError:
+        raise ValueError("has a column that is not a number") from None
+    if not label.is_integer():
+        raise ValueError("has a class that is not a whole number")
+    if keypoint_columns and len(values) == 4 + keypoint_columns:
+        values = values[:4]
+    if any(abs(value) > LARGEST for value in values):
+        raise ValueError("has values in pixels; expected fractions from 0 to 1")
+    if len(values) == 4:
+        x, y, width, height = values
+        return int(label), (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+    if len(values) >= 6 and len(values) % 2 == 0:
+        x, y = values[0::2], values[1::2]
+        return int(label), (min(x), min(y), max(x), max(y))
+    raise ValueError(f"has {len(columns)} columns; expected 5, or an odd number from 7 for a polygon")
+
+
+def _to_item(image: Path, number: int, rows: _Rows) -> Item:
+    return Item(
+        key=image.as_posix(),
+        image_id=number,
+        source=image,
+        filename=image.name,
+        boxes=np.array(rows.boxes, np.float64).reshape(-1, 4),
+        classes=rows.classes,
+        normalised=True,
+        box_names=rows.places,
+        faults=tuple(rows.faults),
+    )

@@ -1,0 +1,160 @@
+"""COCO instances: gaps in ids, crowds, boxes over the edge, and files that are not quite COCO."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from centernet_tf.data.records import iterate, open_dataset
+from centernet_tf.datasets.coco import read
+from centernet_tf.datasets.writer import write_records
+from centernet_tf.errors import DataError, UsageError
+
+CATEGORIES = [{"id": 90, "name": "toothbrush"}, {"id": 1, "name": "person"}, {"id": 13, "name": "stop sign"}]
+
+
+def annotation(number=1, image_id=5, category_id=1, bbox=(1, 2, 10, 20), **fields):
+    row = {"id": number, "image_id": image_id, "category_id": category_id, "bbox": bbox, "iscrowd": 0, "area": 50.5}
+    return {**row, **fields}
+
+
+def image_row(number=5, name="a.jpg"):
+    return {"id": number, "file_name": name, "width": 64, "height": 48}
+
+
+def make(folder, annotations=(), images=None, categories=CATEGORIES):
+    """Writes the JSON and an image of 64 x 48 pixels for each row; gives the arguments of `read`."""
+    images = [image_row()] if images is None else images
+    for row in images:
+        path = folder / "images" / str(row.get("file_name"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (64, 48)).save(path, "JPEG")
+    content = {"images": list(images), "annotations": list(annotations), "categories": list(categories)}
+    (folder / "instances.json").write_text(json.dumps(content), encoding="utf-8")
+    return folder / "instances.json", folder / "images"
+
+
+def write(folder, classes, items, **options):
+    return write_records(items, directory=folder / "out", name="coco", split="train", classes=classes, **options)
+
+
+def test_images_without_annotations_are_kept(tmp_path):
+    classes, (item,) = read(*make(tmp_path))
+    assert classes == ("person", "stop sign", "toothbrush")
+    assert (item.image_id, item.filename, item.boxes.shape) == (5, "a.jpg", (0, 4))
+    assert write(tmp_path, classes, [item]).images_empty == 1
+
+
+def test_annotations_become_records(tmp_path):
+    rows = [
+        annotation(1, 139, 90, (1.5, 2, 10, 20)),
+        annotation(2, 7, 1, (0, 0, 64, 48), iscrowd=1, area=99999),
+        annotation(3, 139, 13, (50, 40, 20, 20)),
+    ]
+    images = [image_row(139, "sub/b.jpg"), image_row(7, "a.jpg")]
+    classes, items = read(*make(tmp_path, rows, images))
+    report = write(tmp_path, classes, items)
+    assert (report.boxes_in, report.boxes_written, report.boxes_clipped, report.boxes_dropped) == (3, 3, 1, {})
+    first, second = iterate(open_dataset(tmp_path / "out"))
+    assert (first.image_id, second.image_id, second.filename) == (7, 139, "sub/b.jpg")
+    np.testing.assert_array_equal(first.crowd, [True])
+    np.testing.assert_array_equal(first.area, [64 * 48])
+    np.testing.assert_array_equal(second.classes, [2, 1])
+    np.testing.assert_allclose(second.boxes, [(1.5, 2, 11.5, 22), (50, 40, 64, 48)], rtol=1e-6)
+    np.testing.assert_allclose(second.area, [50.5, 50.5])
+
+
+def test_chosen_classes_count_the_others_as_left_out(tmp_path):
+    rows = [annotation(1, category_id=1), annotation(2, category_id=13), annotation(3, category_id=90)]
+    paths = make(tmp_path, rows)
+    classes, items = read(*paths, classes=["toothbrush", "person"])
+    assert classes == ("toothbrush", "person")
+    report = write(tmp_path, classes, items)
+    assert (report.boxes_in, report.boxes_written, report.boxes_dropped) == (3, 2, {"class not chosen": 1})
+    assert report.objects_per_class == {"toothbrush": 1, "person": 1}
+    with pytest.raises(UsageError, match=r"no category 'persn'. Did you mean 'person'\? It has: person, stop sign"):
+        read(*paths, classes=["persn"])
+
+
+@pytest.mark.parametrize(
+    ("row", "reason", "message"),
+    [
+        (annotation(9, category_id=2), "unknown class", "annotation 9 has category_id 2, which is not among"),
+        (annotation(9, category_id=None), "unknown class", "annotation 9 has category_id None"),
+        (annotation(9, bbox=[1, 2, 3]), "annotation not readable", "annotation 9 has bbox [1, 2, 3]; expected four"),
+        (annotation(9, bbox=None), "annotation not readable", "annotation 9 has bbox None"),
+        (annotation(9, bbox=[1, 2, "3", 4]), "annotation not readable", "expected four numbers"),
+        (annotation(9, bbox=[1, 2, float("nan"), 4]), "not a number", "annotation 9 is not a number"),
+        (annotation(9, bbox=[1, 2, -3, 4]), "negative size", "annotation 9 has a negative size"),
+        (annotation(9, bbox=[1, 2, 0, 4]), "zero area", "annotation 9 has zero area"),
+        (annotation(9, bbox=[70, 2, 5, 4]), "outside the image", "annotation 9 lies outside the image"),
+    ],
+)
+def test_bad_annotations_are_named(row, reason, message, tmp_path):
+    classes, items = read(*make(tmp_path, [annotation(1), row]))
+    with pytest.raises(DataError) as error:
+        write(tmp_path, classes, items)
+    assert str(error.value).startswith("a.jpg: ") and message in str(error.value)
+    report = write(tmp_path, classes, items, skip_bad=True)
+    assert (report.boxes_in, report.boxes_written, report.boxes_dropped) == (2, 1, {reason: 1})
+
+
+def test_annotations_of_no_image_are_counted(tmp_path):
+    classes, items = read(*make(tmp_path, [annotation(1), annotation(2, 4), annotation(3, 4)]))
+    with pytest.raises(DataError, match=r"image 4: 2 annotations of .*instances.json are of this image"):
+        write(tmp_path, classes, items)
+    report = write(tmp_path, classes, items, skip_bad=True)
+    assert (report.images_in, report.images_written) == (2, 1)
+    assert (report.boxes_in, report.boxes_dropped) == (3, {"image skipped": 2})
+
+
+def test_missing_image_is_named_with_its_path(tmp_path):
+    paths = make(tmp_path, [annotation()])
+    (tmp_path / "images" / "a.jpg").unlink()
+    classes, items = read(*paths)
+    with pytest.raises(DataError, match=r"a\.jpg: the image file does not exist \(.*images/a\.jpg\)"):
+        write(tmp_path, classes, items)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"images": [image_row(), image_row()]}, "2 images have the id 5"),
+        ({"images": [{"id": "5", "file_name": "a.jpg"}]}, "needs a whole number 'id' and a 'file_name'"),
+        ({"images": [{"id": 5}]}, "needs a whole number 'id' and a 'file_name'"),
+        ({"annotations": [annotation(image_id="5")]}, "needs a whole number 'image_id'"),
+        ({"categories": []}, "'categories' is empty"),
+        ({"categories": [{"id": 1}]}, "a category lacks"),
+        ({"categories": [*CATEGORIES, {"id": 1, "name": "x"}]}, "2 categories have the id 1"),
+        ({"categories": [*CATEGORIES, {"id": 2, "name": "person"}]}, "2 categories have the name 'person'"),
+    ],
+)
+def test_what_is_not_coco_is_refused(changes, message, tmp_path):
+    with pytest.raises(DataError, match=message):
+        read(*make(tmp_path, **changes))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "not readable as JSON"),
+        ("[1, 2]", "no list 'images'"),
+        ('{"images": []}', "no list 'annotations'. Expected COCO instances"),
+        ('{"images": {}, "annotations": [], "categories": []}', "no list 'images'"),
+    ],
+)
+def test_damaged_json_is_named(text, message, tmp_path):
+    path, images = make(tmp_path)
+    path.write_text(text)
+    with pytest.raises(DataError, match=message) as error:
+        read(path, images)
+    assert str(path) in str(error.value)
+
+
+def test_missing_files_are_refused(tmp_path):
+    path, images = make(tmp_path)
+    with pytest.raises(UsageError, match="no such file of annotations"):
+        read(tmp_path / "gone.json", images)
+    with pytest.raises(UsageError, match="no such folder of images"):
+        read(path, tmp_path / "gone")
