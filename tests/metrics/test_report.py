@@ -1,3 +1,4 @@
+import io
 import json
 import sys
 
@@ -20,7 +21,7 @@ def scores(names, images):
 
 
 def text(table) -> str:
-    console = Console(record=True, width=100, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
+    console = Console(record=True, width=100, file=io.StringIO())
     console.print(table)
     return console.export_text()
 
