@@ -110,17 +110,11 @@ def _classes(report: InspectionReport) -> Table:
 
 
 def _findings(report: InspectionReport) -> Table:
-    count = Column("count", justify="right")
-    table = Table("", count, "found", "first examples", "what to do", box=None, pad_edge=False)
+    table = Table("", Column("count", justify="right"), "found, where at first, what to do", box=None, pad_edge=False)
     for finding in report.findings:
         color = COLORS[finding.severity]
-        table.add_row(
-            f"[{color}]{finding.severity}[/{color}]",
-            str(finding.count),
-            finding.what,
-            escape("\n".join(finding.examples[:3])),
-            finding.fix,
-        )
+        lines = (finding.what, *(f"[dim]{escape(where)}[/dim]" for where in finding.examples[:3]), f"-> {finding.fix}")
+        table.add_row(f"[{color}]{finding.severity}[/{color}]", str(finding.count), "\n".join(lines))
     return table
 
 

@@ -118,6 +118,15 @@ def parse_stored(serialized: bytes, classes: Sequence[str], where: str) -> Store
     )
 
 
+def decoding_fault(image: bytes) -> str:
+    """Why training could not decode an image file, or ""; by TensorFlow, which refuses more damage than viewers do."""
+    try:
+        tf.io.decode_image(image, channels=3, expand_animations=False)
+    except tf.errors.InvalidArgumentError as error:
+        return error.message.split("\n")[0].split(" [Op:")[0]
+    return ""
+
+
 def _features(serialized: bytes) -> tuple[dict[str, tf.train.Feature], str]:
     try:
         features = dict(tf.train.Example.FromString(serialized).features.feature)

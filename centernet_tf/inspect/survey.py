@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from centernet_tf.data.examine import Stored, open_unchecked, read_shard
+from centernet_tf.data.examine import Stored, decoding_fault, open_unchecked, read_shard
 from centernet_tf.data.records import Dataset, sha256_of
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.geometry.boxes import areas
-from centernet_tf.images import Header, inspect_header, read_image
+from centernet_tf.images import Header, inspect_header
 from centernet_tf.inspect.boxes import count_shared, count_twins, faults, to_cells
 from centernet_tf.inspect.findings import Notebook
 from centernet_tf.inspect.report import InspectionReport, Sample, Spread, area_names
@@ -90,11 +90,10 @@ def _look(stored: Stored, decode: bool) -> tuple[Stored, Header | None, str]:
     """Header of the image and what is wrong with its bytes, if anything."""
     try:
         header = inspect_header(stored.image, stored.name)
-        if decode:
-            read_image(stored.image, stored.name)
     except DataError as error:
         return stored, None, str(error)
-    return stored, header, ""
+    fault = decoding_fault(stored.image) if decode else ""
+    return stored, header, f"{stored.name}: the image cannot be decoded ({fault})" if fault else ""
 
 
 def _batches(items: Iterable[Stored], count: int) -> Iterator[list[Stored]]:
@@ -145,9 +144,8 @@ class _Survey:
             return
         self._add_identity(stored)
         width, height = stored.width, stored.height
-        if header is None:
-            self.notebook.add("corrupt_image", f"{stored.where}: {image_fault}")
-        else:
+        self.notebook.add("corrupt_image", f"{stored.where}: {image_fault}", bool(image_fault))
+        if header is not None:
             width, height = width or header.width, height or header.height
             if (width, height) != (header.width, header.height):
                 text = f"{stored.name}: {header.width}x{header.height} pixels, recorded as {width}x{height}"
@@ -158,7 +156,7 @@ class _Survey:
         self.image_sizes[f"{width}x{height}"] += 1
         boxes = stored.boxes * [width, height, width, height]
         sound = self._add_boxes(stored, boxes, width, height)
-        if header is not None:
+        if not image_fault:
             self._add_sample(stored, boxes[sound], stored.labels[sound])
 
     def report(self) -> InspectionReport:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from centernet_tf.data.examine import parse_stored, read_shard
+from centernet_tf.data.examine import decoding_fault, parse_stored, read_shard
 from centernet_tf.data.example import Record, serialize
 from centernet_tf.errors import DataError
 
@@ -74,3 +74,12 @@ def test_a_shard_gives_what_comes_before_the_damage(tmp_path):
         for stored in read_shard(path, NAMES):
             given.append(stored.where)
     assert given == [f"{path.name}, record 1", f"{path.name}, record 2"]
+
+
+@pytest.mark.parametrize("encode", [tf.io.encode_jpeg, tf.io.encode_png])
+def test_whole_images_decode_and_cut_ones_do_not(encode):
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    image = encode(noise).numpy()
+    assert decoding_fault(image) == ""
+    assert decoding_fault(image[: len(image) // 2])
+    assert decoding_fault(b"")
