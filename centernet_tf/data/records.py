@@ -206,7 +206,7 @@ def _why_missing(directory: Path) -> str:
     if not directory.is_dir():
         return (
             "no such directory of records. Write them first, for example "
-            f"`centernet records voc DATA --split train --output {directory}`."
+            f"`centernet records voc DATA --split train --out {directory}`."
         )
     if inside := sorted(path.parent.name for path in directory.glob(f"*/{DATASET_FILE}")):
         return (

@@ -1,0 +1,93 @@
+"""`centernet records`: annotated images in the usual formats to record shards."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from centernet_tf.cli.conversion import Classes, Name, Out, Shards, SkipBad, Split, Workers, class_list, convert
+from centernet_tf.datasets import coco as coco_set
+from centernet_tf.datasets import voc as voc_set
+from centernet_tf.datasets import yolo as yolo_set
+
+app = typer.Typer(
+    name="records",
+    help="Turn annotated images into records, which training and evaluation read. One directory for each split.",
+    no_args_is_help=True,
+)
+
+
+@app.command()
+def coco(
+    annotations: Annotated[Path, typer.Argument(help="The JSON, such as annotations/instances_train2017.json.")],
+    images: Annotated[Path, typer.Argument(help="Folder that the file names in the JSON start from.")],
+    out: Out,
+    split: Split = "train",
+    name: Name = None,
+    classes: Classes = None,
+    shards: Shards = None,
+    workers: Workers = None,
+    skip_bad: SkipBad = False,
+) -> None:
+    """From COCO instances: one JSON and a folder of images.
+
+    Class numbers follow the category ids; with --classes only those categories are kept, in that order.
+
+    Example: centernet records coco annotations/instances_train2017.json train2017 --out tfrecords/coco/train
+    """
+    names, items = coco_set.read(annotations, images, classes=class_list(classes))
+    convert(items, names, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+
+
+@app.command()
+def voc(
+    root: Annotated[Path, typer.Argument(help="Folder with Annotations, JPEGImages, ImageSets; or of XML files.")],
+    out: Out,
+    split: Annotated[
+        str, typer.Option(help="List in ImageSets/Main; only a name where the folder has no lists.")
+    ] = "train",
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the images. Default: JPEGImages, or beside the XML files.")
+    ] = None,
+    origin: Annotated[
+        str, typer.Option(help="Whether pixels count from 'one', as VOC has it, or 'zero'; 'auto' looks at the boxes.")
+    ] = "auto",
+    name: Name = None,
+    classes: Classes = None,
+    shards: Shards = None,
+    workers: Workers = None,
+    skip_bad: SkipBad = False,
+) -> None:
+    """From Pascal VOC: one XML for each image, as LabelImg, CVAT and Roboflow write them.
+
+    Classes are all names in the XML files, sorted; --classes gives another order, and what it lacks is an error.
+
+    Example: centernet records voc BCCD --split train --out tfrecords/bccd/train --skip-bad
+    """
+    listed = split if (root / "ImageSets" / "Main").is_dir() else None
+    names, items = voc_set.read(root, listed, images=images, classes=class_list(classes), origin=origin)
+    convert(items, names, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+
+
+@app.command()
+def yolo(
+    source: Annotated[Path, typer.Argument(help="The data.yaml, or a folder of images.")],
+    out: Out,
+    split: Annotated[str, typer.Option(help="Split of the data.yaml; only a name where a folder is given.")] = "train",
+    labels: Annotated[
+        Path | None, typer.Option(help="Folder of the labels. Default: 'labels' in place of 'images' in the path.")
+    ] = None,
+    name: Name = None,
+    classes: Classes = None,
+    shards: Shards = None,
+    workers: Workers = None,
+    skip_bad: SkipBad = False,
+) -> None:
+    """From YOLO labels: a text file for each image, with a data.yaml or a list of classes.
+
+    An image without a label file shows no object. Of polygons the surrounding box is taken.
+
+    Example: centernet records yolo cells/data.yaml --split val --out tfrecords/cells/val
+    """
+    names, items = yolo_set.read(source, split, labels=labels, classes=class_list(classes))
+    convert(items, names, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
