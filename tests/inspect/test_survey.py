@@ -102,7 +102,7 @@ BROKEN = {
     "bad_example": [b"this is no example"],
     "bad_example twice": [two_boxes(image__encoded=[b""]), two_boxes(image__object__class__label=[1])],
     "corrupt_image": [two_boxes(image__encoded=[picture()[:60]])],
-    "corrupt_image at its end": [two_boxes(image__encoded=[picture(kind="JPEG")[:-200]])],
+    "corrupt_image at its end": [two_boxes(image__encoded=[picture(kind="JPEG")[:-20]])],
     "wrong_size": [two_boxes(image__width=[90])],
     "turned_image": [two_boxes(image__encoded=[turned_jpeg()])],
     "odd_image": [two_boxes(image__encoded=[picture(mode="RGBA", color=(0, 0, 0, 9))])],
