@@ -119,11 +119,22 @@ def _rows(report: Report) -> list[tuple[str, int | None, int | None]]:
         *([("left out: image skipped", skipped, of_skipped)] if skipped else []),
         *((f"left out: {reason}", None, count) for reason, count in dropped.items()),
         ("of those written:", None, None),
-        *((f"  {name}", None, count) for name, count in sorted(report.objects_per_class.items())),
+        *_class_rows(report),
         *([("  clipped to the image", None, report.boxes_clipped)] if report.boxes_clipped else []),
         *([("  without objects", report.images_empty, None)] if report.images_empty else []),
         *((f"  {reason}", count, None) for reason, count in sorted(report.images_changed.items())),
     ]
+
+
+def _class_rows(report: Report) -> list[tuple[str, None, int]]:
+    """Classes by name; of very many only the most frequent by count, and the sum of the rest."""
+    counts = report.objects_per_class
+    if len(counts) <= LISTED:
+        return [(f"  {name}", None, count) for name, count in sorted(counts.items())]
+    ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    rest = sum(count for _, count in ordered[LISTED:])
+    rows = [(f"  {name}", None, count) for name, count in ordered[:LISTED]]
+    return [*rows, (f"  {len(counts) - LISTED} other classes", None, rest)]
 
 
 def _figure(count: int | None) -> str:

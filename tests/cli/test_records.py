@@ -1,6 +1,7 @@
 """The commands read a folder, write records and print what became of it."""
 
 import json
+from collections import Counter
 
 import pytest
 from PIL import Image
@@ -101,9 +102,13 @@ def test_wrong_classes_are_refused(value, message):
 
 
 def test_long_lists_are_cut_with_a_hint(tmp_path):
-    report = Report(images_in=30, images_skipped=[(f"[{index}].jpg", "gone") for index in range(30)])
+    classes = Counter({f"class {index}": 100 - index for index in range(25)})
+    report = Report(
+        images_in=30, objects_per_class=classes, images_skipped=[(f"[{index}].jpg", "gone") for index in range(30)]
+    )
     console = Console(record=True, width=100)
     print_report(report, tmp_path, console)
     text = console.export_text()
     assert "left out: [19].jpg: gone" in text and "[20].jpg" not in text
+    assert "class 19" in text and "class 20" not in text and "5 other classes" in text
     assert "... and 10 more" in text and "dataset.yaml lists all" in text
