@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column, Table
 
 from centernet_tf.cli.sizes import parse_size
+from centernet_tf.data.examine import leave_gpu
 from centernet_tf.draw import contact_sheet, save_image
 from centernet_tf.inspect import InspectionReport, inspect_splits
 from centernet_tf.inspect.findings import SEVERITIES
@@ -34,6 +35,7 @@ def inspect(
 
     Exit code 1 when there are errors.
     """
+    leave_gpu()
     quiet = json_file == "-"
     console = Console(quiet=quiet)
     with _progress(quiet) as bar:
@@ -103,9 +105,17 @@ def _summary(report: InspectionReport) -> Table:
 
 
 def _classes(report: InspectionReport) -> Table:
-    table = Table("class", *(Column(name, justify="right") for name in ("objects", "share")), box=None, pad_edge=False)
-    for name, count in report.per_class.items():
-        table.add_row(escape(name), str(count), f"{count / max(report.objects, 1):.1%}")
+    """Counts by class, in three blocks side by side where there are many."""
+    blocks = 1 if len(report.per_class) <= 12 else 3
+    table = Table(box=None, pad_edge=False)
+    for header, justify in (("class", "left"), ("objects", "right"), ("share", "right")) * blocks:
+        table.add_column(header, justify=justify)
+    cells = [
+        (escape(name), str(count), f"{count / max(report.objects, 1):.1%}") for name, count in report.per_class.items()
+    ]
+    height = -(-len(cells) // blocks)
+    for row in range(height):
+        table.add_row(*(text for cell in cells[row::height] for text in cell))
     return table
 
 

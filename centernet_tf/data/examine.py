@@ -118,6 +118,15 @@ def parse_stored(serialized: bytes, classes: Sequence[str], where: str) -> Store
     )
 
 
+def leave_gpu() -> None:
+    """Keeps TensorFlow off the GPU, whose memory it would take from a training that may be running."""
+    if tf.config.list_physical_devices("GPU"):
+        try:
+            tf.config.set_visible_devices([], "GPU")
+        except RuntimeError:  # in use already, by the program that calls us: its choice
+            return
+
+
 def decoding_fault(image: bytes) -> str:
     """Why training could not decode an image file, or ""; by TensorFlow, which refuses more damage than viewers do."""
     try:

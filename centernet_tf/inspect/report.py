@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from centernet_tf.draw import class_colors, contact_sheet, draw_boxes
@@ -112,7 +113,7 @@ class InspectionReport:
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
 
     def sheet(self, tile: int = 320) -> np.ndarray | None:
-        """The samples with their boxes, side by side; small images are enlarged.
+        """The samples with their boxes, side by side; small images are enlarged by a whole factor.
 
         Args:
             tile: Largest side of a sample in the sheet, pixels.
@@ -127,9 +128,8 @@ class InspectionReport:
             except DataError:  # among the findings already
                 continue
             titles.append(f"{sample.name}  {image.shape[1]}x{image.shape[0]}")
-            zoom = max(1, tile // max(image.shape[:2]))
-            image = image.repeat(zoom, axis=0).repeat(zoom, axis=1)
-            pictures.append(draw_boxes(image, zoom * sample.boxes, sample.labels, class_colors(sample.classes)))
+            image, scale = _scaled(image, tile)  # before drawing, so that labels can be read
+            pictures.append(draw_boxes(image, scale * sample.boxes, sample.labels, class_colors(sample.classes)))
         return contact_sheet(pictures, titles, tile=tile) if pictures else None
 
 
@@ -137,3 +137,12 @@ def area_names(areas: np.ndarray) -> Counter:
     """Counts areas [N] in pixels^2 as "small", "medium" and "large"."""
     small, large = int(np.sum(areas < SMALL)), int(np.sum(areas >= LARGE))
     return Counter(small=small, medium=len(areas) - small - large, large=large)
+
+
+def _scaled(image: np.ndarray, side: int) -> tuple[np.ndarray, float]:
+    """Brings an image's longer side to about `side` pixels; also the factor."""
+    scale = side / max(image.shape[:2])
+    if scale >= 1:
+        return image.repeat(int(scale), axis=0).repeat(int(scale), axis=1), int(scale)
+    size = tuple(max(1, round(length * scale)) for length in (image.shape[1], image.shape[0]))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA), scale

@@ -64,6 +64,15 @@ def test_files_for_one_and_for_two_sets(records, tmp_path):
     assert read_image(tmp_path / "two.png").shape[0] > 1.5 * one.shape[0]
 
 
+def test_many_classes_are_all_listed(tmp_path):
+    _, items = read(3, (64, 64))
+    names = [f"class{number}" for number in range(40)]
+    write_records(items, directory=tmp_path, name="many", split="train", classes=names)
+    result = call(tmp_path, "--no-decode")
+    assert result.exit_code == 0, result.output
+    assert all(f"{name} " in result.output for name in names)
+
+
 @pytest.mark.parametrize("arguments", [("nowhere",), ("nowhere", "--size", "big")])
 def test_wrong_calls(arguments):
     assert isinstance(call(*arguments).exception, UsageError)

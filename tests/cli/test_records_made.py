@@ -20,7 +20,7 @@ def test_shapes_are_written_and_repeat_byte_for_byte(tmp_path):
     for name, workers in (("a", 1), ("b", 3)):
         result = call("shapes", "--out", tmp_path / name, *settings, "--workers", workers)
         assert result.exit_code == 0, result.output
-        assert "5 of 5 images" in result.output
+        assert "written" in result.output
     dataset = open_dataset(tmp_path / "a")
     assert (dataset.images, dataset.split, len(dataset.classes)) == (5, "train", 6)
     assert {(record.width, record.height) for record in iterate(dataset)} == {(96, 64)}
