@@ -1,5 +1,6 @@
 """Annotated images to record shards: every image and every box ends up in the records or in the report."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -9,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+
+import tensorflow as tf
 
 from centernet_tf.data.records import Dataset, Record, Shard, save_dataset, serialize
 from centernet_tf.datasets.items import Fault, Item, usable_objects
@@ -55,29 +58,41 @@ def write_records(
 
     Raises:
         UsageError: There are no images, or a setting is impossible.
-        DataError: An image or box cannot be used, or two images share an id.
+        DataError: An image or box cannot be used, two images share an id, or the files cannot be written.
     """
     directory = Path(directory)
     _check_settings(directory, split, classes, shards, workers)
+    try:
+        with _workplace(directory) as temporary:
+            report = Report()
+            with ShardFiles(temporary, shards) as files:
+                for outcome in _convert_all(items, tuple(classes), workers or os.cpu_count() or 1):
+                    _count(report, outcome, skip_bad)
+                    if outcome.serialized is not None:
+                        files.write(outcome.serialized)
+                    if progress:
+                        progress(report.images_in)
+            _check_written(report, files)
+            parts = files.publish(directory, split)
+            save_dataset(_describe(directory, name, split, classes, report, parts))
+    except (OSError, tf.errors.OpError) as error:
+        raise DataError(
+            f"{directory}: the records cannot be written ({error}). Check the free space and the permissions."
+        ) from error
+    return report
+
+
+@contextlib.contextmanager
+def _workplace(directory: Path) -> Iterator[Path]:
+    """A temporary directory beside the final names, so that giving a name is no copy; clears those of killed runs."""
     directory.mkdir(parents=True, exist_ok=True)
     for left_behind in directory.glob(".writing-*"):
         shutil.rmtree(left_behind, ignore_errors=True)
     temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=directory))
     try:
-        report = Report()
-        with ShardFiles(temporary, shards) as files:
-            for outcome in _convert_all(items, tuple(classes), workers or os.cpu_count() or 1):
-                _count(report, outcome, skip_bad)
-                if outcome.serialized is not None:
-                    files.write(outcome.serialized)
-                if progress:
-                    progress(report.images_in)
-        _check_written(report, files)
-        parts = files.publish(directory, split)
-        save_dataset(_describe(directory, name, split, classes, report, parts))
+        yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return report
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from centernet_tf.data.records import iterate, open_dataset, verify_checksums
@@ -176,6 +177,19 @@ def test_directory_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "out").touch()
     with pytest.raises(UsageError, match="is a file"):
         write([make_item()], tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), tf.errors.ResourceExhaustedError(None, None, "No space left")]
+)
+def test_full_disk_is_explained(error, tmp_path, monkeypatch):
+    def write_nothing(self, serialized):
+        raise error
+
+    monkeypatch.setattr(shard_files.ShardFiles, "write", write_nothing)
+    with pytest.raises(DataError, match=r"out: the records cannot be written \(.*No space left.*Check the free space"):
+        write([make_item()], tmp_path / "out")
+    assert contents(tmp_path / "out") == {}
 
 
 @pytest.mark.parametrize("shards", [None, 3])
