@@ -1,1 +1,29 @@
-"""CenterNet (Objects as Points) for TensorFlow and Keras 3."""
+"""CenterNet (Objects as Points) for TensorFlow and Keras 3.
+
+>>> detector = centernet_tf.load("runs/shapes/best.keras")
+>>> detections = detector("picture.jpg")
+"""
+
+import importlib
+from typing import Any
+
+__all__ = ["Detections", "Detector", "__version__", "load"]
+
+# Name: where it lives. Loaded on first use: Keras and TensorFlow take seconds, which `centernet --help` must not.
+_HOMES = {
+    "Detections": ("centernet_tf.results", "Detections"),
+    "Detector": ("centernet_tf.detector", "Detector"),
+    "__version__": ("centernet_tf.version", "VERSION"),
+    "load": ("centernet_tf.detector", "load"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'centernet_tf' has no attribute {name!r}. It has: {', '.join(__all__)}.")
+    module, attribute = _HOMES[name]
+    return getattr(importlib.import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

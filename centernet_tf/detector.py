@@ -31,7 +31,7 @@ class DetectorGraph(keras.Model):
     """
 
     def __init__(self, network: keras.Model, tasks: TaskSet, card: InputCard):
-        super().__init__(name="detector")
+        super().__init__(name="detector", dtype="float32")
         self.network = network
         self.tasks = tasks
         self.card = card

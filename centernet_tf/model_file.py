@@ -119,7 +119,9 @@ def read_card(path: str | Path) -> ModelCard:
         with zipfile.ZipFile(path) as archive:
             text = archive.read(CARD)
     except zipfile.BadZipFile:
-        raise UsageError(f"{path}: not a .keras file, or one that was cut off. Give a file `centernet train` wrote.") from None
+        raise UsageError(
+            f"{path}: not a .keras file, or one that was cut off. Give a file `centernet train` wrote."
+        ) from None
     except KeyError:
         raise UsageError(
             f"{path}: a Keras model, but not one of ours: {CARD} is not in it. Give a file `centernet train` wrote."

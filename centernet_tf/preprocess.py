@@ -1,4 +1,4 @@
-"""Pixels to what a network eats, in graph form: warp, colour, normalise. Training and inference use the same functions."""
+"""Pixels to what a network eats, in graph form: warp, colour, normalise; the same for training and inference."""
 
 import dataclasses
 from typing import Any
@@ -75,8 +75,8 @@ def recolor(images: Any, color: Any) -> Any:
 
     Args:
         images: [B, h, w, 3] float32 RGB in 0..1.
-        color: [B, 6] float32: factors of the image, of its mean grey and of its grey, then what is added to red, green and
-            blue. (1, 0, 0, 0, 0, 0) changes nothing.
+        color: [B, 6] float32: factors of the image, of its mean grey and of its grey, then what is added to red, green
+            and blue. (1, 0, 0, 0, 0, 0) changes nothing.
 
     Returns:
         [B, h, w, 3] float32, not clipped, as in the original.

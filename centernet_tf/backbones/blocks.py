@@ -16,8 +16,8 @@ def batch_norm(x: Any, name: str) -> Any:
 def convolution(x: Any, filters: int, kernel: int, stride: int = 1, name: str = "conv", **options: Any) -> Any:
     """Convolution padded by (kernel - 1) / 2 on every side.
 
-    Keras' "same" pads less at the left and top of even sizes where the stride is 2, which moves every feature by a pixel;
-    there zeros are added by hand.
+    Keras' "same" pads less at the left and top of even sizes where the stride is 2, which moves every feature by a
+    pixel; there zeros are added by hand.
     """
     options = {"use_bias": False, "kernel_initializer": he_normal(), **options}
     padding = "same"

@@ -1,1 +1,96 @@
-"""The `centernet` program: one module for each command."""
+"""The `centernet` program: one module for each command, and one place for exit codes."""
+
+import importlib
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from centernet_tf.errors import DataError, UsageError
+
+# Name: module in this package, what to run in it, and a line of help.
+COMMANDS = {
+    "records": ("records", "app", "Turn annotated images into records, which training and evaluation read."),
+    "inspect": ("inspect", "inspect", "Look for faults in records before anything is trained on them."),
+    "train": ("train", "train", "Train a network, or go on with a run that was stopped."),
+    "evaluate": ("evaluate", "evaluate", "Score a model on records: COCO AP and Pascal VOC 2007 AP."),
+    "detect": ("detect", "detect", "Find objects in images, folders, videos or a webcam."),
+}
+
+HELP = """CenterNet (Objects as Points): from annotated images to a trained, measured detector.
+
+A first run: `centernet records shapes --out tfrecords/shapes/train`, then `centernet train`, `evaluate`, `detect`.
+`centernet COMMAND --help` explains each. Exit codes: 0 done, 1 the work failed, 2 the call was wrong."""
+
+
+def build_app(wanted: str | None = None) -> typer.Typer:
+    """The program with one command loaded, or, for help and mistyped names, with all of them as names only.
+
+    TensorFlow takes seconds to load, which `centernet --help` must not.
+    """
+    app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+    # A program with a single command would not ask for its name.
+    app.callback()(lambda: None)
+    for name, (module, attribute, summary) in COMMANDS.items():
+        found: Any = _placeholder
+        if name == wanted:
+            found = getattr(importlib.import_module(f"centernet_tf.cli.{module}"), attribute)
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=name)
+        else:
+            text = None if name == wanted else summary
+            app.command(name, help=text, no_args_is_help=name == wanted)(found)
+    return app
+
+
+def _placeholder() -> None:
+    """Stands for a command that is not loaded; it is listed, never run."""
+
+
+def _load_quietly(module: str) -> None:
+    """Imports a module whose C++ start-up notes would bury the answer; where the import fails they are shown."""
+    sys.stderr.flush()
+    shown = os.dup(2)
+    with tempfile.TemporaryFile() as notes:
+        os.dup2(notes.fileno(), 2)
+        try:
+            importlib.import_module(module)
+        except BaseException:
+            notes.seek(0)
+            os.write(shown, notes.read())
+            raise
+        finally:
+            os.dup2(shown, 2)
+            os.close(shown)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the program and ends it: 0 done, 1 the work failed, 2 the call was wrong."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    errors = Console(stderr=True, soft_wrap=True, highlight=False)
+    try:
+        if arguments and arguments[0] in COMMANDS:
+            _load_quietly("tensorflow")
+        build_app(arguments[0] if arguments else None)(args=arguments, prog_name="centernet")
+    except UsageError as error:
+        errors.print(f"centernet: {error}", markup=False)
+        raise SystemExit(2) from None
+    except DataError as error:
+        errors.print(f"centernet: {error}", markup=False)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        errors.print("centernet: stopped.")
+        raise SystemExit(1) from None
+    except (MemoryError, OSError) as error:
+        errors.print(f"centernet: {error or type(error).__name__}", markup=False)
+        raise SystemExit(1) from None
+    except Exception:  # A fault of ours: the trace helps to report it, and the exit code stays a promise.
+        traceback.print_exc()
+        errors.print("centernet: this is a fault of the program. Please report it with the lines above.")
+        raise SystemExit(1) from None

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from centernet_tf.cli import records_made
 from centernet_tf.cli.conversion import Classes, Name, Out, Shards, SkipBad, Split, Workers, class_list, convert
 from centernet_tf.datasets import coco as coco_set
 from centernet_tf.datasets import voc as voc_set
@@ -91,3 +92,7 @@ def yolo(
     """
     names, items = yolo_set.read(source, split, labels=labels, classes=class_list(classes))
     convert(items, names, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+
+
+app.command()(records_made.shapes)
+app.command()(records_made.tfds)

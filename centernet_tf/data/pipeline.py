@@ -58,8 +58,8 @@ class Feed:
             step: The step to begin with; the batches are those an unbroken run would have seen from there.
 
         Returns:
-            Batches of (inputs, rows). Inputs: "image" [B, h, w, 3] uint8 RGB and "color" [B, 6] float32; where the device
-            warps, the image is [B, H, W, 3], whole, and "fit" [B, 4] float32 is as in `preprocess.warp`. Rows:
+            Batches of (inputs, rows). Inputs: "image" [B, h, w, 3] uint8 RGB and "color" [B, 6] float32; where the
+            device warps, the image is [B, H, W, 3], whole, and "fit" [B, 4] float32 is as in `preprocess.warp`. Rows:
             {field: [B, max_objects, ...]} in pixels of the network's input, and "valid" [B, max_objects] bool.
 
         Raises:
@@ -89,7 +89,11 @@ class Feed:
         """Every image once, in file order, whole and centred; batches as `training`, the last one may be smaller."""
         examples = tf.data.TFRecordDataset(list(map(str, dataset.shards)))
         prepared = examples.map(lambda example: self._prepare(example, None, None), self._parallel)
-        return self._batched(prepared, batch).prefetch(tf.data.AUTOTUNE)
+        # Without its length, Keras warns that the data ran out.
+        counted = self._batched(prepared, batch).apply(
+            tf.data.experimental.assert_cardinality(-(-dataset.images // batch))
+        )
+        return counted.prefetch(tf.data.AUTOTUNE)
 
     def _shuffled(self, shards: Sequence[Any], epoch: tf.Tensor) -> tf.data.Dataset:
         seed = tf.stack([tf.constant(self.seed, tf.int64), epoch])

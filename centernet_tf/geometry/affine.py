@@ -10,9 +10,7 @@ import numpy as np
 from keras import ops
 
 
-def fit_matrix(
-    center: tuple[float, float], scale: float, size: tuple[int, int], rotation: float = 0.0
-) -> np.ndarray:
+def fit_matrix(center: tuple[float, float], scale: float, size: tuple[int, int], rotation: float = 0.0) -> np.ndarray:
     """Maps a square window of the source onto the width of the target.
 
     Only one scale exists: the aspect ratio of an image never changes (Objects as Points, official code,

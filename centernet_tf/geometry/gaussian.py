@@ -76,7 +76,7 @@ def merge_planes(rows: Any, columns: Any, classes: Any, num_classes: int) -> Any
     Returns:
         [B, h, w, C] float32, zero where no object reaches.
     """
-    batch, count, height = ops.shape(rows)
+    batch, _, height = ops.shape(rows)
     width = ops.shape(columns)[-1]
     planes = ops.reshape(rows[..., None] * columns[..., None, :], (-1, height * width))  # [B * N, h * w]
     image = ops.arange(batch, dtype="int32")[:, None]

@@ -12,9 +12,9 @@ TAPS = 9
 class DeformableConv2D(keras.layers.Layer):
     """3x3 convolution whose taps move and fade by predicted offsets and masks (Deformable ConvNets v2, section 3.2).
 
-    An ordinary 3x3 convolution predicts 27 channels: for each tap, row by row, an offset (dy, dx) in pixels, then 9 mask
-    logits. A sample is bilinear over its four neighbours, and a neighbour outside the image counts as zero, so values
-    fade out over one pixel beyond the border. Offsets and masks start at zero: half of a plain convolution.
+    An ordinary 3x3 convolution predicts 27 channels: for each tap, row by row, an offset (dy, dx) in pixels, then 9
+    mask logits. A sample is bilinear over its four neighbours, and a neighbour outside the image counts as zero, so
+    values fade out over one pixel beyond the border. Offsets and masks start at zero: half of a plain convolution.
 
     Args:
         filters: Output channels F.
@@ -61,7 +61,7 @@ class DeformableConv2D(keras.layers.Layer):
         top, left = ops.floor(y), ops.floor(x)
         down, right = y - top, x - left
         # Two pixels of zeros around the image hold every sample that reads nothing. Only the whole corner is clipped:
-        # clipping y itself would give wrong offset gradients where it sits on the limit, as all border taps do at start.
+        # clipping y itself gives wrong offset gradients where it sits on the limit, as all border taps do at start.
         padded = ops.pad(inputs, ((0, 0), (2, 2), (2, 2), (0, 0)))
         row = ops.cast(ops.clip(top, -2, height), "int32") + 2
         column = ops.cast(ops.clip(left, -2, width), "int32") + 2

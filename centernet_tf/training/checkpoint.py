@@ -61,8 +61,8 @@ def load_state(path: Path, trainer: Trainer) -> Progress:
         raise DataError(f"{path}: the saved state is damaged ({error}). Remove it to start again.") from error
     if [array.shape for array in arrays] != [tuple(variable.shape) for variable in variables]:
         raise UsageError(
-            f"{path}: {len(arrays)} saved arrays do not fit this run's {len(variables)} variables, so its settings were "
-            "others. Use the settings saved beside it, or another --out."
+            f"{path}: {len(arrays)} saved arrays do not fit this run's {len(variables)} variables, so its settings "
+            "were others. Use the settings saved beside it, or another --out."
         )
     for variable, array in zip(variables, arrays):
         variable.assign(array)

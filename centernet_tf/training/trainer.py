@@ -14,9 +14,9 @@ from centernet_tf.task import TaskSet
 class Trainer(keras.Model):
     """Wraps a network for training.
 
-    Targets are rendered inside the step, on the device, from padded rows of objects. The moving average of the weights,
-    where wanted, is kept here as weights of its own that the step updates, so that it is saved, resumed and compiled like
-    everything else; Keras' own would replace the raw weights at the end of `fit`.
+    Targets are rendered inside the step, on the device, from padded rows of objects. The moving average of the
+    weights, where wanted, is kept here as weights of its own that the step updates, so that it is saved, resumed and
+    compiled like everything else; Keras' own would replace the raw weights at the end of `fit`.
 
     Args:
         network: From normalised images to {head: [map per stack]}.
@@ -34,7 +34,7 @@ class Trainer(keras.Model):
         size: tuple[int, int],
         average: float = 0.0,
     ):
-        super().__init__(name="trainer")
+        super().__init__(name="trainer", dtype="float32")  # Another policy would cast pixels and fits to 16 bits.
         self.network = network
         self.tasks = tasks
         self.normalization = normalization

@@ -1,0 +1,48 @@
+"""`centernet evaluate`."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from centernet_tf.data.records import open_dataset
+from centernet_tf.detector import load
+from centernet_tf.evaluate import evaluate as run
+from centernet_tf.metrics.report import class_table, report, save_plot, summary_table
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A .keras file that `centernet train` wrote.")],
+    data: Annotated[Path, typer.Option(help="Directory of records with the model's classes.")],
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all numbers as JSON.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a precision-recall plot, a .png file.")
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Images at the same time.")] = 8,
+    digits: Annotated[
+        int | None, typer.Option(min=0, help="Round boxes and scores first, as published results were: 2.")
+    ] = None,
+) -> None:
+    """Score a model on records: COCO AP and Pascal VOC 2007 AP, for each class.
+
+    Example: centernet evaluate runs/shapes/best.keras --data tfrecords/shapes/val --plot curve.png
+    """
+    detector, dataset = load(model), open_dataset(data)
+    console = Console()
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console) as bar:
+        images = bar.add_task("Images", total=dataset.images)
+        scores = run(detector, dataset, batch, digits, lambda count: bar.advance(images, count))
+    console.print(class_table(scores.coco, scores.voc))
+    console.print(summary_table(scores.coco))
+    if plot:
+        save_plot(plot, scores.coco)
+        console.print(f"Precision-recall plot: {plot}", markup=False, soft_wrap=True)
+    if json_file:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        content = {"model": str(model), "data": str(data), **report(scores.coco, scores.voc)}
+        json_file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        console.print(f"Numbers: {json_file}", markup=False, soft_wrap=True)

@@ -1,0 +1,94 @@
+"""Scores a detector on records: COCO's AP and VOC 2007's."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+from centernet_tf.data.records import Dataset, Record, iterate
+from centernet_tf.detector import Detector
+from centernet_tf.errors import UsageError
+from centernet_tf.metrics.coco import CocoBoxes, CocoScores
+from centernet_tf.metrics.voc import VocBoxes, VocScores
+from centernet_tf.results import Detections
+
+
+@dataclasses.dataclass(frozen=True)
+class Scores:
+    """What `evaluate` found.
+
+    Attributes:
+        coco: AP over overlaps 0.50 to 0.95, and the rest of COCO's numbers.
+        voc: AP at overlap 0.5 in Pascal VOC 2007's way.
+    """
+
+    coco: CocoScores
+    voc: VocScores
+
+
+def check_classes(detector: Detector, dataset: Dataset) -> None:
+    """Raises UsageError where a model and records do not mean the same classes, in the same order."""
+    if detector.names == dataset.classes:
+        return
+    missing = [name for name in dataset.classes if name not in detector.names]
+    extra = [name for name in detector.names if name not in dataset.classes]
+    difference = f"only in the records: {missing or 'none'}; only in the model: {extra or 'none'}"
+    if not missing and not extra:
+        difference = f"the same names in another order: model {list(detector.names)}, records {list(dataset.classes)}"
+    raise UsageError(
+        f"{dataset.directory}: {len(dataset.classes)} classes, but the model has {len(detector.names)} ({difference}). "
+        "Write the records again with the model's class list (--classes), or train a model on these."
+    )
+
+
+def detect_records(
+    detector: Detector, dataset: Dataset, batch: int = 8, advance: Callable[[int], None] = lambda count: None
+) -> Iterator[tuple[Record, Detections]]:
+    """Runs a detector over records, in their order.
+
+    Args:
+        detector: With the classes of the records.
+        dataset: Records.
+        batch: Images at the same time.
+        advance: Called with 1 after each image.
+
+    Yields:
+        Each record and all peaks found in its image, in its pixels.
+
+    Raises:
+        UsageError: The classes differ.
+        DataError: A record is damaged.
+    """
+    check_classes(detector, dataset)
+    waiting: list[Record] = []
+
+    def images() -> Iterator[bytes]:
+        for record in iterate(dataset):
+            waiting.append(record)
+            yield record.image
+
+    for found in detector.stream(images(), threshold=0.0, batch=batch):
+        yield waiting.pop(0), found
+        advance(1)
+
+
+def evaluate(
+    detector: Detector,
+    dataset: Dataset,
+    batch: int = 8,
+    digits: int | None = None,
+    advance: Callable[[int], None] = lambda count: None,
+) -> Scores:
+    """Scores a detector on records; arguments and errors as `detect_records`, digits as `metrics.coco.CocoBoxes`."""
+    coco = CocoBoxes(detector.names, max(100, detector.card.max_objects), digits)
+    voc = VocBoxes(detector.names)
+    for record, found in detect_records(detector, dataset, batch, advance):
+        detections = {"boxes": found.boxes, "scores": found.scores, "classes": found.classes}
+        truth = {
+            "boxes": record.boxes,
+            "classes": record.classes,
+            "crowd": record.crowd,
+            "area": record.area,
+            "difficult": record.difficult,
+        }
+        coco.update(record.image_id, detections, truth)
+        voc.update(record.image_id, detections, truth)
+    return Scores(coco.result(), voc.result())

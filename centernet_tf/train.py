@@ -1,0 +1,207 @@
+"""Trains a network: settings, data, network, fit, in that order."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from centernet_tf.backbones import find_backbone
+from centernet_tf.config import Settings, read_settings, write_settings
+from centernet_tf.data.augment import Augmentation
+from centernet_tf.data.pipeline import Feed
+from centernet_tf.data.records import Dataset, open_dataset
+from centernet_tf.detector import Detector
+from centernet_tf.errors import UsageError
+from centernet_tf.model_file import InputCard, ModelCard, load_model
+from centernet_tf.network import build_network
+from centernet_tf.training.board import Pictures
+from centernet_tf.training.callbacks import BEST, LAST, AveragePrecision, CsvLog, Watch
+from centernet_tf.training.checkpoint import STATE_FILE, KeepState, Progress, load_state
+from centernet_tf.training.schedule import build_optimizer
+from centernet_tf.training.start import start_from
+from centernet_tf.training.trainer import Trainer
+from centernet_tf.version import VERSION
+
+SETTINGS_FILE = "settings.yaml"
+
+
+def train(settings: Settings, out: str | Path, say: Callable[[str], None] = print, extra: Sequence[Any] = ()) -> Path:
+    """Runs a training to its end, or goes on with one that was stopped or killed.
+
+    Args:
+        settings: Of the run.
+        out: Folder of everything it writes: best.keras and last.keras, log.csv, board/ for TensorBoard, settings.yaml,
+            and the state it resumes from. The same call goes on where it was stopped.
+        say: Takes lines for people.
+        extra: Further Keras callbacks.
+
+    Returns:
+        The model file to use: the best by AP, or the last where nothing is validated.
+
+    Raises:
+        UsageError: A setting does not fit the data, or the folder holds a run with other settings.
+        DataError: Records are damaged, or the loss is no longer a number.
+    """
+    out = Path(out)
+    records, validation = _open_data(settings)
+    card = _card(settings, records)
+    _claim(out, settings)
+    keras.utils.set_random_seed(settings.train.seed)
+    keras.config.set_dtype_policy(settings.train.precision)
+
+    tasks = card.task_set(**settings.loss.model_dump())
+    network = build_network(card.backbone, tasks.heads, tasks.inputs)
+    if settings.weights:
+        say(start_from(network, *load_model(settings.weights), str(settings.weights)))
+    trainer = Trainer(network, tasks, card.input.normalization, settings.data.size, settings.train.average)
+    steps = records.images // settings.train.batch
+    trainer.compile(build_optimizer(settings, steps), loss=None, jit_compile=_compiled(settings.train.xla))
+    trainer.optimizer.build(network.trainable_variables)
+
+    progress = Progress()
+    keep = KeepState(out / STATE_FILE, progress, settings.train.checkpoint_steps)
+    if keep.path.exists():
+        vars(progress).update(vars(load_state(keep.path, trainer)))
+        say(f"Going on after step {progress.step}, epoch {progress.step / steps:.2f} of {settings.train.epochs}.")
+
+    def detector() -> Detector:
+        return _detector(trainer, card)
+
+    shown = settings.evaluate.pictures
+    show = [Pictures(out / "board", validation or records, shown)] if shown else []
+    callbacks = [
+        Watch(max(300, 3 * steps), progress),
+        AveragePrecision(detector, validation, settings, out, progress, *show),
+        CsvLog(out / "log.csv"),
+        keras.callbacks.TensorBoard(out / "board", write_graph=False),
+        *extra,
+        keep,
+    ]
+    began = time.monotonic()
+    _fit(trainer, settings, records, validation, callbacks, keep)
+    say(f"Trained to step {progress.step} in {(time.monotonic() - began) / 60:.1f} minutes.")
+    return out / (BEST if progress.best_epoch else LAST)
+
+
+def _fit(
+    trainer: Trainer,
+    settings: Settings,
+    records: Dataset,
+    validation: Dataset | None,
+    callbacks: Sequence[Any],
+    keep: KeepState,
+) -> None:
+    """Runs `fit` from where the run stands; an epoch that was broken off is finished first, on its own."""
+    feed = Feed(
+        size=settings.data.size,
+        max_objects=settings.max_objects,
+        fields=trainer.tasks.fields,
+        device_warp=settings.data.device_warp,
+        workers=settings.data.workers,
+        shuffle=settings.data.shuffle,
+        seed=settings.train.seed,
+    )
+    augment = Augmentation(**settings.augment.model_dump())
+    steps = records.images // settings.train.batch
+    epoch, within = divmod(keep.progress.step, steps)
+    parts = [(epoch, settings.train.epochs, steps)]
+    if within:
+        keep.resume_within_epoch(trainer)
+        parts = [(epoch, epoch + 1, steps - within), (epoch + 1, settings.train.epochs, steps)]
+    for first, last, count in parts:
+        if first >= last:
+            continue
+        trainer.fit(
+            feed.training(records, settings.train.batch, augment, keep.progress.step),
+            initial_epoch=first,
+            epochs=last,
+            steps_per_epoch=count,
+            validation_data=feed.validation(validation, settings.evaluate.batch) if validation else None,
+            validation_freq=settings.evaluate.every,
+            callbacks=list(callbacks),
+            shuffle=False,
+            verbose=2,
+        )
+
+
+def _open_data(settings: Settings) -> tuple[Dataset, Dataset | None]:
+    """Opens the records and checks that they fit the settings and each other."""
+    records = open_dataset(settings.data.train)
+    validation = open_dataset(settings.data.validation) if settings.data.validation else None
+    expected = settings.classes or records.classes
+    for dataset in filter(None, (records, validation)):
+        if dataset.classes != expected:
+            raise UsageError(
+                f"{dataset.directory}: classes {list(dataset.classes)}, expected {list(expected)}, in this order. "
+                "Write the records again with --classes, or correct the setting 'classes'."
+            )
+    if records.images < settings.train.batch:
+        raise UsageError(
+            f"{records.directory}: {records.images} images do not fill one batch of {settings.train.batch}. "
+            "Set train.batch lower, or add images."
+        )
+    return records, validation
+
+
+def _card(settings: Settings, records: Dataset) -> ModelCard:
+    """What the model file will say."""
+    stride = find_backbone(settings.backbone).stride
+    height, width = settings.data.size
+    if height % stride or width % stride:
+        near = [max(stride, round(side / stride) * stride) for side in (height, width)]
+        raise UsageError(
+            f"data.size is [{height}, {width}], but {settings.backbone} takes multiples of {stride}. Try {near}."
+        )
+    return ModelCard(
+        tasks=settings.task,
+        backbone=settings.backbone,
+        classes=records.classes,
+        max_objects=settings.max_objects,
+        class_specific_size=settings.class_specific_size,
+        input=InputCard(height=height, width=width, stride=stride),
+        about={"version": VERSION, "data": records.name, "settings": settings.model_dump(mode="json")},
+    )
+
+
+def _claim(out: Path, settings: Settings) -> None:
+    """Writes the settings into the folder, or checks that a run begun there has the same."""
+    path = out / SETTINGS_FILE
+    if path.exists():
+        theirs, ours = read_settings(path).model_dump(mode="json"), settings.model_dump(mode="json")
+        if differences := list(_differences(theirs, ours)):
+            raise UsageError(
+                f"{out} holds a run with other settings ({'; '.join(differences)}). Choose another --out, or remove it."
+            )
+        return
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{out}: cannot be made a folder ({error.strerror}).") from None
+    write_settings(settings, path)
+
+
+def _differences(theirs: Any, ours: Any, name: str = "") -> Iterator[str]:
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        for key in ours:
+            yield from _differences(theirs.get(key), ours[key], f"{name}.{key}".lstrip("."))
+    elif theirs != ours:
+        yield f"{name}: {theirs} there, {ours} now"
+
+
+def _detector(trainer: Trainer, card: ModelCard) -> Detector:
+    """A float32 twin with the weights as they are now, the moving average where there is one."""
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    network = build_network(card.backbone, trainer.tasks.heads, trainer.tasks.inputs)
+    keras.config.set_dtype_policy(policy)
+    network.set_weights(trainer.inference_weights())
+    return Detector(network, card)
+
+
+def _compiled(xla: str | bool) -> bool:
+    """Whether the step is compiled by XLA; on a processor its convolutions are slower than TensorFlow's own."""
+    if xla != "auto":
+        return bool(xla)
+    return keras.backend.backend() == "jax" or bool(keras.distribution.list_devices("gpu"))

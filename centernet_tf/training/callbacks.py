@@ -1,0 +1,128 @@
+"""What happens beside the steps: average precision, the best model, the CSV log, and warnings that name a remedy."""
+
+import csv
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+
+from centernet_tf.config import Settings
+from centernet_tf.data.records import Dataset
+from centernet_tf.detector import Detector
+from centernet_tf.errors import DataError
+from centernet_tf.evaluate import evaluate
+from centernet_tf.model_file import save_model
+from centernet_tf.training.checkpoint import Progress
+
+BEST, LAST = "best.keras", "last.keras"
+STUCK_SCORE = 0.1  # The prior that every heatmap starts with.
+
+
+class AveragePrecision(keras.callbacks.Callback):
+    """Scores the validation set every few epochs, and keeps the last model and the best by AP.
+
+    It writes val_AP and val_AP50 into the epoch's logs, so it comes before the callbacks that show them.
+
+    Args:
+        detector: Makes a detector of the weights as they are now, the moving average where there is one.
+        validation: Records; None keeps the last model only.
+        settings: Of the run. The last epoch is always scored.
+        out: Folder of best.keras and last.keras.
+        progress: Shared with the run; holds the best score.
+        show: Called with (epoch, detector) after each score, for pictures.
+    """
+
+    def __init__(
+        self,
+        detector: Callable[[], Detector],
+        validation: Dataset | None,
+        settings: Settings,
+        out: Path,
+        progress: Progress,
+        show: Callable[[int, Detector], None] = lambda epoch, detector: None,
+    ):
+        super().__init__()
+        self.detector, self.validation, self.out, self.progress, self.show = detector, validation, out, progress, show
+        self.every, self.batch = settings.evaluate.every, settings.evaluate.batch
+        self.epochs = settings.train.epochs
+
+    def on_epoch_end(self, epoch, logs=None):
+        if (epoch + 1) % self.every and epoch + 1 != self.epochs:
+            return
+        _ = self.model  # Reading it brings the weights up to date on JAX.
+        detector = self.detector()
+        about = {"epoch": epoch + 1}
+        if self.validation is not None:
+            scores = evaluate(detector, self.validation, self.batch).coco.summary
+            # Without an object of any class AP is not a number; every model is as good as the first then.
+            ap = scores["AP"] if scores["AP"] == scores["AP"] else 0.0
+            about |= {"AP": ap, "AP50": scores["AP50"]}
+            if logs is not None:
+                logs |= {"val_AP": ap, "val_AP50": scores["AP50"]}
+            if ap > self.progress.best:
+                self.progress.best, self.progress.best_epoch = ap, epoch + 1
+                self._save(BEST, detector, about)
+        self._save(LAST, detector, about)
+        self.show(epoch + 1, detector)
+
+    def _save(self, name: str, detector: Detector, about: dict) -> None:
+        card = detector.card.model_copy(update={"about": {**detector.card.about, **about}})
+        save_model(self.out / name, detector.network, card)
+
+
+class CsvLog(keras.callbacks.Callback):
+    """One row an epoch. Rows of epochs that a resumed run does again are replaced."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.path = path
+
+    def on_epoch_end(self, epoch, logs=None):
+        rows = []
+        if self.path.exists():
+            with self.path.open(newline="") as file:
+                rows = [row for row in csv.DictReader(file) if int(row["epoch"]) <= epoch]
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        rows.append({"epoch": epoch + 1, "learning_rate": rate, **(logs or {})})
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        temporary = self.path.with_suffix(".writing")
+        with temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(rows)
+        temporary.replace(self.path)
+
+
+class Watch(keras.callbacks.Callback):
+    """Stops a run whose loss is no longer a number, and warns of one that does not take off.
+
+    A network whose heatmap stays near zero everywhere has a low loss and finds nothing; the score at the true centres
+    tells it apart from one that learns.
+
+    Args:
+        patience: Steps after which the centres should score above the prior that training started from.
+        progress: Shared with the run.
+    """
+
+    def __init__(self, patience: int, progress: Progress):
+        super().__init__()
+        self.patience, self.progress, self.warned = patience, progress, False
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs = logs or {}
+        loss, score = logs.get("loss", 0.0), logs.get("center_score", 1.0)
+        if not abs(loss) < float("inf"):
+            raise DataError(
+                f"The loss became {loss} in epoch {epoch + 1}. Lower train.learning_rate, set train.clip_norm=10 or "
+                "train.warmup_steps=500, and check the records with `centernet inspect`."
+            )
+        if self.progress.step >= self.patience and score < STUCK_SCORE and not self.warned:
+            self.warned = True
+            warnings.warn(
+                f"After {self.progress.step} steps the heatmap scores {score:.3f} at the true centres, below the "
+                f"{STUCK_SCORE} it started from: it has collapsed to zero and nothing is detected. Train longer, set "
+                "train.warmup_steps=200 and another train.learning_rate (5e-4 for batches of 8 to 32), start from a "
+                "trained model with weights=, or see with `centernet inspect` whether the labels fit the images.",
+                stacklevel=2,
+            )
