@@ -19,7 +19,10 @@ from centernet_tf.errors import UsageError
 from centernet_tf.geometry import affine
 from centernet_tf.schema import FIELDS
 
-PADDING = 64  # Images that the device warps are padded to multiples of this, so that few shapes need compiling.
+# Few shapes mean few compilations: images that the device warps are padded to multiples of the first, and rows of
+# objects to the second doubled until the fullest image of the batch fits.
+PADDING = 64
+FEWEST_ROWS = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +63,8 @@ class Feed:
         Returns:
             Batches of (inputs, rows). Inputs: "image" [B, h, w, 3] uint8 RGB and "color" [B, 6] float32; where the
             device warps, the image is [B, H, W, 3], whole, and "fit" [B, 4] float32 is as in `preprocess.warp`. Rows:
-            {field: [B, max_objects, ...]} in pixels of the network's input, and "valid" [B, max_objects] bool.
+            {field: [B, N, ...]} in pixels of the network's input, and "valid" [B, N] bool; N is 16, 32, ... up to
+            max_objects, enough for the batch.
 
         Raises:
             UsageError: Fewer images than one batch.
@@ -148,13 +152,16 @@ class Feed:
         return transform
 
     def _batched(self, samples: tf.data.Dataset, batch: int) -> tf.data.Dataset:
-        if not self.device_warp:
-            return samples.batch(batch)
+        batches = samples.padded_batch(batch) if self.device_warp else samples.batch(batch)
+        return batches.map(self._trim, tf.data.AUTOTUNE, deterministic=True)
 
-        def pad(inputs: dict[str, tf.Tensor], rows: dict[str, tf.Tensor]) -> Any:
-            sides = tf.shape(inputs["image"])[1:3]
-            extra = -sides % PADDING
-            image = tf.pad(inputs["image"], [[0, 0], [0, extra[0]], [0, extra[1]], [0, 0]])
-            return {**inputs, "image": image}, rows
-
-        return samples.padded_batch(batch).map(pad, tf.data.AUTOTUNE)
+    def _trim(self, inputs: dict[str, tf.Tensor], rows: dict[str, tf.Tensor]) -> Any:
+        """Cuts rows that no image of the batch needs: drawing an absent object costs as much as a present one."""
+        if self.device_warp:
+            extra = -tf.shape(inputs["image"])[1:3] % PADDING
+            inputs = {**inputs, "image": tf.pad(inputs["image"], [[0, 0], [0, extra[0]], [0, extra[1]], [0, 0]])}
+        fullest = tf.reduce_max(tf.reduce_sum(tf.cast(rows["valid"], tf.int32), axis=1))
+        count = tf.constant(FEWEST_ROWS)
+        while count < fullest:
+            count *= 2
+        return inputs, {name: value[:, : tf.minimum(count, self.max_objects)] for name, value in rows.items()}
