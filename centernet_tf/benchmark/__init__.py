@@ -1,0 +1,1 @@
+"""Timings behind the README's figures; run by `scripts/benchmark`."""

@@ -1,0 +1,83 @@
+"""Timing that holds on a noisy machine: variants in turn, medians, processor time beside wall time, peak memory."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def interleaved(variants: dict[str, Callable[[], Any]], rounds: int = 15, warm: int = 3) -> dict[str, float]:
+    """Median wall time of each variant in milliseconds; all of them run once in every round.
+
+    Args:
+        variants: Calls that end when their work has ended.
+        rounds: Counted runs of each.
+        warm: Runs before, for compilation and caches.
+    """
+    for variant in variants.values():
+        for _ in range(warm):
+            variant()
+    times: dict[str, list[float]] = {name: [] for name in variants}
+    for _ in range(rounds):
+        for name, variant in variants.items():
+            began = time.perf_counter()
+            variant()
+            times[name].append((time.perf_counter() - began) * 1e3)
+    return {name: float(np.median(values)) for name, values in times.items()}
+
+
+def processor_time(work: Callable[[], Any], rounds: int = 5) -> float:
+    """Median processor time of all threads in milliseconds: what one core would need, however busy the machine is."""
+    times = []
+    for _ in range(rounds):
+        began = time.process_time()
+        work()
+        times.append((time.process_time() - began) * 1e3)
+    return float(np.median(times))
+
+
+class PeakMemory:
+    """Highest resident memory above the start within a `with` block, in MB, looked at every millisecond."""
+
+    def __enter__(self) -> "PeakMemory":
+        self.start = self.highest = _resident()
+        self.running = True
+        self.thread = threading.Thread(target=self._watch, daemon=True)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.running = False
+        self.thread.join()
+
+    def _watch(self) -> None:
+        while self.running:
+            self.highest = max(self.highest, _resident())
+            time.sleep(0.001)
+
+    @property
+    def megabytes(self) -> float:
+        return (self.highest - self.start) / 1e6
+
+
+def _resident() -> int:
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:  # Not Linux: the highest so far is all there is.
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def in_fresh_process(module: str, *arguments: str) -> dict[str, Any]:
+    """Runs `python -m module arguments`, which prints JSON last, so that peaks of memory do not mix."""
+    done = subprocess.run([sys.executable, "-m", module, *arguments], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{module} {' '.join(arguments)} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
