@@ -1,5 +1,6 @@
 """Trains a network: settings, data, network, fit, in that order."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ import keras
 from centernet_tf.backbones import find_backbone
 from centernet_tf.config import Settings, read_settings, write_settings
 from centernet_tf.data.augment import Augmentation
-from centernet_tf.data.pipeline import Feed
+from centernet_tf.data.pipeline import Feed, reading
 from centernet_tf.data.records import Dataset, open_dataset
 from centernet_tf.detector import Detector
 from centernet_tf.errors import UsageError
@@ -80,7 +81,8 @@ def train(settings: Settings, out: str | Path, say: Callable[[str], None] = prin
         keep,
     ]
     began = time.monotonic()
-    _fit(trainer, settings, records, validation, callbacks, keep)
+    with reading(records):
+        _fit(trainer, settings, records, validation, callbacks, keep)
     say(f"Trained to step {progress.step} in {(time.monotonic() - began) / 60:.1f} minutes.")
     return out / (BEST if progress.best_epoch else LAST)
 
@@ -122,7 +124,7 @@ def _fit(
             validation_freq=settings.evaluate.every,
             callbacks=list(callbacks),
             shuffle=False,
-            verbose=2,
+            verbose=1 if sys.stdout.isatty() else 2,
         )
 
 

@@ -4,8 +4,9 @@ Everything random follows from the seed, the epoch and the position in it, so an
 running the ones before.
 """
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import cv2
@@ -15,7 +16,7 @@ import tensorflow as tf
 from centernet_tf.data.augment import PLAIN_COLOR, Augmentation, plain_matrix
 from centernet_tf.data.example import parse
 from centernet_tf.data.records import Dataset
-from centernet_tf.errors import UsageError
+from centernet_tf.errors import DataError, UsageError
 from centernet_tf.geometry import affine
 from centernet_tf.schema import FIELDS
 
@@ -23,6 +24,18 @@ from centernet_tf.schema import FIELDS
 # objects to the second doubled until the fullest image of the batch fits.
 PADDING = 64
 FEWEST_ROWS = 16
+
+
+@contextlib.contextmanager
+def reading(dataset: Dataset) -> Iterator[None]:
+    """Turns what TensorFlow says of a damaged record into a DataError that names the records and the remedy."""
+    try:
+        yield
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
+        reason = error.message.strip().splitlines()[0]
+        raise DataError(
+            f"{dataset.directory}: a record cannot be read ({reason}). `centernet inspect {dataset.directory}` finds it."
+        ) from error
 
 
 @dataclasses.dataclass(frozen=True)
