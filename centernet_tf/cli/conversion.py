@@ -4,13 +4,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
-import tensorflow as tf
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from centernet_tf.data.examine import leave_gpu
 from centernet_tf.data.records import DATASET_FILE
 from centernet_tf.datasets.items import Item
 from centernet_tf.datasets.report import Report
@@ -53,8 +53,7 @@ def convert(
         UsageError: See `write_records`.
         DataError: See `write_records`.
     """
-    # Nothing here runs on a GPU, and TensorFlow would take all memory of one that may be training.
-    tf.config.set_visible_devices([], "GPU")
+    leave_gpu()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         job = bar.add_task(f"records of {escape(split)}", total=len(items) if hasattr(items, "__len__") else None)

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from centernet_tf.data.records import DATASET_FILE, Dataset, _from_yaml, _read_yaml
 from centernet_tf.errors import DataError
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -50,18 +49,6 @@ class Stored:
     def name(self) -> str:
         """What to call the image."""
         return self.filename or self.where
-
-
-def open_unchecked(path: str | Path) -> Dataset:
-    """Reads the dataset.yaml of a split, as `open_dataset` does, but takes its shards as they are, missing or cut off.
-
-    Raises:
-        UsageError: There is no dataset.yaml.
-        DataError: It cannot be understood.
-    """
-    path = Path(path)
-    directory = path.parent if path.name == DATASET_FILE else path
-    return _from_yaml(directory, _read_yaml(directory))
 
 
 def read_shard(shard: Path, classes: Sequence[str]) -> Iterator[Stored]:

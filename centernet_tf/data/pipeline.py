@@ -34,7 +34,8 @@ def reading(dataset: Dataset) -> Iterator[None]:
     except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
         reason = error.message.strip().splitlines()[0]
         raise DataError(
-            f"{dataset.directory}: a record cannot be read ({reason}). `centernet inspect {dataset.directory}` finds it."
+            f"{dataset.directory}: a record cannot be read ({reason}). "
+            f"`centernet inspect {dataset.directory}` finds which."
         ) from error
 
 

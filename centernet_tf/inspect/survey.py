@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from centernet_tf.data.examine import Stored, decoding_fault, open_unchecked, read_shard
-from centernet_tf.data.records import Dataset, sha256_of
+from centernet_tf.data.examine import Stored, decoding_fault, read_shard
+from centernet_tf.data.records import Dataset, open_dataset, sha256_of
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.geometry.boxes import areas
 from centernet_tf.images import Header, inspect_header
@@ -53,7 +53,7 @@ def inspect_records(
             f"inspect: max_objects {max_objects} and size {size[0]}x{size[1]}; expected at least 1 object, and height "
             "and width that are multiples of 32."
         )
-    dataset = open_unchecked(path)
+    dataset = open_dataset(path, check=False)
     survey = _Survey(dataset, max_objects, size, samples, {} if seen is None else seen)
     with ThreadPoolExecutor() as pool:
         for batch in _batches(survey.records(), BATCH):
