@@ -10,6 +10,7 @@ from keras import ops
 
 from centernet_tf import preprocess
 from centernet_tf.centers import STRIDE
+from centernet_tf.errors import DataError
 from centernet_tf.geometry import affine
 from centernet_tf.images import read_image
 from centernet_tf.model_file import InputCard, ModelCard, load_model
@@ -118,7 +119,7 @@ class Detector:
             `Detections` in pixels of the image for one, a list of them in the same order for several.
 
         Raises:
-            DataError: A file is missing or no image. It is named.
+            DataError: A file is missing or no image. It is named. Or the network answers NaN.
             ValueError: An array has another shape or type, or the threshold is outside 0..1.
         """
         if not 0 <= threshold <= 1:
@@ -152,6 +153,17 @@ class Detector:
         heatmap = ops.convert_to_numpy(ops.sigmoid(outputs["heatmap"][-1][0]))
         return np.rint(ops.convert_to_numpy(fitted[0]) * 255).astype(np.uint8), heatmap
 
+    def with_input(self, size: tuple[int, int] | None) -> "Detector":
+        """The same network behind another input.
+
+        Args:
+            size: Height and width in pixels, multiples of the stride; None keeps every image's resolution.
+
+        Raises:
+            UsageError: A side is no multiple of the stride; the message names the nearest size.
+        """
+        return Detector(self.network, self.card.model_copy(update={"input": self.card.input.resized(size)}))
+
     @property
     def _keeps(self) -> bool:
         return self.card.input.mode == "keep"
@@ -168,6 +180,9 @@ class Detector:
 
     def _run(self, images: Sequence[np.ndarray], threshold: float) -> Iterable[Detections]:
         found = self.graph.predict_on_batch(self._pack(images))
+        if not (np.isfinite(found["scores"]).all() and np.isfinite(found["boxes"]).all()):
+            # A score that is NaN is above no threshold, so it would pass for an empty image.
+            raise DataError("The network answers NaN or infinite numbers: its training diverged. Use another model.")
         for row, image in enumerate(images):
             kept = found["scores"][row] > threshold
             fields = {name: value[row][kept] for name, value in found.items()}

@@ -48,6 +48,22 @@ class InputCard(pydantic.BaseModel):
         """As the graph takes it."""
         return preprocess.Normalization(self.mean, self.std, self.order)
 
+    def resized(self, size: tuple[int, int] | None) -> "InputCard":
+        """A card for fixed inputs of this height and width in pixels, or, for None, one that keeps the resolution.
+
+        Raises:
+            UsageError: A side is no multiple of the stride; the message names the nearest size.
+        """
+        if size is None:
+            return self.model_copy(update={"mode": "keep"})
+        height, width = nearest = tuple(max(self.stride, round(side / self.stride) * self.stride) for side in size)
+        if nearest != tuple(size):
+            raise UsageError(
+                f"size {size[0]}x{size[1]} is not a multiple of {self.stride}, which this network needs. "
+                f"Try {height}x{width}."
+            )
+        return self.model_copy(update={"mode": "fixed", "height": height, "width": width})
+
 
 class ModelCard(pydantic.BaseModel):
     """Everything besides the weights that is needed to use or to go on training a network.
