@@ -1,0 +1,94 @@
+"""What holds for every backbone in the table."""
+
+import functools
+
+import numpy as np
+import pytest
+from keras import ops
+
+from centernet_tf.backbones import BACKBONES, find_backbone
+from centernet_tf.centers import STRIDE, Centers
+from centernet_tf.errors import UsageError
+from centernet_tf.network import build_network
+
+every_backbone = pytest.mark.parametrize("name", BACKBONES)
+
+# Trainable parameters with the heads of 80 classes, counted in the official code.
+OFFICIAL_PARAMETERS = {"res_18": 15_820_372, "resdcn_18": 14_437_349}
+
+
+@functools.cache
+def network_of(name):
+    return build_network(name, Centers(80).heads())
+
+
+@functools.cache
+def backbone_of_three(name):
+    return BACKBONES[name].build({"image": 3, "previous": 3, "prior": 1})
+
+
+@every_backbone
+def test_maps_are_a_quarter_of_the_input(name):
+    stride = BACKBONES[name].stride
+    maps = network_of(name)(np.zeros((1, stride, 2 * stride, 3), np.float32), training=False)
+    stacks = len(maps["heatmap"])
+    assert stacks >= 1
+    for head in Centers(80).heads():
+        shape = (1, stride // STRIDE, 2 * stride // STRIDE, head.channels)
+        assert [tuple(stack.shape) for stack in maps[head.name]] == [shape] * stacks
+        assert all(np.isfinite(ops.convert_to_numpy(stack)).all() for stack in maps[head.name])
+
+
+@every_backbone
+def test_a_fresh_network_believes_in_nothing(name):
+    """Each cell starts near probability 0.1, so that empty cells do not drown the first steps."""
+    stride = BACKBONES[name].stride
+    noise = np.random.default_rng(0).normal(size=(1, stride, stride, 3)).astype("float32")
+    scores = ops.convert_to_numpy(ops.sigmoid(network_of(name)(noise, training=False)["heatmap"][-1]))
+    assert 0.05 < np.median(scores) < 0.2
+
+
+@every_backbone
+def test_names_are_unique_and_sizes_free(name):
+    network = network_of(name)
+    paths = [weight.path for weight in network.weights]
+    assert len(set(paths)) == len(paths)
+    assert network.inputs[0].shape == (None, None, None, 3)
+
+
+@every_backbone
+def test_further_inputs_cost_one_stem_each(name):
+    several, single = backbone_of_three(name), BACKBONES[name].build({"image": 3})
+    assert [tensor.name for tensor in several.inputs] == ["image", "previous", "prior"]
+    assert list(several.output) == list(single.output) == [f"stack{n + 1}" for n in range(len(single.output))]
+    shapes = {weight.path: tuple(weight.shape) for weight in single.weights}
+    added = {w.path: tuple(w.shape) for w in several.weights if w.path not in shapes}
+    assert shapes.items() <= {w.path: tuple(w.shape) for w in several.weights}.items()
+    assert sorted(shape[2] for shape in added.values()) == [1, 3], added
+
+
+@every_backbone
+def test_parameters_are_as_many_as_officially(name):
+    official = BACKBONES[name].official
+    if not official:
+        pytest.skip("not in the official code")
+    count = sum(int(np.prod(weight.shape)) for weight in network_of(name).trainable_weights)
+    assert count == OFFICIAL_PARAMETERS[official]
+
+
+@every_backbone
+def test_official_names_are_known(name):
+    assert find_backbone(name) is BACKBONES[name]
+    if official := BACKBONES[name].official:
+        assert official not in BACKBONES
+        assert find_backbone(official) is BACKBONES[name]
+
+
+@pytest.mark.parametrize("name", ["", "resnet18_dcm", "resdcn_8"])
+def test_unknown_backbone(name):
+    with pytest.raises(UsageError) as error:
+        find_backbone(name)
+    assert str(error.value).startswith(f"Unknown backbone {name!r}.")
+    assert str(error.value).endswith(f"Known: {', '.join(BACKBONES)}.")
+    if name:
+        assert " Did you mean 'res" in str(error.value)

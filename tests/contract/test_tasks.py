@@ -1,0 +1,140 @@
+"""What holds for every task in the table, so that a new one is tested before its author writes a test."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from centernet_tf import losses
+from centernet_tf.centers import STRIDE, Centers
+from centernet_tf.model_file import InputCard, ModelCard, load_model, save_model
+from centernet_tf.network import build_network
+from centernet_tf.preprocess import Normalization
+from centernet_tf.schema import FIELDS
+from centernet_tf.tasks import TASKS, build_tasks
+from centernet_tf.training.trainer import Trainer
+
+SETS = [(name,) for name in TASKS]  # A mix of tasks is one more row.
+OPTIONS = [{}, {"class_specific_size": True}, {"ignore_crowd": True}]
+SMALLEST = "mobilenetv2_fpn"
+SIZE = (64, 96)
+GRID = (SIZE[0] // STRIDE, SIZE[1] // STRIDE)
+CLASSES = 3
+# For two steps, TensorFlow compiles longer than it runs; JAX runs for ages where it does not compile.
+FASTEST = {"run_eagerly": True} if keras.backend.backend() == "tensorflow" else {"jit_compile": True}
+
+every_set = pytest.mark.parametrize("names", SETS, ids="+".join)
+every_option = pytest.mark.parametrize("options", OPTIONS, ids=lambda options: "".join(options) or "plain")
+
+
+def task_set(names, **options):
+    return build_tasks(names, Centers(CLASSES, max_objects=5, **options))
+
+
+def perfect_heatmap(target, channels):
+    del channels
+    heatmap = np.clip(ops.convert_to_numpy(target["heatmap"]), 1e-6, 1 - 1e-6)
+    return np.log(heatmap / (1 - heatmap))
+
+
+def perfect_values(target, channels):
+    """The wanted values at the wanted cells, and numbers that nobody asked for elsewhere."""
+    index, value, mask = (ops.convert_to_numpy(target[name]) for name in ("index", "value", "mask"))
+    filled = np.full((len(index), GRID[0] * GRID[1], channels), 7.0)
+    for image, row in np.argwhere(mask.any(axis=-1)):
+        wanted = np.broadcast_to(mask[image, row], channels) > 0
+        filled[image, index[image, row], wanted] = value[image, row, wanted]
+    return filled.reshape(len(index), *GRID, channels)
+
+
+# What a network that makes no mistake answers, by the function that judges it.
+PERFECT = {losses.focal: perfect_heatmap, losses.masked_l1: perfect_values}
+
+
+@every_set
+@every_option
+def test_names_fit_each_other(names, options, rows):
+    tasks = task_set(names, **options)
+    heads = {head.name for head in tasks.heads}
+    assert {name for term in tasks.terms for name in term.reads} == heads
+    assert set(tasks.encode(rows(tasks.fields), GRID)) == {term.name for term in tasks.terms}
+    assert set(tasks.fields) <= set(FIELDS)
+    assert "image" in tasks.inputs
+
+
+@every_set
+@every_option
+@pytest.mark.parametrize("objects", [0, 1, 4])
+def test_perfect_maps_give_the_objects_back(names, options, objects, rows):
+    tasks = task_set(names, **options)
+    truth = rows(tasks.fields, SIZE, objects=objects, num_classes=CLASSES, seed=objects)
+    targets = tasks.encode(truth, GRID)
+    channels = {head.name: head.channels for head in tasks.heads}
+    maps = {}
+    for term in tasks.terms:
+        (head,) = term.reads
+        maps[head] = [ops.convert_to_tensor(PERFECT[term.function](targets[term.name], channels[head]), "float32")]
+    found = {name: ops.convert_to_numpy(value) for name, value in tasks.decode(maps).items()}
+    for image in range(len(truth["valid"])):
+        kept = found["scores"][image] > 0.5
+        assert kept.sum() == objects
+        order = np.argsort(found["boxes"][image, kept, 0])
+        wanted = truth["valid"][image]
+        wanted_order = np.argsort(truth["boxes"][image, wanted, 0])
+        for name in set(found) & set(tasks.fields):
+            value = found[name][image, kept][order]
+            if FIELDS[name].motion != "fixed":
+                value = value * STRIDE
+            np.testing.assert_allclose(value, truth[name][image, wanted][wanted_order], atol=1e-3, err_msg=name)
+    for name, value in tasks.losses(maps, targets).items():
+        assert float(value) < 0.05 * max(objects, 1), f"{name} of perfect maps"
+
+
+@every_set
+def test_a_step_moves_every_weight_and_none_is_finite_without_objects(names, rows):
+    tasks = task_set(names)
+    network = build_network(SMALLEST, tasks.heads, tasks.inputs)
+    trainer = Trainer(network, tasks, Normalization(), SIZE)
+    trainer.compile(keras.optimizers.Adam(0.01), loss=None, **FASTEST)
+    random = np.random.default_rng(0)
+    inputs = {
+        name: random.integers(0, 256, (2, *SIZE, channels)).astype(np.uint8) for name, channels in tasks.inputs.items()
+    }
+    inputs["color"] = np.tile(np.float32([1, 0, 0, 0, 0, 0]), (2, 1))
+
+    before = [ops.convert_to_numpy(weight) for weight in network.trainable_weights]
+    losses_of_step = trainer.train_on_batch(inputs, rows(tasks.fields, SIZE, num_classes=CLASSES), return_dict=True)
+    after = [ops.convert_to_numpy(weight) for weight in network.trainable_weights]
+    still = [weight.path for weight, a, b in zip(network.trainable_weights, before, after) if np.array_equal(a, b)]
+    assert not still, f"weights that a step does not move: {still}"
+    assert {f"{term.name}_loss" for term in tasks.terms} < set(losses_of_step)
+
+    trainer.reset_metrics()
+    empty = trainer.train_on_batch(inputs, rows(tasks.fields, SIZE, objects=0), return_dict=True)
+    assert np.isfinite(list(empty.values())).all(), empty
+    assert all(np.isfinite(ops.convert_to_numpy(weight)).all() for weight in network.weights)
+
+
+@every_set
+def test_the_saved_network_gives_the_same_maps(names, tmp_path):
+    tasks = task_set(names)
+    network = build_network(SMALLEST, tasks.heads, tasks.inputs)
+    card = ModelCard(
+        tasks=names,
+        backbone=SMALLEST,
+        classes=("a", "b", "c"),
+        max_objects=5,
+        input=InputCard(height=SIZE[0], width=SIZE[1], stride=32),
+    )
+    save_model(tmp_path / "model.keras", network, card)
+    again, card_again = load_model(tmp_path / "model.keras")
+    assert card_again == card
+    random = np.random.default_rng(1)
+    images = {name: random.normal(size=(1, 32, 64, depth)).astype("float32") for name, depth in tasks.inputs.items()}
+    images = images if len(images) > 1 else images["image"]
+    expected, given = network(images, training=False), again(images, training=False)
+    assert list(given) == [head.name for head in tasks.heads]
+    for head in tasks.heads:
+        (first,), (second,) = expected[head.name], given[head.name]
+        assert first.shape == (1, 8, 16, head.channels)
+        np.testing.assert_array_equal(ops.convert_to_numpy(first), ops.convert_to_numpy(second), err_msg=head.name)
