@@ -1,0 +1,173 @@
+"""Imports point one way, tasks stay strangers to each other, and TensorFlow stays where records are read."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = "centernet_tf"
+ROOT = Path(__file__).parents[1] / PACKAGE
+
+# Lowest first: each may import those before it.
+ORDER = (
+    "version",
+    "errors",
+    "schema",
+    "geometry",
+    "losses",
+    "task",
+    "centers",
+    "metrics",
+    "layers",
+    "backbones",
+    "network",
+    "preprocess",
+    "draw",
+    "results",
+    "images",
+    "video",
+    "sources",
+    "data",
+    "datasets",
+    "tasks",
+    "config",
+    "model_file",
+    "detector",
+    "evaluate",
+    "training",
+    "train",
+    "predict",
+    "inspect",
+    "benchmark",
+    "cli",
+    "__init__",
+    "__main__",
+)
+
+# Records, input pipelines and TensorBoard have no other library, and benchmarks measure against its operators;
+# everything else runs on any backend.
+TENSORFLOW = {
+    "data/example.py",
+    "data/examine.py",
+    "data/pipeline.py",
+    "data/records.py",
+    "datasets/pictures.py",
+    "datasets/shard_files.py",
+    "datasets/tfds.py",
+    "datasets/writer.py",
+    "training/board.py",
+    "cli/conversion.py",
+    "benchmark/decode.py",
+    "benchmark/input.py",
+    "benchmark/render.py",
+}
+
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+def imported(text: str) -> Iterator[str]:
+    """Names of all modules a file imports, wherever the line stands: "a.b" for `import a.b`, `from a import b`.
+
+    Of `from a import b`, whether b is a module or something in one cannot be seen; both read as "a.b".
+    """
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in (
+            "import_module",
+            "__import__",
+        ):
+            yield from (argument.value for argument in node.args if isinstance(argument, ast.Constant))
+
+
+def part(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def faults(own: str, names: Iterator[str]) -> list[str]:
+    """What points the wrong way in a file of the part `own`."""
+    found = []
+    for name in names:
+        if name.startswith("."):
+            found.append(f"{name}: write the whole name, {PACKAGE}...")
+        if name.split(".")[0] != PACKAGE:
+            continue
+        used = name.split(".")[1] if "." in name else "__init__"
+        if used not in ORDER:
+            found.append(f"{name}: {used!r} has no place in ORDER")
+        elif used != own and ORDER.index(used) > ORDER.index(own):
+            found.append(f"{name}: {used!r} comes after {own!r}")
+    return found
+
+
+def task_faults(own: str, names: Iterator[str]) -> list[str]:
+    prefix = f"{PACKAGE}.tasks."
+    return [name for name in names if name.startswith(prefix) and name.removeprefix(prefix).split(".")[0] != own]
+
+
+def test_every_part_has_its_place():
+    assert {part(path) for path in FILES} <= set(ORDER)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_down(path):
+    assert not faults(part(path), imported(path.read_text()))
+
+
+def test_tasks_never_import_each_other():
+    for path in (ROOT / "tasks").rglob("*.py"):
+        own = path.relative_to(ROOT / "tasks").parts[0].removesuffix(".py")
+        if own != "__init__":
+            assert not task_faults(own, imported(path.read_text())), path
+
+
+def test_only_these_import_tensorflow():
+    users = {
+        str(path.relative_to(ROOT))
+        for path in FILES
+        if any(name.split(".")[0] in ("tensorflow", "tensorflow_datasets") for name in imported(path.read_text()))
+    }
+    assert users == TENSORFLOW
+
+
+@pytest.mark.parametrize(
+    ("own", "text", "wrong"),
+    [
+        ("losses", "", 0),
+        ("losses", "import keras\nfrom numpy import array", 0),
+        ("losses", "from centernet_tf.geometry import boxes", 0),
+        ("losses", "from centernet_tf import schema", 0),
+        ("losses", "from centernet_tf.train import train", 1),
+        ("losses", "from centernet_tf import train", 1),
+        ("losses", "import centernet_tf.train", 1),
+        ("losses", "import centernet_tf.train as x, centernet_tf.schema", 1),
+        ("losses", "import centernet_tf", 1),
+        ("losses", "def f():\n    from centernet_tf.train import train", 1),
+        ("losses", "def f():\n    if f:\n        import centernet_tf.train", 1),
+        ("losses", "import importlib\nimportlib.import_module('centernet_tf.train')", 1),
+        ("losses", "from .geometry import boxes", 1),
+        ("losses", "from . import geometry", 1),
+        ("losses", "from centernet_tf.helpers import f", 1),
+        ("losses", "from centernet_tf.losses import f", 0),
+    ],
+)
+def test_the_check_itself(own, text, wrong):
+    assert len(faults(own, imported(text))) == wrong
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("from centernet_tf.tasks.pose.targets import encode", 0),
+        ("from centernet_tf.tasks.detect import detect", 1),
+        ("from centernet_tf.tasks import detect", 1),
+        ("import centernet_tf.tasks.detect.task", 1),
+        ("def f():\n    from centernet_tf.tasks.detect import detect", 1),
+    ],
+)
+def test_the_check_of_tasks_itself(text, wrong):
+    assert len(task_faults("pose", imported(text))) == wrong
