@@ -142,7 +142,12 @@ def read_card(path: str | Path) -> ModelCard:
         raise UsageError(
             f"{path}: a Keras model, but not one of ours: {CARD} is not in it. Give a file `centernet train` wrote."
         ) from None
-    content = json.loads(text)
+    try:
+        content = json.loads(text)
+    except ValueError as error:  # Broken text as well as broken JSON.
+        raise UsageError(f"{path}: {CARD} is damaged: {error}. Copy the file again.") from None
+    if not isinstance(content, dict):
+        raise UsageError(f"{path}: {CARD} is damaged: it holds a {type(content).__name__}. Copy the file again.")
     if content.get("format") != FORMAT:
         raise UsageError(
             f"{path}: model format {content.get('format')!r}, but this version reads {FORMAT}. Upgrade centernet_tf."
@@ -167,5 +172,5 @@ def load_model(path: str | Path) -> tuple[keras.Model, ModelCard]:
     card = read_card(path)
     try:
         return keras.models.load_model(path, compile=False), card
-    except (ValueError, OSError, KeyError, TypeError) as error:
+    except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise UsageError(f"{path}: the network in it cannot be rebuilt ({error}). Copy or train it again.") from error

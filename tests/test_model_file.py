@@ -1,0 +1,175 @@
+"""A model file is whole, says what it is, and every file that is none is told so by name."""
+
+import json
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from centernet_tf.errors import UsageError
+from centernet_tf.model_file import CARD, FORMAT, load_model, read_card, save_model
+from centernet_tf.network import build_network
+
+
+def maps(network):
+    """All maps for one fixed image, by head and stack."""
+    image = np.random.default_rng(0).random((1, 64, 96, 3), np.float32)
+    outputs = network(image, training=False)
+    return {
+        f"{head} {stack}": ops.convert_to_numpy(values)
+        for head, stacks in outputs.items()
+        for stack, values in enumerate(stacks)
+    }
+
+
+def rewrite(source, target, card):
+    """Copies a model file with another card, text or None for none."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            if name != CARD:
+                new.writestr(name, old.read(name))
+        if card is not None:
+            new.writestr(CARD, card)
+
+
+@pytest.mark.parametrize("backbone", ["spots", "mobilenetv2_fpn", "resnet18_dcn"])
+def test_round_trip_gives_the_same_maps(backbone, spot_network, spot_card, tmp_path):
+    network = spot_network
+    if backbone != "spots":
+        network = build_network(backbone, spot_card.task_set().heads)
+    card = spot_card.model_copy(update={"backbone": backbone, "about": {"score": 0.5, "data": ["a", {"b": None}]}})
+    path = tmp_path / "new" / "folder" / "model.keras"
+    save_model(path, network, card)
+    assert [child.name for child in path.parent.iterdir()] == ["model.keras"]
+    loaded, said = load_model(path)
+    assert said == card
+    before, after = maps(network), maps(loaded)
+    assert list(before) == list(after) == ["heatmap 0", "offset 0", "size 0"]
+    for name, values in before.items():
+        np.testing.assert_array_equal(after[name], values)
+
+
+def test_card_holds_all_that_a_detector_needs(spot_model, spot_card):
+    with zipfile.ZipFile(spot_model) as archive:
+        assert archive.testzip() is None
+        content = json.loads(archive.read(CARD))
+    assert content == {
+        "format": FORMAT,
+        "tasks": ["detect"],
+        "backbone": "mobilenetv2_fpn",
+        "classes": ["red", "green"],
+        "max_objects": 20,
+        "class_specific_size": False,
+        "input": {
+            "mode": "fixed",
+            "height": 128,
+            "width": 128,
+            "stride": 32,
+            "mean": [0, 0, 0],
+            "std": [1, 1, 1],
+            "order": "rgb",
+        },
+        "about": {},
+    }
+    assert read_card(spot_model) == spot_card
+    assert keras.models.load_model(spot_model, compile=False).count_params() > 0
+
+
+def test_a_failed_save_leaves_the_older_file(spot_model, spot_network, spot_card, tmp_path, monkeypatch):
+    path = tmp_path / "model.keras"
+    save_model(path, spot_network, spot_card)
+    older = path.read_bytes()
+
+    def full_disk(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        save_model(path, spot_network, spot_card.model_copy(update={"classes": ("other", "names")}))
+    assert path.read_bytes() == older
+    assert [child.name for child in tmp_path.iterdir()] == ["model.keras"]
+
+
+@pytest.mark.parametrize("name", ["model.h5", "model", "model.keras.zip"])
+def test_other_suffixes_are_refused(name, spot_network, spot_card, tmp_path):
+    with pytest.raises(UsageError, match=rf"{name}: a model's file name ends in \.keras; try .*\.keras"):
+        save_model(tmp_path / name, spot_network, spot_card)
+    assert not list(tmp_path.iterdir())
+
+
+def foreign(path, model):
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(path)
+
+
+def changed(**changes):
+    def write(path, model):
+        with zipfile.ZipFile(model) as archive:
+            card = json.loads(archive.read(CARD))
+        rewrite(model, path, json.dumps({**card, **changes}))
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("write", "said"),
+    [
+        (lambda path, model: None, "no such model file. Train one"),
+        (lambda path, model: path.mkdir(), "no such model file"),
+        (lambda path, model: path.write_bytes(b""), "not a .keras file, or one that was cut off"),
+        (lambda path, model: path.write_text("weights: none\n"), "not a .keras file, or one that was cut off"),
+        (lambda path, model: path.write_bytes(model.read_bytes()[:3000]), "not a .keras file, or one that was cut off"),
+        (foreign, "a Keras model, but not one of ours: centernet.json is not in it"),
+        (changed(format=FORMAT + 1), f"model format {FORMAT + 1}, but this version reads {FORMAT}. Upgrade"),
+        (changed(format=None), "model format None"),
+        (changed(classes=None), "centernet.json is damaged: classes:"),
+        (changed(clases=[]), "centernet.json is damaged: clases:"),
+        (changed(input={"height": 0, "width": 64, "stride": 32}), "centernet.json is damaged: input.height:"),
+        (lambda path, model: rewrite(model, path, '{"format": 1, "ta'), "centernet.json is damaged: "),
+        (lambda path, model: rewrite(model, path, b"\xff\xfe\x00"), "centernet.json is damaged: "),
+        (lambda path, model: rewrite(model, path, "[1, 2]"), "centernet.json is damaged: "),
+    ],
+)
+def test_files_that_are_no_model_of_ours(write, said, spot_model, tmp_path):
+    path = tmp_path / "odd.keras"
+    write(path, spot_model)
+    for reader in (read_card, load_model):
+        with pytest.raises(UsageError) as error:
+            reader(path)
+        assert str(error.value).startswith(f"{path}: ")
+        assert said in str(error.value)
+
+
+def damage(name):
+    def write(source, target):
+        with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+            for member in old.namelist():
+                if member != name:
+                    new.writestr(member, old.read(member))
+                elif name == "config.json":
+                    new.writestr(member, old.read(member).replace(b"Conv2D", b"Conv9D"))
+                else:
+                    new.writestr(member, old.read(member)[:-600])
+
+    return write
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.weights.h5"])
+def test_a_network_that_cannot_be_rebuilt(name, spot_model, tmp_path):
+    path = tmp_path / "odd.keras"
+    damage(name)(spot_model, path)
+    assert read_card(path).classes == ("red", "green")
+    with pytest.raises(UsageError, match=r"odd\.keras: the network in it cannot be rebuilt"):
+        load_model(path)
+
+
+def test_a_flipped_byte_is_noticed(spot_model, tmp_path):
+    data = bytearray(spot_model.read_bytes())
+    with zipfile.ZipFile(spot_model) as archive:
+        place = archive.getinfo("model.weights.h5").header_offset + 200
+    data[place] ^= 0xFF
+    path = tmp_path / "odd.keras"
+    path.write_bytes(data)
+    with pytest.raises(UsageError, match=r"odd\.keras: "):
+        load_model(path)
