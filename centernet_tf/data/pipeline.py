@@ -22,7 +22,7 @@ from centernet_tf.schema import FIELDS
 
 # Few shapes mean few compilations: images that the device warps are padded to multiples of the first, and rows of
 # objects to the second doubled until the fullest image of the batch fits.
-PADDING = 64
+PADDING = 32
 FEWEST_ROWS = 16
 
 
@@ -125,35 +125,35 @@ class Feed:
         sample = parse(example)
         image = tf.io.decode_image(sample["image"], channels=3, expand_animations=False)
         names = [name for name in self.fields if name in FIELDS]
-        moved = tf.numpy_function(
-            self._transform(names, augment),
-            [image, *(place or (0, 0)), *(sample[name] for name in names)],
-            [tf.uint8, tf.float32, tf.float32, tf.bool, *(FIELDS[name].dtype for name in names)],
+        # Pixels take the way through NumPy only where they are warped there.
+        fit, color, valid, *values = tf.numpy_function(
+            self._draw(names, augment),
+            [tf.shape(image), *(place or (0, 0)), *(sample[name] for name in names)],
+            [tf.float32, tf.float32, tf.bool, *(FIELDS[name].dtype for name in names)],
             stateful=False,
         )
-        image, fit, color, valid, *values = moved
-        image.set_shape((None, None, 3) if self.device_warp else (*self.size, 3))
         inputs = {"image": image, "color": tf.ensure_shape(color, (6,))}
         if self.device_warp:
             inputs["fit"] = tf.ensure_shape(fit, (4,))
+            image.set_shape((None, None, 3))
+        else:
+            warped = tf.numpy_function(self._warp, [image, fit], tf.uint8, stateful=False)
+            inputs["image"] = tf.ensure_shape(warped, (*self.size, 3))
         rows = {
             name: tf.ensure_shape(value, (self.max_objects, *FIELDS[name].shape)) for name, value in zip(names, values)
         }
         return inputs, {**rows, "valid": tf.ensure_shape(valid, (self.max_objects,))}
 
-    def _transform(self, names: Sequence[str], augment: Augmentation | None) -> Callable[..., Any]:
-        """The part that runs in NumPy and OpenCV; OpenCV's warp is six times as fast as TensorFlow's operator."""
+    def _draw(self, names: Sequence[str], augment: Augmentation | None) -> Callable[..., Any]:
+        """Draws one image's matrix and colour, and moves its objects."""
 
-        def transform(image: np.ndarray, epoch: int, place: int, *fields: np.ndarray) -> Any:
-            height, width = image.shape[:2]
+        def draw(shape: np.ndarray, epoch: int, place: int, *fields: np.ndarray) -> Any:
+            height, width = int(shape[0]), int(shape[1])
             if augment is None:
                 matrix, color = plain_matrix(height, width, self.size), PLAIN_COLOR
             else:
                 random = np.random.default_rng([self.seed, epoch, place])
                 matrix, color = augment.matrix(random, height, width, self.size), augment.color(random)
-            if not self.device_warp:
-                image = cv2.warpAffine(image, matrix, self.size[::-1], flags=cv2.INTER_LINEAR)
-            fit = np.array([matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]], np.float32)
             count = min(len(fields[0]), self.max_objects)
             padded = []
             for name, values in zip(names, fields):
@@ -161,9 +161,15 @@ class Feed:
                 rows = np.full((self.max_objects, *field.shape), field.fill, field.dtype)
                 rows[:count] = affine.move(values[:count], matrix, field.motion)
                 padded.append(rows)
-            return image, fit, color, np.arange(self.max_objects) < count, *padded
+            fit = matrix[[0, 1, 0, 1], [0, 1, 2, 2]].astype(np.float32)
+            return fit, color, np.arange(self.max_objects) < count, *padded
 
-        return transform
+        return draw
+
+    def _warp(self, image: np.ndarray, fit: np.ndarray) -> np.ndarray:
+        """OpenCV's warp is six times as fast as TensorFlow's operator."""
+        matrix = np.array([[fit[0], 0, fit[2]], [0, fit[1], fit[3]]], np.float64)
+        return cv2.warpAffine(image, matrix, self.size[::-1], flags=cv2.INTER_LINEAR)
 
     def _batched(self, samples: tf.data.Dataset, batch: int) -> tf.data.Dataset:
         batches = samples.padded_batch(batch) if self.device_warp else samples.batch(batch)
@@ -172,8 +178,11 @@ class Feed:
     def _trim(self, inputs: dict[str, tf.Tensor], rows: dict[str, tf.Tensor]) -> Any:
         """Cuts rows that no image of the batch needs: drawing an absent object costs as much as a present one."""
         if self.device_warp:
-            extra = -tf.shape(inputs["image"])[1:3] % PADDING
-            inputs = {**inputs, "image": tf.pad(inputs["image"], [[0, 0], [0, extra[0]], [0, extra[1]], [0, 0]])}
+            images = inputs["image"]
+            extra = -tf.shape(images)[1:3] % PADDING
+            if tf.reduce_any(extra > 0):
+                images = tf.pad(images, [[0, 0], [0, extra[0]], [0, extra[1]], [0, 0]])
+            inputs = {**inputs, "image": images}
         fullest = tf.reduce_max(tf.reduce_sum(tf.cast(rows["valid"], tf.int32), axis=1))
         count = tf.constant(FEWEST_ROWS)
         while count < fullest:
