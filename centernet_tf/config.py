@@ -119,11 +119,11 @@ def read_settings(path: str | Path, changes: Sequence[str] = ()) -> Settings:
     """
     path = Path(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        content = _parse(path.read_text(encoding="utf-8")) or {}
     except FileNotFoundError:
         raise UsageError(f"{path}: no such file. Start from one in configs/.") from None
     except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
-        raise UsageError(f"{path}: not readable as YAML ({' '.join(str(error).split())}).") from error
+        raise UsageError(f"{path}: not readable as YAML ({_one_line(error)}).") from error
     if not isinstance(content, dict):
         raise UsageError(f"{path}: expected settings such as 'task: detect', got {content!r:.60}.")
     for change in changes:
@@ -136,13 +136,31 @@ def parse_settings(content: dict[str, Any], source: str) -> Settings:
     try:
         return Settings.model_validate(content)
     except pydantic.ValidationError as error:
-        lines = [_explain(problem) for problem in error.errors()]
-        raise UsageError("\n".join(f"{source}: {line}" for line in lines)) from None
+        raise UsageError("\n".join(f"{source}: {line}" for line in _explain(error.errors()))) from None
 
 
 def write_settings(settings: Settings, path: Path) -> None:
     """Writes all settings, defaults included, so that the file alone repeats the run."""
     path.write_text(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML whose maps name each key once; of two sections with one name the first would be lost in silence."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [key.value for key, _ in node.value]
+        for position, key in enumerate(keys):
+            if key in keys[:position]:
+                raise yaml.constructor.ConstructorError(problem=f"{key!r} stands twice", problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _parse(text: str) -> Any:
+    return yaml.load(text, _Loader)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _apply(content: dict[str, Any], change: str) -> None:
@@ -151,15 +169,20 @@ def _apply(content: dict[str, Any], change: str) -> None:
         raise UsageError(f"--set {change!r}: expected name=value, for example --set train.epochs=10.")
     *sections, last = name.strip().split(".")
     for section in sections:
-        content = content.setdefault(section, {})
+        if content.get(section) is None:
+            content[section] = {}
+        content = content[section]
         if not isinstance(content, dict):
             raise UsageError(f"--set {change!r}: {section!r} is not a section.")
-    content[last] = _value(text)
+    try:
+        content[last] = _value(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"--set {change!r}: the value is not readable as YAML ({_one_line(error)}).") from error
 
 
 def _value(text: str) -> Any:
     """YAML, plus Python's 1e-4, which YAML 1.1 takes for text."""
-    value = yaml.safe_load(text)
+    value = _parse(text)
     if isinstance(value, str):
         try:
             value = ast.literal_eval(value)
@@ -168,20 +191,47 @@ def _value(text: str) -> Any:
     return value
 
 
-def _explain(problem: Any) -> str:
-    """One line for one problem of pydantic's: section, what came, what is known."""
-    *sections, last = (str(part) for part in problem["loc"])
-    where = "".join(f"{section}: " for section in sections)
-    if problem["type"] == "extra_forbidden":
-        known = list(_fields(sections))
-        return f"{where}unknown setting {last!r}.{closest(last, known)} Known here: {', '.join(known)}."
-    if problem["type"] == "missing":
-        return f"{where}setting {last!r} is missing."
-    return f"{where}{last} is {problem['input']!r}: {problem['msg']}."
+def _explain(problems: Sequence[Any]) -> list[str]:
+    """One line for each setting that pydantic complains of: its section, what came, what is known."""
+    alternatives: dict[tuple[str, ...], list[Any]] = {}
+    for problem in problems:
+        alternatives.setdefault(_place(problem["loc"]), []).append(problem)
+    lines = []
+    for (*sections, last), (problem, *others) in alternatives.items():
+        where = "".join(f"{section}: " for section in sections)
+        if problem["type"] == "extra_forbidden":
+            known = list(_section(sections).model_fields)
+            lines.append(f"{where}unknown setting {last!r}.{closest(last, known)} Known here: {', '.join(known)}.")
+        elif problem["type"] == "missing":
+            lines.append(f"{where}setting {last!r} is missing.")
+        elif problem["type"] == "model_type":
+            known = list(_section([*sections, last]).model_fields)
+            lines.append(
+                f"{where}{last} is {problem['input']!r}: expected settings of its own, {last}: {{name: value}}, or no "
+                f"such line. Known there: {', '.join(known)}."
+            )
+        else:
+            also = "".join(f" or {other['msg'].removeprefix('Input should be ')}" for other in others)
+            lines.append(f"{where}{last} is {problem['input']!r}: {problem['msg']}{also}.")
+    return lines
 
 
-def _fields(sections: Sequence[str]) -> Sequence[str]:
+def _place(location: Sequence[str | int]) -> tuple[str, ...]:
+    """Names down to the setting, without pydantic's names for the types that its value might have had."""
+    place: list[str] = []
+    section: Any = Settings
+    for part in location:
+        if isinstance(part, int):
+            place.append(f"value {part + 1}")
+        elif section is not None:
+            place.append(part)
+            kind = section.model_fields[part].annotation if part in section.model_fields else None
+            section = kind if isinstance(kind, type) and issubclass(kind, Section) else None
+    return tuple(place)
+
+
+def _section(names: Sequence[str]) -> type[Section]:
     model: Any = Settings
-    for section in sections:
-        model = model.model_fields[section].annotation
-    return list(model.model_fields)
+    for name in names:
+        model = model.model_fields[name].annotation
+    return model

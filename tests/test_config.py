@@ -1,0 +1,245 @@
+from pathlib import Path
+
+import pytest
+
+from centernet_tf.config import Settings, parse_settings, read_settings, write_settings
+from centernet_tf.errors import UsageError
+
+LEAST = {"data": {"train": "records"}}
+
+
+@pytest.fixture
+def file(tmp_path):
+    """A function that writes a settings file."""
+
+    def write(text):
+        path = tmp_path / "run.yaml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def least(file):
+    return file("data: {train: records}\n")
+
+
+def complaint(call, *arguments):
+    with pytest.raises(UsageError) as error:
+        call(*arguments)
+    return str(error.value)
+
+
+def test_the_least_that_can_be_said(least):
+    settings = read_settings(least)
+    assert settings.task == ("detect",)
+    assert settings.data.train == Path("records")
+    assert settings.data.validation is None
+    assert settings.train.drop_epochs == (90, 120)
+
+
+def test_nothing_said(file):
+    path = file("")
+    assert complaint(read_settings, path) == f"{path}: setting 'data' is missing."
+    assert complaint(parse_settings, {"data": {}}, "here") == "here: data: setting 'train' is missing."
+
+
+@pytest.mark.parametrize(
+    ("written", "read"), [("detect", ("detect",)), ("[detect]", ("detect",)), ("[a, b]", ("a", "b"))]
+)
+def test_one_task_or_several(least, written, read):
+    assert read_settings(least, [f"task={written}"]).task == read
+
+
+def test_settings_cannot_change(least):
+    settings = read_settings(least)
+    with pytest.raises(ValueError, match="frozen"):
+        settings.max_objects = 5
+    with pytest.raises(ValueError, match="frozen"):
+        settings.data.train = Path("other")
+
+
+def test_written_settings_read_the_same(tmp_path, least):
+    settings = read_settings(
+        least,
+        ["task=[detect]", "data.validation=val", "classes=[cat, dog]", "train.learning_rate=1e-4", "weights=a.keras"],
+    )
+    write_settings(settings, tmp_path / "again.yaml")
+    assert read_settings(tmp_path / "again.yaml") == settings
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (
+            {"data": {"train": "records", "flipp": 1}},
+            "here: data: unknown setting 'flipp'. Known here: train, validation, size, device_warp, workers, shuffle.",
+        ),
+        (
+            {**LEAST, "augment": {"flipp": 1}},
+            "here: augment: unknown setting 'flipp'. Did you mean 'flip'? "
+            "Known here: crop, shift, scale, flip, brightness, contrast, saturation, lighting.",
+        ),
+        (
+            {**LEAST, "backbon": "resnet18"},
+            "here: unknown setting 'backbon'. Did you mean 'backbone'? Known here: "
+            "task, backbone, classes, weights, max_objects, class_specific_size, data, augment, loss, train, evaluate.",
+        ),
+        (
+            {**LEAST, "train": {"epochs": 0}},
+            "here: train: epochs is 0: Input should be greater than 0.",
+        ),
+        (
+            {**LEAST, "train": {"epochs": "many"}},
+            "here: train: epochs is 'many': Input should be a valid integer, unable to parse string as an integer.",
+        ),
+        (
+            {**LEAST, "train": {"optimizer": "sgd"}},
+            "here: train: optimizer is 'sgd': Input should be 'adam' or 'adamw'.",
+        ),
+        (
+            {**LEAST, "augment": {"flip": 1.5}},
+            "here: augment: flip is 1.5: Input should be less than or equal to 1.",
+        ),
+        (
+            {**LEAST, "augment": None},
+            "here: augment is None: expected settings of its own, augment: {name: value}, or no such line. "
+            "Known there: crop, shift, scale, flip, brightness, contrast, saturation, lighting.",
+        ),
+        (
+            {"data": "records"},
+            "here: data is 'records': expected settings of its own, data: {name: value}, or no such line. "
+            "Known there: train, validation, size, device_warp, workers, shuffle.",
+        ),
+        (
+            {"data": {"train": "records", "size": [64, 0]}},
+            "here: data: size: value 2 is 0: Input should be greater than 0.",
+        ),
+        (
+            {**LEAST, "train": {"learning_rate": "fast"}},
+            "here: train: learning_rate is 'fast': Input should be 'auto' or a valid number, "
+            "unable to parse string as a number.",
+        ),
+        (
+            {"data": {"train": "records", "size": 64}},
+            "here: data: size is 64: Input should be a valid tuple.",
+        ),
+    ],
+)
+def test_what_is_refused(content, text):
+    assert complaint(parse_settings, content, "here") == text
+
+
+def test_every_problem_is_told_at_once():
+    content = {"data": {"train": "records", "sise": 1}, "train": {"epochs": 0}}
+    assert [line.split(" ")[1] for line in complaint(parse_settings, content, "here").split("\n")] == [
+        "data:",
+        "train:",
+    ]
+
+
+@pytest.mark.parametrize("changes", [["train.epochs=-1"], ["evaluate.every=0"], ["train.learning_rate=fast"]])
+def test_refused_changes_name_the_file(least, changes):
+    assert complaint(read_settings, least, changes).startswith(f"{least}: {changes[0].split('.')[0]}: ")
+
+
+@pytest.mark.parametrize(
+    ("change", "where", "value"),
+    [
+        ("backbone=resnet18_dcn", "backbone", "resnet18_dcn"),
+        ("train.epochs=3", "train.epochs", 3),
+        ("train.learning_rate=1e-4", "train.learning_rate", 1e-4),
+        ("train.learning_rate=0.001", "train.learning_rate", 0.001),
+        ("train.learning_rate=auto", "train.learning_rate", "auto"),
+        ("data.size=[128, 256]", "data.size", (128, 256)),
+        ("train.drop_epochs=[]", "train.drop_epochs", ()),
+        ("train.clip_norm=null", "train.clip_norm", None),
+        ("data.device_warp=true", "data.device_warp", True),
+        ("train.xla=false", "train.xla", False),
+        ("classes=[cat, wild dog]", "classes", ("cat", "wild dog")),
+        ("data.train=a=b", "data.train", Path("a=b")),
+        (" train.seed = 5 ", "train.seed", 5),
+        ("data={train: other}", "data.train", Path("other")),
+        ("loss.ignore_crowd=yes", "loss.ignore_crowd", True),
+    ],
+)
+def test_changes_from_the_command_line(least, change, where, value):
+    found = read_settings(least, [change])
+    for name in where.split("."):
+        found = getattr(found, name)
+    assert found == value
+    assert type(found) is type(value) or isinstance(value, Path)
+
+
+def test_later_changes_win(least):
+    assert read_settings(least, ["train.epochs=3", "train.epochs=4"]).train.epochs == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ("train.epochs", "--set 'train.epochs': expected name=value, for example --set train.epochs=10."),
+        ("data.train.deep=1", "--set 'data.train.deep=1': 'train' is not a section."),
+        ("train.epochs=[1", "--set 'train.epochs=[1': the value is not readable as YAML"),
+    ],
+)
+def test_changes_that_cannot_be_read(least, change, text):
+    assert complaint(read_settings, least, [change]).startswith(text)
+
+
+def test_an_empty_section_may_be_filled_from_the_command_line(file):
+    path = file("data: {train: records}\ntrain:\n")
+    assert "train is None: expected settings of its own" in complaint(read_settings, path)
+    assert read_settings(path, ["train.epochs=3"]).train.epochs == 3
+
+
+def test_anchors_and_merges_still_work(file):
+    path = file("data: &all {train: records}\ntrain: {epochs: 2}\naugment: {flip: &half 0.25, scale: *half}\n")
+    assert read_settings(path).augment.scale == 0.25
+    assert read_settings(path, ["data={<<: {train: other}, shuffle: 3}"]).data.train == Path("other")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("data: [1", "not readable as YAML (while parsing a flow sequence"),
+        ("data: {train: !!python/object:os.system x}", "not readable as YAML (could not determine a constructor"),
+        ("data: {train: a}\ntrain: {epochs: 1}\ntrain: {batch: 2}\n", "not readable as YAML ('train' stands twice"),
+        ("data: {train: a, train: b}\n", "not readable as YAML ('train' stands twice"),
+        ("- a\n- b\n", "expected settings such as 'task: detect', got ['a', 'b']."),
+        ("hello\n", "expected settings such as 'task: detect', got 'hello'."),
+    ],
+)
+def test_files_that_are_no_settings(file, text, said):
+    path = file(text)
+    assert complaint(read_settings, path).startswith(f"{path}: {said}")
+
+
+def test_missing_files(tmp_path):
+    missing = tmp_path / "nothing.yaml"
+    assert complaint(read_settings, missing) == f"{missing}: no such file. Start from one in configs/."
+    assert complaint(read_settings, tmp_path).startswith(f"{tmp_path}: not readable as YAML (")
+    picture = tmp_path / "picture.yaml"
+    picture.write_bytes(b"\xff\xd8\xff\xe0")
+    assert complaint(read_settings, picture).startswith(f"{picture}: not readable as YAML (")
+
+
+@pytest.mark.parametrize(
+    ("changes", "rate"),
+    [
+        ([], 1.25e-4),
+        (["train.batch=128"], 5e-4),
+        (["train.batch=8", "train.accumulate=4"], 1.25e-4),
+        (["train.batch=8"], 3.125e-5),
+        (["train.batch=8", "train.learning_rate=1e-3"], 1e-3),
+    ],
+)
+def test_learning_rate_grows_with_the_batch(least, changes, rate):
+    assert read_settings(least, changes).learning_rate() == pytest.approx(rate)
+
+
+def test_every_section_has_defaults_but_the_data():
+    settings = Settings.model_validate(LEAST)
+    assert settings == parse_settings(LEAST, "here")
+    assert settings.model_dump(mode="json")["data"]["train"] == "records"
