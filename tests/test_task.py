@@ -1,0 +1,115 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from centernet_tf import losses
+from centernet_tf.centers import Centers
+from centernet_tf.errors import UsageError
+from centernet_tf.task import Head, Task, TaskSet, Term
+from centernet_tf.tasks import TASKS, build_tasks
+
+CENTERS = Centers(3)
+
+
+def distance(values, target):
+    return abs(values - target)
+
+
+def toy(name="toy", heads=(), terms=(), **more):
+    """A task that counts what it is given."""
+    return Task(
+        name,
+        heads=tuple(heads),
+        terms=tuple(terms),
+        encode=lambda rows, centers: {term.name: rows["value"] + centers["shift"] for term in terms},
+        decode=lambda outputs, peaks: {name: outputs[heads[-1].name] * peaks["best"]},
+        **more,
+    )
+
+
+def join(*tasks, centers=CENTERS):
+    return TaskSet(tasks, lambda rows, grid: {"shift": grid[0]}, lambda outputs: {"best": 10})
+
+
+DEPTH = toy("depth", [Head("shared", 2), Head("depth", 1)], [Term("depth", ("depth",), distance)], fields=("boxes",))
+JOINTS = toy("joints", [Head("shared", 2), Head("joint", 4)], [Term("joint", ("joint",), distance, 0.5)])
+BOTH = join(DEPTH, JOINTS)
+
+
+def test_union_of_heads_terms_fields_and_inputs():
+    assert [head.name for head in BOTH.heads] == ["shared", "depth", "joint"]
+    assert [term.name for term in BOTH.terms] == ["depth", "joint"]
+    assert BOTH.fields == ("boxes", "classes", "crowd")
+    assert BOTH.inputs == {"image": 3}
+    clip = toy(inputs={"image": 3, "previous": 3})
+    assert join(DEPTH, clip).inputs == {"image": 3, "previous": 3}
+
+
+def test_union_of_encode_and_decode():
+    assert BOTH.encode({"value": 1}, (4, 5)) == {"depth": 5, "joint": 5}
+    outputs = {"shared": [0, 1], "depth": [0, 2], "joint": [0, 3]}
+    assert BOTH.decode(outputs) == {"depth": 20, "joints": 30}  # the last stack, with the peaks they share
+
+
+@pytest.mark.parametrize(
+    ("other", "text"),
+    [
+        (toy(heads=[Head("depth", 2)]), "Tasks disagree on head 'depth': Head(name='depth', channels=1, "),
+        (toy(heads=[Head("depth", 1, bias=1.0)]), "Tasks disagree on head 'depth': "),
+        (toy(terms=[Term("depth", ("depth",), distance, 2.0)]), "Tasks disagree on term 'depth': Term(name='depth', "),
+        (toy(terms=[Term("depth", ("shared",), distance)]), "Tasks disagree on term 'depth': "),
+        (toy(terms=[Term("depth", ("depth",), losses.masked_l1)]), "Tasks disagree on term 'depth': "),
+    ],
+)
+def test_tasks_that_share_a_name_must_mean_the_same(other, text):
+    joined = join(DEPTH, other)
+    with pytest.raises(ValueError) as error:
+        joined.heads, joined.terms  # noqa: B018
+    assert str(error.value).startswith(text)
+    assert str(error.value).endswith("Rename one of them.")
+
+
+def test_the_same_centres_said_twice_are_said_once():
+    detect = TASKS["detect"](CENTERS)
+    again = dataclasses.replace(TASKS["detect"](Centers(3)), name="again")
+    assert join(detect, again).heads == CENTERS.heads()
+    assert join(detect, again).terms == CENTERS.terms()
+
+
+@pytest.mark.parametrize("stacks", [[3.0], [3.0, 5.0], [3.0, 5.0, 10.0]])
+def test_losses_are_means_over_the_stacks(stacks):
+    tasks = join(DEPTH)
+    values = tasks.losses({"depth": stacks, "shared": [0.0] * len(stacks)}, {"depth": 1.0})
+    assert values == {"depth": pytest.approx(np.mean([stack - 1 for stack in stacks]))}
+
+
+def test_a_term_may_read_two_heads():
+    product = Term("area", ("depth", "joint"), lambda depth, joint, target: depth * joint - target)
+    tasks = join(DEPTH, toy("area", terms=[product]))
+    outputs = {"depth": [2.0, 3.0], "joint": [5.0, 7.0]}
+    assert tasks.losses(outputs, {"depth": 0.0, "area": 1.0})["area"] == (9 + 20) / 2
+
+
+def test_total_is_the_weighted_sum():
+    assert BOTH.total({"depth": 3.0, "joint": 4.0}) == 5.0
+    published = build_tasks(["detect"], CENTERS)
+    assert published.total({"heatmap": 1.0, "offset": 2.0, "size": 30.0}) == pytest.approx(6.0)
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        ([], "Tasks []: name at least one, and each only once."),
+        (["detect", "detect"], "Tasks ['detect', 'detect']: name at least one, and each only once."),
+        (["poses"], f"Unknown task 'poses'. Known: {', '.join(sorted(TASKS))}."),
+        (["detekt"], f"Unknown task 'detekt'. Did you mean 'detect'? Known: {', '.join(sorted(TASKS))}."),
+    ],
+)
+def test_what_build_tasks_refuses(names, text):
+    with pytest.raises(UsageError) as error:
+        build_tasks(names, CENTERS)
+    if names != ["poses"]:
+        assert str(error.value) == text
+    else:
+        assert str(error.value).startswith("Unknown task 'poses'.")
