@@ -1,0 +1,156 @@
+"""Videos and webcams in, annotated videos out, frame by frame through OpenCV. Sound is not carried over."""
+
+import contextlib
+import dataclasses
+import itertools
+import math
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from centernet_tf.errors import DataError
+
+# What FFmpeg and OpenCV print beside the errors raised here would only tear the progress bar.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+
+SUFFIXES = (".avi", ".mkv", ".mov", ".mp4", ".webm")
+CODEC = "mp4v"  # OpenCV's wheels write no H.264.
+RATE = 25.0  # Frames per second where a source names none, as webcams do.
+MOST_RATE = 480.0  # Above it a rate is the unit of the time stamps; WebM files say 1000.
+
+
+@dataclasses.dataclass(frozen=True)
+class Frame:
+    """One picture of a video.
+
+    Attributes:
+        image: [H, W, 3] uint8, RGB, upright.
+        number: 0-based.
+        time: Seconds since the first frame.
+    """
+
+    image: np.ndarray
+    number: int
+    time: float
+
+
+class VideoReader:
+    """Frames of a video file or of a webcam, in order, once.
+
+    Args:
+        source: File, or number of a webcam.
+
+    Attributes:
+        name: What errors call it.
+        rate: Frames per second.
+        frames: How many the file says it has; None where it does not say, as for webcams.
+
+    Raises:
+        DataError: It is no video, not a frame of it can be read, or there is no such webcam.
+    """
+
+    def __init__(self, source: Path | int):
+        self.live = isinstance(source, int)
+        self.name = f"webcam:{source}" if self.live else str(source)
+        with _quiet_opencv():
+            self._capture = cv2.VideoCapture(source if self.live else str(source))
+        self._start = time.monotonic()
+        read, self._next = self._capture.read()
+        if not read:
+            self._capture.release()
+            if self.live:
+                raise DataError(
+                    f"{self.name}: the webcam gives no picture. Is it connected, and free of other programs?"
+                )
+            raise DataError(
+                f"{self.name}: not a video that can be read. The file is probably cut off or damaged, or OpenCV does "
+                "not know its codec; copy it again, convert it or remove it."
+            )
+        rate = self._capture.get(cv2.CAP_PROP_FPS)
+        self.rate = rate if math.isfinite(rate) and 0 < rate <= MOST_RATE else RATE
+        count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        self.frames = int(count) if not self.live and 0 < count < 1e9 else None
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Reads on to the end; what is cut off there is left out."""
+        for number in itertools.count():
+            if self.live:
+                seconds = time.monotonic() - self._start
+            else:
+                # Frames need not be evenly spaced; files without time stamps say 0 throughout.
+                seconds = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000 or number / self.rate
+            yield Frame(cv2.cvtColor(self._next, cv2.COLOR_BGR2RGB), number, seconds)
+            read, self._next = self._capture.read()
+            if not read:
+                return
+
+    def close(self) -> None:
+        """Frees the file or the webcam."""
+        self._capture.release()
+
+
+class VideoWriter:
+    """Writes frames as an .mp4 file, whole or not at all: it has its name once `close` was called.
+
+    Args:
+        path: Where to, ending in .mp4. Folders on the way are made.
+        rate: Frames per second.
+        size: (width, height) of all frames in pixels. The format has even sides only, so an odd one grows by a pixel.
+
+    Raises:
+        DataError: OpenCV cannot write such a video here.
+    """
+
+    def __init__(self, path: Path, rate: float, size: tuple[int, int]):
+        self.path, self._size = path, tuple(side + side % 2 for side in size)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+        with _quiet_opencv():
+            self._writer = cv2.VideoWriter(str(self._temporary), cv2.VideoWriter_fourcc(*CODEC), rate, self._size)
+        if not self._writer.isOpened():
+            self.discard()
+            raise DataError(
+                f"{path}: OpenCV cannot write a {CODEC} video of {size[0]}x{size[1]} pixels here. Is the folder "
+                "writable, and OpenCV built with FFmpeg (pip install opencv-python-headless)? Or leave videos out."
+            )
+
+    def write(self, image: np.ndarray) -> None:
+        """Adds a frame [H, W, 3] uint8 RGB.
+
+        Raises:
+            DataError: It has another size than the first, which OpenCV would leave out without a word.
+        """
+        right, below = (side - length for side, length in zip(self._size, image.shape[1::-1]))
+        if not (0 <= right <= 1 and 0 <= below <= 1):
+            raise DataError(
+                f"{self.path}: a frame has {image.shape[1]}x{image.shape[0]} pixels, but the video began with "
+                f"{self._size[0]}x{self._size[1]}. Cut the source where its size changes."
+            )
+        image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        if right or below:
+            image = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
+        self._writer.write(image)
+
+    def close(self) -> None:
+        """Finishes the file and gives it its name."""
+        self._writer.release()
+        self._temporary.replace(self.path)
+
+    def discard(self) -> None:
+        """Leaves no file."""
+        self._writer.release()
+        self._temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _quiet_opencv() -> Iterator[None]:
+    logging = cv2.utils.logging
+    level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        logging.setLogLevel(level)

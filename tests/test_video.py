@@ -1,0 +1,119 @@
+"""Frames come out as they went in, and what is no video is named."""
+
+import cv2
+import numpy as np
+import pytest
+
+from centernet_tf.errors import DataError
+from centernet_tf.video import RATE, VideoReader, VideoWriter
+
+
+def frames(count=6, width=64, height=48):
+    """Frames that get brighter, their left half red; each [H, W, 3] uint8."""
+    images = np.zeros((count, height, width, 3), np.uint8)
+    images[:, :, : width // 2, 0] = 100 + 20 * np.arange(count)[:, None, None]
+    return images
+
+
+def write(path, images, rate=12.5):
+    writer = VideoWriter(path, rate, images.shape[2:0:-1])
+    for image in images:
+        writer.write(image)
+    writer.close()
+    return path
+
+
+@pytest.mark.parametrize("count", [1, 6])
+def test_frames_come_back(tmp_path, count):
+    images = frames(count)
+    reader = VideoReader(write(tmp_path / "new" / "clip.mp4", images))
+    assert (reader.rate, reader.frames, reader.live) == (12.5, count, False)
+    found = list(reader)
+    reader.close()
+    assert [frame.number for frame in found] == list(range(count))
+    np.testing.assert_allclose([frame.time for frame in found], np.arange(count) / 12.5, atol=1e-3)
+    for frame, image in zip(found, images):
+        assert frame.image.shape == image.shape
+        assert np.abs(frame.image.astype(int) - image)[:, 8:24].mean() < 12
+
+
+def test_odd_sides_lose_nothing(tmp_path):
+    found = list(VideoReader(write(tmp_path / "odd.mp4", frames(3, 63, 47))))
+    assert [frame.image.shape for frame in found] == [(48, 64, 3)] * 3
+
+
+@pytest.mark.parametrize("suffix", [".avi", ".mkv", ".mov", ".webm"])
+def test_other_containers_are_read(tmp_path, suffix):
+    path = tmp_path / f"clip{suffix}"
+    codec = "VP80" if suffix == ".webm" else "mp4v"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), 10, (64, 48))
+    if not writer.isOpened():
+        pytest.skip(f"this OpenCV writes no {suffix}")
+    for image in frames(4):
+        writer.write(image[..., ::-1].copy())
+    writer.release()
+    found = list(VideoReader(path))
+    np.testing.assert_allclose([frame.time for frame in found], [0, 0.1, 0.2, 0.3], atol=1e-3)
+
+
+@pytest.mark.parametrize("data", [b"", b"no video at all" * 50])
+def test_files_that_are_no_video(tmp_path, data):
+    path = tmp_path / "odd.mp4"
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"odd\.mp4: not a video that can be read"):
+        VideoReader(path)
+
+
+class Camera:
+    """Stands for a webcam with so many pictures."""
+
+    def __init__(self, pictures, rate=0.0):
+        self.left, self.rate = pictures, rate
+
+    def read(self):
+        self.left -= 1
+        return self.left >= 0, np.zeros((48, 64, 3), np.uint8)
+
+    def get(self, what):
+        return self.rate if what == cv2.CAP_PROP_FPS else -1.0
+
+    def release(self):
+        self.left = 0
+
+
+@pytest.mark.parametrize(("rate", "taken"), [(0.0, RATE), (float("nan"), RATE), (1000.0, RATE), (30.0, 30.0)])
+def test_webcam(monkeypatch, rate, taken):
+    monkeypatch.setattr(cv2, "VideoCapture", lambda source: Camera(3, rate))
+    reader = VideoReader(1)
+    assert (reader.name, reader.rate, reader.frames, reader.live) == ("webcam:1", taken, None, True)
+    times = [frame.time for frame in reader]
+    assert len(times) == 3
+    assert 0 <= times[0] <= times[1] <= times[2]
+
+
+def test_webcam_that_is_not_there(monkeypatch):
+    monkeypatch.setattr(cv2, "VideoCapture", lambda source: Camera(0))
+    with pytest.raises(DataError, match="webcam:0: the webcam gives no picture"):
+        VideoReader(0)
+
+
+def test_unknown_codec_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr("centernet_tf.video.CODEC", "none")
+    with pytest.raises(DataError, match=r"clip\.mp4: OpenCV cannot write a none video of 64x48 pixels here"):
+        VideoWriter(tmp_path / "clip.mp4", 10, (64, 48))
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_file_under_its_name_before_it_is_whole(tmp_path):
+    writer = VideoWriter(tmp_path / "clip.mp4", 10, (64, 48))
+    writer.write(frames()[0])
+    assert not (tmp_path / "clip.mp4").exists()
+    writer.discard()
+    assert not list(tmp_path.iterdir())
+
+
+def test_frames_of_another_size_are_an_error(tmp_path):
+    writer = VideoWriter(tmp_path / "clip.mp4", 10, (64, 48))
+    with pytest.raises(DataError, match="a frame has 32x48 pixels, but the video began with 64x48"):
+        writer.write(frames(1, 32)[0])
+    writer.discard()
