@@ -1,0 +1,99 @@
+"""What a user points a detector at: images, folders of them, videos and webcams, each with a name for its results."""
+
+import dataclasses
+import itertools
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from centernet_tf import draw, images, video
+from centernet_tf.errors import UsageError, closest
+
+WEBCAM = re.compile(r"webcam(?::(\d+))?", re.IGNORECASE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """One image, video or webcam.
+
+    Attributes:
+        place: File, or number of a webcam.
+        moving: Whether it is a video or a webcam.
+        output: Name of the file with the drawn result, different for each source of a run.
+    """
+
+    place: Path | int
+    moving: bool
+    output: str
+
+    @property
+    def name(self) -> str:
+        """As it was given."""
+        return f"webcam:{self.place}" if isinstance(self.place, int) else str(self.place)
+
+    @property
+    def heatmap(self) -> str:
+        """Name of the file with its heatmap."""
+        return f"{Path(self.output).stem}_heatmap{'.mp4' if self.moving else '.png'}"
+
+
+def find_sources(inputs: Sequence[str | Path]) -> list[Source]:
+    """Finds images and videos.
+
+    Args:
+        inputs: Image and video files, folders, whose images and videos are taken by name without those of subfolders
+            and hidden ones, "webcam" or "webcam:1".
+
+    Returns:
+        One source each, in this order. Of two files with the same name, the later one's result has the name of its
+        folder in front.
+
+    Raises:
+        UsageError: There is no such file, its suffix is unknown, or a folder holds nothing to look at.
+    """
+    places = [place for wanted in inputs for place in _places(str(wanted))]
+    taken: set[str] = set()
+    found = []
+    for place in places:
+        moving = isinstance(place, int) or place.suffix.lower() in video.SUFFIXES
+        stem, folder, suffix = f"webcam{place}", "webcam", ".mp4"
+        if isinstance(place, Path):
+            stem, folder = place.stem, place.resolve().parent.name
+            suffix = suffix if moving else place.suffix if place.suffix.lower() in draw.SUFFIXES else ".png"
+        numbered = (f"{folder}_{stem}_{number}" for number in itertools.count(2))
+        for choice in itertools.chain([stem, f"{folder}_{stem}"], numbered):
+            source = Source(place, moving, choice + suffix)
+            # Some file systems do not tell capitals apart.
+            names = {source.output.lower(), source.heatmap.lower()}
+            if not names & taken:
+                break
+        taken |= names
+        found.append(source)
+    return found
+
+
+def _places(wanted: str) -> list[Path] | list[int]:
+    if match := WEBCAM.fullmatch(wanted):
+        return [int(match[1] or 0)]
+    path = Path(wanted)
+    suffixes = (*images.SUFFIXES, *video.SUFFIXES)
+    if path.is_dir():
+        inside = [child for child in path.iterdir() if child.suffix.lower() in suffixes and child.is_file()]
+        if not (kept := sorted(child for child in inside if not child.name.startswith("."))):
+            raise UsageError(
+                f"{path}: no images or videos directly in this folder; subfolders are not searched. "
+                f"Known are files that end in {', '.join(suffixes)}."
+            )
+        return kept
+    if not path.exists():
+        raise UsageError(f"{path}: no such file or folder.{_near(path)}")
+    if path.suffix.lower() not in suffixes:
+        raise UsageError(
+            f"{path}: files that end in {path.suffix!r} are not known. "
+            f"Images: {', '.join(images.SUFFIXES)}; videos: {', '.join(video.SUFFIXES)}; or webcam, webcam:1."
+        )
+    return [path]
+
+
+def _near(path: Path) -> str:
+    return closest(path.name, [child.name for child in path.parent.iterdir()]) if path.parent.is_dir() else ""
