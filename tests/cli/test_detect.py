@@ -1,0 +1,133 @@
+"""`centernet detect` from the outside: what it prints, writes and returns."""
+
+import json
+
+import pytest
+
+from centernet_tf.cli import main
+from centernet_tf.draw import save_image
+from centernet_tf.video import VideoWriter
+
+
+@pytest.fixture
+def call(spot_model, tmp_path, monkeypatch, capfd):
+    """Function (*arguments behind the model) -> exit code, output, errors; runs in tmp_path."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments, model=spot_model):
+        with pytest.raises(SystemExit) as end:
+            main(["detect", str(model), *map(str, arguments)])
+        return end.value.code or 0, *capfd.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def picture(tmp_path, draw_spots):
+    path = tmp_path / "in" / "a.png"
+    save_image(path, draw_spots(96, 64, (30, 40, 0), (70, 20, 1)))
+    return path
+
+
+def test_a_picture(call, picture, tmp_path):
+    code, output, _ = call("in/a.png", "--out", "out")
+    assert code == 0
+    assert output.splitlines() == [
+        "1 image: 2 objects (1 green, 1 red)",
+        "Pictures: out; results: out/detections.json",
+    ]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "detections.json"]
+
+
+def test_everything_at_once(call, picture, tmp_path, draw_spots):
+    writer = VideoWriter(tmp_path / "in" / "clip.mp4", 10, (64, 64))
+    for _ in range(4):
+        writer.write(draw_spots(64, 64, (30, 34, 0)))
+    writer.close()
+    (tmp_path / "in" / "broken.jpg").touch()
+    options = (
+        "--threshold",
+        "0.5",
+        "--batch",
+        "2",
+        "--heatmaps",
+        "--skip-bad",
+        "--frames",
+        "3",
+        "--json",
+        "new/r.json",
+    )
+    code, output, errors = call("in", "--out", "out", *options)
+    assert code == 0, errors
+    assert "1 image and 3 frames of 1 video: 5 objects (4 red, 1 green)" in output
+    assert "Could not be read: 1\n  in/broken.jpg: the image file is empty (0 bytes)." in output
+    assert output.endswith("Pictures and heatmaps: out; results: new/r.json\n")
+    names = ["a.png", "a_heatmap.png", "clip.mp4", "clip_heatmap.mp4"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
+    results = json.loads((tmp_path / "new" / "r.json").read_text())
+    assert results["threshold"] == 0.5
+    assert [entry["file_name"] for entry in results["skipped"]] == ["in/broken.jpg"]
+
+
+def test_nothing_found_is_said(call, picture):
+    code, output, _ = call("in", "--out", "out", "--threshold", "1", "--no-pictures")
+    assert code == 0
+    assert "1 image: 0 objects\nNothing scored above 1. Try a lower --threshold" in output
+    assert output.endswith("Results: out/detections.json\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "said", "width"),
+    [((), "128x128", 24), (("--size", "64x96"), "64x96", 32), (("--keep-resolution",), "kept", 32)],
+)
+def test_inputs_of_another_size(call, picture, tmp_path, options, said, width):
+    assert call("in", "--out", "out", *options)[0] == 0
+    results = json.loads((tmp_path / "out" / "detections.json").read_text())
+    assert results["input"] == said
+    # Each object is 8 cells of 4 input pixels wide.
+    assert {round(row["bbox"][2], 2) for row in results["images"][0]["detections"]} == {width}
+
+
+def test_a_broken_picture_fails(call, tmp_path):
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    code, _, errors = call("broken.jpg", "--out", "out")
+    assert code == 1
+    assert "centernet: broken.jpg: not an image that can be read" in errors
+    assert "With --skip-bad the run goes on without it." in errors
+    code, output, _ = call("broken.jpg", "--out", "out", "--skip-bad")
+    assert code == 0
+    assert output.startswith("0 images: 0 objects\nCould not be read: 1\n  broken.jpg: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("gone.jpg", "--out", "out"), "centernet: gone.jpg: no such file or folder."),
+        (("in/notes.txt", "--out", "out"), "files that end in '.txt' are not known. Images: .bmp"),
+        (("in/empty", "--out", "out"), "no images or videos directly in this folder"),
+        (("in", "--out", "in"), "in/a.png: would overwrite an input"),
+        (("in", "--out", "in/a.png"), "in/a.png: this is a file. Give a folder"),
+        (("in", "--out", "out", "--frames", "3"), "--frames: no input is a video or a webcam"),
+        (("in", "--out", "out", "--size", "100x128"), "size 100x128 is not a multiple of 32, which this network needs"),
+        (("in", "--out", "out", "--size", "big"), "--size 'big': expected height and width"),
+        (("in", "--out", "out", "--size", "64", "--keep-resolution"), "exclude each other"),
+        (("in", "--out", "out", "--threshold", "30"), "--threshold"),
+        (("in", "--out", "out", "--batch", "0"), "--batch"),
+        (("in",), "--out"),
+        (("--out", "out"), "INPUT"),
+    ],
+)
+def test_wrong_calls(call, picture, tmp_path, arguments, said):
+    (tmp_path / "in" / "notes.txt").touch()
+    (tmp_path / "in" / "empty").mkdir()
+    code, _, errors = call(*arguments)
+    assert code == 2
+    assert said in errors
+    assert not (tmp_path / "out").exists()
+
+
+def test_models_that_are_none(call, picture, tmp_path):
+    code, _, errors = call("in", "--out", "out", model="gone.keras")
+    assert (code, "gone.keras: no such model file" in errors) == (2, True)
+    code, _, errors = call("in", "--out", "out", model=picture)
+    assert (code, "a.png: not a .keras file" in errors) == (2, True)
