@@ -32,8 +32,11 @@ def slow_warp(image, matrix, size):
     return np.einsum("yv,xu,vuc->yxc", weights[1], weights[0], image.astype(float))
 
 
-def test_no_images():
-    assert ops.shape(warp(np.zeros((0, 5, 6, 3), np.uint8), np.zeros((0, 4), np.float32), (8, 8))) == (0, 8, 8, 3)
+def test_a_single_pixel():
+    (found,) = call_warp([np.full((1, 1, 3), 200, np.uint8)], [np.array([[1, 0, 2], [0, 1, 1]])], (4, 5))
+    expected = np.zeros((4, 5, 3))
+    expected[1, 2] = 200
+    np.testing.assert_allclose(found, expected)
 
 
 MATRICES = {
