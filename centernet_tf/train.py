@@ -1,5 +1,6 @@
 """Trains a network: settings, data, network, fit, in that order."""
 
+import gc
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -83,6 +84,8 @@ def train(settings: Settings, out: str | Path, say: Callable[[str], None] = prin
     began = time.monotonic()
     with reading(records):
         _fit(trainer, settings, records, validation, callbacks, keep)
+    # A stream of batches that is still alive when Python ends, in a cycle that nobody cleared, aborts the process.
+    gc.collect()
     say(f"Trained to step {progress.step} in {(time.monotonic() - began) / 60:.1f} minutes.")
     return out / (BEST if progress.best_epoch else LAST)
 
