@@ -1,10 +1,16 @@
-"""A network that needs no training: it finds red and green spots."""
+"""What several tests share: tiny records to train on, padded objects, and a network that needs no training."""
+
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
+from centernet_tf.data.records import Dataset, open_dataset
+from centernet_tf.datasets import shapes
+from centernet_tf.datasets.writer import write_records
 from centernet_tf.model_file import InputCard, ModelCard, save_model
+from centernet_tf.schema import FIELDS
 
 COLORS = np.array([[255, 0, 0], [0, 255, 0]])
 
@@ -20,7 +26,10 @@ def spot_card():
 
 @pytest.fixture(scope="session")
 def spot_network():
-    """Scores a cell by its mean colour; every object lies in the middle of its cell and is 8 x 6 cells large."""
+    """Finds red and green spots: scores a cell by its mean colour.
+
+    Every object lies in the middle of its cell and is 8 x 6 cells large.
+    """
     image = keras.Input((None, None, 3), name="image")
     mean = keras.layers.AveragePooling2D(4)(image)
     heads = {name: keras.layers.Conv2D(2, 1, name=name) for name in ("heatmap", "offset", "size")}
@@ -53,3 +62,65 @@ def draw_spots():
         return image.clip(0, 255).astype(np.uint8)
 
     return spots
+
+
+def write_shapes(directory: Path, split: str, count: int) -> Dataset:
+    """Records of drawn shapes, 64 x 64 pixels, one to three objects an image."""
+    scene = shapes.Scene(objects=(1, 3), sizes=(0.25, 0.6))
+    classes, items = shapes.read(count, (64, 64), split=split, scene=scene)
+    write_records(items, directory=directory, name="shapes", split=split, classes=classes, shards=2)
+    return open_dataset(directory)
+
+
+@pytest.fixture(scope="session")
+def shapes_train(tmp_path_factory) -> Dataset:
+    """24 drawn images in two shards, to train on."""
+    return write_shapes(tmp_path_factory.mktemp("shapes") / "train", "train", 24)
+
+
+@pytest.fixture(scope="session")
+def shapes_val(tmp_path_factory) -> Dataset:
+    """8 other drawn images, to validate on."""
+    return write_shapes(tmp_path_factory.mktemp("shapes") / "val", "val", 8)
+
+
+def random_field(random: np.random.Generator, name: str, boxes: np.ndarray, num_classes: int) -> np.ndarray:
+    """[N, ...] of one field: points lie within the boxes, counted things stay below the number of classes."""
+    field = FIELDS[name]
+    shape = (len(boxes), *field.shape)
+    if name == "boxes":
+        return boxes
+    if field.dtype == "bool":
+        return np.zeros(shape, bool)
+    if field.motion == "points":
+        steps = (1,) * (len(shape) - 2)
+        corner, far = (boxes[:, part].reshape(-1, *steps, 2) for part in (slice(2), slice(2, 4)))
+        return (corner + random.random(shape) * (far - corner)).astype(field.dtype)
+    if field.dtype.startswith("int"):
+        return random.integers(0, num_classes, shape).astype(field.dtype)
+    return random.normal(size=shape).astype(field.dtype)
+
+
+@pytest.fixture(scope="session")
+def rows():
+    """A function that makes padded objects as the input pipeline does.
+
+    Objects stand apart, one in each quarter of the image, so that each can be told from the others.
+    """
+
+    def make(fields, size=(64, 64), images=2, objects=3, padded=5, num_classes=3, seed=0) -> dict[str, np.ndarray]:
+        random = np.random.default_rng(seed)
+        made = {name: [] for name in fields}
+        for _ in range(images):
+            half = np.array(size[::-1]) / 2
+            quarter = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])[:objects]
+            center = (quarter + random.uniform(0.4, 0.6, (objects, 2))) * half
+            side = half * random.uniform(0.3, 0.5, (objects, 2))
+            boxes = np.concatenate([center - side / 2, center + side / 2], axis=1).astype(np.float32)
+            for name in fields:
+                padding = np.full((padded - objects, *FIELDS[name].shape), FIELDS[name].fill, FIELDS[name].dtype)
+                made[name].append(np.concatenate([random_field(random, name, boxes, num_classes), padding]))
+        valid = np.broadcast_to(np.arange(padded) < objects, (images, padded))
+        return {**{name: np.stack(values) for name, values in made.items()}, "valid": valid.copy()}
+
+    return make

@@ -25,14 +25,17 @@ from centernet_tf.schema import FIELDS
 PADDING = 32
 FEWEST_ROWS = 16
 
+_DAMAGE = (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError)
+
 
 @contextlib.contextmanager
 def reading(dataset: Dataset) -> Iterator[None]:
     """Turns what TensorFlow says of a damaged record into a DataError that names the records and the remedy."""
     try:
         yield
-    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
-        reason = error.message.strip().splitlines()[0]
+    except (*_DAMAGE, UnicodeDecodeError) as error:
+        # TensorFlow repeats the bytes it cannot parse in its message, which may then be no text itself.
+        reason = error.message.strip().splitlines()[0] if isinstance(error, _DAMAGE) else "it is no tf.train.Example"
         raise DataError(
             f"{dataset.directory}: a record cannot be read ({reason}). "
             f"`centernet inspect {dataset.directory}` finds which."

@@ -1,0 +1,270 @@
+import itertools
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import ops
+
+from centernet_tf import preprocess
+from centernet_tf.data.augment import PLAIN_COLOR, Augmentation
+from centernet_tf.data.pipeline import FEWEST_ROWS, PADDING, Feed, reading
+from centernet_tf.data.records import open_dataset
+from centernet_tf.datasets.items import Item
+from centernet_tf.datasets.writer import write_records
+from centernet_tf.errors import DataError, UsageError
+
+STILL = Augmentation(crop=False, shift=0, scale=0, flip=0, brightness=0, contrast=0, saturation=0, lighting=0)
+GEOMETRY = Augmentation(brightness=0, contrast=0, saturation=0, lighting=0)
+FEED = Feed((64, 64))
+
+
+def write(directory, images, boxes, classes=None):
+    """Records of arrays [H, W, 3], each with boxes [N, 4]; classes count up where they are not given."""
+    items = []
+    for number, (image, own) in enumerate(zip(images, boxes)):
+        own = np.reshape(own, (-1, 4)).astype(np.float32)
+        labels = np.arange(len(own)) % 3 if classes is None else classes[number]
+        items.append(Item(f"{number:04d}", number, image, f"{number}.png", own, labels))
+    names = ("a", "b", "c")
+    shards = min(3, len(items))
+    write_records(items, directory=directory, name="made", split="train", classes=names, shards=shards)
+    return open_dataset(directory)
+
+
+@pytest.fixture(scope="module")
+def numbered(tmp_path_factory):
+    """22 images without objects, each of one grey that is its number times 10."""
+    images = [np.full((64, 64, 3), 10 * number, np.uint8) for number in range(22)]
+    return write(tmp_path_factory.mktemp("numbered"), images, [[]] * 22)
+
+
+def numbers(batches):
+    """Which images of `numbered` came, [[number per image] per batch]."""
+    return [[int(image[0, 0, 0]) // 10 for image in inputs["image"]] for inputs, _ in batches]
+
+
+def take(batches, count):
+    return list(itertools.islice(batches.as_numpy_iterator(), count))
+
+
+def same(first, second):
+    tf.nest.assert_same_structure(first, second)
+    return all(map(np.array_equal, tf.nest.flatten(first), tf.nest.flatten(second)))
+
+
+def test_a_batch_is_what_it_says(shapes_train):
+    ((inputs, rows),) = take(FEED.training(shapes_train, 4, Augmentation()), 1)
+    assert {name: (value.dtype, value.shape) for name, value in {**inputs, **rows}.items()} == {
+        "image": (np.uint8, (4, 64, 64, 3)),
+        "color": (np.float32, (4, 6)),
+        "boxes": (np.float32, (4, FEWEST_ROWS, 4)),
+        "classes": (np.int32, (4, FEWEST_ROWS)),
+        "crowd": (bool, (4, FEWEST_ROWS)),
+        "valid": (bool, (4, FEWEST_ROWS)),
+    }
+    assert (rows["classes"][~rows["valid"]] == -1).all()
+    assert (rows["boxes"][~rows["valid"]] == 0).all()
+    assert (rows["classes"][rows["valid"]] >= 0).all()
+    assert rows["valid"].any(axis=1).all()
+    assert not (~rows["valid"][:, :-1] & rows["valid"][:, 1:]).any(), "objects come before padding"
+
+
+def test_the_seed_decides_everything(shapes_train):
+    first, second = (take(Feed((64, 64), workers=w).training(shapes_train, 4, Augmentation()), 8) for w in (1, 4))
+    assert same(first, second)
+    other = take(Feed((64, 64), seed=318).training(shapes_train, 4, Augmentation()), 8)
+    assert not any(same(a, b) for a, b in zip(first, other))
+
+
+@pytest.mark.parametrize("shuffle", [3, 2048])
+def test_an_epoch_holds_every_image_once(numbered, shuffle):
+    feed = Feed((64, 64), shuffle=shuffle)
+    batches = numbers(take(feed.training(numbered, 5, STILL), 12))
+    epochs = [list(itertools.chain(*batches[start : start + 4])) for start in (0, 4, 8)]
+    for epoch in epochs:
+        assert len(set(epoch)) == 20 == len(epoch)  # two of the 22 do not fill a batch
+    assert len({tuple(epoch) for epoch in epochs}) == 3, "each epoch has its own order"
+    left_out = [set(range(22)) - set(epoch) for epoch in epochs]
+    assert left_out[0] != left_out[1] or left_out[1] != left_out[2]
+
+
+@pytest.mark.parametrize("step", [0, 1, 3, 4, 5, 9])
+def test_any_step_can_be_begun_with(numbered, step):
+    """Four steps are an epoch, so these lie within the first, on its end, and in later ones."""
+    unbroken = take(FEED.training(numbered, 5, Augmentation()), 13)
+    resumed = take(FEED.training(numbered, 5, Augmentation(), step), 13 - step)
+    assert numbers(resumed) == numbers(unbroken[step:])
+    assert same(resumed, unbroken[step:])
+
+
+def test_each_image_has_its_own_chance(numbered):
+    inputs, _ = take(FEED.training(numbered, 5, Augmentation()), 5)[0]
+    assert len(np.unique(inputs["color"], axis=0)) == 5
+    first, fifth = (take(FEED.training(numbered, 22, Augmentation(), step), 1)[0][0]["color"] for step in (0, 1))
+    assert not np.isin(first[:, 0], fifth[:, 0]).any(), "the same image is changed in another way in each epoch"
+
+
+def rectangle(height, width, box):
+    image = np.zeros((height, width, 3), np.uint8)
+    left, top, right, bottom = box
+    image[top:bottom, left:right] = 255
+    return image
+
+
+BOXES = [(20, 30, 50, 44), (5, 8, 90, 60), (60, 10, 96, 40), (30, 30, 60, 64)]
+
+
+@pytest.mark.parametrize("device_warp", [False, True])
+@pytest.mark.parametrize("augment", [STILL, GEOMETRY, Augmentation(crop=False, shift=0.2, flip=1.0)], ids=str)
+@pytest.mark.parametrize("size", [(64, 64), (96, 64), (32, 128)])
+def test_objects_move_with_the_image(tmp_path, augment, size, device_warp):
+    dataset = write(tmp_path, [rectangle(64, 96, box) for box in BOXES], [[box] for box in BOXES])
+    limit = np.array([size[1], size[0]] * 2)
+    seen = 0
+    for inputs, rows in take(Feed(size, device_warp=device_warp).training(dataset, 4, augment), 4):
+        images = inputs["image"]
+        if device_warp:
+            images = ops.convert_to_numpy(preprocess.warp(images, inputs["fit"], size))
+        for image, box, valid in zip(images, rows["boxes"], rows["valid"]):
+            assert image.shape == (*size, 3)
+            assert valid.sum() == 1
+            wanted = np.clip(box[0], 0, limit)
+            if (wanted[2:] - wanted[:2] < 4).any():
+                continue  # all but outside the crop
+            y, x = np.nonzero(image[..., 0] > 127)
+            found = [x.min(), y.min(), x.max() + 1, y.max() + 1]
+            # The box ends where the last pixel ends; warped and mirrored pixels are known by their centres.
+            np.testing.assert_allclose(found, wanted, atol=2.6)
+            seen += 1
+    assert seen >= 8
+
+
+def test_the_scale_is_never_stretched(tmp_path):
+    dataset = write(tmp_path, [rectangle(64, 96, BOXES[0])], [[BOXES[0]]])
+    for _, rows in take(Feed((64, 128)).training(dataset, 1, GEOMETRY), 6):
+        left, top, right, bottom = rows["boxes"][0, 0]
+        assert (right - left) / (bottom - top) == pytest.approx(30 / 14, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("objects", "max_objects", "kept", "padded"), [(20, 7, 7, 7), (20, 100, 20, 32), (20, 20, 20, 20)]
+)
+@pytest.mark.parametrize("device_warp", [False, True])
+def test_rows_fit_the_fullest_image(tmp_path, objects, max_objects, kept, padded, device_warp):
+    boxes = [[number, 0, number + 8, 8] for number in range(objects)]
+    dataset = write(tmp_path, [np.zeros((64, 64, 3), np.uint8)] * 2, [boxes, boxes[:1]])
+    feed = Feed((64, 64), max_objects=max_objects, device_warp=device_warp)
+    ((_, rows),) = feed.validation(dataset, 2).as_numpy_iterator()
+    assert rows["boxes"].shape == (2, padded, 4)
+    assert rows["valid"].sum(axis=1).tolist() == [kept, 1]
+    np.testing.assert_allclose(rows["boxes"][0, :kept], boxes[:kept], atol=1e-4)
+
+
+def test_images_without_objects(numbered):
+    ((_, rows), *_) = take(FEED.training(numbered, 4, Augmentation()), 1)
+    assert not rows["valid"].any()
+    assert (rows["classes"] == -1).all()
+    assert rows["boxes"].shape == (4, FEWEST_ROWS, 4)
+
+
+def test_only_the_wanted_fields(shapes_train):
+    _, rows = next(iter(Feed((64, 64), fields=("boxes",)).validation(shapes_train, 4)))
+    assert set(rows) == {"boxes", "valid"}
+
+
+def test_validation_is_complete_and_in_order(numbered):
+    batches = FEED.validation(numbered, 8)
+    assert int(batches.cardinality()) == 3
+    found = numbers(batches.as_numpy_iterator())
+    assert [len(batch) for batch in found] == [8, 8, 6]
+    # Three shards are filled in turn and read one after the other.
+    assert list(itertools.chain(*found)) == [*range(0, 22, 3), *range(1, 22, 3), *range(2, 22, 3)]
+
+
+@pytest.mark.parametrize("device_warp", [False, True])
+def test_validation_shows_the_whole_image(tmp_path, device_warp):
+    box = (0, 0, 64, 32)
+    dataset = write(tmp_path, [np.full((32, 64, 3), 200, np.uint8)], [[box]])
+    ((inputs, rows),) = Feed((64, 64), device_warp=device_warp).validation(dataset, 1).as_numpy_iterator()
+    image = inputs["image"]
+    if device_warp:
+        image = ops.convert_to_numpy(preprocess.warp(image, inputs["fit"], (64, 64)))
+    assert (image[0, 16:48] == 200).all()
+    assert (image[0, :15] == 0).all()
+    assert (image[0, 49:] == 0).all()
+    np.testing.assert_allclose(rows["boxes"][0, 0], [0, 16, 64, 48], atol=1e-4)
+    np.testing.assert_array_equal(inputs["color"], [PLAIN_COLOR])
+
+
+@pytest.mark.parametrize("augment", [STILL, GEOMETRY], ids=["still", "moved"])
+def test_both_warps_make_the_same_pixels(tmp_path, augment):
+    """OpenCV rounds positions to 1/32 of a pixel, so a smooth image tells a wrong warp from rounding."""
+    random = np.random.default_rng(0)
+    pictures = []
+    for height, width in [(64, 96), (70, 50), (48, 48), (33, 65)]:
+        small = random.integers(0, 256, (4, 5, 3)).astype(np.uint8)
+        pictures.append(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC))
+    dataset = write(tmp_path, pictures, [[(0, 0, 20, 20)]] * 4)
+    host, device = (
+        take(Feed((64, 96), device_warp=device_warp).training(dataset, 4, augment), 3) for device_warp in (False, True)
+    )
+    for (inputs, rows), (whole, whole_rows) in zip(host, device):
+        assert all(side % PADDING == 0 for side in whole["image"].shape[1:3])
+        warped = ops.convert_to_numpy(preprocess.warp(whole["image"], whole["fit"], (64, 96)))
+        difference = np.abs(warped - inputs["image"])
+        # Where the border of the picture cuts through a pixel, 1/32 of it is worth eight levels.
+        inside = cv2.erode((inputs["image"].max(axis=(0, 3)) > 0).astype(np.uint8), np.ones((3, 3))) > 0
+        assert np.median(difference) < 0.5
+        assert (difference[:, inside] > 1.5).mean() < 0.02
+        assert difference.max() < 10
+        assert same(rows, whole_rows)
+        np.testing.assert_array_equal(inputs["color"], whole["color"])
+
+
+@pytest.mark.parametrize(("images", "batch", "advice"), [(1, 2, 1), (3, 8, 3)])
+def test_too_few_images_for_a_batch(tmp_path, images, batch, advice):
+    dataset = write(tmp_path, [np.zeros((32, 32, 3), np.uint8)] * images, [[]] * images)
+    with pytest.raises(UsageError) as error:
+        FEED.training(dataset, batch, STILL)
+    assert str(error.value) == (
+        f"{tmp_path}: {images} images do not fill one batch of {batch}. "
+        f"Set train.batch to {advice} or less, or add images."
+    )
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def scribble(path):
+    content = bytearray(path.read_bytes())
+    content[40] ^= 255
+    path.write_bytes(content)
+
+
+def no_example(path):
+    with tf.io.TFRecordWriter(str(path)) as file:
+        file.write(b"\xff\xff hello")
+
+
+def no_picture(path):
+    example = tf.train.Example()
+    example.features.feature["image/encoded"].bytes_list.value.append(b"\xff\xd8 no picture")
+    example.features.feature["image/height"].int64_list.value.append(4)
+    example.features.feature["image/width"].int64_list.value.append(4)
+    with tf.io.TFRecordWriter(str(path)) as file:
+        file.write(example.SerializeToString())
+
+
+@pytest.mark.parametrize("damage", [truncate, scribble, no_example, no_picture])
+@pytest.mark.parametrize("training", [False, True])
+def test_damaged_records_are_named(tmp_path, damage, training):
+    dataset = write(tmp_path, [np.zeros((32, 32, 3), np.uint8)] * 6, [[]] * 6)
+    damage(dataset.shards[1])
+    batches = FEED.training(dataset, 6, STILL) if training else FEED.validation(dataset, 2)
+    with pytest.raises(DataError) as error, reading(dataset):
+        take(batches, 3)
+    assert str(error.value).startswith(f"{tmp_path}: a record cannot be read (")
+    assert str(error.value).endswith(f"`centernet inspect {tmp_path}` finds which.")
+    assert "\n" not in str(error.value)
