@@ -19,9 +19,7 @@ MOST_SKIPPED = 20  # listed by name
 
 def detect(
     model: Annotated[Path, typer.Argument(help="A .keras file that `centernet train` wrote.")],
-    inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT...", help="Images, folders, videos, webcam or webcam:1.")
-    ],
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT", help="Images, folders, videos, webcam or webcam:1.")],
     out: Annotated[Path, typer.Option(help="Folder for pictures, videos and results.")],
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Leave out scores up to this.")] = 0.3,
     batch: Annotated[int, typer.Option(min=1, help="Images at the same time.")] = 8,
