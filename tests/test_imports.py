@@ -57,7 +57,6 @@ TENSORFLOW = {
     "datasets/tfds.py",
     "datasets/writer.py",
     "training/board.py",
-    "cli/conversion.py",
     "benchmark/decode.py",
     "benchmark/input.py",
     "benchmark/render.py",

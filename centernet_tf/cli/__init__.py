@@ -70,7 +70,7 @@ def _load_quietly(module: str) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the program and ends it: 0 done, 1 the work failed, 2 the call was wrong."""
+    """Runs the program and ends it: 0 done, 1 the work failed, 2 the call was wrong, 130 stopped by Ctrl-C."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -83,9 +83,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(2) from None
     except DataError as error:
         errors.print(f"centernet: {error}", markup=False)
-        raise SystemExit(1) from None
-    except KeyboardInterrupt:
-        errors.print("centernet: stopped.")
         raise SystemExit(1) from None
     except (MemoryError, OSError) as error:
         errors.print(f"centernet: {error or type(error).__name__}", markup=False)
