@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import zipfile
 from pathlib import Path
 
 import keras
@@ -57,7 +58,7 @@ def load_state(path: Path, trainer: Trainer) -> Progress:
         with np.load(path) as archive:
             progress = Progress(**json.loads(str(archive["progress"])))
             arrays = [archive[name] for name in sorted(archive.files) if name != "progress"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: the saved state is damaged ({error}). Remove it to start again.") from error
     if [array.shape for array in arrays] != [tuple(variable.shape) for variable in variables]:
         raise UsageError(
@@ -95,7 +96,9 @@ class KeepState(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.progress.step += 1
-        if self.every and self.progress.step % self.every == 0:
+        # After the last batch the epoch is not over: a run that goes on from there would leave out its score and row.
+        last = batch + 1 == self.params["steps"]
+        if self.every and self.progress.step % self.every == 0 and not last:
             save_state(self.path, self.model, self.progress)
 
     def on_epoch_end(self, epoch, logs=None):
