@@ -51,10 +51,6 @@ class Trainer(keras.Model):
             self._average_step = self.add_weight(shape=(), dtype="float32", initializer="zeros", trainable=False)
         self.built = True
 
-    @property
-    def metrics(self) -> list[keras.metrics.Metric]:
-        return [*super().metrics, *self._trackers]
-
     def call(self, inputs: Mapping[str, Any], training: bool = False) -> dict[str, list[Any]]:
         """Inputs as `data.pipeline.Feed` makes them; raw maps out."""
         image = ops.cast(inputs["image"], "float32")
@@ -82,7 +78,7 @@ class Trainer(keras.Model):
         return self.tasks.total(values)
 
     def _move_average(self) -> None:
-        """Takes in the weights as they are before this step's update."""
+        """Takes in the weights as they are before this step's update, with the statistics they made in it."""
         step = self._average_step.value
         keep = ops.minimum(self.average, (1 + step) / (10 + step))
         for copy, weight in zip(self._averages, self.network.weights):
