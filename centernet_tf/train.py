@@ -49,7 +49,6 @@ def train(settings: Settings, out: str | Path, say: Callable[[str], None] = prin
     out = Path(out)
     records, validation = _open_data(settings)
     card = _card(settings, records)
-    _claim(out, settings)
     keras.utils.set_random_seed(settings.train.seed)
     keras.config.set_dtype_policy(settings.train.precision)
 
@@ -57,6 +56,7 @@ def train(settings: Settings, out: str | Path, say: Callable[[str], None] = prin
     network = build_network(card.backbone, tasks.heads, tasks.inputs)
     if settings.weights:
         say(start_from(network, *load_model(settings.weights), str(settings.weights)))
+    _claim(out, settings)
     trainer = Trainer(network, tasks, card.input.normalization, settings.data.size, settings.train.average)
     steps = records.images // settings.train.batch
     trainer.compile(build_optimizer(settings, steps), loss=None, jit_compile=_compiled(settings.train.xla))

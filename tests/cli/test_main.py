@@ -1,0 +1,94 @@
+"""The front door: help without loading TensorFlow, exit codes, and messages that say what to do."""
+
+import subprocess
+import sys
+
+import pytest
+
+from centernet_tf import cli
+from centernet_tf.cli import COMMANDS, main
+
+CONFIG = "data: {{train: {train}}}\n"
+
+
+def run(*arguments: str) -> int:
+    """Exit code of the program."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    return ended.value.code
+
+
+def test_help_is_quick_and_names_every_command():
+    code = "import sys; from centernet_tf.cli import main\ntry: main(['--help'])\nfinally: print(sorted(sys.modules))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert shown.returncode == 0
+    assert all(name in shown.stdout for name in COMMANDS)
+    assert "'tensorflow'" not in shown.stdout and "'keras'" not in shown.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command, capsys):
+    assert run(command, "--help") == 0
+    text = capsys.readouterr().out
+    assert f"centernet {command}" in text
+    assert text.count("\n") > 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["tran"], "Did you mean 'train'"),
+        (["train", "missing.yaml", "--out", "run"], "missing.yaml: no such file. Start from one in configs/"),
+        (
+            ["train", "c.yaml", "--out", "run", "--set", "train.epoch=1"],
+            "unknown setting 'epoch'. Did you mean 'epochs'?",
+        ),
+        (["train", "c.yaml", "--out", "run", "--set", "train.batch=many"], "train: batch is 'many'"),
+        (["train", "c.yaml", "--out", "run", "--set", "train.batch"], "expected name=value"),
+        (
+            ["train", "c.yaml", "--out", "run", "--set", "backbone=resnet19"],
+            "Unknown backbone 'resnet19'. Did you mean",
+        ),
+        (["train", "c.yaml", "--out", "run", "--set", "task=detekt"], "Unknown task 'detekt'. Did you mean 'detect'?"),
+        (["train", "c.yaml", "--out", "run", "--set", "data.size=[60,64]"], "multiples of 32"),
+        (["train", "c.yaml", "--out", "run", "--set", "train.batch=500"], "do not fill one batch of 500"),
+        (["train", "c.yaml", "--out", "run", "--set", "weights=no.keras"], "no.keras: no such model file"),
+        (["train", "c.yaml", "--out", "run", "--set", "data.train=nowhere"], "nowhere: no such directory of records"),
+        (["evaluate", "no.keras", "--data", "nowhere"], "no.keras: no such model file. Train one with"),
+        (["evaluate", "c.yaml", "--data", "nowhere"], "c.yaml: not a .keras file"),
+        (["detect", "no.keras", "nothing.jpg", "--out", "found"], "nothing.jpg"),
+        (["inspect", "nowhere"], "nowhere"),
+        (["records", "voc", "nowhere", "--out", "records"], "nowhere"),
+    ],
+)
+def test_wrong_calls_end_with_two(arguments, message, capsys, tmp_path, monkeypatch, shapes_train):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.yaml").write_text(
+        f"data: {{train: {shapes_train.directory}, size: [64, 64]}}\ntrain: {{batch: 4}}\n"
+    )
+    assert run(*arguments) == 2
+    shown = capsys.readouterr().err
+    assert message in " ".join(shown.split())
+    assert "Traceback" not in shown
+
+
+def test_damaged_records_end_with_one(capsys, tmp_path, shapes_train):
+    copy = tmp_path / "records"
+    copy.mkdir()
+    for path in (*shapes_train.shards, shapes_train.directory / "dataset.yaml"):
+        (copy / path.name).write_bytes(path.read_bytes())
+    shard = copy / shapes_train.shards[0].name
+    shard.write_bytes(shard.read_bytes()[:-100])
+    (tmp_path / "c.yaml").write_text(f"data: {{train: {copy}, size: [64, 64]}}\ntrain: {{batch: 4}}\n")
+    assert run("train", str(tmp_path / "c.yaml"), "--out", str(tmp_path / "run")) == 1
+    assert "cut off in record" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_fault_of_the_program_ends_with_one_and_shows_its_trace(capsys, monkeypatch):
+    def broken(*arguments):
+        raise ZeroDivisionError("made for this test")
+
+    monkeypatch.setattr(cli, "build_app", broken)
+    assert run("train") == 1
+    shown = capsys.readouterr().err
+    assert "Traceback" in shown and "fault of the program" in shown

@@ -1,0 +1,83 @@
+"""Scores of a detector on records, through the function and through the command."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from centernet_tf.cli import main
+from centernet_tf.data.records import open_dataset
+from centernet_tf.datasets.items import Item
+from centernet_tf.datasets.writer import write_records
+from centernet_tf.detector import load
+from centernet_tf.errors import UsageError
+from centernet_tf.evaluate import check_classes, detect_records, evaluate
+
+
+@pytest.fixture(scope="module")
+def spot_records(tmp_path_factory, draw_spots, spot_model):
+    """Images whose truth is what the spot detector finds, of three sizes, one of them empty."""
+    detector = load(spot_model)
+    folder = tmp_path_factory.mktemp("spots") / "val"
+    images = [
+        draw_spots(64, 64),
+        draw_spots(64, 64, (20, 20, 0), (44, 40, 1)),
+        draw_spots(96, 64, (30, 30, 1)),
+        draw_spots(64, 128, (30, 90, 0)),
+    ]
+    items = []
+    for number, image in enumerate(images):
+        found = detector(image, threshold=0.5)
+        boxes = np.clip(found.boxes, 0, [image.shape[1], image.shape[0]] * 2)
+        name = f"{number}.png"
+        items.append(
+            Item(key=name, image_id=number, source=image, filename=name, boxes=boxes, classes=list(found.class_names))
+        )
+    write_records(items, directory=folder, name="spots", split="val", classes=detector.names)
+    return open_dataset(folder)
+
+
+def test_finding_all_of_the_truth_scores_one(spot_model, spot_records):
+    done = []
+    scores = evaluate(load(spot_model), spot_records, batch=3, advance=done.append)
+    assert spot_records.objects >= 3
+    assert scores.coco.summary["AP"] > 0.99
+    assert scores.voc.mean > 0.99
+    assert sum(done) == scores.coco.images == spot_records.images
+
+
+def test_scores_do_not_depend_on_the_batch(spot_model, spot_records):
+    detector = load(spot_model)
+    one, all_at_once = (list(detect_records(detector, spot_records, batch)) for batch in (1, 8))
+    for (first, found), (second, again) in zip(one, all_at_once):
+        assert first.image_id == second.image_id
+        np.testing.assert_allclose(found.scores, again.scores, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        (("red",), "1 classes, but the model has 2"),
+        (("red", "green", "blue"), "only in the records: \\['blue'\\]"),
+        (("green", "red"), "the same names in another order"),
+    ],
+)
+def test_other_classes_are_refused(classes, message, spot_model, spot_records):
+    detector = load(spot_model)
+    assert detector.names == ("red", "green")
+    with pytest.raises(UsageError, match=message):
+        check_classes(detector, dataclasses.replace(spot_records, classes=classes))
+
+
+def test_command_writes_numbers_and_plot(spot_model, spot_records, tmp_path, capsys):
+    numbers, plot = tmp_path / "new" / "scores.json", tmp_path / "curve.png"
+    arguments = ["evaluate", str(spot_model), "--data", str(spot_records.directory), "--json", str(numbers)]
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--plot", str(plot)])
+    assert ended.value.code in (0, None)
+    content = json.loads(numbers.read_text())
+    assert content["data"] == str(spot_records.directory)
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    shown = capsys.readouterr().out
+    assert "red" in shown and "green" in shown and "AP50" in shown
