@@ -74,7 +74,8 @@ def test_written_settings_read_the_same(tmp_path, least):
     [
         (
             {"data": {"train": "records", "flipp": 1}},
-            "here: data: unknown setting 'flipp'. Known here: train, validation, size, device_warp, workers, shuffle.",
+            "here: data: unknown setting 'flipp'. Did you mean 'augment.flip'? "
+            "Known here: train, validation, size, device_warp, workers, shuffle.",
         ),
         (
             {**LEAST, "augment": {"flipp": 1}},
@@ -118,7 +119,7 @@ def test_written_settings_read_the_same(tmp_path, least):
         ),
         (
             {**LEAST, "train": {"learning_rate": "fast"}},
-            "here: train: learning_rate is 'fast': Input should be 'auto' or a valid number, "
+            "here: train: learning_rate is 'fast': Input should be 'auto' or 'scratch' or a valid number, "
             "unable to parse string as a number.",
         ),
         (
@@ -233,6 +234,8 @@ def test_missing_files(tmp_path):
         (["train.batch=8", "train.accumulate=4"], 1.25e-4),
         (["train.batch=8"], 3.125e-5),
         (["train.batch=8", "train.learning_rate=1e-3"], 1e-3),
+        (["train.batch=8", "train.learning_rate=scratch"], 5e-4),
+        (["train.batch=16", "train.accumulate=2", "train.learning_rate=scratch"], 1e-3),
     ],
 )
 def test_learning_rate_grows_with_the_batch(least, changes, rate):
