@@ -21,7 +21,7 @@ def shapes(
     seed: Annotated[int, typer.Option(min=0, help="One seed serves all splits; their images differ.")] = 0,
     split: Split = "train",
     difficulty: Annotated[float, typer.Option(min=0, max=1, help="0 is for small networks, 1 is hard.")] = 0.0,
-    objects: Annotated[str | None, typer.Option(metavar="FEWEST-MOST", help="Objects of an image: 1-6.")] = None,
+    objects: Annotated[str | None, typer.Option(metavar="FEWEST-MOST", help="Objects of an image: 1-4.")] = None,
     name: Name = None,
     shards: Shards = None,
     workers: Workers = None,

@@ -60,19 +60,21 @@ class Scene:
         outside: The largest share of a box' side that may lie beyond the image's edge.
         overlap: The largest overlap (IoU) of two boxes when placed.
         spacing: Smallest distance of two box centres when placed, as a share of the image's shorter side.
+        tint: The share of objects in their class' own hue; the others have any colour, so only the shape tells.
         contrast: Smallest distance of an object's colour from what surrounds it, RGB levels, 0 to 441.
         texture: Strength of the ground's pattern, 0 to 1.
         noise: Standard deviation of the grain over everything, as a share of 255.
         lines: Most distracting lines and arcs on the ground.
     """
 
-    objects: tuple[int, int] = (1, 6)
-    sizes: tuple[float, float] = (0.12, 0.5)
+    objects: tuple[int, int] = (1, 4)
+    sizes: tuple[float, float] = (0.2, 0.5)
     stretch: float = 1.5
     hidden: float = 0.25
     outside: float = 0.0
     overlap: float = 0.2
     spacing: float = 0.08
+    tint: float = 1.0
     contrast: float = 110.0
     texture: float = 0.35
     noise: float = 0.02
@@ -87,8 +89,8 @@ class Scene:
             raise UsageError(f"shapes: sizes {self.sizes} must be two shares of the image, smallest first, up to 1.")
         if self.stretch < 1:
             raise UsageError(f"shapes: stretch {self.stretch} must be at least 1.")
-        for name in ("hidden", "outside", "overlap", "spacing", "texture", "noise"):
-            if not 0 <= getattr(self, name) < 1 + (name == "texture"):
+        for name in ("hidden", "outside", "overlap", "spacing", "tint", "texture", "noise"):
+            if not 0 <= getattr(self, name) < 1 + (name in ("texture", "tint")):
                 raise UsageError(f"shapes: {name} {getattr(self, name)} must be from 0 to below 1.")
 
     @classmethod
@@ -113,6 +115,7 @@ class Scene:
             outside=between(easy.outside, 0.4),
             overlap=between(easy.overlap, 0.6),
             spacing=between(easy.spacing, 0.02),
+            tint=between(easy.tint, 0.0),
             contrast=between(easy.contrast, 40.0),
             texture=between(easy.texture, 0.8),
             noise=between(easy.noise, 0.08),
@@ -215,7 +218,7 @@ def _objects(rng: np.random.Generator, image: np.ndarray, scene: Scene) -> tuple
                 if _all_visible(owners, owners[fine], mask, [*(area for _, area, _ in placed), area], scene.hidden):
                     owners[fine][mask > 0] = len(placed) + 1
                     placed.append((box, area, kind))
-                    _paint(rng, image[region], mask, scene.contrast)
+                    _paint(image[region], mask, _colors(rng, kind, scene.tint), rng.uniform(-25, 25, 2), scene.contrast)
                     break
     boxes = [_visible_box(owners, number) for number in range(1, len(placed) + 1)]
     return np.array(boxes, np.float32).reshape(-1, 4), np.array([kind for *_, kind in placed], np.int64)
@@ -280,15 +283,22 @@ def _all_visible(owners: np.ndarray, under: np.ndarray, mask: np.ndarray, areas:
     )
 
 
-def _paint(rng: np.random.Generator, patch: np.ndarray, mask: np.ndarray, contrast: float) -> None:
-    """Paints the masked samples onto a patch [rows, columns, 3] of the image in a colour that stands out."""
+def _colors(rng: np.random.Generator, kind: int, tint: float) -> np.ndarray:
+    """Colours to choose from, [16, 3] float32 RGB: shades of the class' hue, or any."""
+    if rng.random() >= tint:
+        return rng.uniform(0, 255, (16, 3)).astype(np.float32)
+    hue = (kind / len(CLASSES) + rng.uniform(-0.04, 0.04, 16)) % 1 * 360
+    shades = np.stack([hue, rng.uniform(0.6, 1, 16), rng.uniform(0.3, 1, 16)], axis=-1)
+    return cv2.cvtColor(shades[None].astype(np.float32), cv2.COLOR_HSV2RGB)[0] * 255
+
+
+def _paint(patch: np.ndarray, mask: np.ndarray, candidates: np.ndarray, shade: np.ndarray, contrast: float) -> None:
+    """Paints the masked samples onto a patch [rows, columns, 3] of the image in the first colour that stands out."""
     height, width = patch.shape[:2]
     seen = patch[:: max(1, height // 12), :: max(1, width // 12)].reshape(-1, 3)
-    candidates = rng.uniform(0, 255, (16, 3)).astype(np.float32)
     near = np.mean(np.linalg.norm(candidates[:, None] - seen, axis=-1) < contrast, axis=-1)
     fits = np.flatnonzero(near < 0.1)
     color = candidates[fits[0] if len(fits) else near.argmin()]
-    shade = rng.uniform(-25, 25, 2)
     slope = np.linspace(-shade[0], shade[0], height)[:, None] + np.linspace(-shade[1], shade[1], width)
     coverage = cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA)[..., None] / np.float32(255)
     patch += coverage * (color + slope[..., None].astype(np.float32) - patch)
