@@ -46,7 +46,7 @@ class Trainer(keras.Model):
         if average:
             for weight in network.weights:
                 copy = self.add_weight(shape=weight.shape, dtype="float32", trainable=False, name="average")
-                copy.assign(weight)
+                copy.assign(ops.copy(weight))  # JAX would share the buffer, and a step gives its buffers away.
                 self._averages.append(copy)
             self._average_step = self.add_weight(shape=(), dtype="float32", initializer="zeros", trainable=False)
         self.built = True

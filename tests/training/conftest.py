@@ -28,7 +28,8 @@ def make_trainer():
             for head in tasks.heads
         }
         trainer = Trainer(keras.Model(image, outputs), tasks, Normalization(), SIZE, average)
-        trainer.compile(optimizer or keras.optimizers.Adam(rate), loss=None, jit_compile=False)
+        jit = keras.backend.backend() == "jax"  # as training does
+        trainer.compile(optimizer or keras.optimizers.Adam(rate), loss=None, jit_compile=jit)
         trainer.optimizer.build(trainer.network.trainable_variables)
         return trainer
 
