@@ -152,20 +152,28 @@ class Centers:
         return self.peaks_of_scores(scores, outputs["offset"])
 
     def peaks_of_scores(self, scores: Any, offset: Any) -> dict[str, Any]:
-        """`peaks` for a heatmap that is in 0..1 already: scores [B, h, w, C], offset [B, h, w, 2]."""
+        """`peaks` for a heatmap that is in 0..1 already: scores [B, h, w, C], offset [B, h, w, 2].
+
+        The K best of all classes lie in the K cells whose best class scores highest, for any other cell is beaten by K
+        of them; so only K x C scores are sorted, not h x w x C. Equal scores may come in any order.
+        """
         batch, height, width, classes = ops.shape(scores)
         pooled = ops.max_pool(scores, 3, strides=1, padding="same")
-        flat = ops.reshape(ops.where(scores < pooled, 0.0, scores), (batch, height * width * classes))
-        if not isinstance(height * width, int) or height * width * classes < self.max_objects:
-            flat = ops.pad(flat, ((0, 0), (0, self.max_objects)))
-        best, place = ops.top_k(flat, self.max_objects)
-        place = ops.minimum(ops.cast(place, "int32"), height * width * classes - 1)
-        index = place // classes
+        cells = ops.reshape(ops.where(scores < pooled, 0.0, scores), (batch, height * width, classes))
+        if not isinstance(height * width, int) or height * width < self.max_objects:
+            cells = ops.pad(cells, ((0, 0), (0, self.max_objects), (0, 0)))
+        _, best_cells = ops.top_k(ops.max(cells, axis=-1), self.max_objects)
+        best_cells = ops.cast(best_cells, "int32")  # [B, K]
+        candidates = losses.gather_cells(cells[:, :, None], best_cells)  # [B, K, C]
+        best, place = ops.top_k(ops.reshape(candidates, (batch, self.max_objects * classes)), self.max_objects)
+        place = ops.cast(place, "int32")
+        index = ops.take_along_axis(best_cells, place // classes, axis=1)
+        index = ops.minimum(index, height * width - 1)
         cell = ops.cast(ops.stack([index % width, index // width], axis=-1), "float32")
         shift = ops.cast(losses.gather_cells(offset, index), "float32")
         return {
             "scores": best,
-            "classes": place - index * classes,
+            "classes": place % classes,
             "index": index,
             "cell": cell,
             "center": cell + shift,

@@ -50,8 +50,24 @@ def train(settings: Settings, out: str | Path, say: Callable[[str], None] = prin
     records, validation = _open_data(settings)
     card = _card(settings, records)
     keras.utils.set_random_seed(settings.train.seed)
+    policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(settings.train.precision)
+    try:
+        return _train(settings, out, card, records, validation, say, extra)
+    finally:
+        keras.config.set_dtype_policy(policy)
 
+
+def _train(
+    settings: Settings,
+    out: Path,
+    card: ModelCard,
+    records: Dataset,
+    validation: Dataset | None,
+    say: Callable[[str], None],
+    extra: Sequence[Any],
+) -> Path:
+    """`train`, once data and settings are known to fit."""
     tasks = card.task_set(**settings.loss.model_dump())
     network = build_network(card.backbone, tasks.heads, tasks.inputs)
     if settings.weights:

@@ -100,7 +100,7 @@ class Feed:
             return examples.skip(tf.cast(skipped, tf.int64)).map(lambda place, example: (number, place, example))
 
         def prepare(number: tf.Tensor, place: tf.Tensor, example: tf.Tensor) -> Any:
-            return self._prepare(example, (number, place), augment)
+            return self._prepare(example, dataset.classes, (number, place), augment)
 
         epochs = tf.data.Dataset.range(start, tf.int64.max).flat_map(epoch)
         prepared = epochs.map(prepare, self._parallel, deterministic=True)
@@ -109,7 +109,7 @@ class Feed:
     def validation(self, dataset: Dataset, batch: int) -> tf.data.Dataset:
         """Every image once, in file order, whole and centred; batches as `training`, the last one may be smaller."""
         examples = tf.data.TFRecordDataset(list(map(str, dataset.shards)))
-        prepared = examples.map(lambda example: self._prepare(example, None, None), self._parallel)
+        prepared = examples.map(lambda example: self._prepare(example, dataset.classes, None, None), self._parallel)
         # Without its length, Keras warns that the data ran out.
         counted = self._batched(prepared, batch).apply(
             tf.data.experimental.assert_cardinality(-(-dataset.images // batch))
@@ -124,8 +124,8 @@ class Feed:
         )
         return records.shuffle(self.shuffle, seed=self.seed + epoch, reshuffle_each_iteration=False)
 
-    def _prepare(self, example: tf.Tensor, place: Any, augment: Augmentation | None) -> Any:
-        sample = parse(example)
+    def _prepare(self, example: tf.Tensor, classes: Sequence[str], place: Any, augment: Augmentation | None) -> Any:
+        sample = parse(example, classes)
         image = tf.io.decode_image(sample["image"], channels=3, expand_animations=False)
         names = [name for name in self.fields if name in FIELDS]
         # Pixels take the way through NumPy only where they are warped there.
