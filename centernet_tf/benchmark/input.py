@@ -18,7 +18,7 @@ from centernet_tf.datasets.items import Item
 from centernet_tf.datasets.writer import write_records
 
 IMAGES, OBJECTS = 256, 7
-BATCH, BATCHES = 16, 24
+BATCH, BATCHES = 16, 40
 ROUNDS = 6  # The first warms up and is not counted.
 
 
