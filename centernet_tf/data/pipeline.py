@@ -52,7 +52,7 @@ class Feed:
         fields: The fields of `schema.FIELDS` that the tasks train on.
         device_warp: Ship whole images and let the training step warp them, instead of warping here.
         workers: Images prepared at the same time; None lets tf.data choose.
-        shuffle: Records in the shuffle buffer.
+        shuffle: Records that are shuffled among each other; shards come in random order besides.
         seed: Of everything random.
     """
 
@@ -122,7 +122,11 @@ class Feed:
         records = tf.data.Dataset.from_tensor_slices(paths).interleave(
             tf.data.TFRecordDataset, cycle_length=8, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
         )
-        return records.shuffle(self.shuffle, seed=self.seed + epoch, reshuffle_each_iteration=False)
+        # Dataset.shuffle would mix TensorFlow's global seed in, and fails where that is 0.
+        blocks = records.batch(self.shuffle).enumerate()
+        return blocks.map(
+            lambda block, part: tf.random.experimental.stateless_shuffle(part, [self.seed + block, epoch])
+        ).unbatch()
 
     def _prepare(self, example: tf.Tensor, classes: Sequence[str], place: Any, augment: Augmentation | None) -> Any:
         sample = parse(example, classes)

@@ -1,6 +1,7 @@
 import itertools
 
 import cv2
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -268,3 +269,13 @@ def test_damaged_records_are_named(tmp_path, damage, training):
     assert str(error.value).startswith(f"{tmp_path}: a record cannot be read (")
     assert str(error.value).endswith(f"`centernet inspect {tmp_path}` finds which.")
     assert "\n" not in str(error.value)
+
+
+def test_the_global_seed_of_zero_changes_nothing(shapes_train):
+    def first_batch():
+        return next(iter(Feed((64, 64)).training(shapes_train, 4, Augmentation()).take(1)))[1]["boxes"].numpy()
+
+    expected = first_batch()
+    for seed in (0, 1):
+        keras.utils.set_random_seed(seed)
+        np.testing.assert_array_equal(first_batch(), expected)

@@ -28,6 +28,7 @@ def test_a_step_after_loading_gives_the_same_numbers(make_trainer, make_batch, t
     for one, other in zip(values_of(trainer), values_of(again)):
         np.testing.assert_array_equal(one, other)
     logs = [each.train_on_batch(*make_batch(7), return_dict=True) for each in (trainer, again)]
+    logs = [{name: float(value) for name, value in each.items()} for each in logs]
     assert logs[0] == pytest.approx(logs[1], rel=1e-6), "the sums of the running epoch go on too"
     for one, other in zip(values_of(trainer), values_of(again)):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
