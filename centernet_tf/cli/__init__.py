@@ -15,7 +15,7 @@ from centernet_tf.errors import DataError, UsageError
 
 # Name: module in this package, what to run in it, and a line of help.
 COMMANDS = {
-    "records": ("records", "app", "Turn annotated images into records, which training and evaluation read."),
+    "records": ("records", "app", "Turn annotated images into records to train and evaluate on."),
     "inspect": ("inspect", "inspect", "Look for faults in records before anything is trained on them."),
     "train": ("train", "train", "Train a network, or go on with a run that was stopped."),
     "evaluate": ("evaluate", "evaluate", "Score a model on records: COCO AP and Pascal VOC 2007 AP."),
