@@ -7,7 +7,7 @@ from collections.abc import Callable
 import keras
 
 from centernet_tf.backbones.mobilenet import mobilenetv2_fpn
-from centernet_tf.backbones.resnet import resnet
+from centernet_tf.backbones.resnet import BLOCKS, resnet
 from centernet_tf.errors import UsageError, closest
 
 
@@ -29,8 +29,11 @@ class Backbone:
 
 
 BACKBONES = {
-    "resnet18": Backbone(functools.partial(resnet, depth=18), official="res_18"),
-    "resnet18_dcn": Backbone(functools.partial(resnet, depth=18, deformable=True), official="resdcn_18"),
+    **{f"resnet{n}": Backbone(functools.partial(resnet, depth=n), official=f"res_{n}") for n in BLOCKS},
+    **{
+        f"resnet{n}_dcn": Backbone(functools.partial(resnet, depth=n, deformable=True), official=f"resdcn_{n}")
+        for n in BLOCKS
+    },
     "mobilenetv2_fpn": Backbone(mobilenetv2_fpn),
 }
 

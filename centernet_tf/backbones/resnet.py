@@ -13,19 +13,37 @@ from keras import layers
 from centernet_tf.backbones.blocks import batch_norm, convolution, torch_uniform, upsample
 from centernet_tf.layers.deformable import DeformableConv2D
 
-BLOCKS = {18: (2, 2, 2, 2)}
+# Depth: blocks of each stage (Deep Residual Learning, table 1). From 50 layers on a block narrows before it filters.
+BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+BOTTLENECK_FROM = 50
+EXPANSION = 4
 
 
 def basic_block(x: Any, filters: int, stride: int, name: str) -> Any:
     """Two 3x3 convolutions and a shortcut."""
-    shortcut = x
-    if stride > 1 or x.shape[-1] != filters:
-        shortcut = convolution(x, filters, 1, stride, f"{name}_shortcut_conv")
-        shortcut = batch_norm(shortcut, f"{name}_shortcut_norm")
+    shortcut = _shortcut(x, filters, stride, name)
     x = batch_norm(convolution(x, filters, 3, stride, f"{name}_conv1"), f"{name}_norm1")
     x = layers.ReLU(name=f"{name}_relu1")(x)
     x = batch_norm(convolution(x, filters, 3, 1, f"{name}_conv2"), f"{name}_norm2")
     return layers.ReLU(name=f"{name}_relu2")(layers.Add(name=f"{name}_add")([x, shortcut]))
+
+
+def bottleneck(x: Any, filters: int, stride: int, name: str) -> Any:
+    """Narrows, filters by 3x3, widens to four times the filters, and a shortcut; the 3x3 convolution has the stride."""
+    shortcut = _shortcut(x, EXPANSION * filters, stride, name)
+    x = batch_norm(convolution(x, filters, 1, 1, f"{name}_conv1"), f"{name}_norm1")
+    x = layers.ReLU(name=f"{name}_relu1")(x)
+    x = batch_norm(convolution(x, filters, 3, stride, f"{name}_conv2"), f"{name}_norm2")
+    x = layers.ReLU(name=f"{name}_relu2")(x)
+    x = batch_norm(convolution(x, EXPANSION * filters, 1, 1, f"{name}_conv3"), f"{name}_norm3")
+    return layers.ReLU(name=f"{name}_relu3")(layers.Add(name=f"{name}_add")([x, shortcut]))
+
+
+def _shortcut(x: Any, filters: int, stride: int, name: str) -> Any:
+    """The input itself where it has the block's shape, else brought to it."""
+    if stride == 1 and x.shape[-1] == filters:
+        return x
+    return batch_norm(convolution(x, filters, 1, stride, f"{name}_shortcut_conv"), f"{name}_shortcut_norm")
 
 
 def trunk(images: Mapping[str, Any], depth: int) -> Any:
@@ -36,17 +54,18 @@ def trunk(images: Mapping[str, Any], depth: int) -> Any:
         depth: Key of `BLOCKS`.
 
     Returns:
-        [B, H/32, W/32, 512].
+        [B, H/32, W/32, 512], or 2048 channels where the blocks are bottlenecks.
     """
     stems = [convolution(image, 64, 7, 2, f"stem_{name}_conv") for name, image in images.items()]
     x = layers.Add(name="stem_add")(stems) if len(stems) > 1 else stems[0]
     x = layers.ReLU(name="stem_relu")(batch_norm(x, "stem_norm"))
     # Zeros stand for minus infinity here: nothing is below zero after ReLU.
     x = layers.MaxPooling2D(3, 2, name="stem_pool")(layers.ZeroPadding2D(1, name="stem_pad")(x))
+    block_of = bottleneck if depth >= BOTTLENECK_FROM else basic_block
     for stage, count in enumerate(BLOCKS[depth]):
         for block in range(count):
             stride = 2 if stage > 0 and block == 0 else 1
-            x = basic_block(x, 64 * 2**stage, stride, f"stage{stage + 1}_block{block + 1}")
+            x = block_of(x, 64 * 2**stage, stride, f"stage{stage + 1}_block{block + 1}")
     return x
 
 

@@ -14,7 +14,18 @@ from centernet_tf.network import build_network
 every_backbone = pytest.mark.parametrize("name", BACKBONES)
 
 # Trainable parameters with the heads of 80 classes, counted in the official code.
-OFFICIAL_PARAMETERS = {"res_18": 15_820_372, "resdcn_18": 14_437_349}
+OFFICIAL_PARAMETERS = {
+    "res_18": 15_820_372,
+    "res_34": 25_928_532,
+    "res_50": 34_443_348,
+    "res_101": 53_435_476,
+    "res_152": 69_079_124,
+    "resdcn_18": 14_437_349,
+    "resdcn_34": 24_545_509,
+    "resdcn_50": 30_681_061,
+    "resdcn_101": 49_673_189,
+    "resdcn_152": 65_316_837,
+}
 
 
 @functools.cache
