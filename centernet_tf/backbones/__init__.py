@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import keras
 
+from centernet_tf.backbones.hourglass import hourglass
 from centernet_tf.backbones.mobilenet import mobilenetv2_fpn
 from centernet_tf.backbones.resnet import BLOCKS, resnet
 from centernet_tf.errors import UsageError, closest
@@ -34,6 +35,7 @@ BACKBONES = {
         f"resnet{n}_dcn": Backbone(functools.partial(resnet, depth=n, deformable=True), official=f"resdcn_{n}")
         for n in BLOCKS
     },
+    "hourglass104": Backbone(hourglass, stride=128, head_channels=256, official="hourglass"),
     "mobilenetv2_fpn": Backbone(mobilenetv2_fpn),
 }
 

@@ -19,12 +19,12 @@ BOTTLENECK_FROM = 50
 EXPANSION = 4
 
 
-def basic_block(x: Any, filters: int, stride: int, name: str) -> Any:
-    """Two 3x3 convolutions and a shortcut."""
-    shortcut = _shortcut(x, filters, stride, name)
-    x = batch_norm(convolution(x, filters, 3, stride, f"{name}_conv1"), f"{name}_norm1")
+def basic_block(x: Any, filters: int, stride: int, name: str, **options: Any) -> Any:
+    """Two 3x3 convolutions and a shortcut; options are those of the convolutions."""
+    shortcut = _shortcut(x, filters, stride, name, **options)
+    x = batch_norm(convolution(x, filters, 3, stride, f"{name}_conv1", **options), f"{name}_norm1")
     x = layers.ReLU(name=f"{name}_relu1")(x)
-    x = batch_norm(convolution(x, filters, 3, 1, f"{name}_conv2"), f"{name}_norm2")
+    x = batch_norm(convolution(x, filters, 3, 1, f"{name}_conv2", **options), f"{name}_norm2")
     return layers.ReLU(name=f"{name}_relu2")(layers.Add(name=f"{name}_add")([x, shortcut]))
 
 
@@ -39,11 +39,12 @@ def bottleneck(x: Any, filters: int, stride: int, name: str) -> Any:
     return layers.ReLU(name=f"{name}_relu3")(layers.Add(name=f"{name}_add")([x, shortcut]))
 
 
-def _shortcut(x: Any, filters: int, stride: int, name: str) -> Any:
+def _shortcut(x: Any, filters: int, stride: int, name: str, **options: Any) -> Any:
     """The input itself where it has the block's shape, else brought to it."""
     if stride == 1 and x.shape[-1] == filters:
         return x
-    return batch_norm(convolution(x, filters, 1, stride, f"{name}_shortcut_conv"), f"{name}_shortcut_norm")
+    x = convolution(x, filters, 1, stride, f"{name}_shortcut_conv", **options)
+    return batch_norm(x, f"{name}_shortcut_norm")
 
 
 def trunk(images: Mapping[str, Any], depth: int) -> Any:
