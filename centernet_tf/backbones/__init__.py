@@ -3,11 +3,12 @@
 import dataclasses
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import keras
 
 from centernet_tf.backbones.hourglass import hourglass
-from centernet_tf.backbones.mobilenet import mobilenetv2_fpn
+from centernet_tf.backbones.mobilenet import mobilenetv2_fpn, mobilenetv3_fpn, parse_width
 from centernet_tf.backbones.resnet import BLOCKS, resnet
 from centernet_tf.errors import UsageError, closest
 
@@ -21,12 +22,22 @@ class Backbone:
         stride: Both sides of the input must be multiples of it, in pixels.
         head_channels: Width of the 3x3 convolution of each head.
         official: Name of the same network in the official code, where it has one.
+        argument: What may follow the name and a colon, for messages; "" where nothing may.
+        variant: That text -> the fields of this line that it changes. A UsageError says what the text should be.
     """
 
     build: Callable[..., keras.Model]
     stride: int = 32
     head_channels: int = 64
     official: str = ""
+    argument: str = ""
+    variant: Callable[[str], dict[str, Any]] | None = None
+
+
+def _with_width(build: Callable[..., keras.Model]) -> Backbone:
+    return Backbone(
+        build, argument="WIDTH", variant=lambda text: {"build": functools.partial(build, width=parse_width(text))}
+    )
 
 
 BACKBONES = {
@@ -36,19 +47,34 @@ BACKBONES = {
         for n in BLOCKS
     },
     "hourglass104": Backbone(hourglass, stride=128, head_channels=256, official="hourglass"),
-    "mobilenetv2_fpn": Backbone(mobilenetv2_fpn),
+    "mobilenetv2_fpn": _with_width(mobilenetv2_fpn),
+    "mobilenetv3_fpn": _with_width(mobilenetv3_fpn),
 }
 
 
 def find_backbone(name: str) -> Backbone:
     """Looks a backbone up by its name or its official one.
 
+    Args:
+        name: As in the table, or with an argument behind a colon where the backbone takes one: "mobilenetv2_fpn:0.5".
+
     Raises:
-        UsageError: Unknown; the message lists those that exist.
+        UsageError: Unknown, or the argument does not fit; the message lists what exists or is expected.
     """
+    plain, colon, text = name.partition(":")
     names = {official: own for own, entry in BACKBONES.items() if (official := entry.official)}
-    own = names.get(name, name)
+    own = names.get(plain, plain)
     if own not in BACKBONES:
         known = ", ".join(BACKBONES)
-        raise UsageError(f"Unknown backbone {name!r}.{closest(name, [*BACKBONES, *names])} Known: {known}.")
-    return BACKBONES[own]
+        raise UsageError(f"Unknown backbone {name!r}.{closest(plain, [*BACKBONES, *names])} Known: {known}.")
+    entry = BACKBONES[own]
+    if not colon:
+        return entry
+    if entry.variant is None:
+        takers = ", ".join(f"{taker}:{other.argument}" for taker, other in BACKBONES.items() if other.variant)
+        raise UsageError(f"{name}: {plain} takes nothing behind a colon. Write {plain}. Those that do: {takers}.")
+    try:
+        changes = entry.variant(text)
+    except UsageError as error:
+        raise UsageError(f"{name}: {error}") from None
+    return dataclasses.replace(entry, **changes, official="", argument="", variant=None)

@@ -1,5 +1,6 @@
-"""MobileNetV2 with a feature pyramid, for phones: every operator has a fast kernel there."""
+"""MobileNetV2 and MobileNetV3 with a feature pyramid, for phones: every operator has a fast kernel there."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,44 +8,110 @@ import keras
 from keras import layers
 
 from centernet_tf.backbones.blocks import BATCH_NORM, he_normal
+from centernet_tf.backbones.pyramid import ACTIVATIONS, depthwise, feature_pyramid, pointwise, unit
+from centernet_tf.errors import UsageError
+
+WIDEST = 4  # times the published channels; beyond it is a mistake, not a phone's network
 
 # Expansion, channels, blocks, stride of the first block (MobileNetV2, table 2).
-STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
-PYRAMID = {1: 4, 2: 8, 4: 16, 6: 32}  # stage -> stride of its output; the deepest stage of each stride
+STAGES_V2 = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+# Kernel, expanded channels, channels, squeeze and excite, activation, stride (MobileNetV3, table 1, Large).
+BLOCKS_V3 = (
+    (3, 16, 16, False, "relu", 1),
+    (3, 64, 24, False, "relu", 2),
+    (3, 72, 24, False, "relu", 1),
+    (5, 72, 40, True, "relu", 2),
+    (5, 120, 40, True, "relu", 1),
+    (5, 120, 40, True, "relu", 1),
+    (3, 240, 80, False, "hard_swish", 2),
+    (3, 200, 80, False, "hard_swish", 1),
+    (3, 184, 80, False, "hard_swish", 1),
+    (3, 184, 80, False, "hard_swish", 1),
+    (3, 480, 112, True, "hard_swish", 1),
+    (3, 672, 112, True, "hard_swish", 1),
+    (5, 672, 160, True, "hard_swish", 2),
+    (5, 960, 160, True, "hard_swish", 1),
+    (5, 960, 160, True, "hard_swish", 1),
+)
 
 
-def _channels(count: int, width: float) -> int:
+def parse_width(text: str) -> float:
+    """The factor on the channels of a trunk, as users write it.
+
+    Raises:
+        UsageError: No number, or none above 0 and up to `WIDEST`.
+    """
+    try:
+        width = float(text)
+    except ValueError:
+        width = math.nan
+    if not 0 < width <= WIDEST:
+        raise UsageError(f"{text!r} is no width. Expected a number above 0 and up to {WIDEST}, such as 0.5.")
+    return width
+
+
+def scaled(count: int, width: float) -> int:
     """Multiples of eight keep vector units busy; never below 90 % of what was asked."""
     rounded = max(8, int(count * width + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * count * width else rounded
 
 
-def _unit(x: Any, layer: keras.layers.Layer, name: str, active: bool = True) -> Any:
-    """A convolution, its normalisation, and ReLU6 where active."""
-    x = layers.BatchNormalization(name=f"{name}_norm", **BATCH_NORM)(layer(x))
-    return layers.ReLU(6.0, name=f"{name}_relu")(x) if active else x
+def squeeze_excite(x: Any, name: str) -> Any:
+    """Weighs each channel by what all channels are on average (Squeeze-and-Excitation Networks, section 3)."""
+    # Biases, since no normalisation follows.
+    options: dict[str, Any] = {"kernel_initializer": he_normal()}
+    y = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_mean")(x)
+    y = layers.Conv2D(scaled(x.shape[-1], 1 / 4), 1, activation="relu", name=f"{name}_reduce", **options)(y)
+    y = layers.Conv2D(x.shape[-1], 1, activation="hard_sigmoid", name=f"{name}_expand", **options)(y)
+    return layers.Multiply(name=f"{name}_scale")([x, y])
 
 
-def _pointwise(filters: int, name: str) -> keras.layers.Layer:
-    return layers.Conv2D(filters, 1, use_bias=False, kernel_initializer=he_normal(), name=f"{name}_conv")
+def inverted_residual(
+    x: Any,
+    filters: int,
+    expanded: int,
+    stride: int,
+    name: str,
+    kernel: int = 3,
+    squeeze: bool = False,
+    activation: str = "relu",
+) -> Any:
+    """Widen, filter each channel, narrow; with a shortcut where the shape stays (MobileNetV2, section 3.3).
 
+    Args:
+        x: [B, h, w, C].
+        filters: Channels of the result.
+        expanded: Channels in between; C leaves the widening out.
+        stride: Of the filter.
+        name: Start of the layers' names.
+        kernel: Side of the filter.
+        squeeze: Weigh the channels after the filter (MobileNetV3, section 5.3).
+        activation: Key of `ACTIVATIONS`.
 
-def _depthwise(stride: int, name: str) -> keras.layers.Layer:
-    # Fan out of a depthwise kernel is its 9 taps; "fan_in" is how Keras counts them.
-    start = keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal")
-    return layers.DepthwiseConv2D(
-        3, stride, "same", use_bias=False, depthwise_initializer=start, name=f"{name}_depthwise"
-    )
-
-
-def inverted_residual(x: Any, filters: int, expansion: int, stride: int, name: str) -> Any:
-    """Widen, filter each channel, narrow; with a shortcut where the shape stays (MobileNetV2, section 3.3)."""
+    Returns:
+        [B, h/stride, w/stride, filters].
+    """
     shortcut, channels = x, x.shape[-1]
-    if expansion > 1:
-        x = _unit(x, _pointwise(expansion * channels, f"{name}_expand"), f"{name}_expand")
-    x = _unit(x, _depthwise(stride, name), f"{name}_depthwise")
-    x = _unit(x, _pointwise(filters, f"{name}_project"), f"{name}_project", active=False)
+    if expanded != channels:
+        x = unit(x, pointwise(expanded, f"{name}_expand"), f"{name}_expand", activation)
+    x = unit(x, depthwise(kernel, stride, name), f"{name}_depthwise", activation)
+    if squeeze:
+        x = squeeze_excite(x, f"{name}_squeeze")
+    x = unit(x, pointwise(filters, f"{name}_project"), f"{name}_project", activation="")
     return layers.Add(name=f"{name}_add")([x, shortcut]) if stride == 1 and channels == filters else x
+
+
+def _stem(inputs: Mapping[str, int], filters: int, activation: str) -> tuple[dict[str, Any], Any]:
+    """The named inputs, and their 3x3 convolutions of stride 2 summed, [B, H/2, W/2, filters]."""
+    images = {name: keras.Input((None, None, channels), name=name) for name, channels in inputs.items()}
+    options: dict[str, Any] = {"use_bias": False, "kernel_initializer": he_normal()}
+    stems = [
+        layers.Conv2D(filters, 3, 2, "same", name=f"stem_{name}_conv", **options)(image)
+        for name, image in images.items()
+    ]
+    x = layers.Add(name="stem_add")(stems) if len(stems) > 1 else stems[0]
+    x = layers.BatchNormalization(name="stem_norm", **BATCH_NORM)(x)
+    return images, ACTIVATIONS[activation](f"stem_{activation}")(x)
 
 
 def mobilenetv2_fpn(inputs: Mapping[str, int], width: float = 1.0, pyramid: int = 64) -> keras.Model:
@@ -58,29 +125,37 @@ def mobilenetv2_fpn(inputs: Mapping[str, int], width: float = 1.0, pyramid: int 
     Returns:
         Model from {name: [B, H, W, channels]}, sides multiples of 32, to {"stack1": [B, H/4, W/4, pyramid]}.
     """
-    images = {name: keras.Input((None, None, channels), name=name) for name, channels in inputs.items()}
-    stems = [
-        layers.Conv2D(
-            _channels(32, width), 3, 2, "same", use_bias=False, kernel_initializer=he_normal(), name=f"stem_{name}_conv"
-        )(image)
-        for name, image in images.items()
-    ]
-    x = layers.Add(name="stem_add")(stems) if len(stems) > 1 else stems[0]
-    x = layers.ReLU(6.0, name="stem_relu")(layers.BatchNormalization(name="stem_norm", **BATCH_NORM)(x))
-    levels = {}
-    for stage, (expansion, channels, blocks, stride) in enumerate(STAGES):
-        for block in range(blocks):
-            name = f"stage{stage + 1}_block{block + 1}"
-            x = inverted_residual(x, _channels(channels, width), expansion, stride if block == 0 else 1, name)
-        if stage in PYRAMID:
-            levels[PYRAMID[stage]] = x
-    y = None
-    for stride in sorted(levels, reverse=True):
-        side = _unit(levels[stride], _pointwise(pyramid, f"pyramid{stride}_side"), f"pyramid{stride}_side")
-        if y is not None:
-            y = layers.UpSampling2D(2, name=f"pyramid{stride}_up")(y)
-            side = layers.Add(name=f"pyramid{stride}_add")([side, y])
-            side = _unit(side, _depthwise(1, f"pyramid{stride}"), f"pyramid{stride}_depthwise")
-            side = _unit(side, _pointwise(pyramid, f"pyramid{stride}_mix"), f"pyramid{stride}_mix")
-        y = side
-    return keras.Model(images, {"stack1": y}, name="mobilenetv2_fpn")
+    images, x = _stem(inputs, scaled(32, width), "relu")
+    reached, levels = 2, {}
+    for stage, (expansion, channels, blocks, stride) in enumerate(STAGES_V2, start=1):
+        for block in range(1, blocks + 1):
+            expanded, filters = expansion * x.shape[-1], scaled(channels, width)
+            x = inverted_residual(x, filters, expanded, stride if block == 1 else 1, f"stage{stage}_block{block}")
+        reached *= stride
+        levels[reached] = x  # the deepest map of each stride is the one that stays
+    del levels[2]
+    return keras.Model(images, {"stack1": feature_pyramid(levels, pyramid)}, name="mobilenetv2_fpn")
+
+
+def mobilenetv3_fpn(inputs: Mapping[str, int], width: float = 1.0, pyramid: int = 64) -> keras.Model:
+    """MobileNetV3-Large brought back up to a quarter of the input size by the same pyramid.
+
+    The last 1x1 convolution of the trunk, to 960 channels, is left out: the pyramid would narrow them at once.
+
+    Args:
+        inputs: Channels of each named input. Their stems are summed.
+        width: Factor on the channels of the trunk.
+        pyramid: Channels of the pyramid and of the output.
+
+    Returns:
+        Model from {name: [B, H, W, channels]}, sides multiples of 32, to {"stack1": [B, H/4, W/4, pyramid]}.
+    """
+    images, x = _stem(inputs, scaled(16, width), "hard_swish")
+    reached, levels = 2, {}
+    for number, (kernel, expanded, channels, squeeze, activation, stride) in enumerate(BLOCKS_V3, start=1):
+        filters, widened = scaled(channels, width), scaled(expanded, width)
+        x = inverted_residual(x, filters, widened, stride, f"block{number}", kernel, squeeze, activation)
+        reached *= stride
+        levels[reached] = x
+    del levels[2]
+    return keras.Model(images, {"stack1": feature_pyramid(levels, pyramid)}, name="mobilenetv3_fpn")

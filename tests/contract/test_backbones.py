@@ -13,8 +13,9 @@ from centernet_tf.network import build_network
 
 # 191 million parameters: 8 s in all on TensorFlow, 25 s on JAX.
 SLOW = {"hourglass104"}
+VARIANTS = ["mobilenetv2_fpn:0.5", "mobilenetv3_fpn:0.35"]
 every_backbone = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in BACKBONES]
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in [*BACKBONES, *VARIANTS]]
 )
 
 # Trainable parameters with the heads of 80 classes, counted in the official code.
@@ -40,12 +41,12 @@ def network_of(name):
 
 @functools.cache
 def backbone_of_three(name):
-    return BACKBONES[name].build({"image": 3, "previous": 3, "prior": 1})
+    return find_backbone(name).build({"image": 3, "previous": 3, "prior": 1})
 
 
 @every_backbone
 def test_maps_are_a_quarter_of_the_input(name):
-    stride = BACKBONES[name].stride
+    stride = find_backbone(name).stride
     maps = network_of(name)(np.zeros((1, stride, 2 * stride, 3), np.float32), training=False)
     stacks = len(maps["heatmap"])
     assert stacks >= 1
@@ -58,7 +59,7 @@ def test_maps_are_a_quarter_of_the_input(name):
 @every_backbone
 def test_a_fresh_network_believes_in_nothing(name):
     """Each cell starts near probability 0.1, so that empty cells do not drown the first steps."""
-    stride = BACKBONES[name].stride
+    stride = find_backbone(name).stride
     noise = np.random.default_rng(0).normal(size=(1, stride, stride, 3)).astype("float32")
     scores = ops.convert_to_numpy(ops.sigmoid(network_of(name)(noise, training=False)["heatmap"][-1]))
     assert 0.05 < np.median(scores) < 0.2
@@ -74,7 +75,7 @@ def test_names_are_unique_and_sizes_free(name):
 
 @every_backbone
 def test_further_inputs_cost_one_stem_each(name):
-    several, single = backbone_of_three(name), BACKBONES[name].build({"image": 3})
+    several, single = backbone_of_three(name), find_backbone(name).build({"image": 3})
     assert [tensor.name for tensor in several.inputs] == ["image", "previous", "prior"]
     assert list(several.output) == list(single.output) == [f"stack{n + 1}" for n in range(len(single.output))]
     shapes = {weight.path: tuple(weight.shape) for weight in single.weights}
@@ -85,14 +86,14 @@ def test_further_inputs_cost_one_stem_each(name):
 
 @every_backbone
 def test_parameters_are_as_many_as_officially(name):
-    official = BACKBONES[name].official
+    official = find_backbone(name).official
     if not official:
         pytest.skip("not in the official code")
     count = sum(int(np.prod(weight.shape)) for weight in network_of(name).trainable_weights)
     assert count == OFFICIAL_PARAMETERS[official]
 
 
-@every_backbone
+@pytest.mark.parametrize("name", BACKBONES)
 def test_official_names_are_known(name):
     assert find_backbone(name) is BACKBONES[name]
     if official := BACKBONES[name].official:
@@ -108,3 +109,38 @@ def test_unknown_backbone(name):
     assert str(error.value).endswith(f"Known: {', '.join(BACKBONES)}.")
     if name:
         assert " Did you mean 'res" in str(error.value)
+
+
+TAKERS = "mobilenetv2_fpn:WIDTH, mobilenetv3_fpn:WIDTH"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *(
+            (f"mobilenetv2_fpn:{width}", f"{width!r} is no width. Expected a number above 0 and up to 4, such as 0.5.")
+            for width in ("", "small", "0", "-0.5", "4.01", "1e9", "nan", "inf", "0.5:0.5")
+        ),
+        ("resnet18:2", f"resnet18 takes nothing behind a colon. Write resnet18. Those that do: {TAKERS}."),
+        ("res_18:", f"res_18 takes nothing behind a colon. Write res_18. Those that do: {TAKERS}."),
+    ],
+)
+def test_wrong_arguments(name, text):
+    with pytest.raises(UsageError) as error:
+        find_backbone(name)
+    assert str(error.value) == f"{name}: {text}"
+
+
+def test_unknown_backbone_with_an_argument():
+    with pytest.raises(UsageError) as error:
+        find_backbone("mobilenetv2_pfn:0.5")
+    assert str(error.value).startswith(
+        "Unknown backbone 'mobilenetv2_pfn:0.5'. Did you mean 'mobilenetv2_fpn'? Known: "
+    )
+
+
+def test_an_argument_changes_its_field_alone():
+    entry, variant = BACKBONES["mobilenetv2_fpn"], find_backbone("mobilenetv2_fpn:0.5")
+    assert variant.build.keywords == {"width": 0.5}
+    assert (variant.stride, variant.head_channels) == (entry.stride, entry.head_channels)
+    assert find_backbone("mobilenetv2_fpn:4").build.keywords == {"width": 4}
