@@ -9,10 +9,9 @@ from typing import Any, Literal
 import keras
 import pydantic
 
-from centernet_tf import preprocess
+from centernet_tf import layers, preprocess  # noqa: F401  Keras finds the layers by their registered names.
 from centernet_tf.centers import Centers
 from centernet_tf.errors import UsageError
-from centernet_tf.layers import deformable  # noqa: F401  Keras finds the layer by its registered name.
 from centernet_tf.task import TaskSet
 from centernet_tf.tasks import build_tasks
 
