@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from centernet_tf.backbones.dla import dla34
 from centernet_tf.backbones.hourglass import hourglass
 from centernet_tf.backbones.mobilenet import mobilenetv2_fpn, mobilenetv3_fpn, parse_width
 from centernet_tf.backbones.resnet import BLOCKS, resnet
@@ -46,6 +47,8 @@ BACKBONES = {
         f"resnet{n}_dcn": Backbone(functools.partial(resnet, depth=n, deformable=True), official=f"resdcn_{n}")
         for n in BLOCKS
     },
+    "dla34": Backbone(dla34, head_channels=256, official="dlav0_34"),
+    "dla34_dcn": Backbone(functools.partial(dla34, deformable=True), head_channels=256, official="dla_34"),
     "hourglass104": Backbone(hourglass, stride=128, head_channels=256, official="hourglass"),
     "mobilenetv2_fpn": _with_width(mobilenetv2_fpn),
     "mobilenetv3_fpn": _with_width(mobilenetv3_fpn),
