@@ -84,7 +84,7 @@ class Settings(Section):
     task: tuple[str, ...] = ("detect",)
     backbone: str = "resnet18"
     classes: tuple[str, ...] | None = None
-    weights: Path | None = None
+    weights: Literal["imagenet"] | Path | None = None
     max_objects: pydantic.PositiveInt = 100
     class_specific_size: bool = False
     data: DataSettings

@@ -1,5 +1,6 @@
 """Trains a network: settings, data, network, fit, in that order."""
 
+import dataclasses
 import gc
 import sys
 import time
@@ -23,6 +24,7 @@ from centernet_tf.training.callbacks import BEST, LAST, AveragePrecision, CsvLog
 from centernet_tf.training.checkpoint import STATE_FILE, KeepState, Progress, load_state
 from centernet_tf.training.schedule import build_optimizer
 from centernet_tf.training.start import start_from
+from centernet_tf.training.start_keras import start_from_keras
 from centernet_tf.training.trainer import Trainer
 from centernet_tf.version import VERSION
 
@@ -71,7 +73,7 @@ def _train(
     tasks = card.task_set(**settings.loss.model_dump())
     network = build_network(card.backbone, tasks.heads, tasks.inputs)
     if settings.weights:
-        say(start_from(network, *load_model(settings.weights), str(settings.weights)))
+        say(_start(network, settings.backbone, settings.weights))
     _claim(out, settings)
     trainer = Trainer(network, tasks, card.input.normalization, settings.data.size, settings.train.average)
     steps = records.images // settings.train.batch
@@ -168,7 +170,8 @@ def _open_data(settings: Settings) -> tuple[Dataset, Dataset | None]:
 
 def _card(settings: Settings, records: Dataset) -> ModelCard:
     """What the model file will say."""
-    stride = find_backbone(settings.backbone).stride
+    backbone = find_backbone(settings.backbone)
+    stride = backbone.stride
     height, width = settings.data.size
     if height % stride or width % stride:
         near = [max(stride, round(side / stride) * stride) for side in (height, width)]
@@ -181,9 +184,16 @@ def _card(settings: Settings, records: Dataset) -> ModelCard:
         classes=records.classes,
         max_objects=settings.max_objects,
         class_specific_size=settings.class_specific_size,
-        input=InputCard(height=height, width=width, stride=stride),
+        input=InputCard(height=height, width=width, stride=stride, **dataclasses.asdict(backbone.normalization)),
         about={"version": VERSION, "data": records.name, "settings": settings.model_dump(mode="json")},
     )
+
+
+def _start(network: keras.Model, backbone: str, weights: str | Path) -> str:
+    """Loads what the run starts from, and says what that is."""
+    if weights == "imagenet" or weights.suffix == ".h5":
+        return start_from_keras(network, backbone, weights)
+    return start_from(network, *load_model(weights), str(weights))
 
 
 def _claim(out: Path, settings: Settings) -> None:

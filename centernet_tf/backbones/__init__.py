@@ -3,15 +3,26 @@
 import dataclasses
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
+from centernet_tf.backbones.application import (
+    application_weights,
+    keras_application,
+    normalization_of,
+    parse_application,
+)
 from centernet_tf.backbones.dla import dla34
 from centernet_tf.backbones.hourglass import hourglass
 from centernet_tf.backbones.mobilenet import mobilenetv2_fpn, mobilenetv3_fpn, parse_width
 from centernet_tf.backbones.resnet import BLOCKS, resnet
 from centernet_tf.errors import UsageError, closest
+from centernet_tf.preprocess import Normalization
+
+COCO = Normalization()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,18 +30,24 @@ class Backbone:
     """One line of the table.
 
     Attributes:
-        build: {input: channels} -> keras.Model to {"stack1": map at a quarter of the input size, ...}.
+        build: {input: channels} -> keras.Model to {"stack1": map at a quarter of the input size, ...}; None where an
+            argument must say which.
         stride: Both sides of the input must be multiples of it, in pixels.
         head_channels: Width of the 3x3 convolution of each head.
         official: Name of the same network in the official code, where it has one.
+        normalization: What the trunk's published weights expect of pixels.
+        weights: "imagenet" or a file of Keras weights -> {path of a weight of the trunk: its value}; None where Keras
+            has none.
         argument: What may follow the name and a colon, for messages; "" where nothing may.
         variant: That text -> the fields of this line that it changes. A UsageError says what the text should be.
     """
 
-    build: Callable[..., keras.Model]
+    build: Callable[..., keras.Model] | None
     stride: int = 32
     head_channels: int = 64
     official: str = ""
+    normalization: Normalization = COCO
+    weights: Callable[[str | Path], dict[str, np.ndarray]] | None = None
     argument: str = ""
     variant: Callable[[str], dict[str, Any]] | None = None
 
@@ -39,6 +56,15 @@ def _with_width(build: Callable[..., keras.Model]) -> Backbone:
     return Backbone(
         build, argument="WIDTH", variant=lambda text: {"build": functools.partial(build, width=parse_width(text))}
     )
+
+
+def _application(text: str) -> dict[str, Any]:
+    name = parse_application(text)
+    return {
+        "build": functools.partial(keras_application, name=name),
+        "normalization": normalization_of(name),
+        "weights": functools.partial(application_weights, name),
+    }
 
 
 BACKBONES = {
@@ -52,6 +78,7 @@ BACKBONES = {
     "hourglass104": Backbone(hourglass, stride=128, head_channels=256, official="hourglass"),
     "mobilenetv2_fpn": _with_width(mobilenetv2_fpn),
     "mobilenetv3_fpn": _with_width(mobilenetv3_fpn),
+    "keras_application": Backbone(None, argument="NAME", variant=_application),
 }
 
 
@@ -71,7 +98,7 @@ def find_backbone(name: str) -> Backbone:
         known = ", ".join(BACKBONES)
         raise UsageError(f"Unknown backbone {name!r}.{closest(plain, [*BACKBONES, *names])} Known: {known}.")
     entry = BACKBONES[own]
-    if not colon:
+    if not colon and entry.build:
         return entry
     if entry.variant is None:
         takers = ", ".join(f"{taker}:{other.argument}" for taker, other in BACKBONES.items() if other.variant)
