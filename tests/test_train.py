@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import pytest
 
+from centernet_tf.backbones import find_backbone
 from centernet_tf.centers import Centers
 from centernet_tf.config import parse_settings, read_settings, write_settings
 from centernet_tf.data.records import iterate, open_dataset, save_dataset
@@ -129,6 +130,9 @@ def test_another_run_in_the_same_folder(run, shapes_train, shapes_val):
         ),
         ({"backbone": "resnet81"}, "Unknown backbone 'resnet81'. Did you mean 'resnet18'? Known: "),
         ({"task": "detekt"}, "Unknown task 'detekt'. Did you mean 'detect'? Known: "),
+        ({"backbone": "resnet18:2"}, "resnet18:2: resnet18 takes nothing behind a colon. Write resnet18. "),
+        ({"backbone": "mobilenetv2_fpn:9"}, "mobilenetv2_fpn:9: '9' is no width. "),
+        ({"weights": "imagenet"}, "weights: imagenet: Keras has none for mobilenetv2_fpn. Give a PyTorch file of its "),
         ({"weights": "/nowhere/model.keras"}, "/nowhere/model.keras: no such model file."),
         ({"data": {"train": "/nowhere/train"}}, "/nowhere/train: "),
         ({"classes": ["cat", "dog"]}, "{train}: classes ['circle', "),
@@ -157,6 +161,22 @@ def test_a_folder_that_cannot_be(shapes_train, tmp_path):
     (tmp_path / "file").write_text("")
     text = complaint(settings_of(shapes_train), tmp_path / "file" / "run")
     assert text == f"{tmp_path}/file/run: cannot be made a folder (Not a directory)."
+
+
+@pytest.mark.slow
+def test_a_keras_application_from_its_own_weights(shapes_train, shapes_val, tmp_path):
+    """The name that was given rebuilds the network from the model file, and the trunk sees the pixels it expects."""
+    path, backbone = tmp_path / "trunk.weights.h5", "keras_application:MobileNet"
+    keras.applications.MobileNet(include_top=False, weights=None, input_shape=(None, None, 3)).save_weights(path)
+    changes = {"backbone": backbone, "weights": str(path), "train": {"epochs": 1, "batch": 12, "average": 0}}
+    said = []
+    model = train(settings_of(shapes_train, shapes_val, **changes), tmp_path / "run", said.append)
+    assert said[0] == f"{path}: 135 of 197 weights loaded; the rest starts from scratch."
+    detector = load(model)
+    assert detector.card.backbone == backbone
+    assert detector.card.input.normalization == find_backbone(backbone).normalization
+    found = detector([record.image for record in iterate(shapes_val)], threshold=0)
+    assert [len(one) for one in found] == [100] * 8
 
 
 # What a process of its own runs. With a moment, it ends there as a power cut would end it.
