@@ -74,6 +74,8 @@ class ModelCard(pydantic.BaseModel):
         classes: Names in channel order.
         max_objects: Detections per image, and objects trained on.
         class_specific_size: Whether the size head has two channels per class.
+        head_channels: Width of the hidden convolution of each head, 0 for none; the backbone's own if None.
+        flip_pairs: Joints that change places in a mirror image.
         input: How an image becomes its input.
         about: Where it comes from: settings, data, score. For people; nothing reads it.
     """
@@ -86,6 +88,8 @@ class ModelCard(pydantic.BaseModel):
     classes: tuple[str, ...]
     max_objects: pydantic.PositiveInt
     class_specific_size: bool = False
+    head_channels: pydantic.NonNegativeInt | None = None
+    flip_pairs: tuple[tuple[int, int], ...] = ()
     input: InputCard
     about: dict[str, Any] = {}
 

@@ -35,13 +35,19 @@ def head_map(features: Any, head: Head, channels: int, name: str) -> Any:
     )(features)
 
 
-def build_network(backbone: str, heads: Sequence[Head], inputs: Mapping[str, int] | None = None) -> keras.Model:
+def build_network(
+    backbone: str,
+    heads: Sequence[Head],
+    inputs: Mapping[str, int] | None = None,
+    head_channels: int | None = None,
+) -> keras.Model:
     """Builds a network.
 
     Args:
         backbone: Name in the table of backbones, or its official name.
         heads: What to predict.
         inputs: Channels of each named input; an image of three if left out.
+        head_channels: Width of the 3x3 convolution of each head, 0 for none; the backbone's own if left out.
 
     Returns:
         Model from normalised images [B, H, W, 3] (a dict of them where there are several inputs) to
@@ -54,10 +60,9 @@ def build_network(backbone: str, heads: Sequence[Head], inputs: Mapping[str, int
     trunk = entry.build(inputs or {"image": 3})
     images = {tensor.name: keras.Input(tensor.shape[1:], name=tensor.name) for tensor in trunk.inputs}
     stacks = trunk(images)
+    width = entry.head_channels if head_channels is None else head_channels
     outputs = {
-        head.name: [
-            head_map(features, head, entry.head_channels, f"{head.name}_{stack}") for stack, features in stacks.items()
-        ]
+        head.name: [head_map(features, head, width, f"{head.name}_{stack}") for stack, features in stacks.items()]
         for head in heads
     }
     return keras.Model(images if len(images) > 1 else next(iter(images.values())), outputs, name="centernet")
