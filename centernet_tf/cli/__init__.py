@@ -19,6 +19,7 @@ COMMANDS = {
     "inspect": ("inspect", "inspect", "Look for faults in records before anything is trained on them."),
     "train": ("train", "train", "Train a network, or go on with a run that was stopped."),
     "evaluate": ("evaluate", "evaluate", "Score a model on records: COCO AP and Pascal VOC 2007 AP."),
+    "convert": ("convert", "convert", "Turn an official PyTorch checkpoint into a model."),
     "detect": ("detect", "detect", "Find objects in images, folders, videos or a webcam."),
 }
 

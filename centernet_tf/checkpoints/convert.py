@@ -1,0 +1,202 @@
+"""An official checkpoint becomes a model: everything but names and origin is read from its tensors."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from centernet_tf.backbones import find_backbone
+from centernet_tf.checkpoints.families import Family, recognise
+from centernet_tf.checkpoints.heads import Heads, find_heads
+from centernet_tf.checkpoints.origins import ORIGINS, Origin, origin_of
+from centernet_tf.checkpoints.state_dict import StateDict, read_state_dict
+from centernet_tf.checkpoints.weights import assign, match, official_names, our_layout, unused
+from centernet_tf.errors import DataError, UsageError, closest
+from centernet_tf.model_file import InputCard, ModelCard, load_model
+from centernet_tf.network import build_network
+from centernet_tf.tasks import TASKS
+from centernet_tf.version import VERSION
+
+
+@dataclasses.dataclass(frozen=True)
+class Converted:
+    """A checkpoint in our form.
+
+    Attributes:
+        network: From normalised images [B, H, W, 3] to {head: [map per stack]}.
+        card: What it is.
+        report: What was found, loaded and left out, for people.
+    """
+
+    network: keras.Model
+    card: ModelCard
+    report: tuple[str, ...]
+
+
+def convert(path: str | Path, **options: Any) -> Converted:
+    """Converts a checkpoint file of the official code; options as in `convert_tensors`.
+
+    Raises:
+        UsageError: The file cannot be read, or as `convert_tensors`.
+    """
+    return convert_tensors(read_state_dict(path), str(path), **options)
+
+
+def convert_tensors(
+    content: StateDict,
+    path: str,
+    *,
+    task: str | None = None,
+    classes: Sequence[str] | None = None,
+    arch: str | None = None,
+    origin: str | None = None,
+    size: tuple[int, int] | None = None,
+    max_objects: int = 100,
+) -> Converted:
+    """Converts the tensors of a checkpoint.
+
+    Args:
+        content: What was read.
+        path: The file, for messages.
+        task: What the model is for; by its heads if left out.
+        classes: Names in channel order; of the official data set with as many if left out.
+        arch: What the network should be, official name or ours; checked against the tensors.
+        origin: Key of `ORIGINS`: the data whose normalisation and input size it was trained with; by task and number
+            of classes if left out, COCO's where there is none.
+        size: Height and width of the input in pixels; the origin's if left out.
+        max_objects: Detections per image.
+
+    Raises:
+        UsageError: It holds another network, lacks tensors or has some too many, or an argument does not fit it.
+    """
+    family, backbone, heads = survey(content.tensors, path)
+    entry = find_backbone(backbone)
+    if arch and find_backbone(arch) is not entry:
+        raise UsageError(f"{path}: it is a {backbone} ({entry.official}), not {arch}. Leave --arch out.")
+    source = _origin(origin, heads, path)
+    names = _class_names(classes, heads, source, path)
+
+    network = build_network(backbone, heads.ours(), head_channels=heads.width)
+    stacks = len(network.output["heatmap"])
+    wanted = official_names(network, {**family.modules(backbone), **heads.modules(stacks)})
+    assign(network, match(network, content.tensors, wanted, path))
+    left = unused(content.tensors, list(wanted.values()), family.unused, path)
+    if heads.lacks_offset:
+        assign(network, _middle_of_the_cell(network))
+        left.append("no head 'reg': the offset is the middle of the cell, as in the official decoder")
+    tasks, remark = _tasks(task, heads)
+    left += remark
+    card = ModelCard(
+        tasks=tasks,
+        backbone=backbone,
+        head_channels=heads.width,
+        classes=names,
+        max_objects=max_objects,
+        class_specific_size=heads.class_specific_size,
+        flip_pairs=source.flip_pairs if "hps" in heads.channels else (),
+        input=InputCard(
+            height=source.size[0], width=source.size[1], stride=entry.stride, mean=source.mean, std=source.std
+        ),
+        about={"version": VERSION, "converted": Path(path).name, "official": entry.official, "origin": source.title},
+    )
+    if size:
+        card = card.model_copy(update={"input": card.input.resized(size)})
+    return Converted(network, card, (*_headline(heads, card, len(wanted), len(content.tensors)), *left, *content.notes))
+
+
+def survey(tensors: Mapping[str, np.ndarray], path: str) -> tuple[Family, str, Heads]:
+    """Which family of networks a checkpoint belongs to, the name of our backbone, and its heads.
+
+    Raises:
+        UsageError: No network that is known, or no heads of one.
+    """
+    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    family, backbone = recognise(shapes, path)
+    starts = tuple(f"{module}." for module in family.modules(backbone).values())
+    rest = {name: shape for name, shape in shapes.items() if not name.startswith(starts)}
+    return family, backbone, find_heads(rest, family.stacked, path)
+
+
+def verify(path: str | Path, model: str | Path) -> int:
+    """Reads a converted model back and compares it with its checkpoint.
+
+    Args:
+        path: The checkpoint.
+        model: The model file made of it.
+
+    Returns:
+        The number of weights, all equal bit for bit.
+
+    Raises:
+        DataError: Some differ.
+    """
+    tensors = read_state_dict(path).tensors
+    network, _ = load_model(model)
+    family, backbone, heads = survey(tensors, str(path))
+    modules = {**family.modules(backbone), **heads.modules(len(network.output["heatmap"]))}
+    names = official_names(network, modules)
+    wrong = [
+        names[weight.path]
+        for weight in network.weights
+        if weight.path in names
+        and not np.array_equal(keras.ops.convert_to_numpy(weight), our_layout(tensors[names[weight.path]]))
+    ]
+    if wrong:
+        raise DataError(f"{model}: {len(wrong)} weights differ from {path}'s: {', '.join(wrong[:5])}.")
+    return len(names)
+
+
+def _origin(name: str | None, heads: Heads, path: str) -> Origin:
+    if name is None:
+        return origin_of(heads.task, heads.classes) or ORIGINS["coco_pose" if heads.task == "pose" else "coco"]
+    if name not in ORIGINS:
+        raise UsageError(f"Unknown origin {name!r}.{closest(name, ORIGINS)} Known: {', '.join(ORIGINS)}.")
+    return ORIGINS[name]
+
+
+def _class_names(given: Sequence[str] | None, heads: Heads, source: Origin, path: str) -> tuple[str, ...]:
+    if given is None and len(source.classes) == heads.classes:
+        return source.classes
+    if given is None:
+        raise UsageError(
+            f"{path}: its heatmap has {heads.classes} channels, as no official data set has. Name the classes: "
+            "--classes FILE, one name on each line."
+        )
+    if len(given) != heads.classes:
+        raise UsageError(
+            f"{path}: its heatmap has {heads.classes} channels, but {len(given)} classes were given. Name each "
+            "channel, in order."
+        )
+    return tuple(given)
+
+
+def _tasks(task: str | None, heads: Heads) -> tuple[tuple[str, ...], list[str]]:
+    """The tasks of the model, and a remark where that is less than its heads could do."""
+    if task is None and heads.task not in TASKS:
+        own = [head.name for head in heads.ours() if head.name not in ("heatmap", "size", "offset")]
+        return ("detect",), [f"there is no task {heads.task!r} yet: heads {', '.join(own)} are kept, boxes are decoded"]
+    task = task or heads.task
+    if task not in TASKS:
+        raise UsageError(f"Unknown task {task!r}.{closest(task, TASKS)} Known: {', '.join(sorted(TASKS))}.")
+    return (task,), []
+
+
+def _middle_of_the_cell(network: keras.Model) -> dict[str, np.ndarray]:
+    return {
+        weight.path: np.full(weight.shape, 0.5 if weight.path.endswith("bias") else 0.0, np.float32)
+        for weight in network.weights
+        if "offset_stack" in weight.path and "_out/" in weight.path
+    }
+
+
+def _headline(heads: Heads, card: ModelCard, used: int, total: int) -> tuple[str, ...]:
+    channels = ", ".join(f"{head.name} {head.channels}" for head in heads.ours())
+    return (
+        f"{card.backbone} ({card.about['official']}), heads of width {heads.width}: {channels}",
+        f"input as for {card.about['origin']}: {card.input.height}x{card.input.width}, {len(card.classes)} classes, "
+        f"mean {card.input.mean}, std {card.input.std}, {card.input.order.upper()}",
+        f"{used} of {total} tensors loaded",
+    )

@@ -1,0 +1,137 @@
+"""Heads of official checkpoints: which there are, how wide, and for which task."""
+
+import dataclasses
+import re
+from collections.abc import Iterable, Mapping
+
+from centernet_tf.errors import UsageError, closest
+from centernet_tf.task import Head
+
+# Official name: ours (Objects as Points, official options). Names with "hm" score cells.
+NAMES = {
+    "hm": "heatmap",
+    "wh": "size",
+    "reg": "offset",
+    "hps": "joints",
+    "hm_hp": "joint_heatmap",
+    "hp_offset": "joint_offset",
+    "dep": "depth",
+    "rot": "rotation",
+    "dim": "dimensions",
+}
+# Task of ours: official heads that only it has.
+TASKS = {"pose": ("hps",), "box3d": ("dep", "rot", "dim")}
+
+SINGLE = r"(?P<head>[a-z]\w*)\.(?:(?P<part>[02])\.)?(?:weight|bias)"
+STACKED = r"(?P<head>[a-z]\w*)\.(?P<stack>\d)\.(?P<part>0\.conv|1)\.(?:weight|bias)"
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Heads:
+    """The heads of one checkpoint.
+
+    Attributes:
+        channels: {official name: channels}, in the file's order.
+        width: Of the hidden 3x3 convolution; 0 where there is none.
+        stacked: Whether names carry the number of a stack, as the hourglass has them.
+    """
+
+    channels: dict[str, int]
+    width: int
+    stacked: bool
+
+    @property
+    def task(self) -> str:
+        """Our name of the task."""
+        return next((task for task, own in TASKS.items() if any(head in self.channels for head in own)), "detect")
+
+    @property
+    def classes(self) -> int:
+        """Channels of the heatmap."""
+        return self.channels["hm"]
+
+    @property
+    def class_specific_size(self) -> bool:
+        """Whether every class has its own two channels of size (official option cat_spec_wh)."""
+        return self.channels.get("wh", 2) != 2
+
+    def ours(self) -> tuple[Head, ...]:
+        """As our networks name and start them; an offset the file lacks is added, see `modules`."""
+        heads = [Head(NAMES[name], count, heatmap="hm" in name) for name, count in self.channels.items()]
+        return (*heads, Head("offset", 2)) if self.lacks_offset else tuple(heads)
+
+    @property
+    def lacks_offset(self) -> bool:
+        """Whether it was trained without one; the official decoder then takes the middle of the cell."""
+        return "reg" not in self.channels
+
+    def modules(self, stacks: int) -> dict[str, str]:
+        """{our layer: official module} of all heads in the file."""
+        return head_modules(self.channels, stacks, self.stacked, not self.width)
+
+
+def head_modules(names: Iterable[str], stacks: int, stacked: bool, direct: bool) -> dict[str, str]:
+    """Where the official code keeps the layers of heads.
+
+    Args:
+        names: Official names, keys of `NAMES`.
+        stacks: Maps of each head.
+        stacked: Whether names carry the number of a stack.
+        direct: Whether there is no hidden convolution.
+
+    Returns:
+        {our layer: official module}.
+    """
+    found = {}
+    for name in names:
+        for stack in range(stacks):
+            hidden, last = f"{name}.0", name if direct else f"{name}.2"
+            if stacked:
+                hidden, last = f"{name}.{stack}.0.conv", f"{name}.{stack}.1"
+            found[f"{NAMES[name]}_stack{stack + 1}_conv"] = hidden
+            found[f"{NAMES[name]}_stack{stack + 1}_out"] = last
+    return found
+
+
+def find_heads(shapes: Shapes, stacked: bool, where: str) -> Heads:
+    """Finds the heads among tensors.
+
+    Args:
+        shapes: Official names and shapes of the tensors, those of the backbone left out.
+        stacked: Whether names carry the number of a stack.
+        where: The file, for messages.
+
+    Raises:
+        UsageError: No heatmap, a head we have no name for, or hidden convolutions of several widths.
+    """
+    channels: dict[str, int] = {}
+    widths: dict[str, int] = {}
+    for key, shape in shapes.items():
+        match = re.fullmatch(STACKED if stacked else SINGLE, key)
+        if match is None or not key.endswith(".weight") or len(shape) != 4:
+            continue
+        name, hidden = match["head"], match["part"] in ("0", "0.conv")
+        if hidden:
+            widths[name] = shape[0]
+        else:
+            channels[name] = shape[0]
+    if "hm" not in channels:
+        raise UsageError(
+            f"{where}: no head 'hm', so nothing that detects. Weights of a trunk alone start a training: set "
+            f"weights: {where} in the settings of `centernet train`."
+        )
+    _check_names(channels, where)
+    different = {widths.get(name, 0) for name in channels}
+    if len(different) > 1:
+        raise UsageError(f"{where}: heads with hidden convolutions of widths {sorted(different)}; expected one width.")
+    if channels.get("wh", 2) not in (2, 2 * channels["hm"]):
+        raise UsageError(f"{where}: 'wh' has {channels['wh']} channels, expected 2, or 2 for each of {channels['hm']}.")
+    return Heads(channels, different.pop(), stacked)
+
+
+def _check_names(names: Iterable[str], where: str) -> None:
+    for name in names:
+        if name not in NAMES:
+            raise UsageError(f"{where}: unknown head {name!r}.{closest(name, NAMES)} Known: {', '.join(NAMES)}.")

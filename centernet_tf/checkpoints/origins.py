@@ -1,0 +1,73 @@
+"""What the official code trained on, as far as a file's heads tell: classes, input, normalisation, flip pairs."""
+
+import dataclasses
+
+from centernet_tf import preprocess
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in " ".join(text.split()).split(","))
+
+
+COCO_CLASSES = _listed(
+    """
+    person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, stop sign,
+    parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe, backpack, umbrella,
+    handbag, tie, suitcase, frisbee, skis, snowboard, sports ball, kite, baseball bat, baseball glove, skateboard,
+    surfboard, tennis racket, bottle, wine glass, cup, fork, knife, spoon, bowl, banana, apple, sandwich, orange,
+    broccoli, carrot, hot dog, pizza, donut, cake, chair, couch, potted plant, bed, dining table, toilet, tv,
+    laptop, mouse, remote, keyboard, cell phone, microwave, oven, toaster, sink, refrigerator, book, clock, vase,
+    scissors, teddy bear, hair drier, toothbrush
+    """
+)
+PASCAL_CLASSES = _listed(
+    """
+    aeroplane, bicycle, bird, boat, bottle, bus, car, cat, chair, cow, diningtable, dog, horse, motorbike, person,
+    pottedplant, sheep, sofa, train, tvmonitor
+    """
+)
+KITTI_CLASSES = ("Pedestrian", "Car", "Cyclist")
+
+# Left and right of COCO's 17 joints: eyes, ears, shoulders, elbows, wrists, hips, knees, ankles.
+COCO_FLIP_PAIRS = tuple((joint, joint + 1) for joint in range(1, 17, 2))
+
+# ImageNet's statistics are of red, green, blue; the official code applies them to blue, green, red in this order, and
+# its weights of Pascal VOC and KITTI are trained so.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """One data set of the official code.
+
+    Attributes:
+        title: For people.
+        task: What is trained on it.
+        classes: Names in channel order.
+        size: Height and width of the input in pixels.
+        mean: See `preprocess.Normalization`; likewise `std`.
+        std: See mean.
+        flip_pairs: Joints that change places in a mirror image.
+    """
+
+    title: str
+    task: str
+    classes: tuple[str, ...]
+    size: tuple[int, int] = (512, 512)
+    mean: tuple[float, float, float] = preprocess.COCO_MEAN
+    std: tuple[float, float, float] = preprocess.COCO_STD
+    flip_pairs: tuple[tuple[int, int], ...] = ()
+
+
+ORIGINS = {
+    "coco": Origin("COCO", "detect", COCO_CLASSES),
+    "pascal": Origin("Pascal VOC", "detect", PASCAL_CLASSES, (384, 384), IMAGENET_MEAN, IMAGENET_STD),
+    "coco_pose": Origin("COCO, persons", "pose", ("person",), flip_pairs=COCO_FLIP_PAIRS),
+    "kitti": Origin("KITTI", "box3d", KITTI_CLASSES, (384, 1280), IMAGENET_MEAN, IMAGENET_STD),
+}
+
+
+def origin_of(task: str, classes: int) -> Origin | None:
+    """The official data set of this task with as many classes, if there is one."""
+    return next((one for one in ORIGINS.values() if (one.task, len(one.classes)) == (task, classes)), None)

@@ -1,0 +1,58 @@
+"""`centernet convert`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from centernet_tf.checkpoints.convert import convert as run
+from centernet_tf.checkpoints.convert import verify
+from centernet_tf.cli.conversion import class_list
+from centernet_tf.cli.sizes import parse_size
+from centernet_tf.model_file import save_model
+
+
+def convert(
+    checkpoint: Annotated[Path, typer.Argument(help="A .pth file of the official PyTorch code.")],
+    out: Annotated[Path, typer.Option(help="The model file to write, ending in .keras.")],
+    classes: Annotated[
+        str | None,
+        typer.Option(help="Class names in channel order, 'cat,dog', or a text file with one name on each line."),
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="What to decode. Default: what its heads are for.")] = None,
+    arch: Annotated[
+        str | None, typer.Option(help="Check that it is this network: an official name, dla_34, or ours, dla34_dcn.")
+    ] = None,
+    origin: Annotated[
+        str | None,
+        typer.Option(
+            help="Data whose normalisation and input size it was trained with: coco, pascal, coco_pose or kitti. "
+            "Default: by task and number of classes, else coco."
+        ),
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="HxW", help="Input height and width in pixels. Default: the origin's.")
+    ] = None,
+) -> None:
+    """Turn an official PyTorch checkpoint into a model file, without changing a digit.
+
+    Network, heads, their width and the number of classes are read from the tensors. Every tensor is accounted for: it
+    is loaded, or left out with a reason, or an error. Needs PyTorch: pip install 'centernet_tf[torch]'.
+
+    Example: centernet convert ctdet_coco_dla_2x.pth --out dla34.keras
+    """
+    converted = run(
+        checkpoint,
+        task=task,
+        classes=class_list(classes),
+        arch=arch,
+        origin=origin,
+        size=parse_size(size) if size else None,
+    )
+    save_model(out, converted.network, converted.card)
+    count = verify(checkpoint, out)
+    console = Console(soft_wrap=True, highlight=False)
+    for line in (*converted.report, f"{out}: {count} weights read back and equal to the checkpoint's, bit for bit"):
+        console.print(line, markup=False)
+    console.print(f"Try it: centernet detect {out} IMAGE", markup=False)
