@@ -2,8 +2,12 @@ import keras
 import numpy as np
 import pytest
 
+from centernet_tf.centers import Centers
+from centernet_tf.checkpoints.families import FAMILIES
+from centernet_tf.checkpoints.weights import official_names
 from centernet_tf.errors import UsageError
-from centernet_tf.training.start import start_from
+from centernet_tf.network import build_network
+from centernet_tf.training.start import start_from, start_from_checkpoint
 
 
 def network(channels=3, head="heatmap", stem="stem"):
@@ -50,3 +54,66 @@ def test_nothing_fits(spot_card):
     )
     for one, other in zip(before, new.get_weights()):
         np.testing.assert_array_equal(one, other)
+
+
+def trunk_file(tmp_path, name, changes=()):
+    """An ImageNet trunk as torchvision or the authors of DLA give it away, with a classifier."""
+    torch = pytest.importorskip("torch", reason="writing checkpoints needs the extra [torch]")
+    network = build_network(name, Centers(3).heads())
+    family = FAMILIES[name.startswith("dla")]
+    names = official_names(network, family.modules(name))
+    neck = ("deconv_layers", "dla_up", "ida_up")
+    state = {
+        names[weight.path].removeprefix(family.trunk): torch.tensor(
+            np.full(tuple(weight.shape), 0.5, np.float32)
+        ).permute((3, 2, 0, 1) if len(weight.shape) == 4 else (0,))
+        for weight in network.weights
+        if weight.path in names and not names[weight.path].startswith(neck)
+    }
+    state["fc.weight"], state["fc.bias"] = torch.ones(1000, 512), torch.ones(1000)
+    state.update(changes)
+    torch.save(state, tmp_path / "trunk.pth")
+    return tmp_path / "trunk.pth", len(state) - 2
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet18_dcn", "dla34", "dla34_dcn"])
+def test_a_trunk_from_imagenet(name, tmp_path):
+    path, count = trunk_file(tmp_path, name)
+    network = build_network(name, Centers(3).heads())
+    before = {weight.path: np.array(weight) for weight in network.weights}
+    said = start_from_checkpoint(network, name, path)
+    assert said.startswith(f"{path}: {count} of {len(network.weights)} weights loaded. Start from scratch: ")
+    assert "fc.weight" in said
+    changed = [weight for weight in network.weights if not np.array_equal(np.array(weight), before[weight.path])]
+    assert len(changed) == count
+    for weight in changed:
+        assert weight.path.split("/")[-2].startswith(("stem", "stage", "level"))
+        assert (np.array(weight) == 0.5).all()
+
+
+@pytest.mark.parametrize(
+    ("file", "own", "said"),
+    [
+        ("resnet18", "dla34", "weights of a resnet18 do not fit a dla34. Set backbone: resnet18."),
+        ("resnet34", "resnet50", "weights of a resnet34 do not fit a resnet50"),
+        ("resnet18", "resnet34", "weights of a resnet18 do not fit a resnet34"),
+        ("dla34", "resnet18", "weights of a dla34 do not fit a resnet18"),
+    ],
+)
+def test_a_trunk_of_another_network(file, own, said, tmp_path):
+    path, _ = trunk_file(tmp_path, file)
+    network = build_network(own, Centers(3).heads())
+    before = network.get_weights()
+    with pytest.raises(UsageError) as error:
+        start_from_checkpoint(network, own, path)
+    assert said in str(error.value)
+    for one, other in zip(before, network.get_weights()):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_trunk_with_another_shape(tmp_path):
+    torch = pytest.importorskip("torch", reason="writing checkpoints needs the extra [torch]")
+    path, _ = trunk_file(tmp_path, "resnet18", {"conv1.weight": torch.ones(64, 1, 7, 7)})
+    network = build_network("resnet18", Centers(3).heads())
+    with pytest.raises(UsageError, match=r"do not fit a resnet18: conv1.weight is \(64, 1, 7, 7\), expected"):
+        start_from_checkpoint(network, "resnet18", path)
