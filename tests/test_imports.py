@@ -34,6 +34,7 @@ ORDER = (
     "config",
     "model_file",
     "checkpoints",
+    "checkpoints",
     "detector",
     "evaluate",
     "training",
