@@ -10,25 +10,26 @@ from typing import Any
 
 import keras
 
-from centernet_tf.backbones import find_backbone
+from centernet_tf.backbones import find_backbone, own_name
 from centernet_tf.config import Settings, read_settings, write_settings
 from centernet_tf.data.augment import Augmentation
 from centernet_tf.data.pipeline import Feed, reading
 from centernet_tf.data.records import Dataset, open_dataset
 from centernet_tf.detector import Detector
 from centernet_tf.errors import UsageError
-from centernet_tf.model_file import InputCard, ModelCard, load_model
+from centernet_tf.model_file import InputCard, ModelCard, load_model, read_card
 from centernet_tf.network import build_network
 from centernet_tf.training.board import Pictures
 from centernet_tf.training.callbacks import BEST, LAST, AveragePrecision, CsvLog, Watch
 from centernet_tf.training.checkpoint import STATE_FILE, KeepState, Progress, load_state
 from centernet_tf.training.schedule import build_optimizer
-from centernet_tf.training.start import start_from
+from centernet_tf.training.start import start_from, start_from_checkpoint
 from centernet_tf.training.start_keras import start_from_keras
 from centernet_tf.training.trainer import Trainer
 from centernet_tf.version import VERSION
 
 SETTINGS_FILE = "settings.yaml"
+CHECKPOINTS = (".pth", ".pt", ".tar", ".pkl")  # Endings of PyTorch's files.
 
 
 def train(settings: Settings, out: str | Path, say: Callable[[str], None] = print, extra: Sequence[Any] = ()) -> Path:
@@ -71,9 +72,9 @@ def _train(
 ) -> Path:
     """`train`, once data and settings are known to fit."""
     tasks = card.task_set(**settings.loss.model_dump())
-    network = build_network(card.backbone, tasks.heads, tasks.inputs)
+    network = build_network(card.backbone, tasks.heads, tasks.inputs, card.head_channels)
     if settings.weights:
-        say(_start(network, settings.backbone, settings.weights))
+        say(_start(network, card.backbone, settings.weights))
     _claim(out, settings)
     trainer = Trainer(network, tasks, card.input.normalization, settings.data.size, settings.train.average)
     steps = records.images // settings.train.batch
@@ -170,21 +171,24 @@ def _open_data(settings: Settings) -> tuple[Dataset, Dataset | None]:
 
 def _card(settings: Settings, records: Dataset) -> ModelCard:
     """What the model file will say."""
-    backbone = find_backbone(settings.backbone)
+    name, backbone = own_name(settings.backbone), find_backbone(settings.backbone)
     stride = backbone.stride
     height, width = settings.data.size
     if height % stride or width % stride:
         near = [max(stride, round(side / stride) * stride) for side in (height, width)]
-        raise UsageError(
-            f"data.size is [{height}, {width}], but {settings.backbone} takes multiples of {stride}. Try {near}."
-        )
+        raise UsageError(f"data.size is [{height}, {width}], but {name} takes multiples of {stride}. Try {near}.")
+    pixels = dataclasses.asdict(backbone.normalization)
+    if isinstance(settings.weights, Path) and settings.weights.suffix == ".keras":
+        # Weights go on as they were trained; official ones of Pascal VOC and KITTI have statistics of their own.
+        pixels = read_card(settings.weights).input.model_dump(include={"mean", "std", "order"})
     return ModelCard(
         tasks=settings.task,
-        backbone=settings.backbone,
+        backbone=name,
+        head_channels=settings.head_channels,
         classes=records.classes,
         max_objects=settings.max_objects,
         class_specific_size=settings.class_specific_size,
-        input=InputCard(height=height, width=width, stride=stride, **dataclasses.asdict(backbone.normalization)),
+        input=InputCard(height=height, width=width, stride=stride, **pixels),
         about={"version": VERSION, "data": records.name, "settings": settings.model_dump(mode="json")},
     )
 
@@ -193,6 +197,8 @@ def _start(network: keras.Model, backbone: str, weights: str | Path) -> str:
     """Loads what the run starts from, and says what that is."""
     if weights == "imagenet" or weights.suffix == ".h5":
         return start_from_keras(network, backbone, weights)
+    if weights.suffix in CHECKPOINTS:
+        return start_from_checkpoint(network, backbone, weights)
     return start_from(network, *load_model(weights), str(weights))
 
 
@@ -225,7 +231,7 @@ def _detector(trainer: Trainer, card: ModelCard) -> Detector:
     """A float32 twin with the weights as they are now, the moving average where there is one."""
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
-    network = build_network(card.backbone, trainer.tasks.heads, trainer.tasks.inputs)
+    network = build_network(card.backbone, trainer.tasks.heads, trainer.tasks.inputs, card.head_channels)
     keras.config.set_dtype_policy(policy)
     network.set_weights(trainer.inference_weights())
     return Detector(network, card)

@@ -82,6 +82,13 @@ BACKBONES = {
 }
 
 
+def own_name(name: str) -> str:
+    """Our name of a backbone that may be given by its official one; a name nobody knows stays as it is."""
+    plain, colon, text = name.partition(":")
+    own = next((own for own, entry in BACKBONES.items() if entry.official and entry.official == plain), plain)
+    return f"{own}{colon}{text}"
+
+
 def find_backbone(name: str) -> Backbone:
     """Looks a backbone up by its name or its official one.
 
@@ -92,11 +99,11 @@ def find_backbone(name: str) -> Backbone:
         UsageError: Unknown, or the argument does not fit; the message lists what exists or is expected.
     """
     plain, colon, text = name.partition(":")
-    names = {official: own for own, entry in BACKBONES.items() if (official := entry.official)}
-    own = names.get(plain, plain)
+    own = own_name(plain)
     if own not in BACKBONES:
+        official = [entry.official for entry in BACKBONES.values() if entry.official]
         known = ", ".join(BACKBONES)
-        raise UsageError(f"Unknown backbone {name!r}.{closest(plain, [*BACKBONES, *names])} Known: {known}.")
+        raise UsageError(f"Unknown backbone {name!r}.{closest(plain, [*BACKBONES, *official])} Known: {known}.")
     entry = BACKBONES[own]
     if not colon and entry.build:
         return entry

@@ -13,6 +13,9 @@ from centernet_tf.train import train as run
 def train(
     config: Annotated[Path, typer.Argument(help="Settings of the run, a YAML file such as those in configs/.")],
     out: Annotated[Path, typer.Option(help="Folder of the run. A run that is there already goes on.")],
+    arch: Annotated[
+        str | None, typer.Option(help="The backbone, by its official name, dla_34, or ours, dla34_dcn.")
+    ] = None,
     change: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting: --set train.epochs=10.")
     ] = None,
@@ -22,8 +25,9 @@ def train(
     Writes best.keras (by AP on the validation records), last.keras, log.csv, settings.yaml and board/, which
     `tensorboard --logdir OUT/board` shows: losses, AP, pictures with predictions and heatmaps.
 
-    Example: centernet train configs/detect_mobilenetv2_shapes.yaml --out runs/shapes
+    Example: centernet train configs/detect_shapes.yaml --out runs/shapes
     """
     console = Console(soft_wrap=True, highlight=False)
-    model = run(read_settings(config, change or []), out, lambda line: console.print(line, markup=False))
+    changes = [*(change or []), *([f"backbone={arch}"] if arch else [])]
+    model = run(read_settings(config, changes), out, lambda line: console.print(line, markup=False))
     console.print(f"The model to use: {model}", markup=False)

@@ -149,25 +149,34 @@ def test_wrong_calls(content, arguments, said, tmp_path, call, official_state, o
     assert not (tmp_path / "model.keras").exists()
 
 
-def test_a_converted_model_detects_evaluates_and_trains_on(
-    tmp_path, call, shapes_train, shapes_val, official_state, official_heads
-):
-    tensors = official_state("resdcn_18", {**official_heads["detect"], "hm": len(shapes_train.classes)})
+@pytest.fixture
+def converted(tmp_path, call, shapes_train, official_state, official_heads):
+    """model.pth and model.keras in tmp_path, with heads of width 32 and ImageNet's statistics; its tensors."""
+    heads = {**official_heads["detect"], "hm": len(shapes_train.classes)}
+    tensors = official_state("resdcn_18", heads, width=32)
     FORMS["release"](tensors, tmp_path / "model.pth")
-    code, _, errors = call(
-        "convert", "model.pth", "--out", "model.keras", "--classes", ",".join(shapes_train.classes), "--size", "64x64"
-    )
+    names = ",".join(shapes_train.classes)
+    arguments = ("--classes", names, "--size", "64x64", "--origin", "pascal")
+    code, _, errors = call("convert", "model.pth", "--out", "model.keras", *arguments)
     assert code == 0, errors
+    return tensors
+
+
+def test_a_converted_model_detects_and_is_evaluated(converted, tmp_path, call, shapes_val):
     save_image(tmp_path / "a.png", np.random.default_rng(0).integers(0, 255, (50, 70, 3), np.uint8))
     code, _, errors = call("detect", "model.keras", "a.png", "--out", "found")
     assert code == 0, errors
     assert (tmp_path / "found" / "a.png").exists()
     assert 0 <= evaluate(load("model.keras"), shapes_val).coco.summary["AP"] <= 1
 
+
+@pytest.mark.parametrize("weights", ["model.keras", "model.pth"])
+def test_training_goes_on_from_it(weights, converted, tmp_path, shapes_train):
     settings = parse_settings(
         {
             "backbone": "resdcn_18",
-            "weights": "model.keras",
+            "head_channels": 32,
+            "weights": weights,
             "data": {"train": str(shapes_train.directory), "size": [64, 64], "shuffle": 24},
             "train": {"epochs": 1, "batch": 12, "learning_rate": 1e-5},
             "evaluate": {"pictures": 0},
@@ -175,15 +184,16 @@ def test_a_converted_model_detects_evaluates_and_trains_on(
         "the test",
     )
     said = []
-    model = train(settings, tmp_path / "run", said.append)
-    assert said[0] == f"model.keras: {len(tensors)} of {len(tensors)} weights loaded."
-    before, after = load_model("model.keras")[0], load_model(model)[0]
-    gains = {weight.path: ops.convert_to_numpy(weight) for weight in before.weights}
-    for weight in after.weights:
-        moved = np.abs(ops.convert_to_numpy(weight) - gains[weight.path]).max()
+    trained, card = load_model(train(settings, tmp_path / "run", said.append))
+    assert said[0].startswith(f"{weights}: {len(converted)} of {len(converted)} weights loaded.")
+    assert (card.backbone, card.head_channels) == ("resnet18_dcn", 32)
+    # A model of ours knows its statistics, a bare checkpoint gets COCO's.
+    assert card.input.mean[0] == (0.485 if weights == "model.keras" else 0.40789654)
+    start = {weight.path: ops.convert_to_numpy(weight) for weight in load_model("model.keras")[0].weights}
+    for weight in trained.weights:
+        moved = np.abs(ops.convert_to_numpy(weight) - start[weight.path]).max()
         if weight.path.endswith(("moving_mean", "moving_variance")):
-            # Two batches at momentum 0.9 leave 0.81 of what was there.
-            assert moved > 0
+            assert moved > 0  # Statistics follow the new data, a tenth of the way at each step.
         else:
             assert moved < 1e-4, weight.path
     with (tmp_path / "run" / "log.csv").open(newline="") as file:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from centernet_tf.backbones import BACKBONES, find_backbone
+from centernet_tf.backbones import BACKBONES, find_backbone, own_name
 from centernet_tf.centers import STRIDE, Centers
 from centernet_tf.errors import UsageError
 from centernet_tf.network import build_network
@@ -109,6 +109,7 @@ def test_official_names_are_known(name):
     assert find_backbone(name) is BACKBONES[name]
     if official := BACKBONES[name].official:
         assert official not in BACKBONES
+        assert own_name(official) == name
         assert find_backbone(official) is BACKBONES[name]
 
 
