@@ -61,6 +61,7 @@ TENSORFLOW = {
     "training/board.py",
     "benchmark/decode.py",
     "benchmark/input.py",
+    "benchmark/modes.py",
     "benchmark/render.py",
 }
 

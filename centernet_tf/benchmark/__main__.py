@@ -1,4 +1,7 @@
-"""Prints the tables: `python -m centernet_tf.benchmark [input render step decode]`."""
+"""Prints the tables: `python -m centernet_tf.benchmark [input render step decode deformable networks]`.
+
+Words after `networks` choose among them: `networks resnet18 dla34 1`, backbones and batch sizes.
+"""
 
 import importlib
 import sys
@@ -28,19 +31,43 @@ TABLES = {
         "Decode next to forward, 512x512, batch 1, 80 classes, processor",
         ("backbone", "forward, ms", "decode, ms", "decode / forward"),
     ),
+    "deformable": (
+        "Deformable convolution beside a plain 3x3 one",
+        (
+            "shape",
+            "mode",
+            "",
+            "forward, ms",
+            "x plain",
+            "and backward, ms",
+            "x plain",
+            "peak MB, forward / and backward",
+        ),
+    ),
+    "networks": (
+        "Networks, 512x512, heads of 80 classes",
+        ("backbone", "parameters, M", "multiply-adds, G", "batch", "mode", "ms", "images / s", "peak MB"),
+    ),
 }
+CHOOSING = "networks"  # The table that takes words of its own.
 
 
 def main(names: list[str]) -> None:
     """Measures and prints; without names, everything."""
+    wanted: dict[str, list[str]] = {}
     for name in names:
-        if name not in TABLES:
+        if name in TABLES:
+            wanted[name] = []
+        elif list(wanted)[-1:] == [CHOOSING]:
+            wanted[CHOOSING].append(name)
+        else:
             raise UsageError(f"Unknown benchmark {name!r}.{closest(name, TABLES)} Known: {', '.join(TABLES)}.")
     console = Console()
-    for name in names or TABLES:
+    for name, words in (wanted or dict.fromkeys(TABLES, ())).items():
         title, columns = TABLES[name]
         table = Table(*columns, title=title)
-        for row in importlib.import_module(f"centernet_tf.benchmark.{name}").measure():
+        measure = importlib.import_module(f"centernet_tf.benchmark.{name}").measure
+        for row in measure(words) if words else measure():
             table.add_row(*row)
         console.print(table)
 
