@@ -1,0 +1,71 @@
+"""What every export answers: the outputs of the TensorFlow Object Detection API ("TFOD"), and the files of class names.
+
+TFOD's clients, its TFLite apps and its evaluation read these names, shapes and types:
+
+    detection_boxes    [B, K, 4]  top, left, bottom, right as shares of the image's height and width, in 0..1
+    detection_classes  [B, K]     counted from 1 in a SavedModel, from 0 in a TFLite file
+    detection_scores   [B, K]     best first
+    num_detections     [B]        rows with a score above 0
+
+All are float32. An image with fewer peaks than K fills the remaining rows with score 0.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from keras import ops
+
+from centernet_tf.errors import UsageError
+
+BOXES = "detection_boxes"
+CLASSES = "detection_classes"
+SCORES = "detection_scores"
+COUNT = "num_detections"
+NAMES = (BOXES, CLASSES, SCORES, COUNT)
+
+
+def tfod_answers(found: Mapping[str, Any], sizes: Any, class_offset: int) -> dict[str, Any]:
+    """Turns what `DetectorGraph` finds into TFOD's outputs.
+
+    Args:
+        found: "boxes" [B, K, 4] left, top, right, bottom in pixels of each image, "scores" [B, K] and "classes" [B, K]
+            counted from 0.
+        sizes: [B, 2] height and width of each image in pixels, without padding.
+        class_offset: Number of the first class: 1 for a SavedModel, 0 for a TFLite file.
+
+    Returns:
+        {name: tensor} as in the module's docstring. Boxes are clipped to the image, so one that lies wholly outside
+        has no area.
+    """
+    sides = ops.cast(sizes, "float32")
+    scale = ops.concatenate([sides, sides], axis=-1)[:, None]  # [B, 1, 4]
+    left, top, right, bottom = (ops.cast(found["boxes"][..., side], "float32") for side in range(4))
+    boxes = ops.stack([top, left, bottom, right], axis=-1) / scale
+    scores = ops.cast(found["scores"], "float32")
+    return {
+        BOXES: ops.clip(boxes, 0.0, 1.0),
+        CLASSES: ops.cast(found["classes"], "float32") + float(class_offset),
+        SCORES: scores,
+        COUNT: ops.sum(ops.cast(scores > 0, "float32"), axis=-1),
+    }
+
+
+def label_lines(names: Sequence[str]) -> str:
+    """A label file: the name of class i, counted from 0, on line i.
+
+    Raises:
+        UsageError: A name holds a line break.
+    """
+    if broken := [name for name in names if len(name.splitlines()) > 1]:
+        raise UsageError(f"class name {broken[0]!r} has several lines, which no label file can hold. Rename the class.")
+    return "".join(f"{name}\n" for name in names)
+
+
+def label_map(names: Sequence[str]) -> str:
+    """TFOD's label map, a text protobuf; its ids count from 1."""
+    items = (
+        f"item {{\n  id: {number}\n  name: {json.dumps(name, ensure_ascii=False)}\n}}\n"
+        for number, name in enumerate(names, start=1)
+    )
+    return "".join(items)
