@@ -62,7 +62,8 @@ def main(names: list[str]) -> None:
             wanted[CHOOSING].append(name)
         else:
             raise UsageError(f"Unknown benchmark {name!r}.{closest(name, TABLES)} Known: {', '.join(TABLES)}.")
-    console = Console()
+    # Where nothing says how wide the output is, names would be cut at 80 columns.
+    console = Console(width=None if sys.stdout.isatty() else 140)
     for name, words in (wanted or dict.fromkeys(TABLES, ())).items():
         title, columns = TABLES[name]
         table = Table(*columns, title=title)
