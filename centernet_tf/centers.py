@@ -28,6 +28,9 @@ class Centers:
         corrected_radius: Use the Gaussian radius as derived instead of as published.
         ignore_crowd: Take crowd boxes out of the loss instead of training on them as objects.
         size_weight: Weight of the size term.
+        flat: Search cells and classes in one list instead of cells first. It finds the same, faster in LiteRT (80
+            classes on 128 x 128 cells, one thread: 4.9 instead of 5.6 ms, 7.5 instead of 11.8 ms without XNNPACK) and
+            slower elsewhere.
     """
 
     num_classes: int
@@ -36,6 +39,7 @@ class Centers:
     corrected_radius: bool = False
     ignore_crowd: bool = False
     size_weight: float = 0.1
+    flat: bool = False
 
     def heads(self) -> tuple[Head, ...]:
         """Heatmap of the centres, offset within the cell (x, y), size (width, height) in cells."""
@@ -154,12 +158,31 @@ class Centers:
     def peaks_of_scores(self, scores: Any, offset: Any) -> dict[str, Any]:
         """`peaks` for a heatmap that is in 0..1 already: scores [B, h, w, C], offset [B, h, w, 2].
 
-        The K best of all classes lie in the K cells whose best class scores highest, for any other cell is beaten by K
-        of them; so only K x C scores are sorted, not h x w x C. Equal scores may come in any order.
+        Equal scores may come in any order.
+        """
+        _, height, width, _ = ops.shape(scores)
+        pooled = ops.max_pool(scores, 3, strides=1, padding="same")
+        kept = ops.where(scores < pooled, 0.0, scores)
+        best, classes, index = self._best_flat(kept) if self.flat else self._best_cells(kept)
+        index = ops.minimum(index, height * width - 1)
+        cell = ops.cast(ops.stack([index % width, index // width], axis=-1), "float32")
+        shift = ops.cast(losses.gather_cells(offset, index), "float32")
+        return {
+            "scores": best,
+            "classes": classes,
+            "index": index,
+            "cell": cell,
+            "center": cell + shift,
+        }
+
+    def _best_cells(self, scores: Any) -> tuple[Any, Any, Any]:
+        """The K best of [B, h, w, C]: scores, classes and cells [B, K]; a cell may lie beyond the last.
+
+        They lie in the K cells whose best class scores highest, for any other cell is beaten by K of them; so only
+        K x C scores are sorted, not h x w x C.
         """
         batch, height, width, classes = ops.shape(scores)
-        pooled = ops.max_pool(scores, 3, strides=1, padding="same")
-        cells = ops.reshape(ops.where(scores < pooled, 0.0, scores), (batch, height * width, classes))
+        cells = ops.reshape(scores, (batch, height * width, classes))
         if not isinstance(height * width, int) or height * width < self.max_objects:
             cells = ops.pad(cells, ((0, 0), (0, self.max_objects), (0, 0)))
         _, best_cells = ops.top_k(ops.max(cells, axis=-1), self.max_objects)
@@ -167,17 +190,18 @@ class Centers:
         candidates = losses.gather_cells(cells[:, :, None], best_cells)  # [B, K, C]
         best, place = ops.top_k(ops.reshape(candidates, (batch, self.max_objects * classes)), self.max_objects)
         place = ops.cast(place, "int32")
-        index = ops.take_along_axis(best_cells, place // classes, axis=1)
-        index = ops.minimum(index, height * width - 1)
-        cell = ops.cast(ops.stack([index % width, index // width], axis=-1), "float32")
-        shift = ops.cast(losses.gather_cells(offset, index), "float32")
-        return {
-            "scores": best,
-            "classes": place % classes,
-            "index": index,
-            "cell": cell,
-            "center": cell + shift,
-        }
+        return best, place % classes, ops.take_along_axis(best_cells, place // classes, axis=1)
+
+    def _best_flat(self, scores: Any) -> tuple[Any, Any, Any]:
+        """As `_best_cells`, of one list."""
+        batch, height, width, classes = ops.shape(scores)
+        count = height * width * classes
+        listed = ops.reshape(scores, (batch, count))
+        if not isinstance(count, int) or count < self.max_objects:
+            listed = ops.pad(listed, ((0, 0), (0, self.max_objects)))
+        best, place = ops.top_k(listed, self.max_objects)
+        place = ops.cast(place, "int32")
+        return best, place % classes, place // classes
 
     def decode(self, outputs: Mapping[str, Any], peaks: Mapping[str, Any]) -> dict[str, Any]:
         """Peaks to boxes.

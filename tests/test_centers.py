@@ -260,12 +260,13 @@ def slow_peaks(scores, count):
     return sorted(found, reverse=True)[:count]
 
 
+@pytest.mark.parametrize("flat", [False, True], ids=["cells first", "one list"])
 @pytest.mark.parametrize("grid", GRIDS)
-def test_peaks_equal_the_slow_twin(grid):
+def test_peaks_equal_the_slow_twin(grid, flat):
     random = np.random.default_rng(0)
     logits = random.normal(-1, 2, (4, *grid, 3)).astype(np.float32)
     offset = random.random((4, *grid, 2), np.float32)
-    centers = Centers(num_classes=3, max_objects=10)
+    centers = Centers(num_classes=3, max_objects=10, flat=flat)
     peaks = centers.peaks({"heatmap": ops.convert_to_tensor(logits), "offset": ops.convert_to_tensor(offset)})
     peaks = {name: ops.convert_to_numpy(values) for name, values in peaks.items()}
     for image in range(4):
@@ -299,8 +300,9 @@ def test_decode_as_published(shift):
     np.testing.assert_allclose(found["boxes"][:2] - shift, [[0, 0, 2, 2], [2, 2, 4, 4]], atol=1e-6)
 
 
-def test_grid_with_fewer_cells_than_detections():
-    centers = Centers(num_classes=2, max_objects=50)
+@pytest.mark.parametrize("flat", [False, True], ids=["cells first", "one list"])
+def test_grid_with_fewer_cells_than_detections(flat):
+    centers = Centers(num_classes=2, max_objects=50, flat=flat)
     outputs = {"heatmap": np.full((3, 2, 3, 2), -9.0), "offset": np.zeros((3, 2, 3, 2)), "size": np.ones((3, 2, 3, 2))}
     outputs["heatmap"][:, 1, 2, 1] = 9
     found = decode(outputs, centers)
