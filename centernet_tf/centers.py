@@ -11,7 +11,7 @@ from keras import ops
 
 from centernet_tf import losses
 from centernet_tf.geometry import gaussian
-from centernet_tf.task import Head, Term
+from centernet_tf.task import Head, Term, unmirrored
 
 STRIDE = 4  # The only one the published networks have.
 HEATMAP_BIAS = -2.19
@@ -45,9 +45,9 @@ class Centers:
         """Heatmap of the centres, offset within the cell (x, y), size (width, height) in cells."""
         sizes = 2 * self.num_classes if self.class_specific_size else 2
         return (
-            Head("heatmap", self.num_classes, bias=HEATMAP_BIAS, heatmap=True),
+            Head("heatmap", self.num_classes, bias=HEATMAP_BIAS, heatmap=True, mirror=unmirrored),
             Head("offset", 2),
-            Head("size", sizes),
+            Head("size", sizes, mirror=unmirrored),
         )
 
     def terms(self) -> tuple[Term, ...]:

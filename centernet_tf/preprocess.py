@@ -40,6 +40,20 @@ def _taps(scale: Any, shift: Any, length: int, source: Any) -> list[tuple[Any, A
     return pairs
 
 
+def _resample(images: Any, rows: list[tuple[Any, Any]], columns: list[tuple[Any, Any]]) -> Any:
+    """[B, H, W, C] at pairs of source pixels and weights for each target row [B, h] and column [B, w]: [B, h, w, C]."""
+    batch, height, width, channels = ops.shape(images)
+    image = ops.arange(batch, dtype="int32")[:, None]
+    flat = ops.reshape(images, (-1, width * channels))
+    lines = sum(
+        ops.cast(ops.take(flat, image * height + row, axis=0), "float32") * weight[..., None] for row, weight in rows
+    )  # [B, h, W * C]
+    flat = ops.reshape(lines, (-1, channels))
+    length = ops.shape(lines)[1]
+    start = ops.reshape(ops.arange(batch * length, dtype="int32") * width, (batch, length, 1))
+    return sum(ops.take(flat, start + column[:, None], axis=0) * weight[:, None, :, None] for column, weight in columns)
+
+
 def warp(images: Any, fit: Any, size: tuple[Any, Any]) -> Any:
     """Scales, mirrors and shifts images, bilinear, black outside.
 
@@ -55,19 +69,40 @@ def warp(images: Any, fit: Any, size: tuple[Any, Any]) -> Any:
     Returns:
         [B, h, w, 3] float32 in the range of the images.
     """
-    batch, height, width, channels = ops.shape(images)
-    image = ops.arange(batch, dtype="int32")[:, None]
-    flat = ops.reshape(images, (-1, width * channels))
-    rows = sum(
-        ops.cast(ops.take(flat, image * height + row, axis=0), "float32") * weight[..., None]
-        for row, weight in _taps(fit[:, 1], fit[:, 3], size[0], height)
-    )  # [B, h, W * 3]
-    flat = ops.reshape(rows, (-1, channels))
-    start = ops.reshape(ops.arange(batch * size[0], dtype="int32") * width, (batch, size[0], 1))
-    return sum(
-        ops.take(flat, start + column[:, None], axis=0) * weight[:, None, :, None]
-        for column, weight in _taps(fit[:, 0], fit[:, 2], size[1], width)
-    )
+    _, height, width, _ = ops.shape(images)
+    rows = _taps(fit[:, 1], fit[:, 3], size[0], height)
+    return _resample(images, rows, _taps(fit[:, 0], fit[:, 2], size[1], width))
+
+
+def _resize_taps(sides: Any, targets: Any, length: Any) -> list[tuple[Any, Any]]:
+    """As `_taps`, for pixels whose centres lie at half numbers, and a border that goes on."""
+    ratio = ops.cast(sides, "float32") / ops.cast(targets, "float32")
+    position = (ops.arange(length, dtype="float32") + 0.5) * ratio[:, None] - 0.5
+    last = ops.cast(sides, "float32")[:, None] - 1
+    position = ops.clip(position, 0.0, last)
+    first = ops.floor(position)
+    inside = ops.cast(ops.arange(length, dtype="int32") < targets[:, None], "float32")
+    second = ops.minimum(first + 1, last)
+    pairs = ((first, first + 1 - position), (second, position - first))
+    return [(ops.cast(pixel, "int32"), weight * inside) for pixel, weight in pairs]
+
+
+def resize(images: Any, sizes: Any, targets: Any, canvas: tuple[Any, Any]) -> Any:
+    """Scales images to sizes of their own, bilinear; what OpenCV's `resize` does, without its rounding.
+
+    Unlike `warp`, it maps the images' outlines onto each other, not the centres of their first pixels.
+
+    Args:
+        images: [B, H, W, 3] any type, each in the upper left corner.
+        sizes: [B, 2] int32 height and width of each image.
+        targets: [B, 2] int32 wanted height and width, at least 1.
+        canvas: Height h and width w in pixels that hold all targets.
+
+    Returns:
+        [B, h, w, 3] float32 in the range of the images, black beyond each target.
+    """
+    rows = _resize_taps(sizes[:, 0], targets[:, 0], canvas[0])
+    return _resample(images, rows, _resize_taps(sizes[:, 1], targets[:, 1], canvas[1]))
 
 
 def recolor(images: Any, color: Any) -> Any:

@@ -5,6 +5,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 
+def unmirrored(values: Any) -> Any:
+    """The `Head.mirror` of a map whose numbers mean the same in a mirror image."""
+    return values
+
+
 @dataclasses.dataclass(frozen=True)
 class Head:
     """One output map, [B, H/4, W/4, channels], without activation.
@@ -13,13 +18,17 @@ class Head:
         name: Key of the map.
         channels: Its depth.
         bias: Start of the last bias; -2.19 gives a heatmap the prior probability 0.1.
-        heatmap: Whether it scores cells; only its initial weights differ.
+        heatmap: Whether it scores cells: other initial weights, and the flip test averages scores.
+        mirror: What brings a mirror image's map back, after its columns are: a module-level function of one
+            [B, h, w, channels], such as swapping left and right joints or negating x. None where the flip test keeps
+            to the original image, as for offsets within a cell.
     """
 
     name: str
     channels: int
     bias: float = 0.0
     heatmap: bool = False
+    mirror: Callable[[Any], Any] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

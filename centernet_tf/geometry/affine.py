@@ -38,7 +38,7 @@ def flip_matrix(width: int) -> np.ndarray:
     return np.array([[-1.0, 0.0, width - 1.0], [0.0, 1.0, 0.0]])
 
 
-def fixed_fit(height: Any, width: Any, size: tuple[int, int]) -> tuple[Any, Any, Any]:
+def fixed_fit(height: Any, width: Any, size: tuple[int, int], window: Any = None) -> tuple[Any, Any, Any]:
     """Fits a whole image into a fixed input, centred, the rest black.
 
     Plain arithmetic, so height and width may be Python numbers or scalar tensors.
@@ -47,13 +47,15 @@ def fixed_fit(height: Any, width: Any, size: tuple[int, int]) -> tuple[Any, Any,
         height: Of the image in pixels.
         width: Of the image in pixels.
         size: Height and width of the input in pixels.
+        window: Side in pixels of the square around the image's centre that fills the input's width; the image's longer
+            side if left out (official code, `pre_process`, fixed resolution).
 
     Returns:
-        (scale, shift x, shift y): input pixel = scale * image pixel + shift. The window is as large as the longer
-        side of the image and fills the input's width (official code, `pre_process`, fixed resolution).
+        (scale, shift x, shift y): input pixel = scale * image pixel + shift.
     """
-    longer = ops.maximum(height, width) if not isinstance(height, (int, float)) else max(height, width)
-    scale = size[1] / longer
+    if window is None:
+        window = ops.maximum(height, width) if not isinstance(height, (int, float)) else max(height, width)
+    scale = size[1] / window
     return scale, size[1] / 2 - scale * (width / 2), size[0] / 2 - scale * (height / 2)
 
 

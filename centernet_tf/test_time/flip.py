@@ -1,0 +1,48 @@
+"""The flip test: what the network says of an input and of its mirror image, as one answer."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from keras import ops
+
+from centernet_tf.task import Head
+
+WIDTH = 2  # axis of [B, h, w, C]
+
+
+def both_sides(inputs: Any) -> Any:
+    """[B, h, w, C] to [2 B, h, w, C]: all inputs, then all their mirror images."""
+    return ops.concatenate([inputs, ops.flip(inputs, axis=WIDTH)])
+
+
+def mean_score(first: Any, second: Any) -> Any:
+    """Logits of the mean of two scores, so that what reads the map need not know that two were joined.
+
+    Scores near 0 and near 1 keep their precision, for both tails are summed as logarithms.
+    """
+    first, second = ops.cast(first, "float32"), ops.cast(second, "float32")
+    yes = ops.logaddexp(ops.log_sigmoid(first), ops.log_sigmoid(second))
+    no = ops.logaddexp(ops.log_sigmoid(-first), ops.log_sigmoid(-second))
+    return yes - no
+
+
+def join_sides(outputs: Mapping[str, Any], heads: Sequence[Head]) -> dict[str, Any]:
+    """One map of the two that `both_sides` gave (official code, `process` of each detector).
+
+    Args:
+        outputs: {head: [2 B, h, w, channels]} without activation.
+        heads: How each is brought back from the mirror image, and which of them score cells.
+
+    Returns:
+        {head: [B, h, w, channels]} without activation. Of scores the mean is taken behind the sigmoid. Heads without
+        `mirror` are the first half's.
+    """
+    joined = {}
+    for head in heads:
+        first, second = ops.split(outputs[head.name], 2)
+        if head.mirror is None:
+            joined[head.name] = first
+            continue
+        second = head.mirror(ops.flip(second, axis=WIDTH))
+        joined[head.name] = mean_score(first, second) if head.heatmap else (first + second) / 2
+    return joined

@@ -1,0 +1,151 @@
+"""Gaussian soft-NMS in graph form: what several scales found, as one list (Soft-NMS, Bodla et al. 2017, section 3)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from keras import ops
+
+SIGMA = 0.5
+DROP = 0.001
+GONE = -1.0  # score of a row that is chosen or dropped
+
+
+def keep_best(found: Mapping[str, Any], count: int, stale_rows: bool = False) -> dict[str, Any]:
+    """Joins candidates.
+
+    Args:
+        found: {field: [B, N, ...]} with "boxes" in pixels, "scores" and "classes"; N at least `count`.
+        count: Rows to return.
+        stale_rows: See `soft_nms_in_place`.
+
+    Returns:
+        {field: [B, count, ...]} with the scores that are left, falling. Rows beyond the last object score 0.
+    """
+    suppress = soft_nms_in_place if stale_rows else soft_nms
+    scores, index = suppress(found["boxes"], found["scores"], found["classes"], count)
+    return {name: scores if name == "scores" else take_rows(value, index) for name, value in found.items()}
+
+
+def take_rows(values: Any, index: Any) -> Any:
+    """[B, N, ...] at [B, M]: [B, M, ...]."""
+    shape = ops.shape(values)[2:]
+    flat = ops.reshape(values, (*ops.shape(values)[:2], -1))
+    return ops.reshape(ops.take_along_axis(flat, index[..., None], axis=1), (*ops.shape(index), *shape))
+
+
+def overlap(boxes: Any, box: Any) -> Any:
+    """Intersection over union in the original's way: a box from pixel 3 to pixel 5 is 3 wide.
+
+    Args:
+        boxes: [B, N, 4] left, top, right, bottom in pixels.
+        box: [B, 1, 4] likewise.
+
+    Returns:
+        [B, N], 0 where the two do not meet.
+    """
+    corner = ops.minimum(boxes[..., 2:], box[..., 2:]) - ops.maximum(boxes[..., :2], box[..., :2]) + 1
+    area, own = (ops.prod(one[..., 2:] - one[..., :2] + 1, axis=-1) for one in (boxes, box))
+    shared = ops.prod(corner, axis=-1)
+    union = area + own - shared
+    # Sides may be negative, and then a union may be nothing.
+    share = shared / ops.where(union == 0, 1.0, union)
+    return ops.where(ops.all(corner > 0, axis=-1), share, 0.0)
+
+
+def soft_nms(boxes: Any, scores: Any, classes: Any, count: int, sigma: float = SIGMA, drop: float = DROP) -> Any:
+    """Chooses the best box, lowers the scores of those of its class that it overlaps, and so on.
+
+    A box that an overlap brings below the threshold is dropped; one that nothing chosen meets stays, however low.
+    Scores only fall, so the first `count` chosen are the best `count` of all classes, and no more are looked for.
+
+    Args:
+        boxes: [B, N, 4] float32 left, top, right, bottom in pixels.
+        scores: [B, N] float32.
+        classes: [B, N] int32. Boxes of different classes do not touch each other.
+        count: Rows to return, K.
+        sigma: Width of the Gaussian: a score is multiplied by exp(-overlap^2 / sigma).
+        drop: Least score.
+
+    Returns:
+        [B, K] scores, falling, 0 where fewer are left; [B, K] int32 index of each into N. Equal scores come in the
+        order of their rows.
+    """
+    rows = ops.arange(ops.shape(scores)[1], dtype="int32")
+    places = ops.arange(count, dtype="int32")
+    blank = ops.repeat(scores[:, :1] * 0, count, axis=1)
+
+    def choose(step: Any, state: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
+        left, kept, index = state
+        best = ops.cast(ops.argmax(left, axis=1), "int32")[:, None]  # [B, 1]
+        share = overlap(boxes, take_rows(boxes, best))
+        rival = ops.logical_and(classes == ops.take_along_axis(classes, best, axis=1), share > 0)
+        lowered = left * ops.exp(-ops.square(share) / sigma)
+        lowered = ops.where(lowered < drop, GONE, lowered)
+        here = places == step
+        kept = ops.where(here, ops.max(left, axis=1, keepdims=True), kept)
+        index = ops.where(here, best, index)
+        left = ops.where(rows == best, GONE, ops.where(rival, lowered, left))
+        return left, kept, index
+
+    _, kept, index = ops.fori_loop(0, count, choose, (scores, blank, ops.cast(blank, "int32")))
+    return ops.maximum(kept, 0.0), index
+
+
+def soft_nms_in_place(
+    boxes: Any, scores: Any, classes: Any, count: int, sigma: float = SIGMA, drop: float = DROP
+) -> Any:
+    """`soft_nms` with the original's stale rows; arguments and results as there.
+
+    The original works within one array for each class. A box that falls below the threshold is overwritten by the last
+    live row, which is then live in two places; the array counts one row less as live, but is returned whole. So copies
+    of other rows survive with the score they had when they were moved. Its inner loop goes row by row; here one step
+    over all rows gives the same array: rows that stay, from the last, fill the gaps, from the first.
+    """
+    total = ops.shape(scores)[1]
+    place = ops.arange(total, dtype="int32")
+    # Classes side by side, each in the given order; equal keys cannot be, so no sort reorders them.
+    order = ops.cast(ops.argsort(classes * total + place, axis=1), "int32")
+    kind = ops.take_along_axis(classes, order, axis=1)
+    # Behind the last row of its class, for each row.
+    same = ops.cast(kind[:, None, :] == kind[:, :, None], "int32")
+    ends = ops.max(same * (place + 1), axis=-1)
+
+    def visit(step: Any, state: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
+        row, score, end = state
+        current = place == step
+        own = ops.sum(ops.where(current, kind, 0), axis=1, keepdims=True)
+        stop = ops.sum(ops.where(current, end, 0), axis=1, keepdims=True)
+        active = step < stop
+        live = (place >= step) & (place < stop) & (kind == own)
+        # Brings the best live row here.
+        best = ops.cast(ops.argmax(ops.where(live, score, GONE), axis=1), "int32")[:, None]
+        swap = ops.where(current, best, ops.where(place == best, step, place))
+        swap = ops.where(active, swap, place)
+        row, score = (ops.take_along_axis(values, swap, axis=1) for values in (row, score))
+        chosen = ops.sum(ops.where(current, row, 0), axis=1, keepdims=True)
+        share = overlap(take_rows(boxes, row), take_rows(boxes, chosen))
+        rest = live & (place > step) & active
+        met = rest & (share > 0)
+        lowered = ops.where(met, score * ops.exp(-ops.square(share) / sigma), score)
+        falls = met & (lowered < drop)
+        stays = rest & ops.logical_not(falls)
+        border = step + 1 + ops.sum(ops.cast(stays, "int32"), axis=1, keepdims=True)
+        # The last that stay fill the gaps before the border.
+        movers = ops.flip(ops.sort(ops.where(stays & (place >= border), place, -1), axis=1), axis=1)
+        gap = falls & (place < border)
+        number = ops.maximum(ops.cumsum(ops.cast(gap, "int32"), axis=1) - 1, 0)
+        source = ops.where(gap, ops.take_along_axis(movers, number, axis=1), place)
+        # At the border itself the row behind it ends up, if the loop still reached it.
+        reached = ops.min(ops.where(stays & (place >= border), place, stop), axis=1, keepdims=True)
+        at_border = (place == border) & (reached > border) & active
+        source = ops.where(at_border, ops.minimum(border + 1, reached - 1), source)
+        changed = (rest & (place < border)) | at_border
+        row = ops.take_along_axis(row, source, axis=1)
+        score = ops.where(changed, ops.take_along_axis(lowered, source, axis=1), score)
+        end = ops.where(active & (kind == own), border, end)
+        return row, score, end
+
+    state = (order, ops.take_along_axis(scores, order, axis=1), ends)
+    row, score, _ = ops.fori_loop(0, total, visit, state)
+    best, index = ops.top_k(score, count)
+    return best, ops.take_along_axis(row, ops.cast(index, "int32"), axis=1)
