@@ -8,8 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from centernet_tf.cli.sizes import parse_size
-from centernet_tf.detector import Detector, load
+from centernet_tf.cli.test_time import Flip, Halo, KeepResolution, Nms, Scales, Size, Tile, load_detector
 from centernet_tf.errors import UsageError
 from centernet_tf.predict import Summary, Wanted, check_outputs, predict
 from centernet_tf.sources import find_sources
@@ -30,12 +29,13 @@ def detect(
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Results; OUT/detections.json if left out.")
     ] = None,
-    size: Annotated[
-        str | None, typer.Option(metavar="HEIGHTxWIDTH", help="Another input size than the model was trained with.")
-    ] = None,
-    keep_resolution: Annotated[
-        bool, typer.Option("--keep-resolution", help="Do not scale images: for many small objects in large images.")
-    ] = False,
+    size: Size = None,
+    keep_resolution: KeepResolution = False,
+    flip: Flip = False,
+    scales: Scales = None,
+    nms: Nms = False,
+    tile: Tile = None,
+    halo: Halo = None,
     frames: Annotated[int | None, typer.Option(min=1, help="Most frames of each video or webcam.")] = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Go on behind images that cannot be read, and list them.")
@@ -53,7 +53,9 @@ def detect(
     check_outputs(sources, wanted)
     if frames and not any(source.moving for source in sources):
         raise UsageError("--frames: no input is a video or a webcam. Leave it out.")
-    detector = _load(model, size, keep_resolution)
+    if heatmaps and tile:
+        raise UsageError("--heatmaps shows the network's answer in one piece, which --tile avoids. Leave out one.")
+    detector = load_detector(model, size, keep_resolution, flip, scales, nms, tile, halo)
     console = Console(soft_wrap=True, highlight=False)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
@@ -67,15 +69,6 @@ def detect(
         summary = predict(detector, sources, wanted, str(model), advance)
     for line in _report(summary, wanted):
         console.print(line, markup=False)
-
-
-def _load(model: Path, size: str | None, keep_resolution: bool) -> Detector:
-    if size and keep_resolution:
-        raise UsageError("--size and --keep-resolution exclude each other. Give one of them.")
-    if not size and not keep_resolution:
-        return load(model)
-    wanted = parse_size(size) if size else None
-    return load(model).with_input(wanted)
 
 
 def _report(summary: Summary, wanted: Wanted) -> list[str]:

@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from centernet_tf.cli.test_time import Flip, Halo, KeepResolution, Nms, Scales, Size, Tile, load_detector
 from centernet_tf.data.records import open_dataset
-from centernet_tf.detector import load
 from centernet_tf.evaluate import evaluate as run
 from centernet_tf.metrics.report import class_table, report, save_plot, summary_table
 
@@ -25,12 +25,20 @@ def evaluate(
     digits: Annotated[
         int | None, typer.Option(min=0, help="Round boxes and scores first, as published results were: 2.")
     ] = None,
+    size: Size = None,
+    keep_resolution: KeepResolution = False,
+    flip: Flip = False,
+    scales: Scales = None,
+    nms: Nms = False,
+    tile: Tile = None,
+    halo: Halo = None,
 ) -> None:
     """Score a model on records: COCO AP and Pascal VOC 2007 AP, for each class.
 
     Example: centernet evaluate runs/shapes/best.keras --data tfrecords/shapes/val --plot curve.png
     """
-    detector, dataset = load(model), open_dataset(data)
+    detector = load_detector(model, size, keep_resolution, flip, scales, nms, tile, halo)
+    dataset = open_dataset(data)
     console = Console()
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console) as bar:

@@ -1,0 +1,88 @@
+"""Options that `centernet detect` and `centernet evaluate` share: the input, and more work for each picture."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from centernet_tf.cli.sizes import parse_size
+from centernet_tf.detector import Detector, load
+from centernet_tf.errors import UsageError
+
+Size = Annotated[
+    str | None, typer.Option("--size", metavar="HEIGHTxWIDTH", help="Another input size than the model's own.")
+]
+KeepResolution = Annotated[
+    bool, typer.Option("--keep-resolution", help="Do not scale images: for many small objects in large images.")
+]
+Flip = Annotated[
+    bool,
+    typer.Option("--flip", help="Also look at the mirror image and take the mean: a little more AP, twice the work."),
+]
+Scales = Annotated[
+    str | None,
+    typer.Option(
+        metavar="0.5,1,1.5",
+        help="Look at each image at these sizes, joined by soft-NMS: for objects of very different sizes. Above 1 a "
+        "fixed input loses the image's borders, so add --keep-resolution.",
+    ),
+]
+Nms = Annotated[bool, typer.Option("--nms", help="Soft-NMS for a single scale too: for objects that are found twice.")]
+Tile = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HEIGHTxWIDTH",
+        help="Search images of any size at their resolution in windows of this size, such as 1024, which bounds "
+        "memory; finds exactly what one pass would. Larger is faster.",
+    ),
+]
+Halo = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Margin of the windows of --tile in pixels. Default: as far as the network looks. Less is faster, and "
+        "only nearly the same.",
+    ),
+]
+
+
+def load_detector(
+    model: Path,
+    size: str | None = None,
+    keep_resolution: bool = False,
+    flip: bool = False,
+    scales: str | None = None,
+    nms: bool = False,
+    tile: str | None = None,
+    halo: int | None = None,
+) -> Detector:
+    """Loads a model behind the wanted input, with the wanted options; arguments are as typed.
+
+    Raises:
+        UsageError: They exclude each other or mean nothing, or the model is none.
+    """
+    if size and keep_resolution:
+        raise UsageError("--size and --keep-resolution exclude each other. Give one of them.")
+    if size and tile:
+        raise UsageError("--tile keeps the resolution of images, so --size has no meaning with it. Give one of them.")
+    if halo is not None and not tile:
+        raise UsageError("--halo is the margin of the windows of --tile. Give --tile too, or leave it out.")
+    options = {
+        "flip": flip,
+        "scales": _parse_scales(scales) if scales else (1.0,),
+        "nms": nms,
+        "tile": parse_size(tile, "--tile") if tile else None,
+        "halo": halo,
+    }
+    wanted = parse_size(size) if size else None
+    detector = load(model)
+    if size or keep_resolution:
+        detector = detector.with_input(wanted)
+    return detector.with_options(**options)
+
+
+def _parse_scales(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"--scales {text!r}: expected factors such as 0.5,1,1.5.") from None
