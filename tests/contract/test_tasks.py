@@ -53,6 +53,16 @@ PERFECT = {losses.focal: perfect_heatmap, losses.masked_l1: perfect_values}
 
 @every_set
 @every_option
+def test_twice_mirrored_is_as_before(names, options):
+    for head in task_set(names, **options).heads:
+        values = np.random.default_rng(2).normal(size=(1, *GRID, head.channels)).astype(np.float32)
+        if head.mirror is not None:
+            twice = ops.convert_to_numpy(head.mirror(head.mirror(ops.convert_to_tensor(values))))
+            np.testing.assert_allclose(twice, values, rtol=1e-6)
+
+
+@every_set
+@every_option
 def test_names_fit_each_other(names, options, rows):
     tasks = task_set(names, **options)
     heads = {head.name for head in tasks.heads}
