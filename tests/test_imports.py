@@ -60,6 +60,8 @@ TENSORFLOW = {
     "datasets/tfds.py",
     "datasets/writer.py",
     "training/board.py",
+    "export/savedmodel.py",
+    "export/serving_files.py",
     "benchmark/decode.py",
     "benchmark/input.py",
     "benchmark/modes.py",

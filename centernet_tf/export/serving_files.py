@@ -1,0 +1,107 @@
+"""What stands beside a SavedModel for TensorFlow Serving: warm-up requests, a configuration, and how to run it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from centernet_tf.model_file import ModelCard
+
+WARMUP = "tf_serving_warmup_requests"  # The server's name for it, in assets.extra.
+SIGNATURES = ("image_bytes", "serving_default")
+
+
+def write_warmup(folder: Path, name: str, size: tuple[int, int]) -> Path:
+    """Writes requests that the server runs before it calls itself ready, so that no client waits for the first run.
+
+    Args:
+        folder: Of the SavedModel.
+        name: Of the served model.
+        size: Height and width in pixels of the picture in them.
+
+    Returns:
+        The file: a TFRecord of serialized tensorflow.serving.PredictionLog.
+    """
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    inputs = {
+        "image_bytes": ("image_bytes", [tf.io.encode_jpeg(image).numpy()]),
+        "serving_default": ("input_tensor", image[None]),
+    }
+    path = folder / "assets.extra" / WARMUP
+    path.parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for signature in SIGNATURES:
+            argument, value = inputs[signature]
+            writer.write(_prediction_log(name, signature, argument, tf.make_tensor_proto(value).SerializeToString()))
+    return path
+
+
+def _prediction_log(name: str, signature: str, argument: str, tensor: bytes) -> bytes:
+    """A PredictionLog with one PredictRequest.
+
+    Written field by field, so that an export does not need tensorflow-serving-api: the messages are six fields deep in
+    all and their numbers never change.
+    """
+    model = _field(1, name.encode()) + _field(3, signature.encode())  # ModelSpec: name, signature_name.
+    entry = _field(1, argument.encode()) + _field(2, tensor)  # One of the map `inputs`: key, value.
+    request = _field(1, model) + _field(2, entry)  # PredictRequest: model_spec, inputs.
+    return _field(6, _field(1, request))  # PredictionLog.predict_log, PredictLog.request.
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """A field of bytes in protobuf's encoding: its number, its length, itself."""
+    length, size = b"", len(content)
+    while size > 127:
+        length, size = length + bytes([size & 127 | 128]), size >> 7
+    return bytes([number << 3 | 2]) + length + bytes([size]) + content
+
+
+def write_guide(folder: Path, name: str, card: ModelCard) -> None:
+    """Writes model.config and serving.txt.
+
+    Args:
+        folder: Above the numbered one.
+        name: Of the served model.
+        card: Of the model.
+    """
+    text, place = (json.dumps(value, ensure_ascii=False) for value in (name, f"/models/{name}"))
+    (folder / "model.config").write_text(CONFIG.format(name=text, place=place), encoding="utf-8")
+    kept = card.input.mode == "keep"
+    fits = "keeps their resolution" if kept else f"fits them to {card.input.height}x{card.input.width}"
+    (folder / "serving.txt").write_text(GUIDE.format(name=name, fits=fits, backbone=card.backbone), encoding="utf-8")
+
+
+CONFIG = """model_config_list {{
+  config {{
+    name: {name}
+    base_path: {place}
+    model_platform: "tensorflow"
+  }}
+}}
+"""
+
+GUIDE = """{name}: a CenterNet ({backbone}) that takes pictures of any size and {fits}.
+
+TensorFlow Serving, in the folder above this one:
+
+    docker run --rm -p 8500:8500 -p 8501:8501 -v "$PWD/{name}:/models/{name}" tensorflow/serving \\
+        --model_config_file=/models/{name}/model.config
+
+Ask it (port 8501 is REST, 8500 gRPC):
+
+    echo '{{"signature_name": "image_bytes", "instances": [{{"b64": "'$(base64 -w0 picture.jpg)'"}}]}}' |
+        curl http://localhost:8501/v1/models/{name}:predict -d @-
+
+or in Python: centernet_tf.serving.client.
+
+Signatures: serving_default (input_tensor, uint8 RGB), float_image (input_tensor, float32 RGB from 0 to 255),
+image_bytes (image_bytes, files of any sizes), tf_example (example_bytes).
+Answers: detection_boxes (top, left, bottom, right as shares of the picture), detection_classes (from 1, see
+assets/label_map.pbtxt), detection_scores, num_detections.
+
+Pictures are taken as stored: the EXIF orientation of phones is not applied, transparency is dropped.
+A file that is no picture fails its whole request with status 400. Do not let the server merge requests of several
+clients (--enable_batching) where such files may come: one would fail them all.
+Where the processor computes in bfloat16 (AMX, AVX512_BF16), `centernet export --precision bfloat16` is faster.
+"""
