@@ -150,6 +150,11 @@ class Detector:
         self.halo = self._find_halo() if self.options.tile else 0
 
     @property
+    def limit(self) -> int:
+        """Most objects of one image."""
+        return self.card.max_objects
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Names of the classes, in channel order."""
         return self.card.classes

@@ -78,7 +78,7 @@ def evaluate(
     advance: Callable[[int], None] = lambda count: None,
 ) -> Scores:
     """Scores a detector on records; arguments and errors as `detect_records`, digits as `metrics.coco.CocoBoxes`."""
-    coco = CocoBoxes(detector.names, max(100, detector.card.max_objects), digits)
+    coco = CocoBoxes(detector.names, max(100, detector.limit), digits)
     voc = VocBoxes(detector.names)
     for record, found in detect_records(detector, dataset, batch, advance):
         detections = {"boxes": found.boxes, "scores": found.scores, "classes": found.classes}

@@ -55,4 +55,4 @@ def convert(
     console = Console(soft_wrap=True, highlight=False)
     for line in (*converted.report, f"{out}: {count} weights read back and equal to the checkpoint's, bit for bit"):
         console.print(line, markup=False)
-    console.print(f"Try it: centernet detect {out} IMAGE", markup=False)
+    console.print(f"Try it: centernet detect {out} IMAGE --out found", markup=False)
