@@ -20,6 +20,8 @@ COMMANDS = {
     "train": ("train", "train", "Train a network, or go on with a run that was stopped."),
     "evaluate": ("evaluate", "evaluate", "Score a model on records: COCO AP and Pascal VOC 2007 AP."),
     "convert": ("convert", "convert", "Turn an official PyTorch checkpoint into a model."),
+    "benchmark": ("benchmark", "benchmark", "Compare models and formats: time, memory, size."),
+    "export": ("export", "export", "Write a model for servers and other programs."),
     "detect": ("detect", "detect", "Find objects in images, folders, videos or a webcam."),
 }
 

@@ -40,7 +40,7 @@ def export_savedmodel(
     out: str | Path,
     *,
     precision: str = "float32",
-    compiled: bool = False,
+    xla: bool = False,
     version: int = 1,
 ) -> Path:
     """Writes a folder that TensorFlow Serving serves as it is.
@@ -50,7 +50,7 @@ def export_savedmodel(
         out: New folder; its name becomes the served model's. Holds `version`/ with the SavedModel, its label files and
             warm-up requests, model.config, and serving.txt, which says how to run it.
         precision: "float32", or "bfloat16": half the size, and faster where the processor computes in it.
-        compiled: Compile the network with XLA, which the server must have; each new batch size takes seconds then.
+        xla: Compile the network with XLA, which the server must have; each new batch size takes seconds then.
         version: Number of the folder with the SavedModel; servers take the highest.
 
     Returns:
@@ -65,7 +65,7 @@ def export_savedmodel(
     network, card = model if isinstance(model, tuple) else load_model(model)
     lines = label_lines(card.classes)
     exported = inference_network(network, PRECISIONS[precision])
-    graph = DetectorGraph(_Compiled(exported) if compiled else exported, card.task_set(), card.input)
+    graph = DetectorGraph(_Compiled(exported) if xla else exported, card.task_set(), card.input)
     temporary = out.with_name(f".{out.name}.{os.getpid()}")
     folder = temporary / str(version)
     try:

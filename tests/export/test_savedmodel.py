@@ -247,13 +247,13 @@ def test_warmup_is_what_the_server_reads(spots, signatures):
     records = [logs.PredictionLog.FromString(record.numpy()) for record in tf.data.TFRecordDataset(str(path))]
     requests = [record.predict_log.request for record in records]
     assert [request.model_spec.signature_name for request in requests] == list(serving_files.SIGNATURES)
-    for request, record in zip(requests, records):
+    for request in requests:
         assert request.model_spec.name == "spots"
         inputs = {name: tf.constant(tf.make_ndarray(value)) for name, value in request.inputs.items()}
         assert signatures[request.model_spec.signature_name](**inputs)[COUNT].shape == (1,)
 
 
-@pytest.mark.parametrize("options", [{"precision": "bfloat16"}, {"compiled": True}], ids=["bfloat16", "compiled"])
+@pytest.mark.parametrize("options", [{"precision": "bfloat16"}, {"xla": True}], ids=["bfloat16", "xla"])
 def test_options(options, spot_card, tmp_path):
     image = keras.Input((None, None, 3))
     hidden = keras.layers.BatchNormalization()(keras.layers.Conv2D(16, 4, 4, use_bias=False)(image))
