@@ -1,0 +1,181 @@
+"""A TFLite file for phones: the network, and by default its decode, in operators that every LiteRT runtime has."""
+
+import contextlib
+import itertools
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+from tensorflow.lite.tools import flatbuffer_utils
+
+from centernet_tf.centers import STRIDE
+from centernet_tf.detector import DetectorGraph, Picture, as_image
+from centernet_tf.errors import UsageError
+from centernet_tf.export.answers import NAMES, tfod_answers
+from centernet_tf.export.metadata import add_metadata
+from centernet_tf.export.quantize import quantized
+from centernet_tf.model_file import InputCard, ModelCard, load_model
+from centernet_tf.task import TaskSet
+
+MAX_OBJECTS = 10  # TFOD's, which its sample apps expect.
+REPRESENTATIVE = 100  # Images whose values set the ranges of eight-bit numbers.
+Quantization = Literal["none", "float16", "int8"]
+QUANTIZATIONS = ("none", "float16", "int8")
+DECODES = ("graph", "none")
+
+
+class PhoneGraph(keras.Model):
+    """One image of fixed size in, TFOD's outputs or the network's maps out.
+
+    Args:
+        network: From normalised images to {head: [map per stack]}.
+        card: Its input, with the fixed size.
+        tasks: How its maps are decoded; None to answer with the last stack's maps, without activation.
+    """
+
+    def __init__(self, network: keras.Model, card: InputCard, tasks: TaskSet | None):
+        super().__init__(name="phone", dtype="float32")
+        self.network = network
+        self.card = card
+        self.tasks = tasks
+        self.built = True
+
+    def normalize(self, images: Any) -> Any:
+        """As `preprocess.normalize` of [B, H, W, 3] RGB in 0..255, in one operator that quantises without loss."""
+        order = [2, 1, 0] if self.card.order == "bgr" else [0, 1, 2]
+        std = np.array(self.card.std)
+        kernel = np.eye(3)[:, order] / (255 * std)
+        bias = -np.array(self.card.mean) / std
+        return ops.conv(images, np.float32(kernel)[None, None]) + np.float32(bias)
+
+    def call(self, images: Any) -> dict[str, Any]:
+        outputs = self.network(self.normalize(images), training=False)
+        if self.tasks is None:
+            return {name: maps[-1] for name, maps in outputs.items()}
+        found = self.tasks.decode(outputs)
+        pixels = {**found, "boxes": found["boxes"] * float(STRIDE)}
+        return tfod_answers(pixels, np.array([[self.card.height, self.card.width]]), class_offset=0)
+
+
+def export_tflite(
+    model: str | Path | tuple[keras.Model, ModelCard],
+    out: str | Path,
+    size: tuple[int, int] | None = None,
+    quantize: Quantization = "none",
+    decode: Literal["graph", "none"] = "graph",
+    images: Iterable[Picture] | None = None,
+    max_objects: int = MAX_OBJECTS,
+) -> Path:
+    """Writes a TFLite file.
+
+    It takes "input" [1, H, W, 3] float32 RGB in 0..255. How an image comes to that size is the caller's; boxes are
+    shares of it. With the decode it answers, in this order and under the names of `answers` in its signature: boxes
+    [1, K, 4], classes [1, K] counted from 0, scores [1, K] and the count [1], all float32. Without, it answers with the
+    heads' maps [1, H/4, W/4, channels] float32 without activation, as `export.decoder` reads them. Class names and
+    MediaPipe's metadata are in the file.
+
+    Args:
+        model: Model file, or network and card.
+        out: File to write, .tflite.
+        size: Height and width of the input in pixels, multiples of the stride; the card's if left out.
+        quantize: "float16" halves the weights, and computes in float32 where float16 is not faster. "int8" computes
+            trunk and heads in eight bits, the decode and the sampling of deformable layers in float.
+        decode: Whether the graph decodes.
+        images: For int8: pictures as the model will see them; up to 100 are used.
+        max_objects: Detections K.
+
+    Returns:
+        The file.
+
+    Raises:
+        UsageError: An option does not exist or does not fit the network; images are missing or given for nothing.
+        DataError: An image cannot be read.
+    """
+    out = Path(out)
+    _check(out, quantize, decode, images, max_objects)
+    network, card = model if isinstance(model, tuple) else load_model(model)
+    fixed = card.input.resized(size or (card.input.height, card.input.width))
+    card = card.model_copy(update={"input": fixed, "max_objects": max_objects})
+    tasks = card.task_set(flat=True)
+    with saved_graph(PhoneGraph(network, fixed, tasks if decode == "graph" else None)) as directory:
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(directory))
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        if quantize == "int8":
+            graph = DetectorGraph(network, tasks, fixed)
+            fitted = [_fit(graph, picture) for picture in itertools.islice(images, REPRESENTATIVE)]
+            if not fitted:
+                raise UsageError("int8 needs representative images, and there are none among those given.")
+            content = quantized(converter, lambda: iter(fitted))
+        else:
+            if quantize == "float16":
+                converter.optimizations = [tf.lite.Optimize.DEFAULT]
+                converter.target_spec.supported_types = [tf.float16]
+            content = converter.convert()
+    parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    names = order_outputs(parsed, NAMES if decode == "graph" else [head.name for head in tasks.heads])
+    content = add_metadata(parsed, names, card.classes)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(content)
+    return out
+
+
+def _check(out: Path, quantize: str, decode: str, images: Any, max_objects: int) -> None:
+    if out.suffix != ".tflite":
+        raise UsageError(f"{out}: a TFLite file's name ends in .tflite; try {out.with_suffix('.tflite')}.")
+    for name, value, known in (("quantize", quantize, QUANTIZATIONS), ("decode", decode, DECODES)):
+        if value not in known:
+            raise UsageError(f"{name} is {value!r}; expected {' or '.join(known)}.")
+    if (images is None) == (quantize == "int8"):
+        raise UsageError(
+            "int8 needs images as the model will see them, to learn the range of its numbers. Give some of training's."
+            if images is None
+            else f"quantize {quantize!r} uses no images; only int8 does."
+        )
+    if max_objects < 1:
+        raise UsageError(f"max_objects is {max_objects}; expected 1 or more.")
+
+
+def _fit(graph: DetectorGraph, picture: Picture) -> np.ndarray:
+    image = as_image(picture)
+    fitted, _ = graph.fit_images(image[None], np.array([image.shape[:2]], np.int32))
+    return ops.convert_to_numpy(fitted) * 255
+
+
+@contextlib.contextmanager
+def saved_graph(graph: PhoneGraph) -> Iterator[Path]:
+    """Saves a graph for a moment.
+
+    The converter reads SavedModels only: given Keras's functions it writes files without weights.
+    """
+    shape = (1, graph.card.height, graph.card.width, 3)
+    signature = [tf.TensorSpec(shape, tf.float32, name="input")]
+    with tempfile.TemporaryDirectory() as directory:
+        archive = keras.export.ExportArchive()
+        archive.track(graph)
+        archive.add_endpoint("serving_default", graph.call, input_signature=signature)
+        archive.write_out(directory, verbose=False)
+        yield Path(directory)
+
+
+def order_outputs(model: Any, first: Sequence[str]) -> tuple[str, ...]:
+    """Puts the outputs of a parsed TFLite model into a fixed order.
+
+    The converter permutes them, and many clients read them by position.
+
+    Args:
+        model: What `flatbuffer_utils.read_model_from_bytearray` returned; it is changed.
+        first: Names in its signature. Outputs of other names follow in alphabetical order.
+
+    Returns:
+        The names in the order of the outputs.
+    """
+    (signature,) = model.signatureDefs
+    tensors = {output.name.decode(): output.tensorIndex for output in signature.outputs}
+    names = (*first, *sorted(set(tensors) - set(first)))
+    model.subgraphs[signature.subgraphIndex].outputs = np.array([tensors[name] for name in names], np.int32)
+    return names

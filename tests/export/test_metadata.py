@@ -1,0 +1,172 @@
+"""The description inside a TFLite file reads back as the schema says, and MediaPipe takes the file as it is."""
+
+import io
+import zipfile
+
+import flatbuffers
+import keras
+import numpy as np
+import pytest
+from flatbuffers.table import Table
+
+from centernet_tf.centers import Centers
+from centernet_tf.errors import UsageError
+from centernet_tf.export.answers import NAMES
+from centernet_tf.model_file import InputCard, ModelCard
+
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="the converter to TFLite is TensorFlow's"
+)
+SIZE = (64, 96)
+CLASSES = ("cat", "Schäferhund")
+
+
+class Row(Table):
+    """A table of a flatbuffer, whose fields are read by their numbers."""
+
+    def place(self, field):
+        return self.Pos + self.Offset(4 + 2 * field)
+
+    def has(self, field):
+        return bool(self.Offset(4 + 2 * field))
+
+    def text(self, field):
+        return self.String(self.place(field)).decode()
+
+    def number(self, field, kind):
+        flags = getattr(flatbuffers.number_types, f"{kind}Flags")
+        return self.Get(flags, self.place(field)) if self.has(field) else 0
+
+    def table(self, field):
+        return Row(self.Bytes, self.Indirect(self.place(field)))
+
+    def tables(self, field):
+        offset = self.Offset(4 + 2 * field)
+        start = self.Vector(offset)
+        return [Row(self.Bytes, self.Indirect(start + 4 * i)) for i in range(self.VectorLen(offset))]
+
+    def texts(self, field):
+        offset = self.Offset(4 + 2 * field)
+        start = self.Vector(offset)
+        return [self.String(start + 4 * i).decode() for i in range(self.VectorLen(offset))]
+
+    def numbers(self, field, kind):
+        flags = getattr(flatbuffers.number_types, f"{kind}Flags")
+        return self.GetVectorAsNumpy(flags, self.Offset(4 + 2 * field)).tolist()
+
+
+def read(content: bytes) -> Row:
+    assert content[4:8] == b"M001"
+    return Row(bytearray(content), flatbuffers.encode.Get(flatbuffers.packer.uoffset, content, 0))
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    """A file whose boxes, classes and scores are known: one object a class, in the middle of two cells."""
+    from centernet_tf.export.tflite import export_tflite
+
+    image = keras.Input((None, None, 3), name="image")
+    mean = keras.layers.AveragePooling2D(4)(image)
+    heads = {head.name: keras.layers.Conv2D(head.channels, 1, name=head.name) for head in Centers(len(CLASSES)).heads()}
+    network = keras.Model(image, {name: [layer(mean)] for name, layer in heads.items()})
+    heads["heatmap"].set_weights([np.float32([[8, -8], [-8, 8], [-8, -8]])[None, None], np.float32([-3, -3])])
+    for name, value in (("offset", (0.25, 0.75)), ("size", (8, 6))):
+        heads[name].set_weights([np.zeros((1, 1, 3, 2)), np.array(value)])
+    card = InputCard(height=SIZE[0], width=SIZE[1], stride=4, mean=(0, 0, 0), std=(1, 1, 1), order="rgb")
+    card = ModelCard(tasks=("detect",), backbone="resnet18", classes=CLASSES, max_objects=20, input=card)
+    return export_tflite((network, card), tmp_path_factory.mktemp("tflite") / "spots.tflite")
+
+
+def metadata_of(file) -> Row:
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.read_model(str(file))
+    (entry,) = (entry for entry in model.metadata if entry.name == b"TFLITE_METADATA")
+    return read(bytes(model.buffers[entry.buffer].data))
+
+
+def test_describes_input_and_outputs(file):
+    model = metadata_of(file)
+    assert model.text(7) == "1.2.0"
+    (graph,) = model.tables(3)
+    (image,) = graph.tables(2)
+    assert image.text(0) == "image"
+    content = image.table(3)
+    assert content.number(0, "Uint8") == 2 and content.table(1).number(0, "Int8") == 1
+    (unit,) = image.tables(4)
+    assert unit.number(0, "Uint8") == 1
+    assert unit.table(1).numbers(0, "Float32") == [0] and unit.table(1).numbers(1, "Float32") == [1]
+    assert image.table(5).numbers(0, "Float32") == [255] and image.table(5).numbers(1, "Float32") == [0]
+    outputs = graph.tables(3)
+    assert [row.text(0) for row in outputs] == ["location", "category", "score", "number of detections"]
+    location, category, score, count = (row.table(3) for row in outputs)
+    assert [row.number(0, "Uint8") for row in (location, category, score, count)] == [3, 1, 1, 1]
+    box = location.table(1)
+    assert (box.numbers(0, "Uint32"), box.number(1, "Int8"), box.number(2, "Int8")) == ([1, 0, 3, 2], 1, 0)
+    for content in (location, category, score):
+        assert [content.table(2).number(end, "Int32") for end in (0, 1)] == [2, 2]
+    assert not count.has(2)
+    (labels,) = outputs[1].tables(6)
+    assert (labels.text(0), labels.number(2, "Int8")) == ("labels.txt", 3)
+    (group,) = graph.tables(8)
+    assert group.text(0) == "detection_result" and group.texts(1) == ["location", "category", "score"]
+
+
+def test_holds_the_names_of_the_classes(file):
+    with zipfile.ZipFile(io.BytesIO(file.read_bytes())) as archive:
+        assert archive.namelist() == ["labels.txt"]
+        assert archive.read("labels.txt").decode().splitlines() == list(CLASSES)
+        assert archive.infolist()[0].compress_type == zipfile.ZIP_STORED
+
+
+def test_weights_keep_their_alignment(file):
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    content = bytearray(file.read_bytes())
+    model = schema.Model.GetRootAs(content, 0)
+    places = [model.Buffers(number) for number in range(model.BuffersLength())]
+    starts = [row._tab.Vector(row._tab.Offset(4)) for row in places if row.DataLength()]
+    assert len(starts) > 3 and {start % 16 for start in starts} == {0}
+
+
+def test_maps_are_described_without_a_group():
+    from centernet_tf.export.metadata import description
+
+    model = read(description(["heatmap", "offset", "size"]))
+    (graph,) = model.tables(3)
+    assert [row.text(0) for row in graph.tables(3)] == ["heatmap", "offset", "size"]
+    assert not graph.has(8)
+    assert model.tables(6)[0].text(0) == "labels.txt"
+
+
+def test_a_name_of_two_lines_is_refused(file):
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    from centernet_tf.export.metadata import add_metadata
+
+    with pytest.raises(UsageError, match="several lines"):
+        add_metadata(flatbuffer_utils.read_model(str(file)), NAMES, ("a\nb",))
+
+
+def test_mediapipe_finds_what_the_interpreter_finds(file):
+    mediapipe = pytest.importorskip("mediapipe", reason="reads the file without settings; pip install mediapipe")
+    interpreters = pytest.importorskip("ai_edge_litert.interpreter", reason="pip install ai-edge-litert")
+    image = np.zeros((*SIZE, 3), np.uint8)
+    image[20:24, 40:44, 0] = 255
+    image[48:52, 80:84, 1] = 220
+    tasks = mediapipe.tasks
+    options = tasks.vision.ObjectDetectorOptions(tasks.BaseOptions(str(file)), score_threshold=0.3)
+    with tasks.vision.ObjectDetector.create_from_options(options) as detector:
+        found = detector.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=image)).detections
+    interpreter = interpreters.Interpreter(str(file))
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image[None].astype(np.float32))
+    interpreter.invoke()
+    outputs = [interpreter.get_tensor(output["index"])[0] for output in interpreter.get_output_details()]
+    assert len(found) == (outputs[2] > 0.3).sum() == 2
+    for detection, box, label, score in zip(found, *outputs[:3]):
+        sides = box * np.tile(SIZE, 2)
+        corner = detection.bounding_box
+        assert (corner.origin_y, corner.origin_x) == tuple(np.trunc(sides[:2]).astype(int))
+        assert detection.categories[0].category_name == CLASSES[int(label)]
+        assert detection.categories[0].score == pytest.approx(score, abs=1e-6)
