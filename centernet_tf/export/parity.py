@@ -1,0 +1,146 @@
+"""Whether an exported model answers as the one it was made of: differences, share of equal boxes, AP."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from centernet_tf.data.records import Dataset
+from centernet_tf.errors import DataError
+from centernet_tf.evaluate import evaluate
+from centernet_tf.geometry.boxes import areas, overlaps
+from centernet_tf.results import Detections
+
+FLOOR = 0.05  # Objects below are noise to users, and their ranks change with any rounding.
+SAME = 0.99  # Overlap from which two boxes are the same.
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """How far an export may lie from its model.
+
+    Attributes:
+        boxes: Largest difference of a side in pixels.
+        scores: Largest difference of a score.
+        matched: Least share of the model's objects that the export finds too, same class and overlap above 0.99.
+        ap: Largest loss of AP, in 0..1.
+    """
+
+    boxes: float = np.inf
+    scores: float = np.inf
+    matched: float = 0.0
+    ap: float = 1.0
+
+
+LIMITS = {
+    "float32": Limits(boxes=0.01, scores=1e-4, matched=1.0, ap=0.0005),
+    "float16": Limits(boxes=2.0, scores=0.02, matched=0.9, ap=0.005),
+    "bfloat16": Limits(matched=0.5, ap=0.01),
+    "int8": Limits(matched=0.0, ap=0.01),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Parity:
+    """One comparison.
+
+    Attributes:
+        name: What was compared with the model.
+        images: Number of images.
+        objects: Objects of the model in them, at least `FLOOR` sure and not wholly outside the image.
+        boxes: Largest difference of a side between matched objects, in pixels.
+        scores: Largest difference of a score between them.
+        matched: Share of the objects that were found too; 1 where there are none.
+        ap: AP of the export minus the model's, None without records.
+    """
+
+    name: str
+    images: int
+    objects: int
+    boxes: float
+    scores: float
+    matched: float
+    ap: float | None = None
+
+    def crossed(self, limits: Limits) -> list[str]:
+        """What lies beyond the limits, for people."""
+        found = []
+        for value, limit, text in (
+            (self.boxes, limits.boxes, f"boxes differ by {self.boxes:.3g} pixels, allowed are {limits.boxes:g}"),
+            (self.scores, limits.scores, f"scores differ by {self.scores:.2g}, allowed are {limits.scores:g}"),
+            (-self.matched, -limits.matched, f"{self.matched:.2%} of the boxes match, needed are {limits.matched:.0%}"),
+            (-(self.ap or 0.0), limits.ap, f"AP changes by {self.ap or 0.0:+.4f}, allowed are -{limits.ap:g}"),
+        ):
+            if value > limit or np.isnan(value):
+                found.append(text)
+        return found
+
+
+def compare(name: str, pairs: Iterable[tuple[Detections, Detections]], limit: int, floor: float = FLOOR) -> Parity:
+    """Compares what two models found in the same images.
+
+    Args:
+        name: Of the second model.
+        pairs: What the first and the second found in each image, boxes clipped to it, best first.
+        limit: Objects of an image that are looked at; an export may answer with fewer than the model.
+        floor: Least score of an object of the first that counts.
+    """
+    images = objects = matched = 0
+    boxes = scores = 0.0
+    for first, second in pairs:
+        images += 1
+        kept = first[:limit]
+        kept = kept[(kept.scores >= floor) & (areas(kept.boxes) > 0)]
+        objects += len(kept)
+        if not len(kept) or not len(second):
+            continue
+        # Of objects that overlap alike, as ties of saturated scores do, the one with the nearest score is the same.
+        overlap = np.where(kept.classes[:, None] == second.classes, overlaps(kept.boxes, second.boxes), 0)
+        near = overlap - 1e-3 * np.abs(kept.scores[:, None] - second.scores)
+        best = near.argmax(axis=1)
+        same = overlap[np.arange(len(kept)), best] >= SAME
+        matched += int(same.sum())
+        if same.any():
+            other = best[same]
+            boxes = max(boxes, float(np.abs(kept.boxes[same] - second.boxes[other]).max()))
+            scores = max(scores, float(np.abs(kept.scores[same] - second.scores[other]).max()))
+    return Parity(name, images, objects, boxes, scores, matched / objects if objects else 1.0)
+
+
+def measure(
+    name: str,
+    model: Callable[[np.ndarray], Detections],
+    export: Callable[[np.ndarray], Detections],
+    images: Sequence[np.ndarray],
+    limit: int,
+    records: Dataset | None = None,
+) -> Parity:
+    """Runs both on the same images, and on records for the AP.
+
+    Args:
+        name: Of the export.
+        model: A runner of the model.
+        export: A runner of what was made of it.
+        images: [H, W, 3] uint8 RGB each.
+        limit: Objects of an image that the export answers with.
+        records: To score both on.
+    """
+    parity = compare(name, ((model(image), export(image)) for image in images), limit)
+    if records is None:
+        return parity
+    before, after = (evaluate(runner, records).coco.summary["AP"] for runner in (model, export))
+    return dataclasses.replace(parity, ap=after - before)
+
+
+def write_report(path: Path, results: Sequence[Parity]) -> None:
+    """Writes all comparisons as JSON."""
+    path.write_text(json.dumps([dataclasses.asdict(one) for one in results], indent=2) + "\n", encoding="utf-8")
+
+
+def require(results: Sequence[Parity], kind: str) -> None:
+    """Raises DataError where a result crosses the limits of its kind, a key of `LIMITS`."""
+    wrong = [f"{one.name}: {text}" for one in results for text in one.crossed(LIMITS[kind])]
+    if wrong:
+        raise DataError("The export does not answer as the model: " + "; ".join(wrong) + ".")

@@ -1,0 +1,212 @@
+"""One way to use a model in any format: a picture in, `Detections` in its pixels out."""
+
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from centernet_tf import preprocess
+from centernet_tf.detector import Detector, Picture, as_image, load
+from centernet_tf.errors import UsageError
+from centernet_tf.export.answers import BOXES, CLASSES, SCORES
+from centernet_tf.geometry import affine
+from centernet_tf.results import Detections
+
+LABELS = "labels.txt"
+
+
+class Runner:
+    """A model in some format; the steps between a picture and its objects are methods, so that each can be timed.
+
+    Attributes:
+        kind: The format, for people.
+        path: The file or folder.
+        names: Of the classes.
+        limit: Detections per image.
+    """
+
+    kind = ""
+
+    def __init__(self, path: Path, names: Sequence[str], limit: int):
+        self.path, self.names, self.limit = path, tuple(names), limit
+
+    def fit(self, image: np.ndarray) -> tuple[Any, np.ndarray]:
+        """The model's input for an image [H, W, 3] uint8; [scale, left, top] with input = scale * image + (left, top).
+
+        Here the model fits images itself.
+        """
+        return image[None], np.array([1.0, 0.0, 0.0])
+
+    def run(self, inputs: Any) -> dict[str, np.ndarray]:
+        """TFOD's outputs of one image, boxes as shares of the input."""
+        raise NotImplementedError
+
+    def finish(self, answers: dict[str, np.ndarray], inputs: Any, fit: np.ndarray, image: np.ndarray) -> Detections:
+        """TFOD's outputs to pixels of the image, clipped to it."""
+        height, width = inputs.shape[1:3]
+        top, left, bottom, right = np.moveaxis(np.asarray(answers[BOXES])[0], -1, 0)
+        scale, *shift = fit
+        boxes = np.stack([left * width, top * height, right * width, bottom * height], axis=-1)
+        boxes = (boxes - np.tile(shift, 2)) / scale
+        classes = np.asarray(answers[CLASSES])[0].astype(int) - self.first_class
+        return clipped(Detections(boxes, np.asarray(answers[SCORES])[0], classes, self.names, image.shape[1::-1]))
+
+    first_class = 0
+
+    def __call__(self, picture: Picture) -> Detections:
+        """Finds objects: every one of the model's K, however low its score."""
+        image = as_image(picture)
+        inputs, fit = self.fit(image)
+        return self.finish(self.run(inputs), inputs, fit, image)
+
+    def stream(self, pictures: Iterable[Picture], threshold: float = 0.0, batch: int = 1) -> Iterator[Detections]:
+        """As `Detector.stream`, so that a runner is evaluated like a detector; one picture at a time."""
+        del batch
+        for picture in pictures:
+            found = self(picture)
+            yield found[found.scores > threshold]
+
+
+class KerasRunner(Runner):
+    """A model file of ours."""
+
+    kind = "Keras"
+
+    def __init__(self, path: Path, detector: Detector | None = None):
+        self.detector = detector or load(path)
+        super().__init__(path, self.detector.names, self.detector.card.max_objects)
+
+    def run(self, inputs: Any) -> dict[str, np.ndarray]:
+        """The detector's own fields, boxes in pixels."""
+        height, width = inputs.shape[1:3]
+        if self.detector.card.input.mode == "fixed":
+            # As `Detector` pads, so that few shapes need compiling.
+            inputs = np.pad(inputs, ((0, 0), (0, -height % 64), (0, -width % 64), (0, 0)))
+        return self.detector.graph.predict_on_batch({"images": inputs, "sizes": np.array([[height, width]], np.int32)})
+
+    def finish(self, answers: dict[str, np.ndarray], inputs: Any, fit: np.ndarray, image: np.ndarray) -> Detections:
+        """The fields as they are, boxes clipped."""
+        boxes, scores, classes = (answers[name][0] for name in ("boxes", "scores", "classes"))
+        return clipped(Detections(boxes, scores, classes, self.names, image.shape[1::-1]))
+
+
+class SavedModelRunner(Runner):
+    """A folder that `centernet export --format savedmodel` wrote."""
+
+    kind = "SavedModel"
+    first_class = 1
+
+    def __init__(self, path: Path):
+        versions = [folder for folder in path.iterdir() if folder.name.isdigit()]
+        folder = max(versions, key=lambda one: int(one.name), default=path)
+        if not (folder / "saved_model.pb").is_file():
+            raise UsageError(f"{path}: no SavedModel in it. Give a folder that `centernet export` wrote.")
+        self.loaded = tf.saved_model.load(folder)
+        self.answer = self.loaded.signatures["serving_default"]
+        names = (folder / "assets" / LABELS).read_text(encoding="utf-8").splitlines()
+        super().__init__(path, names, self.answer.structured_outputs[SCORES].shape[1])
+
+    def run(self, inputs: Any) -> dict[str, np.ndarray]:
+        """One call of the signature for pixels."""
+        return {name: value.numpy() for name, value in self.answer(input_tensor=tf.constant(inputs)).items()}
+
+
+class _Fitted(Runner):
+    """A model that leaves the fit to its caller."""
+
+    size: tuple[int, int]
+
+    def fit(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        height, width = image.shape[:2]
+        scale, left, top = affine.fixed_fit(float(height), float(width), self.size)
+        row = np.float32([[scale, scale, left, top]])
+        return ops.convert_to_numpy(preprocess.warp(image[None], row, self.size)), np.array([scale, left, top])
+
+
+class LiteRunner(_Fitted):
+    """A .tflite file with the decode in it, run by LiteRT.
+
+    Args:
+        path: The file.
+        delegate: Use XNNPACK, as runtimes do by default, or the built-in kernels.
+        threads: Of the interpreter.
+    """
+
+    kind = "TFLite"
+
+    def __init__(self, path: Path, delegate: bool = True, threads: int | None = None):
+        try:
+            from ai_edge_litert import interpreter as litert
+        except ImportError:
+            raise UsageError(f"{path}: LiteRT is missing. pip install 'centernet_tf[tflite]'.") from None
+        kernels = litert.OpResolverType.AUTO if delegate else litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        try:
+            self.interpreter = litert.Interpreter(str(path), num_threads=threads, experimental_op_resolver_type=kernels)
+            self.interpreter.allocate_tensors()
+            self.signature = self.interpreter.get_signature_runner()
+        except (ValueError, RuntimeError) as error:
+            raise UsageError(f"{path}: not a TFLite file that runs here ({error}).") from None
+        outputs = self.signature.get_output_details()
+        if SCORES not in outputs or not zipfile.is_zipfile(path):
+            raise UsageError(f"{path}: without decode or labels. Export it with --decode graph.")
+        with zipfile.ZipFile(path) as archive:
+            names = archive.read(LABELS).decode().splitlines()
+        (self.input,) = self.signature.get_input_details()
+        self.size = tuple(int(side) for side in self.signature.get_input_details()[self.input]["shape"][1:3])
+        super().__init__(path, names, int(outputs[SCORES]["shape"][1]))
+
+    def run(self, inputs: Any) -> dict[str, np.ndarray]:
+        """One call of the signature."""
+        return self.signature(**{self.input: inputs})
+
+
+class OnnxRunner(_Fitted):
+    """An .onnx file that `centernet export` wrote, run by ONNX Runtime."""
+
+    kind = "ONNX"
+
+    def __init__(self, path: Path, threads: int | None = None):
+        try:
+            import onnxruntime
+        except ImportError:
+            raise UsageError(f"{path}: ONNX Runtime is missing. pip install 'centernet_tf[onnx]'.") from None
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or 0
+        self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        about = self.session.get_modelmeta().custom_metadata_map
+        self.size = (int(about["height"]), int(about["width"]))
+        outputs = {output.name: output.shape for output in self.session.get_outputs()}
+        super().__init__(path, about["classes"].split("\n"), outputs[SCORES][1])
+
+    def run(self, inputs: Any) -> dict[str, np.ndarray]:
+        """One run of the session."""
+        names = [output.name for output in self.session.get_outputs()]
+        return dict(zip(names, self.session.run(names, {"input": inputs})))
+
+
+def open_runner(path: str | Path) -> Runner:
+    """Opens a model by what it is: .keras, .tflite, .onnx, or a folder with a SavedModel.
+
+    Raises:
+        UsageError: There is no such file, or it is none of these.
+    """
+    path = Path(path)
+    kinds = {".keras": KerasRunner, ".tflite": LiteRunner, ".onnx": OnnxRunner}
+    if path.is_dir():
+        return SavedModelRunner(path)
+    if not path.is_file():
+        raise UsageError(f"{path}: no such model. Give a .keras, .tflite or .onnx file, or a SavedModel's folder.")
+    if path.suffix not in kinds:
+        raise UsageError(f"{path}: not a model's ending. Known: {', '.join(kinds)}, or a SavedModel's folder.")
+    return kinds[path.suffix](path)
+
+
+def clipped(found: Detections) -> Detections:
+    """With boxes clipped to the image, as exported graphs answer."""
+    width, height = found.image_size
+    boxes = np.clip(found.boxes, 0, [width, height, width, height])
+    return Detections(boxes, found.scores, found.classes, found.names, found.image_size, dict(found.fields))

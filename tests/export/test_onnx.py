@@ -1,0 +1,54 @@
+import sys
+
+import numpy as np
+import pytest
+
+from centernet_tf.centers import Centers
+from centernet_tf.errors import UsageError
+from centernet_tf.export.answers import NAMES
+from centernet_tf.export.onnx import OnnxGraph, export_onnx
+from centernet_tf.model_file import InputCard, ModelCard
+from centernet_tf.network import build_network
+
+onnxruntime = pytest.importorskip("onnxruntime", reason="running ONNX files needs the extra [onnx]")
+pytest.importorskip("tf2onnx", reason="writing ONNX files needs the extra [onnx]")
+
+
+@pytest.mark.parametrize("backbone", ["resnet18_dcn", "mobilenetv2_fpn"])
+def test_equals_the_graph_for_any_batch_and_size(backbone, tmp_path):
+    card = ModelCard(
+        tasks=("detect",),
+        backbone=backbone,
+        classes=("a", "b"),
+        max_objects=10,
+        input=InputCard(height=64, width=64, stride=32),
+    )
+    network = build_network(backbone, Centers(2).heads())
+    random = np.random.default_rng(0)
+    for weight in network.weights:
+        if weight.path.endswith(("/offset_bias", "_out/kernel")):  # No two cells alike, and taps that move.
+            weight.assign(random.normal(size=weight.shape))
+    path = export_onnx((network, card), tmp_path / "deep" / "a.onnx")
+    session = onnxruntime.InferenceSession(str(path))
+    assert {output.name for output in session.get_outputs()} == set(NAMES)
+    assert session.get_modelmeta().custom_metadata_map == {"classes": "a\nb", "height": "64", "width": "64"}
+    graph = OnnxGraph(network, card.input, card.task_set())
+    for shape in ((1, 64, 64, 3), (3, 32, 96, 3)):
+        images = random.uniform(0, 255, shape).astype(np.float32)
+        expected = graph(images)
+        for name in NAMES:
+            (found,) = session.run([name], {"input": images})
+            assert found.dtype == np.float32
+            np.testing.assert_allclose(found, np.asarray(expected[name]), atol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "said"), [("a.tflite", "ends in .onnx; try"), ("a", "try a.onnx")])
+def test_wrong_names(name, said, spot_model):
+    with pytest.raises(UsageError, match=said):
+        export_onnx(spot_model, name)
+
+
+def test_without_the_converter_the_extra_is_named(spot_model, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    with pytest.raises(UsageError, match=r"pip install 'centernet_tf\[onnx\]'"):
+        export_onnx(spot_model, tmp_path / "a.onnx")
