@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1] / PACKAGE
 ORDER = (
     "version",
     "errors",
+    "skeleton",
     "schema",
     "geometry",
     "losses",
@@ -41,6 +42,7 @@ ORDER = (
     "train",
     "predict",
     "export",
+    "serving",
     "inspect",
     "benchmark",
     "cli",

@@ -1,0 +1,99 @@
+"""A skeleton survives its YAML, mirrors its pairs, and says what is wrong with it."""
+
+import numpy as np
+import pydantic
+import pytest
+import yaml
+
+from centernet_tf.errors import UsageError
+from centernet_tf.skeleton import COCO_PERSON, DEFAULT_SIGMA, Skeleton, guess_flip_pairs, read_skeleton
+
+FACE = {"joints": ["nose", "left_eye", "right_eye"], "flip_pairs": [["left_eye", "right_eye"]]}
+
+
+def test_people_of_coco_are_complete():
+    assert (len(COCO_PERSON.joints), len(COCO_PERSON.flip_pairs), len(COCO_PERSON.limbs)) == (17, 8, 19)
+    np.testing.assert_allclose(np.median(COCO_PERSON.sigmas), 0.072)
+    assert guess_flip_pairs(COCO_PERSON.joints) == COCO_PERSON.flip_pairs
+
+
+def test_flip_order_changes_pairs_only():
+    assert Skeleton.from_dict(FACE).flip_order == (0, 2, 1)
+    order = np.array(COCO_PERSON.flip_order)
+    np.testing.assert_array_equal(order[order], np.arange(17))
+
+
+@pytest.mark.parametrize("skeleton", [COCO_PERSON, Skeleton.from_dict(FACE)], ids=["coco", "face"])
+def test_a_skeleton_survives_its_yaml(skeleton, tmp_path):
+    file = tmp_path / "skeleton.yaml"
+    file.write_text(yaml.safe_dump(skeleton.as_dict()))
+    assert read_skeleton(file) == skeleton
+
+
+@pytest.mark.parametrize(
+    ("sigmas", "expected"),
+    [
+        (None, (DEFAULT_SIGMA,) * 3),
+        (0.1, (0.1,) * 3),
+        ([0.1, 0.2, 0.3], (0.1, 0.2, 0.3)),
+        ({"nose": 0.1}, (0.1, DEFAULT_SIGMA, DEFAULT_SIGMA)),
+    ],
+)
+def test_sigmas_may_be_given_in_four_ways(sigmas, expected):
+    assert Skeleton.from_dict({**FACE, "sigmas": sigmas}).sigmas == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"joints": []}, "'joints' is empty"),
+        ({"joints": "nose"}, "expected a list of joint names"),
+        (None, "expected a list of joint names"),
+        ({"joints": ["a", True]}, "joint True is no text; put quotes"),
+        ({"joints": ["a", "b", "a"]}, "names a twice"),
+        ({"joints": ["a", "b"], "limb": []}, "unknown 'limb'.*Did you mean 'limbs'"),
+        ({**FACE, "limbs": [["nose", "left_eyes"]]}, "'limbs' names 'left_eyes', which is no joint. Did you mean"),
+        ({**FACE, "limbs": [["nose"]]}, "'limbs' holds .'nose'.; expected two names"),
+        ({**FACE, "limbs": "nose"}, "'limbs' is 'nose'; expected a list of pairs"),
+        ({**FACE, "flip_pairs": [["nose", "nose"]]}, "'flip_pairs' joins 'nose' with itself"),
+        ({**FACE, "flip_pairs": [["nose", "left_eye"], ["left_eye", "right_eye"]]}, "left_eye in two pairs"),
+        ({**FACE, "sigmas": [0.1]}, "1 'sigmas' for 3 joints"),
+        ({**FACE, "sigmas": 0}, "'sigmas' holds 0.0; expected numbers above 0"),
+        ({**FACE, "sigmas": {"noes": 1}}, "'sigmas' names 'noes'.*Did you mean 'nose'"),
+        ({**FACE, "sigmas": "wide"}, "sigmas.0: Input should be a valid number"),
+    ],
+)
+def test_errors_name_what_is_wrong(values, words, tmp_path):
+    file = tmp_path / "skeleton.yaml"
+    file.write_text(yaml.safe_dump(values))
+    with pytest.raises(UsageError, match=f"skeleton.yaml: .*{words}"):
+        read_skeleton(file)
+
+
+def test_a_missing_or_broken_file_is_named(tmp_path):
+    with pytest.raises(UsageError, match=r"none\.yaml: No such file"):
+        read_skeleton(tmp_path / "none.yaml")
+    (tmp_path / "bad.yaml").write_text("joints: [a")
+    with pytest.raises(UsageError, match=r"bad\.yaml: not readable as YAML"):
+        read_skeleton(tmp_path / "bad.yaml")
+
+
+def test_indices_outside_the_joints_are_refused():
+    with pytest.raises(pydantic.ValidationError, match="'limbs' has joint 2 of 2"):
+        Skeleton(joints=("a", "b"), limbs=((0, 2),))
+
+
+@pytest.mark.parametrize(
+    ("joints", "pairs"),
+    [
+        (["left_eye", "right_eye", "nose"], ((0, 1),)),
+        (["right hand", "Left Hand"], ((1, 0),)),
+        (["eyeL", "eyeR"], ((0, 1),)),
+        (["RHip", "LHip"], ((1, 0),)),
+        (["hand_l", "hand_r", "tail"], ((0, 1),)),
+        (["left_eye", "nose"], ()),
+        (["leftover", "rightover"], ()),
+    ],
+)
+def test_pairs_are_guessed_from_names(joints, pairs):
+    assert guess_flip_pairs(joints) == pairs
