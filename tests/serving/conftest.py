@@ -1,0 +1,97 @@
+"""A model on disk, and servers of TensorFlow Serving's two interfaces around it."""
+
+import base64
+import http.server
+import json
+import threading
+from concurrent import futures
+
+import keras
+import numpy as np
+import pytest
+
+if keras.backend.backend() != "tensorflow":
+    collect_ignore_glob = ["test_*.py"]
+
+
+@pytest.fixture(scope="session")
+def served(spot_model, tmp_path_factory):
+    """{signature: function} of the spot network's SavedModel."""
+    import tensorflow as tf
+
+    from centernet_tf.export.savedmodel import export_savedmodel
+
+    loaded = tf.saved_model.load(str(export_savedmodel(spot_model, tmp_path_factory.mktemp("served") / "spots")))
+    yield loaded.signatures
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """POST /v1/models/spots:predict, as TensorFlow Serving answers it."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        import tensorflow as tf
+
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path not in ("/v1/models/spots:predict", "/v1/models/spots/versions/1:predict"):
+            return self.answer(404, {"error": f"Servable not found for request: {self.path}"})
+        if self.path in self.server.broken:
+            return self.answer(500, b"<html>out of order")
+        files = [base64.b64decode(row["b64"]) for row in request["inputs"]["image_bytes"]]
+        try:
+            found = self.server.signatures[request["signature_name"]](image_bytes=tf.constant(files))
+        except tf.errors.InvalidArgumentError as error:
+            return self.answer(400, {"error": error.message})
+        return self.answer(200, {"outputs": {name: value.numpy().tolist() for name, value in found.items()}})
+
+    def answer(self, status, content):
+        body = content if isinstance(content, bytes) else json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture(scope="session")
+def rest_server(served):
+    """Address of a REST server."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.signatures, server.broken, server.daemon_threads = served, set(), True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def grpc_address(served):
+    """Address of a server of tensorflow.serving.PredictionService."""
+    grpc = pytest.importorskip("grpc")
+    api = pytest.importorskip("tensorflow_serving.apis.prediction_service_pb2_grpc")
+    import tensorflow as tf
+    from tensorflow_serving.apis import predict_pb2
+
+    class Service(api.PredictionServiceServicer):
+        def Predict(self, request, context):  # noqa: N802  The name is the protocol's.
+            if request.model_spec.name != "spots":
+                context.abort(grpc.StatusCode.NOT_FOUND, f"Servable not found: {request.model_spec.name}")
+            inputs = {name: tf.constant(tf.make_ndarray(value)) for name, value in request.inputs.items()}
+            try:
+                found = served[request.model_spec.signature_name](**inputs)
+            except tf.errors.InvalidArgumentError as error:
+                context.abort(grpc.StatusCode.INVALID_ARGUMENT, error.message)
+            answer = predict_pb2.PredictResponse()
+            for name, value in found.items():
+                answer.outputs[name].CopyFrom(tf.make_tensor_proto(np.asarray(value)))
+            return answer
+
+    server = grpc.server(futures.ThreadPoolExecutor(4))
+    api.add_PredictionServiceServicer_to_server(Service(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield f"127.0.0.1:{port}"
+    server.stop(0).wait()
