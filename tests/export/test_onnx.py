@@ -1,5 +1,6 @@
 import sys
 
+import keras
 import numpy as np
 import pytest
 
@@ -23,11 +24,17 @@ def test_equals_the_graph_for_any_batch_and_size(backbone, tmp_path):
         max_objects=10,
         input=InputCard(height=64, width=64, stride=32),
     )
+    keras.utils.set_random_seed(0)
     network = build_network(backbone, Centers(2).heads())
     random = np.random.default_rng(0)
     for weight in network.weights:
-        if weight.path.endswith(("/offset_bias", "_out/kernel")):  # No two cells alike, and taps that move.
+        if weight.path.endswith("/offset_bias"):
             weight.assign(random.normal(size=weight.shape))
+    # A fresh network answers nearly the same everywhere; ranks of such cells would be a matter of rounding.
+    maps = network(random.normal(size=(1, 64, 64, 3)), training=False)
+    for name in ("heatmap", "offset", "size"):
+        last = network.get_layer(f"{name}_stack1_out")
+        last.kernel.assign(last.kernel / np.std(maps[name][0]))
     path = export_onnx((network, card), tmp_path / "deep" / "a.onnx")
     session = onnxruntime.InferenceSession(str(path))
     assert {output.name for output in session.get_outputs()} == set(NAMES)
@@ -39,7 +46,7 @@ def test_equals_the_graph_for_any_batch_and_size(backbone, tmp_path):
         for name in NAMES:
             (found,) = session.run([name], {"input": images})
             assert found.dtype == np.float32
-            np.testing.assert_allclose(found, np.asarray(expected[name]), atol=1e-4)
+            np.testing.assert_allclose(found, np.asarray(expected[name]), atol=1e-3)
 
 
 @pytest.mark.parametrize(("name", "said"), [("a.tflite", "ends in .onnx; try"), ("a", "try a.onnx")])
