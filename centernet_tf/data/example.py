@@ -29,6 +29,8 @@ class Record:
         crowd: [N] bool, the box surrounds a group that was not labelled one by one.
         difficult: [N] bool, left out of the VOC metric.
         area: [N] float32 pixels^2, of the mask where the source had one, else of the box.
+        joints: [N, J, 3] float32, x and y in pixels of the image, not clipped to it, and COCO's label: 0 unlabelled, 1
+            hidden, 2 visible. Without skeleton, J is 0; nothing need be given then.
     """
 
     image: bytes
@@ -42,21 +44,28 @@ class Record:
     crowd: np.ndarray
     difficult: np.ndarray
     area: np.ndarray
+    joints: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.joints is None:
+            object.__setattr__(self, "joints", np.zeros((len(self.boxes), 0, 3), np.float32))
 
 
-def serialize(record: Record, class_names: Sequence[str]) -> bytes:
+def serialize(record: Record, class_names: Sequence[str], joint_names: Sequence[str] = ()) -> bytes:
     """Writes a record as tf.train.Example; the same record gives the same bytes.
 
-    Boxes are stored in 0..1 of the image and labels from 1, as the keys demand.
+    Boxes and joints are stored in 0..1 of the image and class labels from 1, as the keys demand.
 
     Args:
         record: The annotated image.
         class_names: Name of each class, in the order of the class numbers.
+        joint_names: Name of each joint, in the order of the joints; none where the record has no joints.
 
     Raises:
-        DataError: The arrays of the record disagree in length, a box is not finite or a class has no name.
+        DataError: The arrays of the record disagree in length, a box or joint is not finite, a class or joint has no
+            name.
     """
-    _check(record, class_names)
+    _check(record, class_names, joint_names)
     boxes = record.boxes.astype(np.float64) / [record.width, record.height, record.width, record.height]
     names = [class_names[index].encode() for index in record.classes]
     feature = {
@@ -73,30 +82,33 @@ def serialize(record: Record, class_names: Sequence[str]) -> bytes:
         "image/object/area": _floats(record.area),
         "image/object/is_crowd": _integers(record.crowd),
         "image/object/difficult": _integers(record.difficult),
+        **(_joint_features(record, joint_names) if joint_names else {}),
     }
     return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(deterministic=True)
 
 
-def parse(serialized: tf.Tensor, class_names: Sequence[str] = ()) -> dict[str, tf.Tensor]:
+def parse(serialized: tf.Tensor, class_names: Sequence[str] = (), num_joints: int = 0) -> dict[str, tf.Tensor]:
     """Reads one serialized tf.train.Example, eagerly or inside tf.data.
 
     Records of TFOD and Model Garden are read too: whatever is optional there may be missing. A missing size is taken
     from the image, a missing area from the box, a missing label from its text; a source id that is no number becomes
-    a hash, so that it is one.
+    a hash, so that it is one. Missing joints are unlabelled; where only their visibility is missing, all are visible.
 
     Args:
         serialized: Scalar string.
         class_names: Name of each class; only needed for records that give classes by text alone.
+        num_joints: Joints of an object, J.
 
     Returns:
         image: scalar string, the encoded file; height, width, image_id: scalar int64; filename: scalar string;
         boxes: [N, 4] float32 left, top, right, bottom in pixels of the image; classes: [N] int32, 0-based;
-        crowd, difficult: [N] bool; area: [N] float32 pixels^2.
+        crowd, difficult: [N] bool; area: [N] float32 pixels^2. With joints also joints: [N, J, 2] float32 x and y in
+        pixels of the image, 0 where unlabelled; joint_labels: [N, J] int32, 0 unlabelled, 1 hidden, 2 visible.
 
     Raises:
         tf.errors.InvalidArgumentError: The bytes are no such example, or the lists of its objects differ in length.
     """
-    values = tf.io.parse_single_example(serialized, _FEATURES)
+    values = tf.io.parse_single_example(serialized, {**_FEATURES, **(_JOINT_FEATURES if num_joints else {})})
     height, width = _image_size(values)
     scale = tf.cast(tf.stack([width, height, width, height]), tf.float32)
     sides = [_column(values, f"bbox/{side}", values["image/object/bbox/xmin"]) for side in _SIDES]
@@ -114,6 +126,7 @@ def parse(serialized: tf.Tensor, class_names: Sequence[str] = ()) -> dict[str, t
         "crowd": tf.cast(_column(values, "is_crowd", none), tf.bool),
         "difficult": tf.cast(_column(values, "difficult", none), tf.bool),
         "area": _column(values, "area", box_area),
+        **(_joints(values, tf.size(none), num_joints, scale[:2]) if num_joints else {}),
     }
 
 
@@ -132,13 +145,22 @@ _LISTS = {
     "image/object/is_crowd": tf.int64,
     "image/object/difficult": tf.int64,
 }
-_FEATURES = {
-    **_SCALARS,
-    **{key: tf.io.FixedLenSequenceFeature([], dtype, allow_missing=True) for key, dtype in _LISTS.items()},
+_JOINT_LISTS = {
+    "image/object/keypoint/x": tf.float32,
+    "image/object/keypoint/y": tf.float32,
+    "image/object/keypoint/visibility": tf.int64,
 }
 
 
-def _check(record: Record, class_names: Sequence[str]) -> None:
+def _sequences(lists: dict[str, tf.DType]) -> dict[str, tf.io.FixedLenSequenceFeature]:
+    return {key: tf.io.FixedLenSequenceFeature([], dtype, allow_missing=True) for key, dtype in lists.items()}
+
+
+_FEATURES = {**_SCALARS, **_sequences(_LISTS)}
+_JOINT_FEATURES = _sequences(_JOINT_LISTS)
+
+
+def _check(record: Record, class_names: Sequence[str], joint_names: Sequence[str]) -> None:
     count = len(record.classes)
     if record.format not in ("jpeg", "png"):
         raise DataError(f"{record.filename}: image format {record.format!r}; a record holds 'jpeg' or 'png'.")
@@ -152,6 +174,49 @@ def _check(record: Record, class_names: Sequence[str]) -> None:
             f"{record.filename}: classes {record.classes.min()} to {record.classes.max()}, "
             f"but {len(class_names)} class names (0 to {len(class_names) - 1})."
         )
+    expected = (count, len(joint_names), 3)
+    if record.joints.shape != expected or not np.isfinite(record.joints).all():
+        raise DataError(
+            f"{record.filename}: joints are {record.joints.shape}; expected finite numbers of {list(expected)}: "
+            "x, y and label of each named joint."
+        )
+    if not np.isin(record.joints[..., 2], (0, 1, 2)).all():
+        raise DataError(f"{record.filename}: joints have labels besides 0 (unlabelled), 1 (hidden) and 2 (visible).")
+
+
+def _joint_features(record: Record, joint_names: Sequence[str]) -> dict[str, tf.train.Feature]:
+    """Flat lists of N * J, object by object."""
+    joints = record.joints.astype(np.float64)
+    labels = joints[..., 2].astype(np.int64)
+    return {
+        "image/object/keypoint/x": _floats((joints[..., 0] / record.width).ravel()),
+        "image/object/keypoint/y": _floats((joints[..., 1] / record.height).ravel()),
+        "image/object/keypoint/visibility": _integers(labels.ravel()),
+        "image/object/keypoint/num": _integers((labels > 0).sum(axis=1)),
+        "image/object/keypoint/text": _bytes([name.encode() for name in joint_names] * len(joints)),
+    }
+
+
+def _joints(values: dict[str, tf.Tensor], count: tf.Tensor, num_joints: int, size: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Points and labels of all objects, in pixels of an image of this size (width, height)."""
+    x, y, given = (values[key] for key in _JOINT_LISTS)
+    total = count * num_joints
+    absent = tf.equal(tf.size(x), 0)
+    full = tf.where(absent, total, 0)
+    x, y = (tf.concat([column, tf.zeros([full])], axis=0) for column in (x, y))
+    default = tf.fill([tf.where(tf.equal(tf.size(given), 0), total, 0)], tf.where(absent, 0, 2))
+    labels = tf.concat([tf.cast(given, tf.int32), default], axis=0)
+    checks = [
+        tf.debugging.assert_equal(
+            tf.size(column), total, f"image/object/keypoint/{name} must hold {num_joints} numbers for each box."
+        )
+        for name, column in (("x", x), ("y", y), ("visibility", labels))
+    ]
+    with tf.control_dependencies([check for check in checks if check is not None]):
+        labels = tf.reshape(labels, [count, num_joints])
+        points = tf.reshape(tf.stack([x, y], axis=-1), [count, num_joints, 2]) * size
+    # Other writers put NaN or -1 where nothing is labelled.
+    return {"joints": tf.where(labels[..., None] > 0, points, 0.0), "joint_labels": labels}
 
 
 def _image_size(values: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:

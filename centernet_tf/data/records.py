@@ -14,6 +14,7 @@ import yaml
 
 from centernet_tf.data.example import Record, parse, serialize
 from centernet_tf.errors import DataError, UsageError
+from centernet_tf.skeleton import Skeleton
 
 __all__ = [
     "DATASET_FILE", "Dataset", "Record", "Shard", "iterate", "open_dataset", "parse", "save_dataset",
@@ -49,6 +50,8 @@ class Dataset:
         objects_per_class: Boxes of each class, by name.
         files: The shards in order.
         report: What the converter did with each box and image, as it wrote it; empty for hand-made files.
+        skeleton: The joints of objects; None where the records have none. Objects of classes without joints have all of
+            theirs unlabelled.
     """
 
     directory: Path
@@ -60,6 +63,12 @@ class Dataset:
     objects_per_class: dict[str, int]
     files: tuple[Shard, ...]
     report: dict[str, Any] = field(default_factory=dict)
+    skeleton: Skeleton | None = None
+
+    @property
+    def joints(self) -> tuple[str, ...]:
+        """Names of the joints; none without skeleton."""
+        return self.skeleton.joints if self.skeleton else ()
 
     @property
     def shards(self) -> tuple[Path, ...]:
@@ -95,6 +104,7 @@ def save_dataset(dataset: Dataset) -> None:
         "images": dataset.images,
         "objects": dataset.objects,
         "objects_per_class": dataset.objects_per_class,
+        **({"skeleton": dataset.skeleton.as_dict()} if dataset.skeleton else {}),
         "report": dataset.report,
         "shards": [
             {"file": shard.path.name, "records": shard.records, "bytes": shard.bytes, "sha256": shard.sha256}
@@ -131,7 +141,7 @@ def iterate(dataset: Dataset) -> Iterator[Record]:
             dataset.yaml says. The shard and the number of the record, from 1, are named.
     """
     for shard in dataset.files:
-        yield from _iterate_shard(shard, dataset.classes)
+        yield from _iterate_shard(shard, dataset)
 
 
 def sha256_of(path: Path) -> str:
@@ -143,8 +153,9 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _iterate_shard(shard: Shard, classes: tuple[str, ...]) -> Iterator[Record]:
-    examples = tf.data.TFRecordDataset(str(shard.path)).map(partial(parse, class_names=classes))
+def _iterate_shard(shard: Shard, dataset: Dataset) -> Iterator[Record]:
+    read = partial(parse, class_names=dataset.classes, num_joints=len(dataset.joints))
+    examples = tf.data.TFRecordDataset(str(shard.path)).map(read)
     iterator = examples.as_numpy_iterator()
     number = 0
     while True:
@@ -158,7 +169,7 @@ def _iterate_shard(shard: Shard, classes: tuple[str, ...]) -> Iterator[Record]:
         except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
             reason = error.message.replace("\n", " ")
             raise DataError(f"{shard.path}: record {number} cannot be understood ({reason}). {_AGAIN}") from error
-        yield _to_record(fields, len(classes), f"{shard.path}: record {number}")
+        yield _to_record(fields, len(dataset.classes), f"{shard.path}: record {number}")
     if number - 1 != shard.records:
         raise DataError(
             f"{shard.path}: {number - 1} records, but {DATASET_FILE} says {shard.records}; "
@@ -174,6 +185,9 @@ def _to_record(fields: dict[str, Any], num_classes: int, where: str) -> Record:
             f"{num_classes} classes, labels 1 to {num_classes}. Correct its class list."
         )
     image = fields["image"]
+    joints = None
+    if "joints" in fields:
+        joints = np.concatenate([fields["joints"], fields["joint_labels"][..., None].astype(np.float32)], axis=-1)
     return Record(
         image=image,
         format="png" if image.startswith(b"\x89PNG") else "jpeg",
@@ -186,6 +200,7 @@ def _to_record(fields: dict[str, Any], num_classes: int, where: str) -> Record:
         crowd=fields["crowd"],
         difficult=fields["difficult"],
         area=fields["area"],
+        joints=joints,
     )
 
 
@@ -244,6 +259,7 @@ def _from_yaml(directory: Path, content: dict[str, Any]) -> Dataset:
             objects_per_class={str(name): int(count) for name, count in content["objects_per_class"].items()},
             files=shards,
             report=content.get("report") or {},
+            skeleton=Skeleton.from_dict(content["skeleton"], "skeleton") if content.get("skeleton") else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         what = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)

@@ -21,8 +21,12 @@ from centernet_tf.data.records import (
     verify_checksums,
 )
 from centernet_tf.errors import DataError, UsageError
+from centernet_tf.skeleton import Skeleton
 
 CLASSES = ("cat", "dog", "Käfer")
+FACE = Skeleton(joints=("nose", "eye_l", "eye_r"), flip_pairs=((1, 2),), limbs=((0, 1),))
+# Outside the image is kept; unlabelled has no place.
+FACES = np.array([[[3, 4, 2], [-5.5, 70, 1], [0, 0, 0]], [[0, 0, 0]] * 3], np.float32)
 
 
 def encode(width=64, height=48, kind="PNG"):
@@ -49,7 +53,7 @@ def make_record(boxes=((1, 2, 30.5, 40.25), (0, 0, 64, 48)), classes=(0, 2), ima
     return Record(**{**values, **changes})
 
 
-def write(directory, records, classes=CLASSES, shards=2):
+def write(directory, records, classes=CLASSES, shards=2, skeleton=None):
     """Writes a small split by hand, round robin over the shards."""
     directory.mkdir(parents=True, exist_ok=True)
     files = []
@@ -57,10 +61,11 @@ def write(directory, records, classes=CLASSES, shards=2):
         path = directory / f"train-{index:05d}-of-{shards:05d}.tfrecord"
         with tf.io.TFRecordWriter(str(path)) as writer:
             for record in records[index::shards]:
-                writer.write(serialize(record, classes))
+                writer.write(serialize(record, classes, skeleton.joints if skeleton else ()))
         files.append(Shard(path, len(records[index::shards]), path.stat().st_size, sha256_of(path)))
     objects = sum(len(record.classes) for record in records)
-    save_dataset(Dataset(directory, "pets", "train", classes, len(records), objects, {"cat": objects}, tuple(files)))
+    counts = (len(records), objects, {"cat": objects})
+    save_dataset(Dataset(directory, "pets", "train", classes, *counts, tuple(files), skeleton=skeleton))
     return directory
 
 
@@ -68,6 +73,7 @@ def assert_same(first, second):
     for name in ("image", "format", "width", "height", "image_id", "filename"):
         assert getattr(first, name) == getattr(second, name)
     np.testing.assert_allclose(first.boxes, second.boxes, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(first.joints, second.joints, rtol=1e-6, atol=1e-6)
     for name in ("classes", "crowd", "difficult", "area"):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
         assert getattr(first, name).dtype == getattr(second, name).dtype
@@ -99,6 +105,59 @@ def test_any_record_comes_back(seed, tmp_path):
     assert serialize(record, CLASSES) == serialize(record, CLASSES)
     (found,) = iterate(open_dataset(write(tmp_path, [record], shards=1)))
     assert_same(found, record)
+
+
+@pytest.mark.parametrize("count", [0, 1, 7])
+def test_joints_come_back(count, tmp_path):
+    random = np.random.default_rng(count)
+    labels = random.integers(0, 3, (count, 3, 1))
+    joints = np.concatenate([random.uniform(-20, 90, (count, 3, 2)) * (labels > 0), labels], axis=-1)
+    record = make_record([(1, 2, 30, 40)] * count, [0] * count, joints=joints.astype(np.float32))
+    dataset = open_dataset(write(tmp_path, [record], shards=1, skeleton=FACE))
+    assert dataset.skeleton == FACE and dataset.joints == FACE.joints
+    (found,) = iterate(dataset)
+    assert_same(found, record)
+    assert found.joints.shape == (count, 3, 3) and found.joints.dtype == np.float32
+
+
+def test_joints_have_the_standard_keys():
+    serialized = serialize(make_record(joints=FACES), CLASSES, FACE.joints)
+    example = tf.train.Example.FromString(serialized).features.feature
+    assert list(example["image/object/keypoint/visibility"].int64_list.value) == [2, 1, 0, 0, 0, 0]
+    assert list(example["image/object/keypoint/num"].int64_list.value) == [2, 0]
+    assert list(example["image/object/keypoint/text"].bytes_list.value) == [b"nose", b"eye_l", b"eye_r"] * 2
+    np.testing.assert_allclose(example["image/object/keypoint/x"].float_list.value[:2], [3 / 64, -5.5 / 64], rtol=1e-6)
+    np.testing.assert_allclose(example["image/object/keypoint/y"].float_list.value[:2], [4 / 48, 70 / 48], rtol=1e-6)
+
+
+def without(serialized, *keys, **changes):
+    example = tf.train.Example.FromString(serialized)
+    for key in keys:
+        del example.features.feature[f"image/object/keypoint/{key}"]
+    for key, values in changes.items():
+        example.features.feature[f"image/object/keypoint/{key}"].float_list.value[:] = values
+    return example.SerializeToString()
+
+
+def test_records_of_others_may_lack_joints_or_their_labels():
+    plain = parse(serialize(make_record(), CLASSES), num_joints=3)
+    assert plain["joints"].shape == (2, 3, 2) and not plain["joint_labels"].numpy().any()
+    full = serialize(make_record(joints=FACES), CLASSES, FACE.joints)
+    np.testing.assert_array_equal(parse(without(full, "visibility", "num", "text"), num_joints=3)["joint_labels"], 2)
+    unlabelled = parse(without(full, x=[0.5, 0.5, np.nan, -1, -1, -1]), num_joints=3)
+    np.testing.assert_array_equal(unlabelled["joints"][:, 2], 0)
+    np.testing.assert_array_equal(unlabelled["joints"][0, 0], [32, 4])
+
+
+def test_joints_of_another_skeleton_are_refused():
+    full = serialize(make_record(joints=FACES), CLASSES, FACE.joints)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="keypoint/x must hold 4 numbers for each box"):
+        parse(full, num_joints=4)
+
+
+def test_records_without_joints_keep_their_bytes():
+    full = tf.train.Example.FromString(serialize(make_record(), CLASSES))
+    assert not [key for key in full.features.feature if "keypoint" in key]
 
 
 def test_parse_gives_the_same_inside_tf_data():
@@ -184,11 +243,14 @@ def test_source_id_that_is_no_number_becomes_one():
         ({"boxes": np.full((2, 4), np.nan, np.float32)}, "expected finite numbers"),
         ({"area": np.zeros(1, np.float32)}, "1 values of area for 2 objects"),
         ({"format": "gif"}, "image format 'gif'"),
+        ({"joints": FACES[:1]}, r"joints are \(1, 3, 3\); expected finite numbers of \[2, 3, 3\]"),
+        ({"joints": FACES * np.nan}, "expected finite numbers"),
+        ({"joints": FACES + 1}, "labels besides 0"),
     ],
 )
 def test_wrong_records_are_not_written(changes, message):
     with pytest.raises(DataError, match=message):
-        serialize(make_record(**changes), CLASSES)
+        serialize(make_record(**changes), CLASSES, FACE.joints if "joints" in changes else ())
 
 
 def test_dataset_is_opened_and_read_in_order(tmp_path):
@@ -231,6 +293,7 @@ def test_missing_dataset_says_what_to_run(tmp_path):
         ({"images": "many"}, "not a description of records"),
         ({"images": None}, "not a description of records"),
         ({"objects_per_class": 4}, "not a description of records"),
+        ({"skeleton": {"joints": ["a", "a"]}}, r"not a description of records \(skeleton: 'joints' names a twice"),
     ],
 )
 def test_damaged_dataset_file_is_named(change, message, tmp_path):
