@@ -3,8 +3,9 @@
     client = RestClient("http://localhost:8501", "shapes", names=("circle", "square"))
     found = client.predict([Path("a.jpg").read_bytes(), Path("b.png").read_bytes()])
 
-RestClient needs the standard library alone, not even TensorFlow. Both clients send files to the signature `image_bytes` of `export.savedmodel` and answer with `Detections` in pixels of
+Both clients send files to the signature `image_bytes` of `export.savedmodel` and answer with `Detections` in pixels of
 each file as stored; like the server they leave the EXIF orientation alone. A client may be shared between threads.
+RestClient needs no TensorFlow.
 """
 
 import base64

@@ -1,0 +1,173 @@
+"""Many clients at once against a server, with wrong files among the right ones, and whether each got its own answer.
+
+    python -m centernet_tf.serving.load http://localhost:8501 shapes pictures/ --requests 2000 --clients 32
+
+First every file is asked for alone; under load each must be answered as it was then. One request in ten is a wrong file
+(empty, cut off, or no picture), which must be refused. Ends with 1 where an answer was wrong.
+"""
+
+import argparse
+import dataclasses
+import itertools
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from centernet_tf.errors import UsageError
+from centernet_tf.images import list_images
+from centernet_tf.serving.client import GrpcClient, RestClient, ServerError
+
+SCORES = "detection_scores"
+Ask = Callable[[Sequence[bytes]], Mapping[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """A file to send.
+
+    Attributes:
+        name: For messages.
+        data: The file.
+        scores: [K] that the server must answer; None where it must refuse.
+    """
+
+    name: str
+    data: bytes
+    scores: np.ndarray | None
+
+
+@dataclasses.dataclass
+class Load:
+    """What became of the requests.
+
+    Attributes:
+        seconds: From the first request to the last answer.
+        latencies: Seconds of each answered request.
+        refused: Wrong files that were refused, as they must be.
+        faults: What went otherwise: (name of the file, what happened).
+    """
+
+    seconds: float = 0.0
+    latencies: list[float] = dataclasses.field(default_factory=list)
+    refused: int = 0
+    faults: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+
+    def summary(self) -> dict[str, float]:
+        """Counts, requests a second, and median, 95th and 99th percentile of the answered ones in milliseconds."""
+        marks = np.percentile(self.latencies, (50, 95, 99)) * 1e3 if self.latencies else [float("nan")] * 3
+        count = len(self.latencies) + self.refused + len(self.faults)
+        return {
+            "answered": len(self.latencies),
+            "refused": self.refused,
+            "faults": len(self.faults),
+            "requests_per_second": round(count / self.seconds, 2),
+            **{name: round(float(mark), 1) for name, mark in zip(("p50_ms", "p95_ms", "p99_ms"), marks)},
+        }
+
+
+def samples_of(ask: Ask, files: Mapping[str, bytes], wrong: int = 10) -> list[Sample]:
+    """Asks for every file alone, and mixes wrong ones in.
+
+    Args:
+        ask: As `Client.ask`.
+        files: {name: file}.
+        wrong: One sample in as many is a wrong file; 0 for none.
+
+    Returns:
+        Samples in the order they are to be sent, over and over.
+    """
+    right = [Sample(name, data, np.asarray(ask([data])[SCORES], np.float32)[0]) for name, data in files.items()]
+    if not wrong:
+        return right
+    name, data = next(iter(files.items()))
+    broken = [
+        Sample("an empty file", b"", None),
+        Sample(f"half of {name}", data[: len(data) // 2], None),
+        Sample("no picture", b"no picture" * 100, None),
+    ]
+    lists = itertools.cycle(right), itertools.cycle(broken)
+    return [next(lists[number % wrong == wrong - 1]) for number in range(wrong * len(right) * len(broken))]
+
+
+def run_load(ask: Ask, samples: Sequence[Sample], requests: int = 2000, clients: int = 32) -> Load:
+    """Sends one file a request from many threads.
+
+    Args:
+        ask: As `Client.ask`, shared by the threads.
+        samples: What to send, over and over.
+        requests: How many in all.
+        clients: Threads.
+    """
+    load, lock = Load(), threading.Lock()
+    waiting = iter(range(requests))
+
+    def work() -> None:
+        while True:
+            with lock:
+                number = next(waiting, None)
+            if number is None:
+                return
+            sample = samples[number % len(samples)]
+            start = time.perf_counter()
+            fault = _fault(ask, sample)
+            spent = time.perf_counter() - start
+            with lock:
+                if fault:
+                    load.faults.append((sample.name, fault))
+                elif sample.scores is None:
+                    load.refused += 1
+                else:
+                    load.latencies.append(spent)
+
+    start = time.perf_counter()
+    threads = [threading.Thread(target=work) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    load.seconds = time.perf_counter() - start
+    return load
+
+
+def _fault(ask: Ask, sample: Sample) -> str | None:
+    """Sends one file; what was wrong with the answer."""
+    try:
+        scores = np.asarray(ask([sample.data])[SCORES], np.float32)[0]
+    except ServerError as error:
+        # Refused is what a wrong file must be; no answer at all, or a fault of the server, is not.
+        refused = sample.scores is None and error.status in (400, 3)
+        return None if refused else str(error)
+    if sample.scores is None:
+        return "answered, but is no picture"
+    apart = float(np.abs(scores - sample.scores).max())
+    return None if apart <= 1e-3 else f"scores are {apart:.3g} away from those asked for alone"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m centernet_tf.serving.load", description=__doc__.split("\n")[0])
+    parser.add_argument("address", help="http://localhost:8501 for REST, localhost:8500 for gRPC")
+    parser.add_argument("model", help="its name on the server")
+    parser.add_argument("images", help="folder of images")
+    parser.add_argument("--requests", type=int, default=2000)
+    parser.add_argument("--clients", type=int, default=32)
+    parser.add_argument("--wrong", type=int, default=10, help="one request in as many is a wrong file; 0 for none")
+    options = parser.parse_args(arguments)
+    kind = RestClient if "://" in options.address else GrpcClient
+    try:
+        ask = kind(options.address, options.model, ()).ask
+        files = {path.name: path.read_bytes() for path in list_images(options.images)}
+        load = run_load(ask, samples_of(ask, files, options.wrong), options.requests, options.clients)
+    except (UsageError, ServerError) as error:
+        parser.error(str(error))
+    print(json.dumps(load.summary(), indent=2))
+    for name, fault in load.faults[:20]:
+        print(f"{name}: {fault}")
+    return 1 if load.faults else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
