@@ -8,8 +8,13 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from centernet_tf.cli.sizes import parse_size
+from centernet_tf.data.records import open_dataset
 from centernet_tf.errors import UsageError, closest
+from centernet_tf.export.check import check_export, sample_images
+from centernet_tf.export.onnx import export_onnx
 from centernet_tf.export.savedmodel import export_savedmodel
+from centernet_tf.export.tflite import export_tflite
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,13 +34,23 @@ class Format:
 
 FORMATS = {
     "savedmodel": Format(export_savedmodel, ("precision", "xla"), "How to serve it: {out}/serving.txt"),
+    "tflite": Format(
+        export_tflite,
+        ("quantize", "decode", "size", "max_objects"),
+        "How to use it: docs/phones.md. Its time here: centernet benchmark {out}",
+    ),
+    "onnx": Format(export_onnx, (), "Its time here: centernet benchmark {out}"),
 }
 
 
 def export(
     model: Annotated[Path, typer.Argument(help="The .keras file of a training run, or of `centernet convert`.")],
-    out: Annotated[Path, typer.Option(help="What to write; a folder for a SavedModel.")],
+    out: Annotated[Path, typer.Option(help="What to write: a .tflite or .onnx file, a folder for a SavedModel.")],
     format: Annotated[str, typer.Option(help=f"One of: {', '.join(FORMATS)}.")] = "savedmodel",
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Directory of records: images to compare on, and the AP. int8 learns its ranges from them."),
+    ] = None,
     precision: Annotated[
         str | None,
         typer.Option(help="savedmodel: float32, or bfloat16 for processors that compute in it. Default: float32."),
@@ -43,23 +58,54 @@ def export(
     xla: Annotated[
         bool | None, typer.Option("--xla", help="savedmodel: compile the network with XLA, which the server must have.")
     ] = None,
+    quantize: Annotated[
+        str | None,
+        typer.Option(help="tflite: none, float16 (half the size) or int8 (a quarter, faster). Default: none."),
+    ] = None,
+    decode: Annotated[
+        str | None,
+        typer.Option(help="tflite: graph, or none to leave the peaks to export/decoder.py. Default: graph."),
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="HxW", help="tflite: height and width of the input. Default: the model's.")
+    ] = None,
+    max_objects: Annotated[int | None, typer.Option(min=1, help="tflite: detections an image. Default: 10.")] = None,
 ) -> None:
-    """Write a model for other programs: servers, phones, browsers.
+    """Write a model for other programs: servers, phones, browsers; and prove that it answers as before.
 
-    What is written is read back and compared with the model.
+    The file is run beside the model, on images of the records or drawn ones. The comparison is printed, kept beside the
+    file as .parity.json, and fails the export where it crosses a limit.
 
     Example: centernet export runs/shapes/best.keras --format savedmodel --out served/shapes
+    Example: centernet export best.keras --format tflite --quantize int8 --data tfrecords/mine/train --out phone.tflite
     """
     if format not in FORMATS:
         raise UsageError(f"Unknown format {format!r}.{closest(format, FORMATS)} Known: {', '.join(FORMATS)}.")
-    given = {name: value for name, value in {"precision": precision, "xla": xla}.items() if value is not None}
+    options = {
+        "precision": precision,
+        "xla": xla,
+        "quantize": quantize,
+        "decode": decode,
+        "size": parse_size(size) if size else None,
+        "max_objects": max_objects,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
     entry = FORMATS[format]
     check_options(format, given)
+    records = open_dataset(data) if data else None
+    if quantize == "int8":
+        if records is None:
+            raise UsageError("--quantize int8 learns the ranges of its numbers from images: give --data RECORDS.")
+        given["images"] = sample_images(records, None)
     written = entry.run(model, out, **given)
     console = Console(soft_wrap=True, highlight=False)
     files = [path for path in written.rglob("*") if path.is_file()] if written.is_dir() else [written]
-    size = sum(path.stat().st_size for path in files)
-    console.print(f"{written}: {size / 1e6:.1f} MB, equal to {model} as far as its precision allows", markup=False)
+    console.print(f"{written}: {sum(path.stat().st_size for path in files) / 1e6:.1f} MB", markup=False)
+    if decode == "none":
+        console.print("Maps without decode are not compared here; export/decoder.py decodes them.")
+    else:
+        kind = quantize if quantize in ("float16", "int8") else precision or "float32"
+        console.print(check_export(model, out, kind, records))
     console.print(entry.hint.format(out=out), markup=False)
 
 
@@ -68,4 +114,5 @@ def check_options(format: str, given: dict[str, Any]) -> None:
     for name in given:
         if name not in FORMATS[format].options:
             takers = ", ".join(taker for taker, entry in FORMATS.items() if name in entry.options)
-            raise UsageError(f"--{name} is for --format {takers}; {format} does not take it. Leave it out.")
+            option = name.replace("_", "-")
+            raise UsageError(f"--{option} is for --format {takers}; {format} does not take it. Leave it out.")

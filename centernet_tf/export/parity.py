@@ -36,8 +36,8 @@ class Limits:
 
 LIMITS = {
     "float32": Limits(boxes=0.01, scores=1e-4, matched=1.0, ap=0.0005),
-    "float16": Limits(boxes=2.0, scores=0.02, matched=0.9, ap=0.005),
-    "bfloat16": Limits(matched=0.5, ap=0.01),
+    "float16": Limits(scores=0.05, matched=0.5, ap=0.005),
+    "bfloat16": Limits(scores=0.2, matched=0.3, ap=0.01),
     "int8": Limits(matched=0.0, ap=0.01),
 }
 

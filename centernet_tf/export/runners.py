@@ -27,9 +27,11 @@ class Runner:
         path: The file or folder.
         names: Of the classes.
         limit: Detections per image.
+        size: Height and width of its input where its caller fits images to it, else None.
     """
 
     kind = ""
+    size: tuple[int, int] | None = None
 
     def __init__(self, path: Path, names: Sequence[str], limit: int):
         self.path, self.names, self.limit = path, tuple(names), limit
@@ -117,8 +119,6 @@ class SavedModelRunner(Runner):
 
 class _Fitted(Runner):
     """A model that leaves the fit to its caller."""
-
-    size: tuple[int, int]
 
     def fit(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         height, width = image.shape[:2]

@@ -1,9 +1,12 @@
 """`centernet export`: the formats, and calls that are wrong."""
 
+import json
+
 import keras
 import pytest
 
 from centernet_tf.cli import main
+from centernet_tf.export.parity import LIMITS, Limits
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("models are exported on TensorFlow", allow_module_level=True)
@@ -23,11 +26,40 @@ def test_savedmodel(spot_model, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "rows"),
+    [
+        (["--out", "a.tflite", "--format", "tflite"], ["TFLite, XNNPACK", "TFLite, built-in kernels"]),
+        (["--out", "a.tflite", "--format", "tflite", "--quantize", "float16", "--size", "64x96"], ["TFLite, XNNPACK"]),
+        (["--out", "a.onnx", "--format", "onnx"], ["ONNX"]),
+    ],
+)
+def test_files(spot_model, arguments, rows, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(spot_model, *arguments) == 0
+    shown = capsys.readouterr().out
+    assert "Beside the model, on 12 drawn images" in " ".join(shown.split())
+    results = json.loads((tmp_path / "a.parity.json").read_text())
+    assert [one["name"] for one in results][: len(rows)] == rows
+    assert all(one["objects"] > 0 for one in results)
+
+
+def test_an_export_that_answers_otherwise_fails(spot_model, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(LIMITS, "float32", Limits(scores=-1.0))
+    assert run(spot_model, "--out", tmp_path / "a.onnx", "--format", "onnx") == 1
+    assert "does not answer as the model: ONNX: scores differ" in " ".join(capsys.readouterr().err.split())
+    assert (tmp_path / "a.parity.json").is_file()
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--out", "taken"], "taken: exists already. Remove it"),
         (["--out", "new", "--format", "savedmodle"], "Unknown format 'savedmodle'. Did you mean 'savedmodel'?"),
         (["--out", "new", "--precision", "float61"], "Unknown precision 'float61'"),
+        (["--out", "new", "--quantize", "int8"], "--quantize is for --format tflite; savedmodel does not take it"),
+        (["--out", "new.tflite", "--format", "tflite", "--quantize", "int8"], "give --data RECORDS"),
+        (["--out", "new.onnx", "--format", "onnx", "--max-objects", "3"], "--max-objects is for --format tflite"),
+        (["--out", "new", "--format", "onnx"], "ends in .onnx"),
     ],
 )
 def test_wrong_calls(spot_model, arguments, message, tmp_path, monkeypatch, capsys):
