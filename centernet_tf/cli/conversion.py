@@ -1,6 +1,6 @@
 """What all `centernet records` commands share: options, the bar while they work, the table when they are done."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +16,7 @@ from centernet_tf.datasets.items import Item
 from centernet_tf.datasets.report import Report
 from centernet_tf.datasets.writer import write_records
 from centernet_tf.errors import UsageError
+from centernet_tf.skeleton import Skeleton
 
 LISTED = 20
 
@@ -46,6 +47,7 @@ def convert(
     shards: int | None,
     workers: int | None,
     skip_bad: bool,
+    skeleton: Skeleton | None = None,
 ) -> Report:
     """Writes records with a bar on the terminal, and prints what became of the images and boxes.
 
@@ -63,6 +65,7 @@ def convert(
             name=name or out.resolve().parent.name,
             split=split,
             classes=classes,
+            skeleton=skeleton,
             shards=shards,
             workers=workers,
             skip_bad=skip_bad,
@@ -101,6 +104,8 @@ def print_report(report: Report, out: Path, console: Console) -> None:
     for label, images, boxes in _rows(report):
         table.add_row(escape(label), _figure(images), _figure(boxes))
     console.print(table)
+    if report.joints is not None:
+        console.print(_joint_line(report.joints), soft_wrap=True, highlight=False)
     troubles = [*report.images_skipped, *report.dropped]
     for name, detail in troubles[:LISTED]:
         console.print(f"left out: {escape(name)}: {escape(detail)}", soft_wrap=True, highlight=False)
@@ -123,6 +128,15 @@ def _rows(report: Report) -> list[tuple[str, int | None, int | None]]:
         *([("  without objects", report.images_empty, None)] if report.images_empty else []),
         *((f"  {reason}", count, None) for reason, count in sorted(report.images_changed.items())),
     ]
+
+
+def _joint_line(joints: Mapping[str, int]) -> str:
+    labelled = joints["visible"] + joints["hidden"]
+    parts = [f"{_figure(joints[name])} {name}" for name in ("visible", "hidden")]
+    if joints["outside"]:
+        parts.append(f"{_figure(joints['outside'])} outside their image, kept")
+    rest = f"; {_figure(joints['unlabelled'])} unlabelled" if joints["unlabelled"] else ""
+    return f"{_figure(labelled)} joints on {_figure(joints['objects'])} objects: {', '.join(parts)}{rest}."
 
 
 def _class_rows(report: Report) -> list[tuple[str, None, int]]:

@@ -41,6 +41,8 @@ class Item:
         crowd: [N] bool; none where absent.
         difficult: [N] bool; none where absent.
         area: [N] pixels^2 of the objects' masks; of the boxes where absent.
+        joints: [N, J, 3] x, y (as the boxes, pixels or fractions) and COCO's label: 0 unlabelled, 1 hidden, 2 visible.
+            Places of unlabelled ones mean nothing. None where the image has no joints to tell.
         width: Width in pixels that the annotation declares; None where it declares none.
         height: The same for the height.
         box_names: [N] what reports call each box, such as "line 3 of a.txt"; "box 3 of 12" where absent.
@@ -58,6 +60,7 @@ class Item:
     crowd: Sequence[bool] | np.ndarray | None = None
     difficult: Sequence[bool] | np.ndarray | None = None
     area: Sequence[float] | np.ndarray | None = None
+    joints: np.ndarray | None = None
     width: int | None = None
     height: int | None = None
     normalised: bool = False
@@ -76,6 +79,8 @@ class Item:
 class Objects:
     """The usable boxes of an image, clipped to it; fields as in `Record`.
 
+    Joints outside the image stay where they are, as in COCO: they count in its metric, and training leaves them out.
+
     Attributes:
         clipped: How many of the boxes reached over the edge of the image.
         faults: Why each of the other boxes was not usable.
@@ -86,6 +91,7 @@ class Objects:
     crowd: np.ndarray
     difficult: np.ndarray
     area: np.ndarray
+    joints: np.ndarray
     clipped: int
     faults: tuple[Fault, ...]
 
@@ -100,7 +106,7 @@ def number_images(stems: Sequence[str]) -> list[int]:
     return list(range(1, len(stems) + 1))
 
 
-def usable_objects(item: Item, width: int, height: int, class_names: Sequence[str]) -> Objects:
+def usable_objects(item: Item, width: int, height: int, class_names: Sequence[str], num_joints: int = 0) -> Objects:
     """Sorts the boxes of an image into usable and not, and clips them to the image.
 
     Args:
@@ -108,15 +114,24 @@ def usable_objects(item: Item, width: int, height: int, class_names: Sequence[st
         width: Pixels of the image that the boxes belong to.
         height: The same.
         class_names: Names of the classes that exist.
+        num_joints: Joints of an object, J.
+
+    Raises:
+        DataError: The item holds another number of joints, or of anything, than of boxes.
     """
     boxes = np.asarray(item.boxes, np.float64).reshape(-1, 4)
     _check_lengths(item, len(boxes))
+    joints = _joints(item, len(boxes), num_joints)
     if item.normalised:
         boxes = boxes * [width, height, width, height]
+        joints = joints * [width, height, 1]
     clipped = np.clip(boxes, 0, [width, height, width, height])
     numbers = np.array([_class_number(value, class_names) for value in item.classes], np.int64)
     names = item.box_names or [f"box {index} of {len(boxes)}" for index in range(1, len(boxes) + 1)]
-    faults = [_fault(*each) for each in zip(boxes, clipped, item.classes, numbers, names)]
+    faults = [
+        _fault(box, *rest, which) or _joint_fault(points, which)
+        for box, *rest, which, points in zip(boxes, clipped, item.classes, numbers, names, joints)
+    ]
     keep = np.array([fault is None for fault in faults], bool)
     kept = clipped[keep]
     moved = np.abs(kept - boxes[keep]).max(axis=1, initial=0) > ROUNDING
@@ -129,6 +144,7 @@ def usable_objects(item: Item, width: int, height: int, class_names: Sequence[st
         crowd=_flags(item.crowd, len(boxes))[keep],
         difficult=_flags(item.difficult, len(boxes))[keep],
         area=area.astype(np.float32),
+        joints=np.where(joints[keep, :, 2:] > 0, joints[keep], 0).astype(np.float32),
         clipped=int(moved.sum()),
         faults=(*item.faults, *(fault for fault in faults if fault is not None)),
     )
@@ -148,6 +164,30 @@ def _fault(box: np.ndarray, clipped: np.ndarray, label: int | str, number: int, 
     if clipped[2] <= clipped[0] or clipped[3] <= clipped[1]:
         return Fault("outside the image", f"{which} lies outside the image: {where}")
     return None
+
+
+def _joint_fault(joints: np.ndarray, which: str) -> Fault | None:
+    labels = joints[:, 2]
+    if len(odd := np.flatnonzero(~np.isin(labels, (0, 1, 2)))):
+        detail = f"{which} labels joint {odd[0] + 1} with {labels[odd[0]]:g}; known are 0, 1 (hidden) and 2 (visible)"
+        return Fault("unknown label of a joint", detail)
+    if len(odd := np.flatnonzero((labels > 0) & ~np.isfinite(joints).all(axis=1))):
+        x, y, _ = joints[odd[0]]
+        return Fault("joint not a number", f"{which} has its joint {odd[0] + 1} at x {x:g}, y {y:g}, no numbers")
+    return None
+
+
+def _joints(item: Item, count: int, num_joints: int) -> np.ndarray:
+    """[N, J, 3] float64."""
+    if item.joints is None:
+        return np.zeros((count, num_joints, 3))
+    joints = np.asarray(item.joints, np.float64)
+    if joints.shape != (count, num_joints, 3):
+        raise DataError(
+            f"{item.filename}: joints are {joints.shape}, expected {(count, num_joints, 3)}: x, y and label of each "
+            f"of the skeleton's {num_joints} joints."
+        )
+    return joints
 
 
 def _class_number(value: int | str, class_names: Sequence[str]) -> int:

@@ -4,6 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+JOINT_COUNTS = ("objects", "visible", "hidden", "unlabelled", "outside")
+
 
 @dataclass
 class Report:
@@ -19,6 +21,8 @@ class Report:
         boxes_dropped: Boxes left out, counted by reason.
         dropped: File name and description of each unusable box.
         objects_per_class: Written boxes of each class, by name.
+        joints: Written joints that are "visible", "hidden" or "unlabelled", how many of the first two lie "outside"
+            their image, and how many "objects" have one; None where the records have no joints.
     """
 
     images_in: int = 0
@@ -32,6 +36,7 @@ class Report:
     boxes_dropped: Counter = field(default_factory=Counter)
     dropped: list[tuple[str, str]] = field(default_factory=list)
     objects_per_class: Counter = field(default_factory=Counter)
+    joints: Counter | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain lists and dictionaries, as dataset.yaml keeps it."""
@@ -50,4 +55,5 @@ class Report:
                 "dropped": dict(sorted(self.boxes_dropped.items())),
                 "unusable": [f"{name}: {detail}" for name, detail in self.dropped],
             },
+            **({} if self.joints is None else {"joints": {name: self.joints[name] for name in JOINT_COUNTS}}),
         }

@@ -5,20 +5,22 @@ import os
 import re
 import shutil
 import tempfile
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from centernet_tf.data.records import Dataset, Record, Shard, save_dataset, serialize
-from centernet_tf.datasets.items import Fault, Item, usable_objects
+from centernet_tf.datasets.items import ROUNDING, Fault, Item, usable_objects
 from centernet_tf.datasets.pictures import to_picture
 from centernet_tf.datasets.report import Report
 from centernet_tf.datasets.shard_files import MAX_SHARDS, ShardFiles
 from centernet_tf.errors import DataError, UsageError
+from centernet_tf.skeleton import Skeleton
 
 __all__ = ["Fault", "Item", "Report", "write_records"]
 
@@ -32,6 +34,7 @@ def write_records(
     name: str,
     split: str,
     classes: Sequence[str],
+    skeleton: Skeleton | None = None,
     shards: int | None = None,
     workers: int | None = None,
     skip_bad: bool = False,
@@ -48,6 +51,7 @@ def write_records(
         name: Name of the data set.
         split: "train", "val", ...; shards are called after it.
         classes: Class names in the order of the class numbers.
+        skeleton: The joints of the items; None where they have none.
         shards: Number of files, filled in turn; None starts a new one after about 100 MB.
         workers: Threads that read, check and encode; None takes one for each core.
         skip_bad: Leave out images and boxes that cannot be used and report them, instead of stopping at the first.
@@ -62,11 +66,12 @@ def write_records(
     """
     directory = Path(directory)
     _check_settings(directory, split, classes, shards, workers)
+    joints = skeleton.joints if skeleton else ()
     try:
         with _workplace(directory) as temporary:
-            report = Report()
+            report = Report(joints=Counter() if skeleton else None)
             with ShardFiles(temporary, shards) as files:
-                for outcome in _convert_all(items, tuple(classes), workers or os.cpu_count() or 1):
+                for outcome in _convert_all(items, tuple(classes), joints, workers or os.cpu_count() or 1):
                     _count(report, outcome, skip_bad)
                     if outcome.serialized is not None:
                         files.write(outcome.serialized)
@@ -74,7 +79,7 @@ def write_records(
                         progress(report.images_in)
             _check_written(report, files)
             parts = files.publish(directory, split)
-            save_dataset(_describe(directory, name, split, classes, report, parts))
+            save_dataset(_describe(directory, name, split, classes, report, parts, skeleton))
     except (OSError, tf.errors.OpError) as error:
         raise DataError(
             f"{directory}: the records cannot be written ({error}). Check the free space and the permissions."
@@ -106,15 +111,18 @@ class _Outcome:
     faults: tuple[Fault, ...] = ()
     clipped: int = 0
     classes: tuple[str, ...] = ()
+    joints: Mapping[str, int] = field(default_factory=dict)
 
 
-def _convert_all(items: Iterable[Item], classes: tuple[str, ...], workers: int) -> Iterator[_Outcome]:
+def _convert_all(
+    items: Iterable[Item], classes: tuple[str, ...], joints: tuple[str, ...], workers: int
+) -> Iterator[_Outcome]:
     """Converts images in threads and hands them over in order; reading, decoding and hashing release Python's lock."""
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[Future] = deque()
         try:
             for item in _checked_order(items):
-                waiting.append(pool.submit(_convert, item, classes))
+                waiting.append(pool.submit(_convert, item, classes, joints))
                 if len(waiting) > 2 * workers:  # bounds how many images are in memory
                     yield waiting.popleft().result()
             while waiting:
@@ -139,7 +147,7 @@ def _checked_order(items: Iterable[Item]) -> Iterator[Item]:
         yield item
 
 
-def _convert(item: Item, classes: tuple[str, ...]) -> _Outcome:
+def _convert(item: Item, classes: tuple[str, ...], joints: tuple[str, ...]) -> _Outcome:
     if item.broken:
         return _Outcome(item, broken=item.broken)
     declared = (item.width, item.height) if item.width and item.height else None
@@ -147,7 +155,7 @@ def _convert(item: Item, classes: tuple[str, ...]) -> _Outcome:
         picture = to_picture(item.source, item.filename, declared)
     except DataError as error:
         return _Outcome(item, broken=Fault("image skipped", str(error).removeprefix(f"{item.filename}: ").rstrip(".")))
-    objects = usable_objects(item, picture.width, picture.height, classes)
+    objects = usable_objects(item, picture.width, picture.height, classes, len(joints))
     record = Record(
         image=picture.data,
         format=picture.format,
@@ -160,15 +168,30 @@ def _convert(item: Item, classes: tuple[str, ...]) -> _Outcome:
         crowd=objects.crowd,
         difficult=objects.difficult,
         area=objects.area,
+        joints=objects.joints,
     )
     return _Outcome(
         item,
-        serialized=serialize(record, classes),
+        serialized=serialize(record, classes, joints),
         change=picture.change,
         faults=objects.faults,
         clipped=objects.clipped,
         classes=tuple(classes[number] for number in objects.classes),
+        joints=_joint_counts(record),
     )
+
+
+def _joint_counts(record: Record) -> dict[str, int]:
+    """How many joints are of each kind, see `Report.joints`."""
+    points, labels = record.joints[..., :2], record.joints[..., 2]
+    outside = ((points < -ROUNDING) | (points > np.array([record.width, record.height]) + ROUNDING)).any(axis=-1)
+    return {
+        "objects": int((labels > 0).any(axis=1).sum()),
+        "visible": int((labels == 2).sum()),
+        "hidden": int((labels == 1).sum()),
+        "unlabelled": int((labels == 0).sum()),
+        "outside": int((outside & (labels > 0)).sum()),
+    }
 
 
 def _count(report: Report, outcome: _Outcome, skip_bad: bool) -> None:
@@ -192,10 +215,18 @@ def _count(report: Report, outcome: _Outcome, skip_bad: bool) -> None:
     report.boxes_dropped.update(fault.reason for fault in outcome.faults)
     report.dropped.extend((name, fault.detail) for fault in outcome.faults)
     report.objects_per_class.update(outcome.classes)
+    if report.joints is not None:
+        report.joints.update(outcome.joints)
 
 
 def _describe(
-    directory: Path, name: str, split: str, classes: Sequence[str], report: Report, shards: tuple[Shard, ...]
+    directory: Path,
+    name: str,
+    split: str,
+    classes: Sequence[str],
+    report: Report,
+    shards: tuple[Shard, ...],
+    skeleton: Skeleton | None,
 ) -> Dataset:
     return Dataset(
         directory=directory,
@@ -207,6 +238,7 @@ def _describe(
         objects_per_class={name: report.objects_per_class[name] for name in classes},
         files=shards,
         report=report.to_dict(),
+        skeleton=skeleton,
     )
 
 

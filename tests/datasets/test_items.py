@@ -91,3 +91,44 @@ def test_all_annotations_are_counted():
 def test_lists_of_other_length_are_refused():
     with pytest.raises(DataError, match=r"a\.jpg: 1 values of crowd for 2 boxes"):
         sort(make_item([(0, 0, 5, 5), (0, 0, 5, 5)], crowd=[True]))
+
+
+SEEN, HIDDEN, UNKNOWN = (5, 6, 2), (-40, 900, 1), (NAN, NAN, 0)
+
+
+def test_joints_follow_their_boxes_and_stay_outside():
+    item = make_item(
+        [(0, 0, 5, 5), (7, 7, 7, 7), (0, 0, 9, 9)], joints=[[SEEN] * 3, [SEEN] * 3, [SEEN, HIDDEN, UNKNOWN]]
+    )
+    objects = usable_objects(item, 100, 50, ("cat",), 3)
+    np.testing.assert_array_equal(objects.joints, np.float32([[SEEN] * 3, [SEEN, HIDDEN, (0, 0, 0)]]))
+    assert objects.joints.dtype == np.float32 and len(objects.faults) == 1
+
+
+def test_joints_may_be_fractions_or_missing():
+    item = make_item([(0, 0, 0.5, 0.5)], normalised=True, joints=[[(0.5, 0.5, 2)]])
+    np.testing.assert_array_equal(usable_objects(item, 100, 50, ("cat",), 1).joints, [[[50, 25, 2]]])
+    np.testing.assert_array_equal(
+        usable_objects(make_item([(0, 0, 5, 5)]), 9, 9, ("cat",), 2).joints, np.zeros((1, 2, 3))
+    )
+    assert sort(make_item([(0, 0, 5, 5)])).joints.shape == (1, 0, 3)
+
+
+@pytest.mark.parametrize(
+    ("joint", "reason", "detail"),
+    [
+        ((NAN, 5, 2), "joint not a number", "box 1 of 1 has its joint 2 at x nan, y 5, no numbers"),
+        ((5, float("inf"), 1), "joint not a number", "y inf"),
+        ((5, 5, 3), "unknown label of a joint", "box 1 of 1 labels joint 2 with 3; known are 0"),
+        ((5, 5, NAN), "unknown label of a joint", "with nan"),
+    ],
+)
+def test_broken_joints_are_faults(joint, reason, detail):
+    objects = usable_objects(make_item([(0, 0, 5, 5)], joints=[[SEEN, joint]]), 100, 50, ("cat",), 2)
+    (fault,) = objects.faults
+    assert fault.reason == reason and detail in fault.detail and not len(objects.joints)
+
+
+def test_joints_of_another_skeleton_are_refused():
+    with pytest.raises(DataError, match=r"a\.jpg: joints are \(1, 2, 3\), expected \(1, 3, 3\)"):
+        usable_objects(make_item([(0, 0, 5, 5)], joints=[[SEEN, HIDDEN]]), 100, 50, ("cat",), 3)

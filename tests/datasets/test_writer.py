@@ -16,6 +16,7 @@ from centernet_tf.data.records import iterate, open_dataset, verify_checksums
 from centernet_tf.datasets import shard_files
 from centernet_tf.datasets.writer import Fault, Item, write_records
 from centernet_tf.errors import DataError, UsageError
+from centernet_tf.skeleton import Skeleton
 
 
 def jpeg(width=64, height=48, seed=0):
@@ -77,6 +78,20 @@ def test_written_records_come_back(tmp_path):
     assert [record.image_id for record in records] == [100, 101, 102, 103, 104]
     assert [record.image for record in records] == [jpeg(seed=index) for index in range(5)]
     np.testing.assert_allclose(records[3].boxes, [(1, 2, 30, 40), (5, 5, 20, 20)], rtol=1e-6)
+
+
+def test_joints_are_written_and_counted(tmp_path):
+    skeleton = Skeleton(joints=("head", "tail"), limbs=((0, 1),))
+    joints = np.array([[[3, 4, 2], [70, 4, 1]], [[0, 0, 0], [64, 48, 1]]])
+    boxes = ((1, 2, 30, 40), (5, 5, 20, 20))
+    items = [make_item(0, boxes=boxes, joints=joints), make_item(1, boxes=boxes)]
+    report = write(items, tmp_path, skeleton=skeleton)
+    assert report.joints == {"objects": 2, "visible": 1, "hidden": 2, "unlabelled": 5, "outside": 1}
+    dataset = open_dataset(tmp_path)
+    assert dataset.skeleton == skeleton and dataset.report["joints"] == dict(report.joints)
+    first, second = iterate(dataset)
+    np.testing.assert_allclose(first.joints, joints, rtol=1e-6)
+    np.testing.assert_array_equal(second.joints, np.zeros((2, 2, 3)))
 
 
 def bad_items():
