@@ -130,6 +130,14 @@ def _rows(report: Report) -> list[tuple[str, int | None, int | None]]:
     ]
 
 
+def print_skeleton(skeleton: Skeleton, console: Console) -> None:
+    """Prints a skeleton that nobody gave, for a wrong pair is seen in no number, only in a model that learns badly."""
+    pairs = ", ".join(" - ".join(pair) for pair in skeleton.as_dict()["flip_pairs"])
+    console.print(f"{len(skeleton.joints)} joints: {', '.join(skeleton.joints)}", markup=False, soft_wrap=True)
+    alone = "none; give --skeleton FILE if left and right differ"
+    console.print(f"Mirrored images exchange: {pairs or alone}", markup=False, soft_wrap=True)
+
+
 def _joint_line(joints: Mapping[str, int]) -> str:
     labelled = joints["visible"] + joints["hidden"]
     parts = [f"{_figure(joints[name])} {name}" for name in ("visible", "hidden")]

@@ -4,12 +4,25 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from centernet_tf.cli import records_made
-from centernet_tf.cli.conversion import Classes, Name, Out, Shards, SkipBad, Split, Workers, class_list, convert
+from centernet_tf.cli.conversion import (
+    Classes,
+    Name,
+    Out,
+    Shards,
+    SkipBad,
+    Split,
+    Workers,
+    class_list,
+    convert,
+    print_skeleton,
+)
 from centernet_tf.datasets import coco as coco_set
 from centernet_tf.datasets import voc as voc_set
 from centernet_tf.datasets import yolo as yolo_set
+from centernet_tf.skeleton import read_skeleton
 
 app = typer.Typer(
     name="records",
@@ -26,18 +39,31 @@ def coco(
     split: Split = "train",
     name: Name = None,
     classes: Classes = None,
+    keypoints: Annotated[
+        Path | None, typer.Option(help="A second JSON with the joints of the same objects: person_keypoints_....json.")
+    ] = None,
+    skeleton: Annotated[
+        Path | None, typer.Option(help="YAML with joints, flip_pairs, limbs, sigmas. Default: what the JSON tells.")
+    ] = None,
     shards: Shards = None,
     workers: Workers = None,
     skip_bad: SkipBad = False,
 ) -> None:
-    """From COCO instances: one JSON and a folder of images.
+    """From COCO instances or keypoints: one JSON and a folder of images.
 
-    Class numbers follow the category ids; with --classes only those categories are kept, in that order.
+    Class numbers follow the category ids; with --classes only those categories are kept, in that order. Joints are
+    kept where the JSON has them; without --skeleton, names with left and right become pairs, which are printed.
 
     Example: centernet records coco annotations/instances_train2017.json train2017 --out tfrecords/coco/train
     """
-    names, items = coco_set.read(annotations, images, classes=class_list(classes))
-    convert(items, names, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    given = read_skeleton(skeleton) if skeleton else None
+    names, items, found = coco_set.read(
+        annotations, images, classes=class_list(classes), skeleton=given, keypoints=keypoints
+    )
+    if found and not given:
+        print_skeleton(found, Console())
+    options = {"shards": shards, "workers": workers, "skip_bad": skip_bad, "skeleton": found}
+    convert(items, names, out=out, name=name, split=split, **options)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Reads COCO instances: one JSON with images, annotations and categories, and a folder of images."""
+"""Reads COCO instances and keypoints: one JSON with images, annotations and categories, and a folder of images."""
 
 import json
 from collections import Counter, defaultdict
@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from centernet_tf.datasets.coco_joints import JointLayout, joint_layout
 from centernet_tf.datasets.items import Fault, Item
 from centernet_tf.errors import DataError, UsageError, closest
+from centernet_tf.skeleton import Skeleton
 
 
 def read(
@@ -17,7 +19,9 @@ def read(
     images: str | Path,
     *,
     classes: Sequence[str] | None = None,
-) -> tuple[tuple[str, ...], list[Item]]:
+    skeleton: Skeleton | None = None,
+    keypoints: str | Path | None = None,
+) -> tuple[tuple[str, ...], list[Item], Skeleton | None]:
     """Reads the annotations of a split; images are not opened.
 
     Class numbers follow the category ids in ascending order: COCO's own 80 categories, 1 to 90 with gaps, become 0 to
@@ -28,13 +32,16 @@ def read(
         images: Folder that the file names of the JSON start from.
         classes: Names of the categories to keep, in the order of the class numbers; all by default. Boxes of the
             others are counted as left out.
+        skeleton: Of the joints; by default the one the JSON tells, see `coco_joints.joint_layout`.
+        keypoints: A second JSON of the same objects, by annotation id, that has the joints, such as
+            person_keypoints_train2017.json beside instances_train2017.json.
 
     Returns:
-        The class names, and the images in the order of their ids.
+        The class names, the images in the order of their ids, and the skeleton; None where there are no joints.
 
     Raises:
-        UsageError: The JSON or the folder is missing, or a class is not among the categories.
-        DataError: The JSON is damaged, or not of this format.
+        UsageError: A JSON or the folder is missing, a class is not among the categories, or the skeleton does not fit.
+        DataError: A JSON is damaged, or not of this format.
     """
     path, images = Path(annotations), Path(images)
     if not images.is_dir():
@@ -42,14 +49,31 @@ def read(
     content = _load(path)
     names = _category_names(content["categories"], path)
     wanted = tuple(names.values()) if classes is None else _chosen(classes, list(names.values()), path)
+    if keypoints is not None:
+        _take_joints(content, Path(keypoints))
+    layout = joint_layout([row for row in content["categories"] if row["name"] in wanted], skeleton, path)
     listed, rows_of = _by_image(content, path)
     items = []
     for number in sorted({*listed, *rows_of}):
         if number in listed:
-            items.append(_to_item(listed[number], rows_of[number], images, names, wanted))
+            items.append(_to_item(listed[number], rows_of[number], images, names, wanted, layout))
         else:
             items.append(_unlisted(number, rows_of[number], path))
-    return wanted, items
+    return wanted, items, layout.skeleton if layout else None
+
+
+def _take_joints(content: dict[str, Any], path: Path) -> None:
+    """Copies joints of categories and annotations from a second JSON, in place."""
+    second = _load(path)
+    for what, keys in (("categories", ("keypoints", "skeleton")), ("annotations", ("keypoints",))):
+        rows = {row.get("id"): row for row in second[what]}
+        found = 0
+        for row in content[what]:
+            other = rows.get(row.get("id"), {})
+            found += "keypoints" in other
+            row.update({key: other[key] for key in keys if key in other})
+        if not found:
+            raise UsageError(f"{path}: none of its {what} with keypoints has the id of one in the first JSON.")
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -126,9 +150,14 @@ def _key(number: int) -> str:
 
 
 def _to_item(
-    image: dict[str, Any], rows: list[dict[str, Any]], folder: Path, names: dict[int, str], wanted: tuple[str, ...]
+    image: dict[str, Any],
+    rows: list[dict[str, Any]],
+    folder: Path,
+    names: dict[int, str],
+    wanted: tuple[str, ...],
+    layout: JointLayout | None,
 ) -> Item:
-    boxes, classes, crowd, areas, places, faults = [], [], [], [], [], []
+    boxes, classes, crowd, areas, joints, places, faults = [], [], [], [], [], [], []
     left_out: dict[str, int] = defaultdict(int)
     for row in rows:
         place, box, category = f"annotation {row.get('id')}", _box(row.get("bbox")), row.get("category_id")
@@ -141,6 +170,8 @@ def _to_item(
         elif box is None:
             detail = f"{place} has bbox {row.get('bbox')!r:.60}; expected four numbers, x, y, width, height"
             faults.append(Fault("annotation not readable", detail))
+        elif isinstance(points := layout.joints(row, place) if layout else None, Fault):
+            faults.append(points)
         else:
             left, top, width, height = box
             area = row.get("area")
@@ -148,6 +179,7 @@ def _to_item(
             areas.append(float(area) if _is_number(area) else width * height)
             classes.append(wanted.index(name))
             crowd.append(bool(row.get("iscrowd", 0)))
+            joints.append(points)
             places.append(place)
     return Item(
         key=_key(image["id"]),
@@ -158,6 +190,7 @@ def _to_item(
         classes=classes,
         crowd=crowd,
         area=areas,
+        joints=np.array(joints).reshape(len(boxes), -1, 3) if boxes and layout else None,
         width=_size(image.get("width")),
         height=_size(image.get("height")),
         box_names=places,

@@ -40,7 +40,7 @@ def write(folder, classes, items, **options):
 
 
 def test_images_without_annotations_are_kept(tmp_path):
-    classes, (item,) = read(*make(tmp_path))
+    classes, (item,), _ = read(*make(tmp_path))
     assert classes == ("person", "stop sign", "toothbrush")
     assert (item.image_id, item.filename, item.boxes.shape) == (5, "a.jpg", (0, 4))
     assert write(tmp_path, classes, [item]).images_empty == 1
@@ -53,7 +53,7 @@ def test_annotations_become_records(tmp_path):
         annotation(3, 139, 13, (50, 40, 20, 20)),
     ]
     images = [image_row(139, "sub/b.jpg"), image_row(7, "a.jpg")]
-    classes, items = read(*make(tmp_path, rows, images))
+    classes, items, _ = read(*make(tmp_path, rows, images))
     report = write(tmp_path, classes, items)
     assert (report.boxes_in, report.boxes_written, report.boxes_clipped, report.boxes_dropped) == (3, 3, 1, {})
     first, second = iterate(open_dataset(tmp_path / "out"))
@@ -68,7 +68,7 @@ def test_annotations_become_records(tmp_path):
 def test_chosen_classes_count_the_others_as_left_out(tmp_path):
     rows = [annotation(1, category_id=1), annotation(2, category_id=13), annotation(3, category_id=90)]
     paths = make(tmp_path, rows)
-    classes, items = read(*paths, classes=["toothbrush", "person"])
+    classes, items, _ = read(*paths, classes=["toothbrush", "person"])
     assert classes == ("toothbrush", "person")
     report = write(tmp_path, classes, items)
     assert (report.boxes_in, report.boxes_written, report.boxes_dropped) == (3, 2, {"class not chosen": 1})
@@ -92,7 +92,7 @@ def test_chosen_classes_count_the_others_as_left_out(tmp_path):
     ],
 )
 def test_bad_annotations_are_named(row, reason, message, tmp_path):
-    classes, items = read(*make(tmp_path, [annotation(1), row]))
+    classes, items, _ = read(*make(tmp_path, [annotation(1), row]))
     with pytest.raises(DataError) as error:
         write(tmp_path, classes, items)
     assert str(error.value).startswith("a.jpg: ") and message in str(error.value)
@@ -101,7 +101,7 @@ def test_bad_annotations_are_named(row, reason, message, tmp_path):
 
 
 def test_annotations_of_no_image_are_counted(tmp_path):
-    classes, items = read(*make(tmp_path, [annotation(1), annotation(2, 4), annotation(3, 4)]))
+    classes, items, _ = read(*make(tmp_path, [annotation(1), annotation(2, 4), annotation(3, 4)]))
     with pytest.raises(DataError, match=r"image 4: 2 annotations of .*instances.json are of this image"):
         write(tmp_path, classes, items)
     report = write(tmp_path, classes, items, skip_bad=True)
@@ -112,7 +112,7 @@ def test_annotations_of_no_image_are_counted(tmp_path):
 def test_missing_image_is_named_with_its_path(tmp_path):
     paths = make(tmp_path, [annotation()])
     (tmp_path / "images" / "a.jpg").unlink()
-    classes, items = read(*paths)
+    classes, items, _ = read(*paths)
     with pytest.raises(DataError, match=r"a\.jpg: the image file does not exist \(.*images/a\.jpg\)"):
         write(tmp_path, classes, items)
 
