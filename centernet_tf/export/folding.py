@@ -1,7 +1,8 @@
 """The network as it is exported: batch normalisation folded into the convolution before it, and one type to compute in.
 
 At inference batch normalisation is a scale and a shift of each channel, which a convolution can do itself. TensorFlow's
-own optimiser leaves Keras' normalisation as two passes over each map.
+own optimiser leaves it as two passes over each map. Measured on one CPU core at 512x512, as is and folded, in ms:
+mobilenetv2_fpn 99 and 63, resnet18_dcn 249 and 234; in bfloat16 127 and 28, 87 and 53.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ def inference_network(network: keras.Model, policy: str = "float32") -> keras.Mo
 
     Args:
         network: A functional model, which may hold others; any other model is returned as it is.
-        policy: Keras dtype policy of its layers: "float32", or "mixed_bfloat16", whose outputs stay float32.
+        policy: Keras dtype policy of its layers, "float32" or "bfloat16"; those that make its outputs stay float32.
 
     Returns:
         A new model with the same answers, to float32's rounding where the policy is float32. A normalisation that does
