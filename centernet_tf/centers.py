@@ -15,6 +15,7 @@ from centernet_tf.task import Head, Term, unmirrored
 
 STRIDE = 4  # The only one the published networks have.
 HEATMAP_BIAS = -2.19
+UNJUDGED = 0.9999  # Wanted score of cells about which nothing is known.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,13 +64,17 @@ class Centers:
 
         Args:
             rows: "boxes" [B, N, 4] in pixels of the network's input, unclipped; "classes" [B, N]; "crowd" and "valid"
-                [B, N] bool.
+                [B, N] bool; optionally "boxed" [B, N] bool, whose box is trained, and "rotated" [B] bool, images that
+                are rotated while their boxes are not.
             grid: Height and width in cells.
 
         Returns:
             "boxes" [B, N, 4] clipped to the grid's cells, "size" [B, N, 2] (width, height), "center" [B, N, 2] (x, y),
-            "cell" [B, N, 2] its integer part as float, "index" [B, N] int32 (y * w + x), "keep" [B, N] bool: a valid
-            object with an area inside the grid, and "classes", "ignored" [B, N] bool and "grid".
+            "cell" [B, N, 2] its integer part as float, "index" [B, N] int32 (y * w + x), "radius" [B, N] of its
+            Gaussian in whole cells; "keep" [B, N] bool: a valid object with an area inside the grid, in an image that
+            is not rotated; "boxed" [B, N] bool: those whose box is trained; "present" [B, N] bool: those whose parts
+            may be trained, in rotated images too; and "classes", "ignored" [B, N] bool, "rotated" [B] bool or None,
+            and "grid".
         """
         height, width = grid
         boxes = ops.cast(rows["boxes"], "float32") / STRIDE
@@ -77,18 +82,30 @@ class Centers:
         boxes = ops.minimum(ops.maximum(boxes, 0.0), limit)
         size = boxes[..., 2:] - boxes[..., :2]
         inside = ops.logical_and(rows["valid"], ops.all(size > 0, axis=-1))
-        ignored = ops.logical_and(inside, ops.logical_and(self.ignore_crowd, rows["crowd"]))
+        group = ops.logical_and(self.ignore_crowd, rows["crowd"])
+        keep = present = ops.logical_and(inside, ops.logical_not(group))
+        if "rotated" in rows:
+            rotated = rows["rotated"][:, None]
+            keep = ops.logical_and(keep, ops.logical_not(rotated))
+            # A joint of a rotated image may lie inside where its box, which is not rotated, lies outside.
+            beyond = ops.logical_and(rotated, ops.logical_and(rows["valid"], ops.logical_not(group)))
+            present = ops.logical_or(present, beyond)
         center = (boxes[..., :2] + boxes[..., 2:]) / 2
         cell = ops.floor(center)
+        sides = ops.ceil(size)
         return {
             "boxes": boxes,
             "size": size,
             "center": center,
             "cell": cell,
             "index": ops.cast(cell[..., 1] * width + cell[..., 0], "int32"),
+            "radius": gaussian.whole(gaussian.radius(sides[..., 1], sides[..., 0], corrected=self.corrected_radius)),
             "classes": ops.cast(rows["classes"], "int32"),
-            "keep": ops.logical_and(inside, ops.logical_not(ignored)),
-            "ignored": ignored,
+            "keep": keep,
+            "boxed": ops.logical_and(keep, rows["boxed"]) if "boxed" in rows else keep,
+            "present": present,
+            "ignored": ops.logical_and(inside, group),
+            "rotated": rows.get("rotated"),
             "grid": grid,
         }
 
@@ -104,7 +121,7 @@ class Centers:
             "size": {"index", "mask", "value"} as `losses.masked_l1` takes them.
         """
         del rows
-        mask = ops.cast(centers["keep"], "float32")[..., None]
+        mask = ops.cast(centers["boxed"], "float32")[..., None]
         size = centers["size"]
         if self.class_specific_size:
             chosen = ops.one_hot(centers["classes"], self.num_classes, dtype="float32")[..., None]  # [B, N, C, 1]
@@ -124,14 +141,17 @@ class Centers:
         """Draws the target heatmap, and the map of ignored cells where crowds are ignored.
 
         Always float32: in bfloat16 the neighbours of a large object's centre round to exactly 1 and become centres.
+        Rotated images are 0.9999 everywhere: no centre, and a wrong score costs next to nothing (official code,
+        `datasets/sample/multi_pose.py`).
         """
         height, width = centers["grid"]
-        sides = ops.ceil(centers["size"])
-        reach = gaussian.whole(gaussian.radius(sides[..., 1], sides[..., 0], corrected=self.corrected_radius))
-        reach = ops.where(centers["keep"], reach, -1.0)
+        reach = ops.where(centers["keep"], centers["radius"], -1.0)
         rows = gaussian.profile(centers["cell"][..., 1], reach, height)
         columns = gaussian.profile(centers["cell"][..., 0], reach, width)
         target = {"heatmap": gaussian.merge_planes(rows, columns, centers["classes"], self.num_classes)}
+        if centers["rotated"] is not None:
+            rotated = centers["rotated"][:, None, None, None]
+            target["heatmap"] = ops.where(rotated, UNJUDGED, target["heatmap"])
         if self.ignore_crowd:
             left, top, right, bottom = (centers["boxes"][..., side, None] for side in range(4))
             x, y = ops.arange(width, dtype="float32"), ops.arange(height, dtype="float32")

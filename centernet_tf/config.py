@@ -35,6 +35,8 @@ class AugmentSettings(Section):
     crop: bool = True
     shift: float = pydantic.Field(0.1, ge=0)
     scale: float = pydantic.Field(0.4, ge=0, lt=1)
+    rotate: float = pydantic.Field(0.0, ge=0, le=180)
+    rotate_probability: float = pydantic.Field(0.0, ge=0, le=1)
     flip: float = pydantic.Field(0.5, ge=0, le=1)
     brightness: float = pydantic.Field(0.4, ge=0, le=1)
     contrast: float = pydantic.Field(0.4, ge=0, le=1)

@@ -18,7 +18,6 @@ from centernet_tf.geometry import affine
 from centernet_tf.images import read_image
 from centernet_tf.model_file import InputCard, ModelCard, load_model
 from centernet_tf.results import Detections
-from centernet_tf.schema import FIELDS
 from centernet_tf.task import TaskSet
 from centernet_tf.test_time import flip, scales, soft_nms, tiles
 from centernet_tf.test_time.field import receptive_field
@@ -86,7 +85,8 @@ class DetectorGraph(keras.Model):
         """Maps of `answer` to {field: [B, K, ...]}, boxes in pixels of what `fit` [B, 4] was fitted from."""
         found = self.tasks.decode({name: [values] for name, values in maps.items()})
         scale, shift = fit[:, None, :2], fit[:, None, 2:]
-        return {name: _move_back(value, FIELDS.get(name), scale, shift) for name, value in found.items()}
+        fields = {field.name: field for field in self.tasks.fields}
+        return {name: _move_back(value, fields.get(name), scale, shift) for name, value in found.items()}
 
     def call(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """{"images", "sizes"} as in `fit_images` to {field: [B, K, ...]}, boxes in pixels of each image."""

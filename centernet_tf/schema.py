@@ -1,7 +1,8 @@
 """Every field of an object: its name, type, unit, how it moves with the image, and what pads it.
 
-One table serves the records, the augmentation, the padding and the inverse map of predictions, so a task that needs a
-new field adds a line here and nothing else learns its name.
+Each task says which fields it trains on, so the records, the augmentation, the padding and the inverse map of
+predictions learn of a new one without a change. Those that any task has are here; those whose shape only a run knows,
+such as a number of joints, are made by their task.
 """
 
 import dataclasses
@@ -12,7 +13,7 @@ Motion = Literal["fixed", "boxes", "points", "vectors"]
 
 @dataclasses.dataclass(frozen=True)
 class Field:
-    """One property of the objects in an image, kept as an array [N, *shape].
+    """One property of the objects in an image, kept as an array [N, *shape], or of the image itself.
 
     Attributes:
         name: Key in a sample.
@@ -22,6 +23,10 @@ class Field:
             not at all.
         fill: Value of padded rows.
         meaning: What it is, with unit and frame.
+        order: Where the parts, along the first axis of `shape`, of a mirrored object come from; left and right joints
+            change places. Empty where they stay.
+        labels: Field [N, parts] that is above 0 where a part is annotated; empty where all are.
+        level: Whether every object has one, or the image has one for all.
     """
 
     name: str
@@ -30,6 +35,9 @@ class Field:
     motion: Motion
     fill: float
     meaning: str
+    order: tuple[int, ...] = ()
+    labels: str = ""
+    level: Literal["object", "image"] = "object"
 
 
 FIELDS = {
@@ -40,3 +48,7 @@ FIELDS = {
         Field("crowd", "bool", (), "fixed", False, "the box covers a group; COCO's iscrowd"),
     )
 }
+SHARED = tuple(FIELDS.values())
+
+# A task that trains on it can make use of turned images; the others have no use for boxes that turned.
+ROTATED = Field("rotated", "bool", (), "fixed", False, "augmentation turned the image; boxes did not", level="image")

@@ -1,8 +1,12 @@
 """All that a task must say: what it predicts, what it penalises, how objects become targets and maps become objects."""
 
 import dataclasses
+import functools
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
+
+from centernet_tf.schema import SHARED, Field
 
 
 def unmirrored(values: Any) -> Any:
@@ -59,8 +63,10 @@ class Task:
         encode: (rows, centers) -> {term: target}. Rows are padded objects [B, N, ...] with a "valid" mask, in pixels of
             the network's input; centers is what `locate` made of them.
         decode: (outputs, peaks) -> {field: [B, K, ...]} in cells of the output grid. Outputs are the last stack's maps.
-        fields: The fields of `schema.FIELDS` that its rows need.
+        fields: What its rows need.
         inputs: Channels of each named input.
+        boxed: rows -> [B, N] bool: whose box it trains; None for all objects. Where several tasks share a trunk, a box
+            is trained if any of them wants it.
     """
 
     name: str
@@ -68,11 +74,12 @@ class Task:
     terms: tuple[Term, ...]
     encode: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
     decode: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
-    fields: tuple[str, ...] = ("boxes", "classes", "crowd")
+    fields: tuple[Field, ...] = SHARED
     inputs: Mapping[str, int] = dataclasses.field(default_factory=lambda: {"image": 3})
+    boxed: Callable[[Mapping[str, Any]], Any] | None = None
 
 
-Entry = TypeVar("Entry", Head, Term)
+Entry = TypeVar("Entry", Head, Term, Field)
 
 
 def _union(entries: Iterable[Entry]) -> tuple[Entry, ...]:
@@ -112,9 +119,9 @@ class TaskSet:
         return _union(term for task in self.tasks for term in task.terms)
 
     @property
-    def fields(self) -> tuple[str, ...]:
-        """Fields of an object that any of the tasks trains on."""
-        return tuple(dict.fromkeys(name for task in self.tasks for name in task.fields))
+    def fields(self) -> tuple[Field, ...]:
+        """Fields that any of the tasks trains on, each once."""
+        return _union(field for task in self.tasks for field in task.fields)
 
     @property
     def inputs(self) -> dict[str, int]:
@@ -125,12 +132,16 @@ class TaskSet:
         """Objects to targets, on the device.
 
         Args:
-            rows: {field: [B, N, ...]} and "valid" [B, N] bool, in pixels of the network's input.
+            rows: {field: [B, N, ...]}, those of the image [B, ...], and "valid" [B, N] bool, in pixels of the network's
+                input.
             grid: Height and width of the output grid in cells.
 
         Returns:
             {term: target} for `terms`.
         """
+        wishes = [task.boxed for task in self.tasks]
+        if None not in wishes:
+            rows = {**rows, "boxed": functools.reduce(operator.or_, (boxed(rows) for boxed in wishes))}
         centers = self.locate(rows, grid)
         return {name: target for task in self.tasks for name, target in task.encode(rows, centers).items()}
 

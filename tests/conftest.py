@@ -10,7 +10,7 @@ from centernet_tf.data.records import Dataset, open_dataset
 from centernet_tf.datasets import shapes
 from centernet_tf.datasets.writer import write_records
 from centernet_tf.model_file import InputCard, ModelCard, save_model
-from centernet_tf.schema import FIELDS
+from centernet_tf.schema import Field
 
 COLORS = np.array([[255, 0, 0], [0, 255, 0]])
 
@@ -84,11 +84,10 @@ def shapes_val(tmp_path_factory) -> Dataset:
     return write_shapes(tmp_path_factory.mktemp("shapes") / "val", "val", 8)
 
 
-def random_field(random: np.random.Generator, name: str, boxes: np.ndarray, num_classes: int) -> np.ndarray:
+def random_field(random: np.random.Generator, field: Field, boxes: np.ndarray, num_classes: int) -> np.ndarray:
     """[N, ...] of one field: points lie within the boxes, counted things stay below the number of classes."""
-    field = FIELDS[name]
     shape = (len(boxes), *field.shape)
-    if name == "boxes":
+    if field.name == "boxes":
         return boxes
     if field.dtype == "bool":
         return np.zeros(shape, bool)
@@ -110,16 +109,19 @@ def rows():
 
     def make(fields, size=(64, 64), images=2, objects=3, padded=5, num_classes=3, seed=0) -> dict[str, np.ndarray]:
         random = np.random.default_rng(seed)
-        made = {name: [] for name in fields}
+        made = {field.name: [] for field in fields}
         for _ in range(images):
             half = np.array(size[::-1]) / 2
             quarter = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])[:objects]
             center = (quarter + random.uniform(0.4, 0.6, (objects, 2))) * half
             side = half * random.uniform(0.3, 0.5, (objects, 2))
             boxes = np.concatenate([center - side / 2, center + side / 2], axis=1).astype(np.float32)
-            for name in fields:
-                padding = np.full((padded - objects, *FIELDS[name].shape), FIELDS[name].fill, FIELDS[name].dtype)
-                made[name].append(np.concatenate([random_field(random, name, boxes, num_classes), padding]))
+            for field in fields:
+                if field.level == "image":
+                    made[field.name].append(np.full(field.shape, field.fill, field.dtype))
+                    continue
+                padding = np.full((padded - objects, *field.shape), field.fill, field.dtype)
+                made[field.name].append(np.concatenate([random_field(random, field, boxes, num_classes), padding]))
         valid = np.broadcast_to(np.arange(padded) < objects, (images, padded))
         return {**{name: np.stack(values) for name, values in made.items()}, "valid": valid.copy()}
 

@@ -184,6 +184,29 @@ def test_crowd_is_an_object_unless_ignored():
     assert ignored["heatmap"]["ignore"].sum() == 25
 
 
+def test_rotated_images_have_no_centers_and_no_boxes():
+    grid, centers = (8, 8), Centers(num_classes=3)
+    rows = random_rows(grid, images=4, objects=6, classes=3, seed=3)
+    rows["rotated"] = np.array([False, True, False, True])
+    targets, plain = encode(rows, grid, centers), slow_targets(rows, grid, centers)
+    heatmap = targets["heatmap"]["heatmap"]
+    assert (heatmap[1::2] == np.float32(0.9999)).all()
+    np.testing.assert_allclose(heatmap[::2], plain["heatmap"][::2], atol=1e-6)
+    for name in ("offset", "size"):
+        assert not targets[name]["mask"][1::2].any()
+        np.testing.assert_array_equal(targets[name]["mask"][::2, :, 0], plain[f"{name} mask"][::2, :, 0])
+    logits = ops.convert_to_tensor(np.random.default_rng(0).normal(0, 3, heatmap.shape).astype(np.float32))
+    judged = {"heatmap": ops.convert_to_tensor(heatmap[1::2])}
+    assert float(losses.focal(logits[1::2], judged)) < 1e-6
+
+
+def test_only_wanted_boxes_are_trained():
+    rows = {**rows_of([[1, 1, 3, 3], [4, 4, 7, 7]]), "boxed": np.array([[True, False]])}
+    targets = encode(rows, (8, 8), Centers(num_classes=2))
+    assert (targets["heatmap"]["heatmap"] == 1).sum() == 2
+    assert targets["offset"]["mask"][0, :, 0].tolist() == targets["size"]["mask"][0, :, 0].tolist() == [1, 0]
+
+
 def perfect_outputs(targets, centers: Centers, grid):
     """Maps that score 1 at the centres and hold the targets there, and nonsense elsewhere."""
     heatmap = targets["heatmap"]["heatmap"]

@@ -6,6 +6,7 @@ import pytest
 from centernet_tf import losses
 from centernet_tf.centers import Centers
 from centernet_tf.errors import UsageError
+from centernet_tf.schema import FIELDS, SHARED, Field
 from centernet_tf.task import Head, Task, TaskSet, Term
 from centernet_tf.tasks import TASKS, build_tasks
 
@@ -32,7 +33,9 @@ def join(*tasks, centers=CENTERS):
     return TaskSet(tasks, lambda rows, grid: {"shift": grid[0]}, lambda outputs: {"best": 10})
 
 
-DEPTH = toy("depth", [Head("shared", 2), Head("depth", 1)], [Term("depth", ("depth",), distance)], fields=("boxes",))
+DEPTH = toy(
+    "depth", [Head("shared", 2), Head("depth", 1)], [Term("depth", ("depth",), distance)], fields=(FIELDS["boxes"],)
+)
 JOINTS = toy("joints", [Head("shared", 2), Head("joint", 4)], [Term("joint", ("joint",), distance, 0.5)])
 BOTH = join(DEPTH, JOINTS)
 
@@ -40,7 +43,9 @@ BOTH = join(DEPTH, JOINTS)
 def test_union_of_heads_terms_fields_and_inputs():
     assert [head.name for head in BOTH.heads] == ["shared", "depth", "joint"]
     assert [term.name for term in BOTH.terms] == ["depth", "joint"]
-    assert BOTH.fields == ("boxes", "classes", "crowd")
+    assert BOTH.fields == SHARED
+    turn = Field("turn", "float32", (2,), "vectors", 0.0, "unit vector")
+    assert join(JOINTS, toy(fields=(turn, FIELDS["boxes"]))).fields == (*SHARED, turn)
     assert BOTH.inputs == {"image": 3}
     clip = toy(inputs={"image": 3, "previous": 3})
     assert join(DEPTH, clip).inputs == {"image": 3, "previous": 3}
@@ -68,6 +73,27 @@ def test_tasks_that_share_a_name_must_mean_the_same(other, text):
         joined.heads, joined.terms  # noqa: B018
     assert str(error.value).startswith(text)
     assert str(error.value).endswith("Rename one of them.")
+
+
+def test_tasks_must_agree_on_the_shape_of_a_field():
+    three, five = (toy(fields=(Field("joints", "float32", (count, 2), "points", 0.0, ""),)) for count in (3, 5))
+    with pytest.raises(ValueError, match="Tasks disagree on field 'joints'"):
+        join(three, five).fields  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("wishes", "boxed"),
+    [([[1, 0, 0]], [1, 0, 0]), ([[1, 0, 0], [0, 1, 0]], [1, 1, 0]), ([[1, 0, 0], None], None), ([None], None)],
+)
+def test_a_box_is_trained_if_any_task_wants_it(wishes, boxed):
+    tasks = [
+        toy(str(number), boxed=None if wish is None else lambda rows, wish=wish: np.array(wish, bool))
+        for number, wish in enumerate(wishes)
+    ]
+    seen = []
+    TaskSet(tuple(tasks), lambda rows, grid: seen.append(rows) or {}, dict).encode({"value": 1}, (4, 5))
+    assert seen[0]["value"] == 1
+    np.testing.assert_equal(seen[0].get("boxed"), boxed if boxed is None else np.array(boxed, bool))
 
 
 def test_the_same_centres_said_twice_are_said_once():

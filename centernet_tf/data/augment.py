@@ -33,6 +33,8 @@ class Augmentation:
         crop: Random scale from 0.6 to 1.3 and random centre; otherwise `shift` and `scale` jitter the whole image.
         shift: Standard deviation of the centre's jitter, in parts of the longer side; cut at twice that.
         scale: Standard deviation of the jitter of the scale; cut at that.
+        rotate: Standard deviation of the angle in degrees, cut at twice that.
+        rotate_probability: Share of the images that are turned. Nothing but joints learns from these.
         flip: Probability of mirroring.
         brightness: Half range of the factor around 1; likewise `contrast` and `saturation`.
         contrast: See brightness.
@@ -43,11 +45,18 @@ class Augmentation:
     crop: bool = True
     shift: float = 0.1
     scale: float = 0.4
+    rotate: float = 0.0
+    rotate_probability: float = 0.0
     flip: float = 0.5
     brightness: float = 0.4
     contrast: float = 0.4
     saturation: float = 0.4
     lighting: float = 0.1
+
+    @property
+    def turns(self) -> bool:
+        """Whether any image is turned."""
+        return self.rotate > 0 and self.rotate_probability > 0
 
     def matrix(self, random: np.random.Generator, height: int, width: int, size: tuple[int, int]) -> np.ndarray:
         """Draws the geometry.
@@ -69,10 +78,14 @@ class Augmentation:
         else:
             center += side * np.clip(random.standard_normal(2) * self.shift, -2 * self.shift, 2 * self.shift)
             side *= np.clip(1 + random.standard_normal() * self.scale, 1 - self.scale, 1 + self.scale)
+        angle = 0.0
+        # Where nothing is turned, no chance is spent, so that runs of one seed stay what they are.
+        if self.turns and random.random() < self.rotate_probability:
+            angle = float(np.clip(random.standard_normal() * self.rotate, -2 * self.rotate, 2 * self.rotate))
         if random.random() < self.flip:
             center[0] = width - center[0] - 1
-            return affine.chain(affine.flip_matrix(width), affine.fit_matrix(tuple(center), side, size))
-        return affine.fit_matrix(tuple(center), side, size)
+            return affine.chain(affine.flip_matrix(width), affine.fit_matrix(tuple(center), side, size, angle))
+        return affine.fit_matrix(tuple(center), side, size, angle)
 
     def color(self, random: np.random.Generator) -> np.ndarray:
         """Draws the colour change of `preprocess.recolor`, [6] float32.

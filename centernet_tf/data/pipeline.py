@@ -18,7 +18,7 @@ from centernet_tf.data.example import parse
 from centernet_tf.data.records import Dataset
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.geometry import affine
-from centernet_tf.schema import FIELDS
+from centernet_tf.schema import ROTATED, SHARED, Field
 
 # Few shapes mean few compilations: images that the device warps are padded to multiples of the first, and rows of
 # objects to the second doubled until the fullest image of the batch fits.
@@ -49,7 +49,7 @@ class Feed:
     Attributes:
         size: Height and width of the network's input in pixels.
         max_objects: Rows per image; further objects are left out, in file order, as in the original.
-        fields: The fields of `schema.FIELDS` that the tasks train on.
+        fields: What the tasks train on.
         device_warp: Ship whole images and let the training step warp them, instead of warping here.
         workers: Images prepared at the same time; None lets tf.data choose.
         shuffle: Records that are shuffled among each other; shards come in random order besides.
@@ -58,7 +58,7 @@ class Feed:
 
     size: tuple[int, int]
     max_objects: int = 100
-    fields: tuple[str, ...] = ("boxes", "classes", "crowd")
+    fields: tuple[Field, ...] = SHARED
     device_warp: bool = False
     workers: int | None = None
     shuffle: int = 2048
@@ -81,11 +81,13 @@ class Feed:
             Batches of (inputs, rows). Inputs: "image" [B, h, w, 3] uint8 RGB and "color" [B, 6] float32; where the
             device warps, the image is [B, H, W, 3], whole, and "fit" [B, 4] float32 is as in `preprocess.warp`. Rows:
             {field: [B, N, ...]} in pixels of the network's input, and "valid" [B, N] bool; N is 16, 32, ... up to
-            max_objects, enough for the batch.
+            max_objects, enough for the batch; fields of the image are [B, ...].
 
         Raises:
-            UsageError: Fewer images than one batch.
+            UsageError: Fewer images than one batch, or images are to be turned for tasks that cannot learn from them or
+                by a device that cannot turn them.
         """
+        self.check_turning(augment)
         steps = dataset.images // batch
         if steps == 0:
             raise UsageError(
@@ -105,6 +107,16 @@ class Feed:
         epochs = tf.data.Dataset.range(start, tf.int64.max).flat_map(epoch)
         prepared = epochs.map(prepare, self._parallel, deterministic=True)
         return self._batched(prepared, batch).prefetch(tf.data.AUTOTUNE)
+
+    def check_turning(self, augment: Augmentation) -> None:
+        """Raises UsageError where images are to be turned for no task that learns from them, or by the device."""
+        if augment.turns and ROTATED not in self.fields:
+            raise UsageError(
+                "augment.rotate: boxes do not turn, so only joints learn from turned images, and none are trained. "
+                "Set augment.rotate_probability to 0."
+            )
+        if augment.turns and self.device_warp:
+            raise UsageError("augment.rotate: the device does not turn images. Set data.device_warp to false.")
 
     def validation(self, dataset: Dataset, batch: int) -> tf.data.Dataset:
         """Every image once, in file order, whole and centred; batches as `training`, the last one may be smaller."""
@@ -131,52 +143,55 @@ class Feed:
     def _prepare(self, example: tf.Tensor, classes: Sequence[str], place: Any, augment: Augmentation | None) -> Any:
         sample = parse(example, classes)
         image = tf.io.decode_image(sample["image"], channels=3, expand_animations=False)
-        names = [name for name in self.fields if name in FIELDS]
+        fields = [field for field in self.fields if field.level == "object"]
         # Pixels take the way through NumPy only where they are warped there.
-        fit, color, valid, *values = tf.numpy_function(
-            self._draw(names, augment),
-            [tf.shape(image), *(place or (0, 0)), *(sample[name] for name in names)],
-            [tf.float32, tf.float32, tf.bool, *(FIELDS[name].dtype for name in names)],
+        matrix, color, valid, *values = tf.numpy_function(
+            self._draw(fields, augment),
+            [tf.shape(image), *(place or (0, 0)), *(sample[field.name] for field in fields)],
+            [tf.float32, tf.float32, tf.bool, *(field.dtype for field in fields)],
             stateful=False,
         )
+        matrix = tf.ensure_shape(matrix, (2, 3))
         inputs = {"image": image, "color": tf.ensure_shape(color, (6,))}
         if self.device_warp:
-            inputs["fit"] = tf.ensure_shape(fit, (4,))
+            inputs["fit"] = tf.stack([matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]])
             image.set_shape((None, None, 3))
         else:
-            warped = tf.numpy_function(self._warp, [image, fit], tf.uint8, stateful=False)
+            warped = tf.numpy_function(self._warp, [image, matrix], tf.uint8, stateful=False)
             inputs["image"] = tf.ensure_shape(warped, (*self.size, 3))
         rows = {
-            name: tf.ensure_shape(value, (self.max_objects, *FIELDS[name].shape)) for name, value in zip(names, values)
+            field.name: tf.ensure_shape(value, (self.max_objects, *field.shape)) for field, value in zip(fields, values)
         }
+        if ROTATED in self.fields:
+            rows[ROTATED.name] = tf.not_equal(matrix[0, 1], 0)
         return inputs, {**rows, "valid": tf.ensure_shape(valid, (self.max_objects,))}
 
-    def _draw(self, names: Sequence[str], augment: Augmentation | None) -> Callable[..., Any]:
-        """Draws one image's matrix and colour, and moves its objects."""
+    def _draw(self, fields: Sequence[Field], augment: Augmentation | None) -> Callable[..., Any]:
+        """Draws one image's matrix and colour, and moves its objects. Boxes move as if nothing were turned."""
 
-        def draw(shape: np.ndarray, epoch: int, place: int, *fields: np.ndarray) -> Any:
+        def draw(shape: np.ndarray, epoch: int, place: int, *arrays: np.ndarray) -> Any:
             height, width = int(shape[0]), int(shape[1])
             if augment is None:
                 matrix, color = plain_matrix(height, width, self.size), PLAIN_COLOR
             else:
                 random = np.random.default_rng([self.seed, epoch, place])
                 matrix, color = augment.matrix(random, height, width, self.size), augment.color(random)
-            count = min(len(fields[0]), self.max_objects)
+            straight = affine.upright(matrix, self.size) if matrix[0, 1] else matrix
+            mirrored = np.linalg.det(matrix[:, :2]) < 0
+            count = min(len(arrays[0]), self.max_objects)
             padded = []
-            for name, values in zip(names, fields):
-                field = FIELDS[name]
+            for field, values in zip(fields, arrays):
                 rows = np.full((self.max_objects, *field.shape), field.fill, field.dtype)
-                rows[:count] = affine.move(values[:count], matrix, field.motion)
+                moved = affine.move(values[:count], straight if field.motion == "boxes" else matrix, field.motion)
+                rows[:count] = moved[:, list(field.order)] if mirrored and field.order else moved
                 padded.append(rows)
-            fit = matrix[[0, 1, 0, 1], [0, 1, 2, 2]].astype(np.float32)
-            return fit, color, np.arange(self.max_objects) < count, *padded
+            return matrix.astype(np.float32), color, np.arange(self.max_objects) < count, *padded
 
         return draw
 
-    def _warp(self, image: np.ndarray, fit: np.ndarray) -> np.ndarray:
+    def _warp(self, image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
         """OpenCV's warp is six times as fast as TensorFlow's operator."""
-        matrix = np.array([[fit[0], 0, fit[2]], [0, fit[1], fit[3]]], np.float64)
-        return cv2.warpAffine(image, matrix, self.size[::-1], flags=cv2.INTER_LINEAR)
+        return cv2.warpAffine(image, matrix.astype(np.float64), self.size[::-1], flags=cv2.INTER_LINEAR)
 
     def _batched(self, samples: tf.data.Dataset, batch: int) -> tf.data.Dataset:
         batches = samples.padded_batch(batch) if self.device_warp else samples.batch(batch)
@@ -194,4 +209,8 @@ class Feed:
         count = tf.constant(FEWEST_ROWS)
         while count < fullest:
             count *= 2
-        return inputs, {name: value[:, : tf.minimum(count, self.max_objects)] for name, value in rows.items()}
+        whole = [field.name for field in self.fields if field.level == "image"]
+        return inputs, {
+            name: value if name in whole else value[:, : tf.minimum(count, self.max_objects)]
+            for name, value in rows.items()
+        }

@@ -78,6 +78,22 @@ def kept_fit(height: Any, width: Any, stride: int) -> tuple[float, Any, Any]:
     return 1.0, padded_width // 2 - width // 2, padded_height // 2 - height // 2
 
 
+def upright(matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A matrix of `fit_matrix`, mirrored first or not, without its rotation about the middle of the target.
+
+    Args:
+        matrix: [2, 3], source to target.
+        size: Height and width of the target in pixels.
+
+    Returns:
+        [2, 3], the same where nothing is turned.
+    """
+    sine, cosine = matrix[:, 1] / np.hypot(*matrix[:, 1])
+    turn = np.array([[cosine, -sine], [sine, cosine]])
+    middle = np.array([size[1] / 2, size[0] / 2])
+    return chain(matrix, np.concatenate([turn, (middle - turn @ middle)[:, None]], axis=1))
+
+
 def invert(matrix: np.ndarray) -> np.ndarray:
     """The way back: [2, 3] target to source. A matrix without inverse raises numpy.linalg.LinAlgError."""
     turn = np.linalg.inv(matrix[:, :2])

@@ -78,6 +78,25 @@ def test_no_jitter_is_the_whole_image():
     np.testing.assert_allclose(draw(augment, 1)[0], mirrored, atol=1e-9)
 
 
+@pytest.mark.parametrize("share", [0.3, 1.0])
+def test_share_and_spread_of_turned_images(share):
+    augment = Augmentation(rotate=20, rotate_probability=share)
+    matrices = draw(augment, 2000)
+    # The image of the y axis tells the angle, mirrored or not.
+    angles = np.rad2deg(np.arctan2(matrices[:, 0, 1], matrices[:, 1, 1]))
+    turned = angles != 0
+    assert turned.mean() == pytest.approx(share, abs=0.04)
+    assert np.abs(angles).max() == pytest.approx(40)
+    assert angles[turned].mean() == pytest.approx(0, abs=2)
+    assert angles[turned].std() == pytest.approx(0.0959 * 200, abs=1)  # 20, less what is cut at two deviations
+    np.testing.assert_allclose(np.abs(np.linalg.det(matrices[:, :, :2])), np.sum(matrices[:, :, 1] ** 2, axis=1))
+
+
+@pytest.mark.parametrize("off", [{"rotate": 20}, {"rotate_probability": 1.0}])
+def test_no_turn_changes_no_chance(off):
+    np.testing.assert_array_equal(draw(Augmentation(**off), 5), draw(Augmentation(), 5))
+
+
 @pytest.mark.parametrize(("flip", "share"), [(0, 0), (0.5, 0.5), (1, 1)])
 def test_share_of_mirrored_images(flip, share):
     matrices = draw(Augmentation(flip=flip), 1000)

@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 
 import cv2
@@ -8,12 +9,15 @@ import tensorflow as tf
 from keras import ops
 
 from centernet_tf import preprocess
+from centernet_tf.data import pipeline
 from centernet_tf.data.augment import PLAIN_COLOR, Augmentation
 from centernet_tf.data.pipeline import FEWEST_ROWS, PADDING, Feed, reading
 from centernet_tf.data.records import open_dataset
 from centernet_tf.datasets.items import Item
 from centernet_tf.datasets.writer import write_records
 from centernet_tf.errors import DataError, UsageError
+from centernet_tf.geometry import affine
+from centernet_tf.schema import FIELDS, ROTATED, SHARED, Field
 
 STILL = Augmentation(crop=False, shift=0, scale=0, flip=0, brightness=0, contrast=0, saturation=0, lighting=0)
 GEOMETRY = Augmentation(brightness=0, contrast=0, saturation=0, lighting=0)
@@ -170,8 +174,84 @@ def test_images_without_objects(numbered):
 
 
 def test_only_the_wanted_fields(shapes_train):
-    _, rows = next(iter(Feed((64, 64), fields=("boxes",)).validation(shapes_train, 4)))
+    _, rows = next(iter(Feed((64, 64), fields=(FIELDS["boxes"],)).validation(shapes_train, 4)))
     assert set(rows) == {"boxes", "valid"}
+
+
+# The corners of each box, in a field of its own; the right ones are the left ones of a mirror image.
+CORNERS = Field("corners", "float32", (2, 2), "points", -1.0, "upper left, upper right", order=(1, 0), labels="known")
+KNOWN = Field("known", "int32", (2,), "fixed", 0, "0, 1", order=(1, 0))
+TURNS = Augmentation(rotate=30, rotate_probability=0.5, brightness=0, contrast=0, saturation=0, lighting=0)
+
+
+@pytest.fixture
+def corners(monkeypatch):
+    """Makes every record hold the corners of its boxes."""
+
+    def parse_more(example, *more):
+        sample = parse(example, *more)
+        boxes = sample["boxes"]
+        points = tf.stack([boxes[:, :2], tf.gather(boxes, [2, 1], axis=1)], axis=1)
+        known = tf.zeros(tf.shape(boxes)[:1], tf.int32)
+        return {**sample, "corners": points, "known": tf.stack([known, known + 1], axis=1)}
+
+    parse = pipeline.parse
+    monkeypatch.setattr(pipeline, "parse", parse_more)
+
+
+@pytest.mark.parametrize("augment", [STILL, GEOMETRY, TURNS], ids=["still", "moved", "turned"])
+def test_fields_of_a_task_move_with_the_image(tmp_path, corners, augment):
+    boxes, pictures = [*BOXES[:2], (20, 12, 70, 40), BOXES[3]], []
+    for left, top, right, _ in boxes:
+        picture = np.zeros((64, 96, 3), np.uint8)
+        picture[top - 2 : top + 3, left - 2 : left + 3] = 255, 0, 0
+        picture[top - 2 : top + 3, right - 2 : right + 3] = 0, 255, 0
+        pictures.append(picture)
+    dataset = write(tmp_path, pictures, [[box] for box in boxes])
+    feed = Feed((64, 96), max_objects=3, fields=(*SHARED, CORNERS, KNOWN, ROTATED))
+    seen, turned, mirrored = 0, 0, 0
+    for inputs, rows in take(feed.training(dataset, 4, augment), 10):
+        assert rows["rotated"].shape == (4,) and rows["corners"].shape == (4, 3, 2, 2)
+        assert (rows["corners"][~rows["valid"]] == -1).all() and (rows["known"][~rows["valid"]] == 0).all()
+        turned += rows["rotated"].sum()
+        for image, points, known, box in zip(inputs["image"], rows["corners"], rows["known"], rows["boxes"]):
+            # What was known of the right corner goes where that corner goes.
+            where = list(known[0])
+            assert sorted(where) == [0, 1]
+            mirrored += where == [1, 0]
+            for point, color in zip(points[0], np.where(known[0] == 1, 1, 0)):
+                mask = (image[..., color] > 127) & (image[..., 1 - color] < 127)
+                if mask.sum() > 12 and (point > 6).all() and (point < np.array([90, 58])).all():
+                    y, x = np.nonzero(mask)
+                    np.testing.assert_allclose([x.mean(), y.mean()], point, atol=1.2)
+                    seen += 1
+            # The sides stay as long, and the box lies straight.
+            side = np.linalg.norm(points[0, 1] - points[0, 0])
+            assert side == pytest.approx(box[0, 2] - box[0, 0], rel=1e-4)
+    assert seen > 15
+    assert (turned > 10) == (augment is TURNS) and (mirrored > 5) == (augment is not STILL)
+
+
+def test_boxes_of_turned_images_stay_where_they_were(tmp_path):
+    dataset = write(tmp_path, [rectangle(64, 96, BOXES[0])], [[BOXES[0]]])
+    turns = dataclasses.replace(TURNS, rotate_probability=1.0, crop=False, shift=0, scale=0, flip=0)
+    _, rows = take(Feed((64, 96), fields=(*SHARED, ROTATED)).training(dataset, 1, turns), 1)[0]
+    assert rows["rotated"].all()
+    expected = affine.move(np.array([BOXES[0]], np.float32), affine.fit_matrix((48, 32), 96, (64, 96)), "boxes")
+    np.testing.assert_allclose(rows["boxes"][0, :1], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("feed", "said"),
+    [
+        (FEED, "augment.rotate: boxes do not turn, so only joints learn from turned images"),
+        (Feed((64, 64), fields=(*SHARED, ROTATED), device_warp=True), "Set data.device_warp to false."),
+    ],
+)
+def test_who_cannot_turn_images(numbered, feed, said):
+    with pytest.raises(UsageError) as error:
+        feed.training(numbered, 4, TURNS)
+    assert said in str(error.value)
 
 
 def test_validation_is_complete_and_in_order(numbered):

@@ -90,6 +90,16 @@ def test_kept_resolution(height, width, stride, size, shift):
     assert size == ((height | (stride - 1)) + 1, (width | (stride - 1)) + 1)
 
 
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("angle", [-75.0, -0.5, 0.0, 30.0, 140.0])
+def test_upright_takes_the_rotation_out(angle, mirrored):
+    first = affine.flip_matrix(300) if mirrored else np.eye(2, 3)
+    turned, straight = (
+        affine.chain(first, affine.fit_matrix((120, 70), 250, (96, 128), rotation)) for rotation in (angle, 0.0)
+    )
+    np.testing.assert_allclose(affine.upright(turned, (96, 128)), straight, atol=1e-9)
+
+
 @settings(deadline=None)
 @given(matrices(), point_arrays())
 def test_there_and_back(matrix, points):
