@@ -9,8 +9,10 @@ import typer
 
 from centernet_tf.cli.conversion import Name, Out, Shards, SkipBad, Split, Workers, convert
 from centernet_tf.cli.sizes import parse_size
+from centernet_tf.datasets import figures
 from centernet_tf.datasets import shapes as shapes_set
 from centernet_tf.datasets import tfds as tfds_set
+from centernet_tf.datasets.stage import Stage
 from centernet_tf.errors import UsageError
 
 
@@ -21,20 +23,33 @@ def shapes(
     seed: Annotated[int, typer.Option(min=0, help="One seed serves all splits; their images differ.")] = 0,
     split: Split = "train",
     difficulty: Annotated[float, typer.Option(min=0, max=1, help="0 is for small networks, 1 is hard.")] = 0.0,
-    objects: Annotated[str | None, typer.Option(metavar="FEWEST-MOST", help="Objects of an image: 1-4.")] = None,
+    objects: Annotated[
+        str | None, typer.Option(metavar="FEWEST-MOST", help="Objects, or persons, of an image: 1-4.")
+    ] = None,
+    pose: Annotated[bool, typer.Option("--pose", help="Draw persons with 13 joints, and balls, instead.")] = False,
     name: Name = None,
     shards: Shards = None,
     workers: Workers = None,
 ) -> None:
     """Draw circles, triangles, rectangles, stars, rings and crosses, with exact boxes: a data set without a download.
 
+    With --pose it draws persons who move, hide each other and show their faces or backs, with exact joints.
+
     Example: centernet records shapes --count 500 --out tfrecords/shapes/train
     """
+    options = {"out": out, "name": name, "split": split, "shards": shards, "workers": workers, "skip_bad": False}
+    if pose:
+        stage = Stage.at(difficulty)
+        if objects is not None:
+            stage = dataclasses.replace(stage, persons=_span(objects))
+        classes, items, skeleton = figures.read(count, parse_size(size), seed=seed, split=split, stage=stage)
+        convert(items, classes, skeleton=skeleton, **options)
+        return
     scene = shapes_set.Scene.at(difficulty)
     if objects is not None:
         scene = dataclasses.replace(scene, objects=_span(objects))
     classes, items = shapes_set.read(count, parse_size(size), seed=seed, split=split, scene=scene)
-    convert(items, classes, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=False)
+    convert(items, classes, **options)
 
 
 def tfds(

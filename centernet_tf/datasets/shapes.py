@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 
 from centernet_tf.datasets.items import Item
+from centernet_tf.datasets.samples import SAMPLES, all_visible, rasterise, region_of, visible_box
 from centernet_tf.datasets.textures import textured_ground
 from centernet_tf.errors import UsageError
 from centernet_tf.geometry.boxes import overlaps
 
-SAMPLES = 4  # samples a pixel along each axis: edges are smooth and boxes good to a quarter of a pixel
 SMALLEST = 8.0  # pixels; below this a star and a circle are the same three pixels
 TRIES = 30  # places tried for one object before the scene goes without it
 
@@ -212,15 +212,15 @@ def _objects(rng: np.random.Generator, image: np.ndarray, scene: Scene) -> tuple
         for _ in range(TRIES):
             curves, box, area = _pose(rng, OUTLINES[CLASSES[kind]], (height, width), scene)
             if _clear_of(box, [other for other, *_ in placed], scene, min(height, width)):
-                region = _region(box, (height, width))
-                mask = _rasterise(curves, region)
+                region = region_of(box, (height, width))
+                mask = rasterise(curves, region)
                 fine = tuple(slice(part.start * SAMPLES, part.stop * SAMPLES) for part in region)
-                if _all_visible(owners, owners[fine], mask, [*(area for _, area, _ in placed), area], scene.hidden):
+                if all_visible(owners, owners[fine], mask, [*(area for _, area, _ in placed), area], scene.hidden):
                     owners[fine][mask > 0] = len(placed) + 1
                     placed.append((box, area, kind))
                     _paint(image[region], mask, _colors(rng, kind, scene.tint), rng.uniform(-25, 25, 2), scene.contrast)
                     break
-    boxes = [_visible_box(owners, number) for number in range(1, len(placed) + 1)]
+    boxes = [visible_box(owners, number) for number in range(1, len(placed) + 1)]
     return np.array(boxes, np.float32).reshape(-1, 4), np.array([kind for *_, kind in placed], np.int64)
 
 
@@ -252,37 +252,6 @@ def _clear_of(box: np.ndarray, others: list[np.ndarray], scene: Scene, side: int
     return bool(np.all(overlaps(box[None], rest) <= scene.overlap) and np.all(apart >= scene.spacing * side))
 
 
-def _region(box: np.ndarray, size: tuple[int, int]) -> tuple[slice, slice]:
-    """Rows and columns of the image's pixels that a box touches, one more on each side for what rounding adds."""
-    left, top = np.floor(box[:2]).astype(int) - 1
-    right, bottom = np.ceil(box[2:]).astype(int) + 1
-    return slice(max(top, 0), min(bottom, size[0])), slice(max(left, 0), min(right, size[1]))
-
-
-def _rasterise(curves: list[np.ndarray], region: tuple[slice, slice]) -> np.ndarray:
-    """[rows * SAMPLES, columns * SAMPLES] uint8 mask, 255 inside the curves."""
-    rows, columns = region
-    mask = np.zeros(((rows.stop - rows.start) * SAMPLES, (columns.stop - columns.start) * SAMPLES), np.uint8)
-    origin = np.array([columns.start, rows.start])
-    # OpenCV counts from the centre of the first pixel, in sixteenths here.
-    points = [np.round(((curve - origin) * SAMPLES - 0.5) * 16).astype(np.int32) for curve in curves]
-    cv2.fillPoly(mask, points, 255, shift=4)
-    return mask
-
-
-def _all_visible(owners: np.ndarray, under: np.ndarray, mask: np.ndarray, areas: list[float], hidden: float) -> bool:
-    """Whether enough of the new object (last of the areas) is in the image, and of every one it would cover."""
-    inside = mask > 0
-    covered = np.bincount(under[inside], minlength=len(areas))[1:]
-    if inside.sum() < (1 - hidden) * areas[-1]:
-        return False
-    return all(
-        np.count_nonzero(owners == number) - lost >= (1 - hidden) * areas[number - 1]
-        for number, lost in enumerate(covered, 1)
-        if lost
-    )
-
-
 def _colors(rng: np.random.Generator, kind: int, tint: float) -> np.ndarray:
     """Colours to choose from, [16, 3] float32 RGB: shades of the class' hue, or any."""
     if rng.random() >= tint:
@@ -302,9 +271,3 @@ def _paint(patch: np.ndarray, mask: np.ndarray, candidates: np.ndarray, shade: n
     slope = np.linspace(-shade[0], shade[0], height)[:, None] + np.linspace(-shade[1], shade[1], width)
     coverage = cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA)[..., None] / np.float32(255)
     patch += coverage * (color + slope[..., None].astype(np.float32) - patch)
-
-
-def _visible_box(owners: np.ndarray, number: int) -> tuple[float, ...]:
-    """Box around the samples of one object, in pixels of the image."""
-    left, top, width, height = cv2.boundingRect((owners == number).view(np.uint8))
-    return tuple(edge / SAMPLES for edge in (left, top, left + width, top + height))

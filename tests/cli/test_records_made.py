@@ -27,6 +27,18 @@ def test_shapes_are_written_and_repeat_byte_for_byte(tmp_path):
     assert dataset.files[0].sha256 == open_dataset(tmp_path / "b").files[0].sha256
 
 
+def test_figures_are_written_with_their_joints(tmp_path):
+    settings = ("--pose", "--count", 4, "--size", "96x128", "--objects", "2", "--difficulty", 0.3)
+    for name, workers in (("a", 1), ("b", 3)):
+        result = call("shapes", "--out", tmp_path / name, *settings, "--workers", workers)
+        assert result.exit_code == 0, result.output
+        assert "joints on" in result.output
+    dataset = open_dataset(tmp_path / "a")
+    assert (dataset.classes, len(dataset.joints)) == (("person", "ball"), 13)
+    assert all(record.joints.shape[1:] == (13, 3) for record in iterate(dataset))
+    assert dataset.files[0].sha256 == open_dataset(tmp_path / "b").files[0].sha256
+
+
 def test_splits_of_one_seed_differ(tmp_path):
     for split in ("train", "val"):
         assert call("shapes", "--out", tmp_path / split, "--count", 2, "--size", "64", "--split", split).exit_code == 0
