@@ -8,6 +8,7 @@ They are found in the calibrated graph by how it flows, not by names of layers, 
 operators.
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -90,13 +91,15 @@ def quantized(converter: tf.lite.TFLiteConverter, images: Callable[[], Iterator[
     """
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: ([image] for image in images())
-    debugger = tf.lite.experimental.QuantizationDebugger(converter=converter)
-    operators = Operators(flatbuffer_utils.read_model_from_bytearray(bytearray(debugger.calibrated_model)))
-    kept = float_operators(operators)
-    others = {kind for number, kind in enumerate(operators.kinds) if number not in kept}
-    debugger.options = tf.lite.experimental.QuantizationDebugOptions(
-        denylisted_nodes=[name for number in sorted(kept) for name in operators.outputs[number]],
-        # By name, operators of several outputs such as top-k are not found.
-        denylisted_ops=sorted({operators.kinds[number] for number in kept} - others),
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # The debugger's interpreter asks to be replaced.
+        debugger = tf.lite.experimental.QuantizationDebugger(converter=converter)
+        operators = Operators(flatbuffer_utils.read_model_from_bytearray(bytearray(debugger.calibrated_model)))
+        kept = float_operators(operators)
+        others = {kind for number, kind in enumerate(operators.kinds) if number not in kept}
+        debugger.options = tf.lite.experimental.QuantizationDebugOptions(
+            denylisted_nodes=[name for number in sorted(kept) for name in operators.outputs[number]],
+            # By name, operators of several outputs such as top-k are not found.
+            denylisted_ops=sorted({operators.kinds[number] for number in kept} - others),
+        )
     return debugger.get_nondebug_quantized_model()

@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import tempfile
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -15,8 +16,9 @@ from tensorflow.lite.tools import flatbuffer_utils
 
 from centernet_tf.centers import STRIDE
 from centernet_tf.detector import DetectorGraph, Picture, as_image
-from centernet_tf.errors import UsageError
-from centernet_tf.export.answers import NAMES, tfod_answers
+from centernet_tf.errors import DataError, UsageError
+from centernet_tf.export import decoder
+from centernet_tf.export.answers import NAMES, SCORES, tfod_answers
 from centernet_tf.export.metadata import add_metadata
 from centernet_tf.export.quantize import quantized
 from centernet_tf.model_file import InputCard, ModelCard, load_model
@@ -25,7 +27,9 @@ from centernet_tf.task import TaskSet
 MAX_OBJECTS = 10  # TFOD's, which its sample apps expect.
 REPRESENTATIVE = 100  # Images whose values set the ranges of eight-bit numbers.
 Quantization = Literal["none", "float16", "int8"]
-QUANTIZATIONS = ("none", "float16", "int8")
+# How far a file's scores may lie from the model's: any further, and it is another model. What a file costs in accuracy
+# is measured on data, not here.
+LIMITS = {"none": 1e-3, "float16": 0.03, "int8": 0.3}
 DECODES = ("graph", "none")
 
 
@@ -94,7 +98,7 @@ def export_tflite(
 
     Raises:
         UsageError: An option does not exist or does not fit the network; images are missing or given for nothing.
-        DataError: An image cannot be read.
+        DataError: An image cannot be read, or the file does not answer as the model does.
     """
     out = Path(out)
     _check(out, quantize, decode, images, max_objects)
@@ -102,14 +106,17 @@ def export_tflite(
     fixed = card.input.resized(size or (card.input.height, card.input.width))
     card = card.model_copy(update={"input": fixed, "max_objects": max_objects})
     tasks = card.task_set(flat=True)
-    with saved_graph(PhoneGraph(network, fixed, tasks if decode == "graph" else None)) as directory:
+    graph = PhoneGraph(network, fixed, tasks if decode == "graph" else None)
+    seen = np.random.default_rng(0).uniform(0, 255, (1, fixed.height, fixed.width, 3)).astype(np.float32)
+    with saved_graph(graph) as directory:
         converter = tf.lite.TFLiteConverter.from_saved_model(str(directory))
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         if quantize == "int8":
-            graph = DetectorGraph(network, tasks, fixed)
-            fitted = [_fit(graph, picture) for picture in itertools.islice(images, REPRESENTATIVE)]
+            detector = DetectorGraph(network, tasks, fixed)
+            fitted = [_fit(detector, picture) for picture in itertools.islice(images, REPRESENTATIVE)]
             if not fitted:
                 raise UsageError("int8 needs representative images, and there are none among those given.")
+            seen = fitted[0]
             content = quantized(converter, lambda: iter(fitted))
         else:
             if quantize == "float16":
@@ -119,20 +126,27 @@ def export_tflite(
     parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
     names = order_outputs(parsed, NAMES if decode == "graph" else [head.name for head in tasks.heads])
     content = add_metadata(parsed, names, card.classes)
+    _compare(content, names, graph, seen, LIMITS[quantize])
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(content)
     return out
 
 
 def _check(out: Path, quantize: str, decode: str, images: Any, max_objects: int) -> None:
+    if keras.backend.backend() != "tensorflow":
+        raise UsageError(
+            f"a TFLite file is written by TensorFlow, but Keras runs on {keras.backend.backend()}. "
+            "Set KERAS_BACKEND=tensorflow; the model file is the same."
+        )
     if out.suffix != ".tflite":
         raise UsageError(f"{out}: a TFLite file's name ends in .tflite; try {out.with_suffix('.tflite')}.")
-    for name, value, known in (("quantize", quantize, QUANTIZATIONS), ("decode", decode, DECODES)):
+    for name, value, known in (("quantize", quantize, tuple(LIMITS)), ("decode", decode, DECODES)):
         if value not in known:
             raise UsageError(f"{name} is {value!r}; expected {' or '.join(known)}.")
     if (images is None) == (quantize == "int8"):
         raise UsageError(
-            "int8 needs images as the model will see them, to learn the range of its numbers. Give some of training's."
+            "int8 needs images as the model will see them, to learn the range of its numbers. Give some of training's "
+            "(--data)."
             if images is None
             else f"quantize {quantize!r} uses no images; only int8 does."
         )
@@ -144,6 +158,29 @@ def _fit(graph: DetectorGraph, picture: Picture) -> np.ndarray:
     image = as_image(picture)
     fitted, _ = graph.fit_images(image[None], np.array([image.shape[:2]], np.int32))
     return ops.convert_to_numpy(fitted) * 255
+
+
+def _compare(content: bytes, names: Sequence[str], graph: PhoneGraph, image: np.ndarray, limit: float) -> None:
+    """Raises DataError where a file does not score an image as the graph it was made from."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # It asks to use LiteRT's own package, which need not be here.
+        interpreter = tf.lite.Interpreter(model_content=content)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)
+    interpreter.invoke()
+    found = {name: interpreter.get_tensor(one["index"]) for name, one in zip(names, interpreter.get_output_details())}
+    expected = {name: ops.convert_to_numpy(value) for name, value in graph(image).items()}
+    if SCORES not in names:
+        found, expected = (
+            {SCORES: decoder.decode(maps["heatmap"], maps["offset"], maps["size"])[2]} for maps in (found, expected)
+        )
+    # Scores are sorted, so equal ones that come in another order do not matter here.
+    apart = float(np.abs(found[SCORES] - expected[SCORES]).max())
+    if not apart <= limit:
+        raise DataError(
+            f"the TFLite file scores an image {apart:.2g} away from the model, more than {limit:g}. Nothing was "
+            "written. If the model finds objects in pictures, please report this."
+        )
 
 
 @contextlib.contextmanager
