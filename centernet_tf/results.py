@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from centernet_tf.draw import class_colors, draw_boxes
+from centernet_tf.draw_joints import draw_joints
 from centernet_tf.errors import DataError, closest
+from centernet_tf.skeleton import Skeleton
 
 
 class Detection(NamedTuple):
@@ -42,7 +44,9 @@ class Detections:
         classes: [K] int64, 0-based indices into `names`.
         names: Name of every class that the detector knows.
         image_size: (width, height) of the original image in pixels.
-        fields: Further arrays [K, ...] of other tasks, such as joints or depth, by name.
+        fields: Further arrays [K, ...] of other tasks by name, such as "joints" [K, J, 2], x and y in pixels, with
+            "joint_scores" [K, J], or depth.
+        skeleton: Names and limbs of the joints; None where there are none.
 
     Raises:
         ValueError: Shapes disagree, a number is NaN or infinite, or a class has no name.
@@ -54,6 +58,7 @@ class Detections:
     names: tuple[str, ...]
     image_size: tuple[int, int]
     fields: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    skeleton: Skeleton | None = None
 
     def __post_init__(self) -> None:
         values = {
@@ -82,6 +87,13 @@ class Detections:
             if values.dtype.kind == "f" and not np.isfinite(values).all():
                 rows = np.unique(np.argwhere(~np.isfinite(values))[:, 0]).tolist()
                 raise ValueError(f"Detections: {name} are NaN or infinite in rows {rows[:10]}. Has the model diverged?")
+        joints = self.fields.get("joints")
+        if joints is not None and (joints.ndim != 3 or joints.shape[2] != 2):
+            raise ValueError(f"Detections: field 'joints' has shape {joints.shape}, expected [{count}, joints, 2].")
+        if joints is not None and self.skeleton and joints.shape[1] != len(self.skeleton.joints):
+            raise ValueError(
+                f"Detections: {joints.shape[1]} joints an object, but the skeleton names {len(self.skeleton.joints)}."
+            )
         if count and not 0 <= self.classes.min() <= self.classes.max() < len(self.names):
             raise ValueError(
                 f"Detections: classes run from {self.classes.min()} to {self.classes.max()}, but "
@@ -139,7 +151,7 @@ class Detections:
         return self[self.scores >= threshold]
 
     def draw(self, image: np.ndarray, threshold: float = 0.3) -> np.ndarray:
-        """Draws boxes, names and scores; the surest object lies on top.
+        """Draws boxes, names and scores, and skeletons where there are joints; the surest object lies on top.
 
         Args:
             image: [H, W, 3] uint8, RGB, the image that was searched.
@@ -159,7 +171,10 @@ class Detections:
         shown = self.above(threshold)
         shown = shown[np.argsort(shown.scores, kind="stable")]
         labels = [f"{name} {score:.2f}" for name, score in zip(shown.class_names, shown.scores)]
-        return draw_boxes(image, shown.boxes, labels, class_colors(shown.classes))
+        drawn = draw_boxes(image, shown.boxes, labels, class_colors(shown.classes))
+        if "joints" not in shown.fields:
+            return drawn
+        return draw_joints(drawn, shown.fields["joints"], shown.fields.get("joint_scores"), self.skeleton)
 
     def to_coco(
         self,
@@ -176,12 +191,14 @@ class Detections:
                 with; None keeps every digit.
 
         Returns:
-            K dicts of image_id, category_id, bbox (left, top, width, height in pixels) and score.
+            K dicts of image_id, category_id, bbox (left, top, width, height in pixels) and score; with joints also
+            keypoints, x, y and 1 of each joint in turn, as the original writes them. Objects all of whose joints score
+            0, those of classes without joints, have none.
         """
         category_ids = range(1, len(self.names) + 1) if category_ids is None else category_ids
         rounded = float if digits is None else lambda value: float(f"{value:.{digits}f}")
         corners = np.concatenate([self.boxes[:, :2], self.boxes[:, 2:] - self.boxes[:, :2]], axis=1)
-        return [
+        rows = [
             {
                 "image_id": int(image_id),
                 "category_id": int(category_ids[index]),
@@ -190,6 +207,12 @@ class Detections:
             }
             for index, box, score in zip(self.classes.tolist(), corners, self.scores)
         ]
+        joints = self.fields.get("joints", np.zeros((len(self), 0, 2)))
+        certain = self.fields.get("joint_scores", np.ones(joints.shape[:2])) > 0
+        for row, points, known in zip(rows, joints, certain.any(axis=1)):
+            if known:
+                row["keypoints"] = [value for x, y in points for value in (rounded(x), rounded(y), 1)]
+        return rows
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, ready for JSON; `from_dict` gives the same arrays back."""
@@ -203,6 +226,7 @@ class Detections:
                 name: {"dtype": str(values.dtype), "shape": list(values.shape), "values": _plain(values)}
                 for name, values in self.fields.items()
             },
+            **({"skeleton": self.skeleton.as_dict()} if self.skeleton else {}),
         }
 
     @classmethod
@@ -217,15 +241,20 @@ class Detections:
         for key in values:
             if key not in known:
                 raise DataError(f"Detections: unknown key {key!r}.{closest(key, known)} Known: {', '.join(known)}.")
-        if missing := [key for key in known if key not in values and key != "fields"]:
+        if missing := [key for key in known if key not in values and key not in ("fields", "skeleton")]:
             raise DataError(f"Detections: missing {', '.join(missing)}. Expected what Detections.to_dict() returns.")
         fields = {
             name: np.array(field["values"], field["dtype"]).reshape(field["shape"])
             for name, field in values.get("fields", {}).items()
         }
-        boxes = np.array(values["boxes"], np.float32).reshape(-1, 4)
         return cls(
-            boxes, values["scores"], values["classes"], tuple(values["names"]), tuple(values["image_size"]), fields
+            boxes=np.array(values["boxes"], np.float32).reshape(-1, 4),
+            scores=values["scores"],
+            classes=values["classes"],
+            names=tuple(values["names"]),
+            image_size=tuple(values["image_size"]),
+            fields=fields,
+            skeleton=Skeleton.from_dict(values["skeleton"]) if values.get("skeleton") else None,
         )
 
     def to_supervision(self):

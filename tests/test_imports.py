@@ -25,6 +25,7 @@ ORDER = (
     "backbones",
     "network",
     "draw",
+    "draw_joints",
     "results",
     "images",
     "video",

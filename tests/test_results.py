@@ -7,6 +7,7 @@ import pytest
 from centernet_tf import draw
 from centernet_tf.errors import DataError
 from centernet_tf.results import Detections
+from centernet_tf.skeleton import Skeleton
 
 NAMES = ("person", "dog", "traffic light")
 BOXES = [[10, 20, 60.5, 80], [0, 0, 30, 40], [90.125, 5, 100, 7.335]]
@@ -19,7 +20,7 @@ def detections(**changes) -> Detections:
         "classes": [1, 0, 1],
         "names": NAMES,
         "image_size": (160, 100),
-        "fields": {"depth": np.array([1.5, 2, 3], np.float32), "joints": np.arange(12).reshape(3, 2, 2)},
+        "fields": {"depth": np.array([1.5, 2, 3], np.float32), "points": np.arange(12).reshape(3, 2, 2)},
     }
     return Detections(**{**values, **changes})
 
@@ -98,7 +99,7 @@ def test_selection(index, rows):
     np.testing.assert_array_equal(part.boxes, found.boxes[rows])
     np.testing.assert_array_equal(part.scores, found.scores[rows])
     np.testing.assert_array_equal(part.classes, found.classes[rows])
-    np.testing.assert_array_equal(part.fields["joints"], found.fields["joints"][rows])
+    np.testing.assert_array_equal(part.fields["points"], found.fields["points"][rows])
     assert part.names == NAMES and part.image_size == (160, 100)
 
 
@@ -119,7 +120,7 @@ def test_above(threshold, count):
 
 def test_repr():
     assert repr(detections()) == (
-        "Detections(3 objects in 160x100 pixels: 2 dog, 1 person; scores 0.10 to 0.90; fields depth, joints)"
+        "Detections(3 objects in 160x100 pixels: 2 dog, 1 person; scores 0.10 to 0.90; fields depth, points)"
     )
     assert repr(detections(fields={})[:1]) == "Detections(1 object in 160x100 pixels: 1 dog; scores 0.90 to 0.90)"
 
@@ -153,7 +154,7 @@ def test_to_dict_is_json_and_comes_back():
 
 def test_empty_fields_keep_their_shape():
     back = Detections.from_dict(detections()[:0].to_dict())
-    assert back.fields["joints"].shape == (0, 2, 2) and back.fields["depth"].dtype == np.float32
+    assert back.fields["points"].shape == (0, 2, 2) and back.fields["depth"].dtype == np.float32
 
 
 @pytest.mark.parametrize(
@@ -203,3 +204,41 @@ def test_to_supervision_names_what_to_install(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ImportError, match=r"pip install centernet_tf\[supervision\]"):
         detections().to_supervision()
+
+
+ARMS = Skeleton(joints=("head", "left", "right"), flip_pairs=((1, 2),), limbs=((0, 1), (0, 2)))
+
+
+def with_joints(**changes):
+    joints = np.array([[[50, 20], [80, 60], [20.25, 60]], [[0, 0]] * 3], np.float32)
+    fields = {"joints": joints, "joint_scores": np.array([[0.9, 0.1, 0.5], [0, 0, 0]], np.float32)}
+    values = {"boxes": [[10, 10, 90, 70], [0, 0, 5, 5]], "scores": [0.9, 0.8], "classes": [0, 1]}
+    values |= {"names": ("person", "ball"), "image_size": (120, 100), "fields": fields, "skeleton": ARMS}
+    return Detections(**{**values, **changes})
+
+
+def test_joints_reach_every_form():
+    found = with_joints()
+    person, ball = found.to_coco(3, digits=1)
+    assert person["keypoints"] == [50, 20, 1, 80, 60, 1, 20.2, 60, 1] and "keypoints" not in ball
+    again = Detections.from_dict(json.loads(json.dumps(found.to_dict())))
+    assert again.skeleton == ARMS and found[:1].skeleton == ARMS
+    np.testing.assert_array_equal(again.fields["joints"], found.fields["joints"])
+    assert found[0].fields["joint_scores"].tolist() == pytest.approx([0.9, 0.1, 0.5])
+
+
+def test_skeletons_are_drawn_over_boxes():
+    image = np.full((100, 120, 3), 127, np.uint8)
+    plain = with_joints(fields={}).draw(image)
+    drawn = with_joints().draw(image)
+    assert (plain[60, 20] == 127).all() and (drawn[60, 20] != 127).any()
+    np.testing.assert_array_equal(with_joints().draw(image, threshold=0.95), image)
+
+
+@pytest.mark.parametrize(
+    ("joints", "words"),
+    [(np.zeros((2, 4, 2)), "4 joints an object, but the skeleton names 3"), (np.zeros((2, 6)), r"shape \(2, 6\)")],
+)
+def test_joints_must_fit_the_skeleton(joints, words):
+    with pytest.raises(ValueError, match=words):
+        with_joints(fields={"joints": joints})
