@@ -11,6 +11,7 @@ from keras import ops
 
 from centernet_tf import losses
 from centernet_tf.geometry import gaussian
+from centernet_tf.skeleton import Skeleton
 from centernet_tf.task import Head, Term, unmirrored
 
 STRIDE = 4  # The only one the published networks have.
@@ -32,6 +33,8 @@ class Centers:
         flat: Search cells and classes in one list instead of cells first. It finds the same, faster in LiteRT (80
             classes on 128 x 128 cells, one thread: 4.9 instead of 5.6 ms, 7.5 instead of 11.8 ms without XNNPACK) and
             slower elsewhere.
+        skeleton: Joints of the objects, for tasks that predict them.
+        joint_classes: Classes whose objects have joints; all if None.
     """
 
     num_classes: int
@@ -41,6 +44,8 @@ class Centers:
     ignore_crowd: bool = False
     size_weight: float = 0.1
     flat: bool = False
+    skeleton: Skeleton | None = None
+    joint_classes: tuple[int, ...] | None = None
 
     def heads(self) -> tuple[Head, ...]:
         """Heatmap of the centres, offset within the cell (x, y), size (width, height) in cells."""

@@ -12,6 +12,7 @@ import pydantic
 from centernet_tf import layers, preprocess  # noqa: F401  Keras finds the layers by their registered names.
 from centernet_tf.centers import Centers
 from centernet_tf.errors import UsageError
+from centernet_tf.skeleton import Skeleton
 from centernet_tf.task import TaskSet
 from centernet_tf.tasks import build_tasks
 
@@ -75,7 +76,8 @@ class ModelCard(pydantic.BaseModel):
         max_objects: Detections per image, and objects trained on.
         class_specific_size: Whether the size head has two channels per class.
         head_channels: Width of the hidden convolution of each head, 0 for none; the backbone's own if None.
-        flip_pairs: Joints that change places in a mirror image.
+        skeleton: Joints of the objects; None where none are predicted. By name in the file.
+        joint_classes: Classes whose objects have joints; all if None.
         input: How an image becomes its input.
         about: Where it comes from: settings, data, score. For people; nothing reads it.
     """
@@ -89,9 +91,25 @@ class ModelCard(pydantic.BaseModel):
     max_objects: pydantic.PositiveInt
     class_specific_size: bool = False
     head_channels: pydantic.NonNegativeInt | None = None
-    flip_pairs: tuple[tuple[int, int], ...] = ()
+    skeleton: Skeleton | None = None
+    joint_classes: tuple[str, ...] | None = None
     input: InputCard
     about: dict[str, Any] = {}
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _from_before_skeletons(cls, values: Any) -> Any:
+        """Files once had pairs of joints without names, and no task that used them."""
+        return {name: value for name, value in values.items() if name != "flip_pairs"}
+
+    @pydantic.field_validator("skeleton", mode="before")
+    @classmethod
+    def _skeleton_by_name(cls, value: Any) -> Any:
+        return Skeleton.from_dict(value) if isinstance(value, dict) else value
+
+    @pydantic.field_serializer("skeleton")
+    def _names_of_skeleton(self, value: Skeleton | None) -> dict[str, Any] | None:
+        return value.as_dict() if value else None
 
     def task_set(self, **options: Any) -> TaskSet:
         """The tasks of this network; options are further settings of `Centers`, which only training needs."""
@@ -99,6 +117,8 @@ class ModelCard(pydantic.BaseModel):
             num_classes=len(self.classes),
             max_objects=self.max_objects,
             class_specific_size=self.class_specific_size,
+            skeleton=self.skeleton,
+            joint_classes=None if self.joint_classes is None else tuple(map(self.classes.index, self.joint_classes)),
             **options,
         )
         return build_tasks(self.tasks, centers)

@@ -85,7 +85,10 @@ def shapes_val(tmp_path_factory) -> Dataset:
 
 
 def random_field(random: np.random.Generator, field: Field, boxes: np.ndarray, num_classes: int) -> np.ndarray:
-    """[N, ...] of one field: points lie within the boxes, counted things stay below the number of classes."""
+    """[N, ...] of one field: points lie within the boxes, counted things stay below the number of classes.
+
+    Three points of an object lie in cells of their own, and of what is known of them, the first is.
+    """
     shape = (len(boxes), *field.shape)
     if field.name == "boxes":
         return boxes
@@ -94,9 +97,15 @@ def random_field(random: np.random.Generator, field: Field, boxes: np.ndarray, n
     if field.motion == "points":
         steps = (1,) * (len(shape) - 2)
         corner, far = (boxes[:, part].reshape(-1, *steps, 2) for part in (slice(2), slice(2, 4)))
-        return (corner + random.random(shape) * (far - corner)).astype(field.dtype)
+        place = random.random(shape)
+        if len(field.shape) == 2:
+            place[..., 0] = (np.arange(field.shape[0]) + 0.45 + 0.1 * place[..., 0]) / field.shape[0]
+        return (corner + place * (far - corner)).astype(field.dtype)
     if field.dtype.startswith("int"):
-        return random.integers(0, num_classes, shape).astype(field.dtype)
+        numbers = random.integers(0, num_classes, shape).astype(field.dtype)
+        if field.shape:
+            numbers[:, 0] = 1
+        return numbers
     return random.normal(size=shape).astype(field.dtype)
 
 

@@ -63,7 +63,8 @@ def test_card_holds_all_that_a_detector_needs(spot_model, spot_card):
         "max_objects": 20,
         "class_specific_size": False,
         "head_channels": None,
-        "flip_pairs": [],
+        "skeleton": None,
+        "joint_classes": None,
         "input": {
             "mode": "fixed",
             "height": 128,

@@ -17,8 +17,11 @@ from centernet_tf.checkpoints.weights import assign, match, official_names, our_
 from centernet_tf.errors import DataError, UsageError, closest
 from centernet_tf.model_file import InputCard, ModelCard, load_model
 from centernet_tf.network import build_network
+from centernet_tf.skeleton import Skeleton
 from centernet_tf.tasks import TASKS
 from centernet_tf.version import VERSION
+
+JOINT_HEADS = ("hps", "hm_hp", "hp_offset")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +56,7 @@ def convert_tensors(
     classes: Sequence[str] | None = None,
     arch: str | None = None,
     origin: str | None = None,
+    skeleton: Skeleton | None = None,
     size: tuple[int, int] | None = None,
     max_objects: int = 100,
 ) -> Converted:
@@ -66,6 +70,7 @@ def convert_tensors(
         arch: What the network should be, official name or ours; checked against the tensors.
         origin: Key of `ORIGINS`: the data whose normalisation and input size it was trained with; by task and number
             of classes if left out, COCO's where there is none.
+        skeleton: Of a network for joints; the origin's if left out.
         size: Height and width of the input in pixels; the origin's if left out.
         max_objects: Detections per image.
 
@@ -88,7 +93,8 @@ def convert_tensors(
         assign(network, _middle_of_the_cell(network))
         left.append("no head 'reg': the offset is the middle of the cell, as in the official decoder")
     tasks, remark = _tasks(task, heads)
-    left += remark
+    joints, guess = _skeleton(skeleton, heads, source, path)
+    left += remark + guess
     card = ModelCard(
         tasks=tasks,
         backbone=backbone,
@@ -96,7 +102,7 @@ def convert_tensors(
         classes=names,
         max_objects=max_objects,
         class_specific_size=heads.class_specific_size,
-        flip_pairs=source.flip_pairs if "hps" in heads.channels else (),
+        skeleton=joints,
         input=InputCard(
             height=source.size[0], width=source.size[1], stride=entry.stride, mean=source.mean, std=source.std
         ),
@@ -178,10 +184,26 @@ def _tasks(task: str | None, heads: Heads) -> tuple[tuple[str, ...], list[str]]:
     if task is None and heads.task not in TASKS:
         own = [head.name for head in heads.ours() if head.name not in ("heatmap", "size", "offset")]
         return ("detect",), [f"there is no task {heads.task!r} yet: heads {', '.join(own)} are kept, boxes are decoded"]
+    missing = [name for name in JOINT_HEADS if name not in heads.channels]
+    if task is None and heads.task == "pose" and missing:
+        return ("detect",), [f"no head {', '.join(missing)}, which joints need: boxes are decoded"]
     task = task or heads.task
     if task not in TASKS:
         raise UsageError(f"Unknown task {task!r}.{closest(task, TASKS)} Known: {', '.join(sorted(TASKS))}.")
     return (task,), []
+
+
+def _skeleton(given: Skeleton | None, heads: Heads, source: Origin, path: str) -> tuple[Skeleton | None, list[str]]:
+    """The joints of the model, and a remark where their names are not known."""
+    count = heads.channels.get("hps", 0) // 2
+    if given is None and source.skeleton and len(source.skeleton.joints) == count:
+        return source.skeleton, []
+    if given is None and count:
+        names = tuple(f"joint{number + 1}" for number in range(count))
+        return Skeleton(joints=names), [f"{count} joints, as no official data set has: they have numbers for names"]
+    if given and len(given.joints) != count:
+        raise UsageError(f"{path}: it has {count} joints, but the skeleton has {len(given.joints)}.")
+    return given, []
 
 
 def _middle_of_the_cell(network: keras.Model) -> dict[str, np.ndarray]:

@@ -1,8 +1,9 @@
-"""What the official code trained on, as far as a file's heads tell: classes, input, normalisation, flip pairs."""
+"""What the official code trained on, as far as a file's heads tell: classes, input, normalisation, skeleton."""
 
 import dataclasses
 
 from centernet_tf import preprocess
+from centernet_tf.skeleton import COCO_PERSON, Skeleton
 
 
 def _listed(text: str) -> tuple[str, ...]:
@@ -28,9 +29,6 @@ PASCAL_CLASSES = _listed(
 )
 KITTI_CLASSES = ("Pedestrian", "Car", "Cyclist")
 
-# Left and right of COCO's 17 joints: eyes, ears, shoulders, elbows, wrists, hips, knees, ankles.
-COCO_FLIP_PAIRS = tuple((joint, joint + 1) for joint in range(1, 17, 2))
-
 # ImageNet's statistics are of red, green, blue; the official code applies them to blue, green, red in this order, and
 # its weights of Pascal VOC and KITTI are trained so.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -48,7 +46,7 @@ class Origin:
         size: Height and width of the input in pixels.
         mean: See `preprocess.Normalization`; likewise `std`.
         std: See mean.
-        flip_pairs: Joints that change places in a mirror image.
+        skeleton: Joints of its objects.
     """
 
     title: str
@@ -57,13 +55,13 @@ class Origin:
     size: tuple[int, int] = (512, 512)
     mean: tuple[float, float, float] = preprocess.COCO_MEAN
     std: tuple[float, float, float] = preprocess.COCO_STD
-    flip_pairs: tuple[tuple[int, int], ...] = ()
+    skeleton: Skeleton | None = None
 
 
 ORIGINS = {
     "coco": Origin("COCO", "detect", COCO_CLASSES),
     "pascal": Origin("Pascal VOC", "detect", PASCAL_CLASSES, (384, 384), IMAGENET_MEAN, IMAGENET_STD),
-    "coco_pose": Origin("COCO, persons", "pose", ("person",), flip_pairs=COCO_FLIP_PAIRS),
+    "coco_pose": Origin("COCO, persons", "pose", ("person",), skeleton=COCO_PERSON),
     "kitti": Origin("KITTI", "box3d", KITTI_CLASSES, (384, 1280), IMAGENET_MEAN, IMAGENET_STD),
 }
 

@@ -11,6 +11,7 @@ from centernet_tf.checkpoints.convert import verify
 from centernet_tf.cli.conversion import class_list
 from centernet_tf.cli.sizes import parse_size
 from centernet_tf.model_file import save_model
+from centernet_tf.skeleton import read_skeleton
 
 
 def convert(
@@ -31,6 +32,9 @@ def convert(
             "Default: by task and number of classes, else coco."
         ),
     ] = None,
+    skeleton: Annotated[
+        Path | None, typer.Option(help="YAML with joints, flip_pairs, limbs, sigmas. Default: COCO's person.")
+    ] = None,
     size: Annotated[
         str | None, typer.Option(metavar="HxW", help="Input height and width in pixels. Default: the origin's.")
     ] = None,
@@ -48,6 +52,7 @@ def convert(
         classes=class_list(classes),
         arch=arch,
         origin=origin,
+        skeleton=read_skeleton(skeleton) if skeleton else None,
         size=parse_size(size) if size else None,
     )
     save_model(out, converted.network, converted.card)

@@ -141,7 +141,8 @@ class Feed:
         ).unbatch()
 
     def _prepare(self, example: tf.Tensor, classes: Sequence[str], place: Any, augment: Augmentation | None) -> Any:
-        sample = parse(example, classes)
+        joints = next((field.shape[0] for field in self.fields if field.name == "joints"), 0)
+        sample = parse(example, classes, joints)
         image = tf.io.decode_image(sample["image"], channels=3, expand_animations=False)
         fields = [field for field in self.fields if field.level == "object"]
         # Pixels take the way through NumPy only where they are warped there.

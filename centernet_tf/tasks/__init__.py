@@ -6,8 +6,9 @@ from centernet_tf.centers import Centers
 from centernet_tf.errors import UsageError, closest
 from centernet_tf.task import Task, TaskSet
 from centernet_tf.tasks.detect import detect
+from centernet_tf.tasks.pose import pose
 
-TASKS: dict[str, Callable[[Centers], Task]] = {"detect": detect}
+TASKS: dict[str, Callable[[Centers], Task]] = {"detect": detect, "pose": pose}
 
 
 def build_tasks(names: Sequence[str], centers: Centers) -> TaskSet:

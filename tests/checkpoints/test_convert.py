@@ -13,6 +13,8 @@ from centernet_tf.checkpoints.state_dict import StateDict
 from centernet_tf.errors import UsageError
 from centernet_tf.model_file import load_model, save_model
 from centernet_tf.network import head_map
+from centernet_tf.skeleton import COCO_PERSON, Skeleton
+from centernet_tf.tasks import TASKS
 
 ARCHS = {"res_18": "resnet18", "resdcn_18": "resnet18_dcn", "dla_34": "dla34_dcn", "hourglass": "hourglass104"}
 THREE = ("one", "two", "three")
@@ -97,20 +99,20 @@ def test_parameters_are_as_many_as_officially(arch, task, official_heads):
 
 
 @pytest.mark.parametrize(
-    ("task", "classes", "given", "size", "mean", "pairs"),
+    ("task", "classes", "given", "size", "mean"),
     [
-        ("detect", 80, COCO_CLASSES, (512, 512), (0.40789654, 0.44719302, 0.47026115), 0),
-        ("detect", 20, PASCAL_CLASSES, (384, 384), (0.485, 0.456, 0.406), 0),
-        ("pose", 1, ("person",), (512, 512), (0.40789654, 0.44719302, 0.47026115), 8),
-        ("box3d", 3, ("Pedestrian", "Car", "Cyclist"), (384, 1280), (0.485, 0.456, 0.406), 0),
+        ("detect", 80, COCO_CLASSES, (512, 512), (0.40789654, 0.44719302, 0.47026115)),
+        ("detect", 20, PASCAL_CLASSES, (384, 384), (0.485, 0.456, 0.406)),
+        ("pose", 1, ("person",), (512, 512), (0.40789654, 0.44719302, 0.47026115)),
+        ("box3d", 3, ("Pedestrian", "Car", "Cyclist"), (384, 1280), (0.485, 0.456, 0.406)),
     ],
 )
-def test_card_of_official_data(task, classes, given, size, mean, pairs, official_state, official_heads):
+def test_card_of_official_data(task, classes, given, size, mean, official_state, official_heads):
     card = converted(official_state("res_18", {**official_heads[task], "hm": classes})).card
     assert (card.classes, (card.input.height, card.input.width), card.input.mean) == (given, size, mean)
     assert (card.input.order, card.input.stride, card.input.mode) == ("bgr", 32, "fixed")
-    assert len(card.flip_pairs) == pairs
-    assert pairs == 0 or card.flip_pairs[0] == (1, 2)
+    assert card.skeleton == (COCO_PERSON if task == "pose" else None)
+    assert card.tasks == (task if task in TASKS else "detect",)
 
 
 def test_own_classes_and_settings(official_state, official_heads):
@@ -155,12 +157,29 @@ def test_class_specific_size(official_state):
 
 
 def test_tasks_that_do_not_exist_yet_keep_their_heads(official_state, official_heads):
-    from centernet_tf.tasks import TASKS
-
     for task in {"pose", "box3d"} - set(TASKS):
         found = converted(official_state("res_18", official_heads[task]))
         assert found.card.tasks == ("detect",)
         assert any(f"no task {task!r} yet" in line for line in found.report)
+
+
+@pytest.mark.parametrize("missing", ["hm_hp", "hp_offset"])
+def test_poses_without_all_their_heads_are_boxes(missing, official_state, official_heads):
+    heads = {name: count for name, count in official_heads["pose"].items() if name != missing}
+    found = converted(official_state("res_18", heads))
+    assert found.card.tasks == ("detect",)
+    assert f"no head {missing}, which joints need: boxes are decoded" in found.report
+
+
+def test_poses_of_another_skeleton(official_state):
+    tensors = official_state("res_18", {"hm": 1, "wh": 2, "hps": 6, "reg": 2, "hm_hp": 3, "hp_offset": 2})
+    face = Skeleton(joints=("nose", "left_eye", "right_eye"), flip_pairs=((1, 2),))
+    assert converted(tensors, skeleton=face).card.skeleton == face
+    unnamed = converted(tensors)
+    assert unnamed.card.skeleton.joints == ("joint1", "joint2", "joint3")
+    assert any("3 joints, as no official data set has" in line for line in unnamed.report)
+    with pytest.raises(UsageError, match="it has 3 joints, but the skeleton has 17"):
+        converted(tensors, skeleton=COCO_PERSON)
 
 
 def test_every_tensor_is_accounted_for(official_state, official_heads):

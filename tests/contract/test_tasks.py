@@ -10,10 +10,12 @@ from centernet_tf.centers import STRIDE, Centers
 from centernet_tf.model_file import InputCard, ModelCard, load_model, save_model
 from centernet_tf.network import build_network
 from centernet_tf.preprocess import Normalization
+from centernet_tf.skeleton import Skeleton
 from centernet_tf.tasks import TASKS, build_tasks
 from centernet_tf.training.trainer import Trainer
 
-SETS = [(name,) for name in TASKS]  # A mix of tasks is one more row.
+SETS = [*((name,) for name in TASKS), ("detect", "pose")]  # A mix of tasks is one more row.
+FACE = Skeleton(joints=("nose", "left_eye", "right_eye"), flip_pairs=((1, 2),))
 OPTIONS = [{}, {"class_specific_size": True}, {"ignore_crowd": True}]
 SMALLEST = "mobilenetv2_fpn"
 SIZE = (64, 96)
@@ -27,7 +29,7 @@ every_option = pytest.mark.parametrize("options", OPTIONS, ids=lambda options: "
 
 
 def task_set(names, **options):
-    return build_tasks(names, Centers(CLASSES, max_objects=5, **options))
+    return build_tasks(names, Centers(CLASSES, max_objects=5, skeleton=FACE, **options))
 
 
 def perfect_heatmap(target, channels):
@@ -138,6 +140,7 @@ def test_the_saved_network_gives_the_same_maps(names, tmp_path):
         backbone=SMALLEST,
         classes=("a", "b", "c"),
         max_objects=5,
+        skeleton=FACE if "pose" in names else None,
         input=InputCard(height=SIZE[0], width=SIZE[1], stride=32),
     )
     save_model(tmp_path / "model.keras", network, card)

@@ -1,0 +1,380 @@
+"""Joints against slow twins, written joint by joint as the paper and the official sampler and decoder say."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from centernet_tf import losses
+from centernet_tf.centers import STRIDE, Centers
+from centernet_tf.errors import UsageError
+from centernet_tf.skeleton import COCO_PERSON, Skeleton
+from centernet_tf.tasks import TASKS, build_tasks
+from centernet_tf.tasks.pose import decode
+
+FACE = Skeleton(joints=("nose", "left_eye", "right_eye", "chin"), flip_pairs=((1, 2),))
+JOINTS = len(FACE.joints)
+GRIDS = [(8, 8), (16, 11), (30, 32)]
+
+
+def tasks_of(names=("pose",), num_classes=2, **options):
+    return build_tasks(names, Centers(num_classes, **{"max_objects": 6, "skeleton": FACE, **options}))
+
+
+def numpy_of(values):
+    return keras.tree.map_structure(ops.convert_to_numpy, values)
+
+
+def tensors_of(values):
+    return keras.tree.map_structure(ops.convert_to_tensor, values)
+
+
+def random_rows(grid, images, objects, seed, rotated=False):
+    """Persons of every awkward kind: without labelled joint, outside, with joints outside, two in one cell, padding."""
+    random = np.random.default_rng(seed)
+    limit = np.array([grid[1], grid[0]], np.float32) * STRIDE
+    center = random.uniform(-0.1, 1.1, (images, objects, 2)) * limit
+    size = np.exp(random.uniform(np.log(2), np.log(limit.max()), (images, objects, 2)))
+    center[:, 1::3] = center[:, 0:-1:3][:, : center[:, 1::3].shape[1]]
+    spread = random.choice([0.5, 1.5], (images, objects, 1, 1))
+    joints = center[:, :, None] + random.uniform(-1, 1, (images, objects, JOINTS, 2)) * size[:, :, None] * spread
+    joints = np.where(random.random((images, objects, 1, 1)) < 0.1, np.round(joints / STRIDE) * STRIDE, joints)
+    labels = random.integers(0, 3, (images, objects, JOINTS)) * (random.random((images, objects, 1)) > 0.25)
+    valid = np.arange(objects) < random.integers(0, objects + 1, (images, 1))
+    return {
+        "boxes": np.concatenate([center - size / 2, center + size / 2], axis=-1).astype(np.float32),
+        "classes": np.where(valid, random.integers(0, 2, valid.shape), -1).astype(np.int32),
+        "crowd": random.random(valid.shape) < 0.2,
+        "joints": joints.astype(np.float32),
+        "joint_labels": labels.astype(np.int32),
+        "rotated": random.random(images) < 0.5 if rotated else np.zeros(images, bool),
+        "valid": valid,
+    }
+
+
+def slow_radius(height, width):
+    total, area, found = height + width, height * width, []
+    for a, b, c in [(1, total, area * 0.3 / 1.7), (4, 2 * total, 0.3 * area), (2.8, -1.4 * total, -0.3 * area)]:
+        found.append((b + max(b * b - 4 * a * c, 0.0) ** 0.5) / 2)
+    return max(0, int(min(found)))
+
+
+def draw_slowly(plane, x, y, radius):
+    sigma = (2 * radius + 1) / 6
+    for row in range(max(0, y - radius), min(plane.shape[0], y + radius + 1)):
+        for column in range(max(0, x - radius), min(plane.shape[1], x + radius + 1)):
+            value = np.exp(-((column - x) ** 2 + (row - y) ** 2) / (2 * sigma * sigma))
+            plane[row, column] = max(plane[row, column], value)
+
+
+def slow_targets(rows, grid, num_classes=2):
+    """Section by section as the official sampler of poses: box, centre, size, offset, then joint by joint."""
+    (height, width), (images, objects) = grid, rows["valid"].shape
+    targets = {
+        "heatmap": np.zeros((images, height, width, num_classes)),
+        "box mask": np.zeros((images, objects)),
+        "size": np.zeros((images, objects, 2)),
+        "offset": np.zeros((images, objects, 2)),
+        "index": np.zeros((images, objects), int),
+        "joints": np.zeros((images, objects, 2 * JOINTS)),
+        "joints mask": np.zeros((images, objects, 2 * JOINTS)),
+        "joint_heatmap": np.zeros((images, height, width, JOINTS)),
+        "joint_offset": np.zeros((images, objects * JOINTS, 2)),
+        "joint index": np.zeros((images, objects * JOINTS), int),
+        "joint mask": np.zeros((images, objects * JOINTS)),
+    }
+    for image, number in zip(*np.nonzero(rows["valid"])):
+        rotated = rows["rotated"][image]
+        left, top, right, bottom = rows["boxes"][image, number] / np.float32(STRIDE)
+        left, right = (np.float32(min(max(value, 0), width - 1)) for value in (left, right))
+        top, bottom = (np.float32(min(max(value, 0), height - 1)) for value in (top, bottom))
+        if not (right > left and bottom > top) and not rotated:
+            continue
+        radius = slow_radius(float(np.ceil(bottom - top)), float(np.ceil(right - left)))
+        center = np.array([(left + right) / 2, (top + bottom) / 2], np.float32)
+        x, y = int(center[0]), int(center[1])
+        if not rotated:
+            draw_slowly(targets["heatmap"][image, :, :, rows["classes"][image, number]], x, y, radius)
+            if rows["joint_labels"][image, number].sum() > 0:
+                targets["box mask"][image, number] = 1
+                targets["size"][image, number] = right - left, bottom - top
+                targets["offset"][image, number] = center - [x, y]
+                targets["index"][image, number] = y * width + x
+        for joint, point in enumerate(rows["joints"][image, number] / np.float32(STRIDE)):
+            outside = point[0] < 0 or point[1] < 0 or point[0] >= width or point[1] >= height
+            if rows["joint_labels"][image, number, joint] == 0 or outside:
+                continue
+            if not rotated:
+                targets["joints"][image, number, 2 * joint : 2 * joint + 2] = point - [x, y]
+                targets["joints mask"][image, number, 2 * joint : 2 * joint + 2] = 1
+            column, row, place = int(point[0]), int(point[1]), number * JOINTS + joint
+            targets["joint_offset"][image, place] = point - [column, row]
+            targets["joint index"][image, place] = row * width + column
+            targets["joint mask"][image, place] = 1
+            draw_slowly(targets["joint_heatmap"][image, :, :, joint], column, row, radius)
+    targets["heatmap"][rows["rotated"]] = 0.9999
+    return targets
+
+
+@pytest.mark.parametrize("rotated", [False, True], ids=["upright", "rotated"])
+@pytest.mark.parametrize("grid", GRIDS)
+def test_targets_equal_the_slow_twin(grid, rotated):
+    rows = random_rows(grid, images=40, objects=9, seed=sum(grid), rotated=rotated)  # more than max_objects
+    targets, expected = numpy_of(tasks_of().encode(tensors_of(rows), grid)), slow_targets(rows, grid)
+    assert set(targets) == {"heatmap", "offset", "size", "joints", "joint_heatmap", "joint_offset"}
+    for name in ("heatmap", "joint_heatmap"):
+        np.testing.assert_allclose(targets[name]["heatmap"], expected[name], rtol=0, atol=1e-5)
+        np.testing.assert_array_equal(targets[name]["heatmap"] == 1, expected[name] == 1)
+    for name, mask, index in (
+        ("size", "box mask", "index"),
+        ("offset", "box mask", "index"),
+        ("joint_offset", "joint mask", "joint index"),
+    ):
+        np.testing.assert_array_equal(targets[name]["mask"][..., 0], expected[mask])
+        np.testing.assert_array_equal(targets[name]["index"] * expected[mask], expected[index])
+        value = targets[name]["value"] * targets[name]["mask"]
+        np.testing.assert_allclose(value, expected[name], rtol=0, atol=1e-5)
+    joints = targets["joints"]
+    assert 0.02 < expected["joints mask"].mean() < 0.5
+    np.testing.assert_array_equal(joints["mask"], expected["joints mask"])
+    np.testing.assert_allclose(joints["value"], expected["joints"], rtol=0, atol=1e-5)
+    np.testing.assert_array_equal(joints["index"] * expected["box mask"], expected["index"])
+
+
+def slow_l1(values, index, mask, wanted):
+    """Values [B, h, w, D]; the rest [B, M, ...]; what is unmasked counts, coordinate by coordinate."""
+    total = count = 0.0
+    mask = np.broadcast_to(mask if mask.ndim == 3 else mask[..., None], wanted.shape)
+    for image, row, axis in zip(*np.nonzero(mask)):
+        y, x = divmod(index[image, row], values.shape[2])
+        total += abs(values[image, y, x, axis] - wanted[image, row, axis])
+        count += 1
+    return total / (count + 1e-4)
+
+
+def slow_focal(logits, heatmap):
+    score = np.clip(1 / (1 + np.exp(-logits.astype(float))), 1e-4, 1 - 1e-4)
+    hit = ((1 - score) ** 2 * np.log(score))[heatmap == 1]
+    miss = ((1 - heatmap) ** 4 * score**2 * np.log(1 - score))[heatmap < 1]
+    return -(hit.sum() + miss.sum()) / max(len(hit), 1)
+
+
+@pytest.mark.parametrize("objects", [0, 1, 9])
+@pytest.mark.parametrize("rotated", [False, True], ids=["upright", "rotated"])
+def test_losses_equal_the_slow_twin(objects, rotated):
+    grid, tasks = (16, 11), tasks_of()
+    rows = random_rows(grid, images=6, objects=objects, seed=4, rotated=rotated)
+    random = np.random.default_rng(5)
+    maps = {head.name: random.normal(size=(6, *grid, head.channels)).astype(np.float32) for head in tasks.heads}
+    values = tasks.losses({name: [ops.convert_to_tensor(one)] for name, one in maps.items()}, tasks.encode(
+        tensors_of(rows), grid
+    ))  # fmt: skip
+    wanted = slow_targets(rows, grid)
+    box, joint = (wanted["index"], wanted["box mask"]), (wanted["joint index"], wanted["joint mask"])
+    expected = {
+        "heatmap": slow_focal(maps["heatmap"], wanted["heatmap"]),
+        "offset": slow_l1(maps["offset"], *box, wanted["offset"]),
+        "size": slow_l1(maps["size"], *box, wanted["size"]),
+        "joints": slow_l1(maps["joints"], wanted["index"], wanted["joints mask"], wanted["joints"]),
+        "joint_heatmap": slow_focal(maps["joint_heatmap"], wanted["joint_heatmap"]),
+        "joint_offset": slow_l1(maps["joint_offset"], *joint, wanted["joint_offset"]),
+    }
+    for name, value in expected.items():
+        assert float(ops.convert_to_numpy(values[name])) == pytest.approx(value, rel=1e-5, abs=1e-5), name
+    total = sum(expected.values()) - 0.9 * expected["size"]
+    assert float(ops.convert_to_numpy(tasks.total(values))) == pytest.approx(total, rel=1e-5)
+
+
+def sigmoid(values):
+    return 1 / (1 + np.exp(-values.astype(np.float64)))
+
+
+def slow_peaks(scores, count):
+    """[(score, x, y)] of the largest cells of their neighbourhoods in [h, w], best first."""
+    found = []
+    for y, x in np.ndindex(*scores.shape):
+        if scores[y, x] == scores[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2].max():
+            found.append((scores[y, x], x, y))
+    return sorted(found, reverse=True)[:count]
+
+
+def slow_decode(maps, found, count):
+    """Section 4.2 and the official decoder: for each object and joint, rule by rule.
+
+    Args:
+        maps: Of one image, [h, w, channels].
+        found: Objects [(score, class, x, y)] by whole cells.
+        count: Candidates of a joint.
+    """
+    joints = maps["joint_heatmap"].shape[-1]
+    scores = sigmoid(maps["joint_heatmap"])
+    candidates = [
+        [
+            (score, x + maps["joint_offset"][y, x, 0], y + maps["joint_offset"][y, x, 1])
+            for score, x, y in slow_peaks(scores[..., joint], count)
+            if score > 0.1
+        ]
+        for joint in range(joints)
+    ]
+    points, confidence = np.zeros((len(found), joints, 2)), np.full((len(found), joints), 0.1)
+    for row, (_, _, x, y) in enumerate(found):
+        center = maps["offset"][y, x] + [x, y]
+        width, height = maps["size"][y, x]
+        half = np.array([width / 2, height / 2])
+        left, top, right, bottom = *(center - half), *(center + half)
+        for joint in range(joints):
+            points[row, joint] = told = maps["joints"][y, x, 2 * joint : 2 * joint + 2] + [x, y]
+            if not candidates[joint]:
+                continue
+            score, near_x, near_y = min(
+                candidates[joint], key=lambda one: (told[0] - one[1]) ** 2 + (told[1] - one[2]) ** 2
+            )
+            distance = np.hypot(told[0] - near_x, told[1] - near_y)
+            outside = near_x < left or near_x > right or near_y < top or near_y > bottom
+            if not outside and distance <= 0.3 * max(width, height):
+                points[row, joint], confidence[row, joint] = (near_x, near_y), score
+    return points, confidence
+
+
+def random_maps(grid, images, seed, joints=JOINTS, num_classes=1, level=-2.0):
+    random = np.random.default_rng(seed)
+
+    def normal(channels, mean=0.0, spread=1.0):
+        return random.normal(mean, spread, (images, *grid, channels)).astype(np.float32)
+
+    return {
+        "heatmap": normal(num_classes, -2, 2),
+        "offset": random.random((images, *grid, 2), np.float32),
+        "size": random.uniform(0.5, max(grid), (images, *grid, 2)).astype(np.float32),
+        "joints": normal(2 * joints, spread=max(grid) / 5),
+        "joint_heatmap": normal(joints, level, 1.5),
+        "joint_offset": random.random((images, *grid, 2), np.float32),
+    }
+
+
+@pytest.mark.parametrize("level", [-9.0, -3.0, 0.0], ids=["no candidate", "some", "crowded"])
+@pytest.mark.parametrize("grid", GRIDS)
+def test_decode_equals_the_slow_twin(grid, level):
+    maps = random_maps(grid, images=5, seed=1, level=level)
+    tasks = tasks_of(num_classes=1, max_objects=12)
+    found = numpy_of(tasks.decode({name: [ops.convert_to_tensor(one)] for name, one in maps.items()}))
+    assert found["joints"].shape == (5, 12, JOINTS, 2) and found["joint_scores"].shape == (5, 12, JOINTS)
+    moved = []
+    for image in range(5):
+        one = {name: values[image] for name, values in maps.items()}
+        objects = [(score, 0, x, y) for score, x, y in slow_peaks(sigmoid(one["heatmap"][..., 0]), 12)]
+        points, scores = slow_decode(one, objects, 12)
+        np.testing.assert_allclose(found["joints"][image, : len(objects)], points, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(found["joint_scores"][image, : len(objects)], scores, atol=1e-5)
+        moved.append((scores > 0.1).mean())
+    assert (np.mean(moved) > 0.1) == (level > -9)
+
+
+def one_joint(told, peaks, box=(10.0, 10.0)):
+    """Joint and score of one object at cell (8, 8) of a 20 x 20 grid, told a way; peaks are {(x, y): score}."""
+    maps = {name: np.zeros((1, 20, 20, depth), np.float32) for name, depth in (("joints", 2), ("joint_offset", 2))}
+    heatmap = np.full((1, 20, 20, 1), -20.0, np.float32)
+    for (x, y), score in peaks.items():
+        heatmap[0, y, x] = np.log(score / (1 - score))
+    maps["joints"][0, 8, 8] = told
+    center = ops.convert_to_tensor(np.float32([[[8, 8]] * 3]))
+    half = np.float32(box) / 2
+    shown = {
+        "scores": ops.ones((1, 3)), "classes": ops.zeros((1, 3), "int32"), "center": center, "cell": center,
+        "index": ops.convert_to_tensor(np.int32([[8 * 20 + 8] * 3])),
+    }  # fmt: skip
+    boxes = ops.concatenate([center - half, center + half], axis=-1)
+    found = numpy_of(decode.decode(tensors_of({**maps, "joint_heatmap": heatmap}), shown, boxes))
+    return found["joints"][0, 0, 0].tolist(), pytest.approx(float(found["joint_scores"][0, 0, 0]), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("told", "peaks", "box", "joint", "score"),
+    [
+        ((2, 0), {}, (10, 10), [10, 8], 0.1),
+        ((2, 0), {(11, 8): 0.7}, (10, 10), [11, 8], 0.7),
+        ((2, 0), {(11, 8): 0.05}, (10, 10), [10, 8], 0.1),
+        ((2, 0), {(13, 8): 0.7}, (10, 10), [13, 8], 0.7),  # on the box's edge, 0.3 of its side away
+        ((2, 0), {(10, 12): 0.7}, (10, 10), [10, 8], 0.1),  # too far
+        ((4.5, 0), {(14, 8): 0.7}, (10, 10), [12.5, 8], 0.1),  # beyond the box
+        ((2, 0), {(10, 12): 0.7}, (10, 14), [10, 12], 0.7),  # the longer side counts
+        ((2, 0), {(11, 8): 0.2, (9, 8): 0.9}, (10, 10), None, None),
+        ((2.1, 0), {(11, 8): 0.2, (8, 8): 0.9}, (10, 10), [11, 8], 0.2),  # the nearest, not the best
+    ],
+)
+def test_when_a_joint_moves(told, peaks, box, joint, score):
+    place, sure = one_joint(told, {**peaks}, box)
+    if joint is None:  # of two as near, either
+        assert place in ([11, 8], [9, 8])
+    else:
+        assert place == pytest.approx(joint, abs=1e-5) and score == sure
+
+
+def test_classes_without_joints_have_them_at_the_center_without_score():
+    maps = random_maps((16, 11), images=3, seed=2, num_classes=2)
+    outputs = {name: [ops.convert_to_tensor(one)] for name, one in maps.items()}
+    every, some = (numpy_of(tasks_of(joint_classes=which).decode(outputs)) for which in (None, (1,)))
+    has = some["classes"] == 1
+    assert has.any() and not has.all()
+    for name in ("joints", "joint_scores"):
+        np.testing.assert_array_equal(some[name][has], every[name][has])
+    assert not some["joint_scores"][~has].any()
+    middle = (some["boxes"][..., :2] + some["boxes"][..., 2:]) / 2
+    np.testing.assert_allclose(some["joints"][~has], np.repeat(middle[~has][:, None], JOINTS, 1), atol=1e-4)
+
+
+def test_compiled_decode_of_any_batch_and_small_grids():
+    tasks = tasks_of(max_objects=50, num_classes=1)
+
+    class Decoder(keras.Model):
+        def call(self, outputs):
+            return tasks.decode({name: [value] for name, value in outputs.items()})
+
+    model = Decoder()
+    for images in (1, 3, 2):
+        maps = random_maps((5, 6), images=images, seed=images)
+        compiled = model.predict(maps, verbose=0)
+        eager = numpy_of(tasks.decode({name: [ops.convert_to_tensor(one)] for name, one in maps.items()}))
+        for name, values in eager.items():
+            real = eager["scores"] > 0
+            np.testing.assert_allclose(compiled[name][real], values[real], rtol=1e-5, atol=1e-5)
+
+
+def test_what_a_mirror_image_does():
+    heads = {head.name: head.mirror for head in tasks_of().heads}
+    values = ops.convert_to_tensor(np.arange(1, 9, dtype=np.float32).reshape(1, 1, 1, 8))
+    assert numpy_of(heads["joints"](values)).ravel().tolist() == [-1, 2, -5, 6, -3, 4, -7, 8]
+    assert numpy_of(heads["joint_heatmap"](values[..., :4])).ravel().tolist() == [1, 3, 2, 4]
+    assert heads["joint_offset"] is None and heads["offset"] is None
+
+
+@pytest.mark.parametrize("names", [("detect", "pose"), ("pose", "detect")])
+def test_beside_detect_every_box_is_trained(names):
+    """Alone, the original leaves out boxes of persons without labelled joint; other classes have none at all."""
+    rows = tensors_of(random_rows((16, 11), images=9, objects=6, seed=1))
+    mixed, alone, boxes = (numpy_of(tasks_of(one).encode(rows, (16, 11))) for one in (names, ("pose",), ("detect",)))
+    for name in ("heatmap", "offset", "size"):
+        keras.tree.map_structure(np.testing.assert_array_equal, mixed[name], boxes[name])
+    for name in ("joints", "joint_heatmap", "joint_offset"):
+        keras.tree.map_structure(np.testing.assert_array_equal, mixed[name], alone[name])
+    assert alone["size"]["mask"].sum() < mixed["size"]["mask"].sum()
+
+
+def test_heads_and_fields():
+    tasks = tasks_of(skeleton=COCO_PERSON, num_classes=1)
+    assert {head.name: head.channels for head in tasks.heads} == {
+        "heatmap": 1, "offset": 2, "size": 2, "joints": 34, "joint_heatmap": 17, "joint_offset": 2,
+    }  # fmt: skip
+    biases = {head.name: head.bias for head in tasks.heads}
+    assert biases["joint_heatmap"] == biases["heatmap"] == -2.19 and biases["joints"] == 0
+    fields = {field.name: field for field in tasks.fields}
+    assert fields["joints"].shape == (17, 2) and fields["joints"].order[:5] == (0, 2, 1, 4, 3)
+    assert fields["joint_labels"].shape == (17,) and fields["joint_labels"].order == fields["joints"].order
+    assert {term.name: term.weight for term in tasks.terms}["size"] == 0.1
+    assert [term.weight for term in tasks.terms].count(1.0) == 5
+    assert {term.function for term in tasks.terms} == {losses.focal, losses.masked_l1}
+
+
+def test_no_skeleton():
+    with pytest.raises(UsageError, match="needs a skeleton"):
+        TASKS["pose"](Centers(1))
