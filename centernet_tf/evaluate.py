@@ -1,4 +1,4 @@
-"""Scores a detector on records: COCO's AP and VOC 2007's."""
+"""Scores a detector on records: COCO's AP and VOC 2007's of the boxes, COCO's of the joints."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -7,8 +7,10 @@ from centernet_tf.data.records import Dataset, Record, iterate
 from centernet_tf.detector import Detector
 from centernet_tf.errors import UsageError
 from centernet_tf.metrics.coco import CocoBoxes, CocoScores
+from centernet_tf.metrics.oks import CocoJoints, JointScores
 from centernet_tf.metrics.voc import VocBoxes, VocScores
 from centernet_tf.results import Detections
+from centernet_tf.skeleton import Skeleton
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,10 +20,12 @@ class Scores:
     Attributes:
         coco: AP over overlaps 0.50 to 0.95, and the rest of COCO's numbers.
         voc: AP at overlap 0.5 in Pascal VOC 2007's way.
+        joints: COCO's AP of the joints; None where the model finds none or the records have none.
     """
 
     coco: CocoScores
     voc: VocScores
+    joints: JointScores | None = None
 
 
 def check_classes(detector: Detector, dataset: Dataset) -> None:
@@ -77,9 +81,15 @@ def evaluate(
     digits: int | None = None,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Scores:
-    """Scores a detector on records; arguments and errors as `detect_records`, digits as `metrics.coco.CocoBoxes`."""
+    """Scores a detector on records; arguments as `detect_records`, digits as `metrics.coco.CocoBoxes`.
+
+    Raises:
+        UsageError: The classes differ, or the joints do.
+        DataError: A record is damaged.
+    """
     coco = CocoBoxes(detector.names, max(100, detector.limit), digits)
     voc = VocBoxes(detector.names)
+    joints = CocoJoints(detector.names, dataset.skeleton, digits=digits) if dataset.skeleton else None
     for record, found in detect_records(detector, dataset, batch, advance):
         detections = {"boxes": found.boxes, "scores": found.scores, "classes": found.classes}
         truth = {
@@ -91,4 +101,18 @@ def evaluate(
         }
         coco.update(record.image_id, detections, truth)
         voc.update(record.image_id, detections, truth)
-    return Scores(coco.result(), voc.result())
+        if joints is not None and "joints" in found.fields:
+            _check_joints(found.skeleton, dataset)
+            found_joints = {**detections, "joints": found.fields["joints"]}
+            joints.update(record.image_id, found_joints, {**truth, "joints": record.joints})
+    return Scores(coco.result(), voc.result(), joints.result() if joints is not None and joints.images else None)
+
+
+def _check_joints(skeleton: Skeleton | None, dataset: Dataset) -> None:
+    """Raises UsageError where a model and records do not mean the same joints; tolerances are the records'."""
+    if skeleton is not None and skeleton.joints != dataset.joints:
+        raise UsageError(
+            f"{dataset.directory}: the records have the joints {', '.join(dataset.joints)}, the model finds "
+            f"{', '.join(skeleton.joints)}. Write the records again with the model's skeleton (--skeleton), or train a "
+            "model on these."
+        )

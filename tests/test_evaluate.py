@@ -13,6 +13,7 @@ from centernet_tf.datasets.writer import write_records
 from centernet_tf.detector import load
 from centernet_tf.errors import UsageError
 from centernet_tf.evaluate import check_classes, detect_records, evaluate
+from centernet_tf.skeleton import Skeleton
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +82,38 @@ def test_command_writes_numbers_and_plot(spot_model, spot_records, tmp_path, cap
     assert plot.read_bytes().startswith(b"\x89PNG")
     shown = capsys.readouterr().out
     assert "red" in shown and "green" in shown and "AP50" in shown
+
+
+class CornerFinder:
+    """A detector whose joints are the middle and a corner of each box it finds."""
+
+    def __init__(self, detector, skeleton):
+        self.detector, self.skeleton = detector, skeleton
+        self.names, self.limit = detector.names, detector.limit
+
+    def stream(self, *arguments, **options):
+        for found in self.detector.stream(*arguments, **options):
+            joints = np.stack([(found.boxes[:, :2] + found.boxes[:, 2:]) / 2, found.boxes[:, :2]], axis=1)
+            yield dataclasses.replace(found, fields={"joints": joints}, skeleton=self.skeleton)
+
+
+def test_joints_are_scored_beside_boxes(spot_model, spot_records, draw_spots, tmp_path):
+    detector = load(spot_model)
+    skeleton = Skeleton(joints=("middle", "corner"))
+    image = draw_spots(64, 64, (20, 20, 0), (44, 40, 1))
+    found = detector(image, threshold=0.5)
+    points = np.stack([(found.boxes[:, :2] + found.boxes[:, 2:]) / 2, found.boxes[:, :2]], axis=1)
+    joints = np.concatenate([points, np.full((len(found), 2, 1), 2)], axis=-1)
+    boxes = np.clip(found.boxes, 0, 64)
+    item = Item(
+        key="a", image_id=1, source=image, filename="a.png", boxes=boxes, classes=list(found.class_names), joints=joints
+    )
+    write_records([item], directory=tmp_path, name="a", split="val", classes=detector.names, skeleton=skeleton)
+    records = open_dataset(tmp_path)
+    scores = evaluate(CornerFinder(detector, skeleton), records)
+    assert scores.joints.summary["AP"] == pytest.approx(1) and scores.joints.truth.sum() == len(found) == 2
+    assert evaluate(detector, records).joints is None
+    assert evaluate(CornerFinder(detector, skeleton), spot_records).joints is None
+    other = Skeleton(joints=("corner", "middle"))
+    with pytest.raises(UsageError, match="the records have the joints middle, corner, the model finds corner, middle"):
+        evaluate(CornerFinder(detector, other), records)

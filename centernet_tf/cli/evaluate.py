@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from centernet_tf.cli.test_time import Flip, Halo, KeepResolution, Nms, Scales, Size, Tile, load_detector
 from centernet_tf.data.records import open_dataset
 from centernet_tf.evaluate import evaluate as run
-from centernet_tf.metrics.report import class_table, report, save_plot, summary_table
+from centernet_tf.metrics.report import class_table, joint_table, report, save_plot, summary_table
 
 
 def evaluate(
@@ -33,7 +33,7 @@ def evaluate(
     tile: Tile = None,
     halo: Halo = None,
 ) -> None:
-    """Score a model on records: COCO AP and Pascal VOC 2007 AP, for each class.
+    """Score a model on records: COCO AP and Pascal VOC 2007 AP, for each class; of joints COCO's OKS AP.
 
     Example: centernet evaluate runs/shapes/best.keras --data tfrecords/shapes/val --plot curve.png
     """
@@ -46,11 +46,13 @@ def evaluate(
         scores = run(detector, dataset, batch, digits, lambda count: bar.advance(images, count))
     console.print(class_table(scores.coco, scores.voc))
     console.print(summary_table(scores.coco))
+    if scores.joints:
+        console.print(joint_table(scores.joints))
     if plot:
         save_plot(plot, scores.coco)
         console.print(f"Precision-recall plot: {plot}", markup=False, soft_wrap=True)
     if json_file:
         json_file.parent.mkdir(parents=True, exist_ok=True)
-        content = {"model": str(model), "data": str(data), **report(scores.coco, scores.voc)}
+        content = {"model": str(model), "data": str(data), **report(scores.coco, scores.voc, scores.joints)}
         json_file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         console.print(f"Numbers: {json_file}", markup=False, soft_wrap=True)

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from centernet_tf.errors import DataError
 from centernet_tf.metrics.coco import CocoScores
+from centernet_tf.metrics.oks import JointScores
 from centernet_tf.metrics.voc import VocScores
 
 # More classes than this are drawn in grey with the extremes named, for nobody can tell twenty colours apart.
@@ -55,12 +56,25 @@ def summary_table(coco: CocoScores) -> Table:
     return table
 
 
-def report(coco: CocoScores, voc: VocScores | None = None) -> dict[str, Any]:
+def joint_table(joints: JointScores) -> Table:
+    """The means of joints as a rich table of percents, and one row for each class that has joints."""
+    labelled = int(joints.truth.sum())
+    table = Table("score", "of", title=f"{len(joints.joints)} joints, {labelled} labelled objects")
+    table.add_column("value", justify="right")
+    for name, value in joints.summary.items():
+        table.add_row(f"OKS {name}", _joint_meaning(name), _percent(value))
+    known = [index for index in range(len(joints.names)) if joints.truth[index]]
+    for index in known if len(known) > 1 else ():
+        table.add_row("OKS AP", joints.names[index], _percent(joints.ap[index]))
+    return table
+
+
+def report(coco: CocoScores, voc: VocScores | None = None, joints: JointScores | None = None) -> dict[str, Any]:
     """The same numbers ready for JSON, from 0 to 1; None where a class has no truth.
 
     Returns:
         "images", "detections", "summary" {score: value} and "classes" [{name, objects, AP, AP50}]; with `voc` also
-        "VOC AP" in both.
+        "VOC AP" in both; with `joints` also "OKS AP" and its like in the summary, and "OKS AP" in the classes.
 
     Raises:
         DataError: The two are of different classes.
@@ -75,6 +89,10 @@ def report(coco: CocoScores, voc: VocScores | None = None) -> dict[str, Any]:
         summary["VOC AP"] = _number(voc.mean)
         for row, ap in zip(classes, voc.ap):
             row["VOC AP"] = _number(ap)
+    if joints:
+        summary |= {f"OKS {name}": _number(value) for name, value in joints.summary.items()}
+        for row, count, ap in zip(classes, joints.truth, joints.ap):
+            row |= {"objects with joints": int(count), "OKS AP": _number(ap)}
     return {"images": coco.images, "detections": coco.detections, "summary": summary, "classes": classes}
 
 
@@ -149,6 +167,12 @@ def _meaning(name: str) -> str:
     if name[2:].isdigit():
         return f"recall, best {name[2:]} per image"
     return ("recall, " if name.startswith("AR") else "") + sizes.get(name[2:], "overlaps 0.50 to 0.95")
+
+
+def _joint_meaning(name: str) -> str:
+    sizes = {"m": "objects of 32x32 to 96x96", "l": "objects above 96x96 pixels"}
+    what = f"similarity 0.{name[2:]}" if name[2:].isdigit() else sizes.get(name[2:], "similarities 0.50 to 0.95")
+    return ("recall, " if name.startswith("AR") else "") + what
 
 
 def _percent(value: float) -> str:

@@ -22,7 +22,8 @@ STUCK_SCORE = 0.1  # The prior that every heatmap starts with.
 class AveragePrecision(keras.callbacks.Callback):
     """Scores the validation set every few epochs, and keeps the last model and the best by AP.
 
-    It writes val_AP and val_AP50 into the epoch's logs, so it comes before the callbacks that show them.
+    It writes val_AP and val_AP50, of joints also val_OKS_AP, into the epoch's logs, so it comes before the callbacks
+    that show them. The best model is the one with the best boxes.
 
     Args:
         detector: Makes a detector of the weights as they are now, the moving average where there is one.
@@ -54,12 +55,16 @@ class AveragePrecision(keras.callbacks.Callback):
         detector = self.detector()
         about = {"epoch": epoch + 1}
         if self.validation is not None:
-            scores = evaluate(detector, self.validation, self.batch).coco.summary
+            found = evaluate(detector, self.validation, self.batch)
+            scores = found.coco.summary
             # Without an object of any class AP is not a number; every model is as good as the first then.
             ap = scores["AP"] if scores["AP"] == scores["AP"] else 0.0
             about |= {"AP": ap, "AP50": scores["AP50"]}
+            logged = {"val_AP": ap, "val_AP50": scores["AP50"]}
+            if found.joints:
+                logged["val_OKS_AP"] = about["OKS AP"] = found.joints.summary["AP"]
             if logs is not None:
-                logs |= {"val_AP": ap, "val_AP50": scores["AP50"]}
+                logs |= logged
             if ap > self.progress.best:
                 self.progress.best, self.progress.best_epoch = ap, epoch + 1
                 self._save(BEST, detector, about)

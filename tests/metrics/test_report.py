@@ -8,8 +8,10 @@ from rich.console import Console
 
 from centernet_tf.errors import DataError
 from centernet_tf.metrics.coco import CocoBoxes
-from centernet_tf.metrics.report import class_table, plot, report, save_plot, summary_table
+from centernet_tf.metrics.oks import CocoJoints
+from centernet_tf.metrics.report import class_table, joint_table, plot, report, save_plot, summary_table
 from centernet_tf.metrics.voc import VocBoxes
+from centernet_tf.skeleton import Skeleton
 
 
 def scores(names, images):
@@ -110,3 +112,22 @@ def test_plot_touches_no_global_state(small, tmp_path):
 def test_plot_of_an_overlap_that_was_not_evaluated(small):
     with pytest.raises(DataError, match=r"No precision at overlap 0.3. Evaluated: 0.50, 0.55"):
         plot(small[0], overlap=0.3)
+
+
+def test_joints_are_told_of_in_table_and_json(small):
+    metric = CocoJoints(("cell", "none", "platelets"), Skeleton(joints=("a", "b")))
+    rows = {"boxes": [[0, 0, 50, 50]], "classes": [0]}
+    points = np.array([[[5.0, 5], [40, 40]]])
+    truth = {**rows, "joints": np.concatenate([points, np.full((1, 2, 1), 2)], axis=-1)}
+    metric.update(1, {**rows, "scores": [0.9], "joints": points}, truth)
+    joints = metric.result()
+    lines = text(joint_table(joints)).splitlines()
+    assert lines[0].strip() == "2 joints, 1 labelled objects"
+    shown = [cells(line) for line in lines]
+    assert ["OKS AP", "similarities 0.50 to 0.95", "100.0"] in shown
+    assert ["OKS ARm", "recall, objects of 32x32 to 96x96", "100.0"] in shown
+    assert ["OKS APl", "objects above 96x96 pixels", "-"] in shown
+    content = json.loads(json.dumps(report(*small, joints)))
+    assert content["summary"]["OKS AP"] == pytest.approx(1) and content["summary"]["OKS APl"] is None
+    assert [row["objects with joints"] for row in content["classes"]] == [1, 0, 0]
+    assert [row["OKS AP"] for row in content["classes"]] == [pytest.approx(1), None, None]

@@ -82,7 +82,7 @@ def test_a_network_that_does_not_take_off(step, logs, warned, recwarn):
 def scored(monkeypatch, tmp_path, spot_network, spot_card):
     """A function that plays epochs with the given APs and returns (progress, logs of each epoch, what was shown)."""
 
-    def play(scores, every=1, epochs=None, validation="records", progress=None):
+    def play(scores, every=1, epochs=None, validation="records", progress=None, joints=None):
         from centernet_tf.detector import Detector
 
         answers = iter(scores)
@@ -90,7 +90,7 @@ def scored(monkeypatch, tmp_path, spot_network, spot_card):
         def evaluate(detector, dataset, batch):
             assert (dataset, batch) == ("records", 8)
             ap = next(answers)
-            return SimpleNamespace(coco=SimpleNamespace(summary={"AP": ap, "AP50": 2 * ap}))
+            return SimpleNamespace(coco=SimpleNamespace(summary={"AP": ap, "AP50": 2 * ap}), joints=joints)
 
         monkeypatch.setattr(callbacks, "evaluate", evaluate)
         epochs = epochs or len(scores)
@@ -155,3 +155,10 @@ def test_validation_without_objects_still_keeps_a_model(scored, tmp_path):
     progress, _, _ = scored([NAN, NAN])
     assert (progress.best, progress.best_epoch) == (0.0, 1)
     assert (tmp_path / BEST).exists()
+
+
+def test_joints_are_logged_and_boxes_choose(scored, tmp_path):
+    joints = SimpleNamespace(summary={"AP": 0.7})
+    progress, logs, _ = scored([0.3], joints=joints)
+    assert logs == [{"val_AP": 0.3, "val_AP50": 0.6, "val_OKS_AP": 0.7}] and progress.best == 0.3
+    assert read_card(tmp_path / BEST).about["OKS AP"] == 0.7
