@@ -73,6 +73,8 @@ def _print_report(console: Console, report: InspectionReport) -> None:
     console.print(f"\n[bold]{escape(report.name)}/{escape(report.split)}[/bold]  {escape(str(report.path))}")
     console.print(_summary(report))
     console.print(_classes(report))
+    if report.joints:
+        console.print(_joints(report))
     if not report.findings:
         console.print("[green]Nothing to complain of.[/green]")
         return
@@ -116,6 +118,17 @@ def _classes(report: InspectionReport) -> Table:
     height = -(-len(cells) // blocks)
     for row in range(height):
         table.add_row(*(text for cell in cells[row::height] for text in cell))
+    return table
+
+
+def _joints(report: InspectionReport) -> Table:
+    """How often each joint is labelled."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("joint")
+    for name in ("visible", "hidden", "outside"):
+        table.add_column(name, justify="right")
+    for joint, counts in report.joints.items():
+        table.add_row(escape(joint), *(str(count) for count in counts.values()))
     return table
 
 

@@ -31,6 +31,8 @@ class Stored:
         crowd: [N] bool.
         difficult: [N] bool.
         fault: Why the record is no annotated image, or "". Boxes and labels are empty with a fault.
+        joints: [N, J, 3] float64, x and y in 0..1 of the image and label, as stored; J is 0 where the record has none.
+            None where their lists do not make whole objects.
     """
 
     where: str
@@ -44,6 +46,7 @@ class Stored:
     crowd: np.ndarray
     difficult: np.ndarray
     fault: str
+    joints: np.ndarray | None
 
     @property
     def name(self) -> str:
@@ -102,6 +105,7 @@ def parse_stored(serialized: bytes, classes: Sequence[str], where: str) -> Store
         crowd=_flags(features, "image/object/is_crowd", count),
         difficult=_flags(features, "image/object/difficult", count),
         fault=fault,
+        joints=_joints(features, count),
     )
 
 
@@ -152,6 +156,15 @@ def _labels(features: dict[str, tf.train.Feature], classes: Sequence[str]) -> np
     positions = {name.encode(): position for position, name in enumerate(classes)}
     texts = _texts(features, "image/object/class/text")
     return np.array([positions.get(text, -1) for text in texts], np.int64)
+
+
+def _joints(features: dict[str, tf.train.Feature], count: int) -> np.ndarray | None:
+    x, y, labels = (_numbers(features, f"image/object/keypoint/{name}") for name in ("x", "y", "visibility"))
+    if not len(labels):
+        labels = np.full(len(x), 2)
+    if not len(x) == len(y) == len(labels) or len(x) % max(count, 1) or (len(x) and not count):
+        return None
+    return np.stack([x, y, labels], axis=-1).astype(np.float64).reshape(count, len(x) // max(count, 1), 3)
 
 
 def _flags(features: dict[str, tf.train.Feature], key: str, count: int) -> np.ndarray:

@@ -42,6 +42,11 @@ CHECKS = {
     "duplicate_id": Check(
         "error", "images with the id of another one", "Give each image its own id; metrics merge them."
     ),
+    "bad_joints": Check(
+        "error",
+        "objects whose joints do not fit the skeleton or are no numbers",
+        "Correct annotations or skeleton.",
+    ),
     "edge_box": Check("warning", "boxes over the edge of their image", "Writing with `centernet records` clips them."),
     "turned_image": Check(
         "warning", "images with an EXIF rotation, which decoding ignores", f"{AGAIN}; it turns image and boxes."
@@ -56,6 +61,12 @@ CHECKS = {
     "unused_class": Check(
         "warning", "classes without an object", "Check the spelling in the annotations, or drop them."
     ),
+    "unused_joint": Check("warning", "joints that no object has labelled", "Drop them; none is learnt."),
+    "no_pair": Check(
+        "warning",
+        "joints named left and right that no flip pair joins",
+        "Add them to the skeleton's flip_pairs.",
+    ),
     "too_many": Check("warning", "objects beyond the most that an image may have", "Raise max_objects."),
     "lost_peak": Check(
         "warning", "objects in the output cell of another of their class", "Train at a larger size; only one is found."
@@ -65,6 +76,7 @@ CHECKS = {
     ),
     "cut_box": Check("warning", "objects beyond the output grid", "Choose a size of the images' shape."),
     "tiny_box": Check("warning", "objects narrower than an output cell", "Train at a larger size, or cut into tiles."),
+    "outside_joint": Check("note", "joints outside their image", "Kept, as in COCO; they count in OKS."),
     "no_objects": Check("note", "images without objects", "Fine as background; check that none is missing."),
 }
 

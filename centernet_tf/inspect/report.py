@@ -11,9 +11,11 @@ import cv2
 import numpy as np
 
 from centernet_tf.draw import class_colors, contact_sheet, draw_boxes
+from centernet_tf.draw_joints import draw_joints
 from centernet_tf.errors import DataError
 from centernet_tf.images import read_image
 from centernet_tf.inspect.findings import Finding
+from centernet_tf.skeleton import Skeleton
 
 # COCO's bounds of small, medium and large objects, pixels^2.
 SMALL, LARGE = 32.0**2, 96.0**2
@@ -21,13 +23,17 @@ SMALL, LARGE = 32.0**2, 96.0**2
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """An annotated image kept for the contact sheet; boxes [N, 4] are in its pixels, labels N class names."""
+    """An annotated image kept for the contact sheet; labels are N class names.
+
+    Boxes [N, 4] and joints [N, J, 3] (x, y, label) are in its pixels; J may be 0.
+    """
 
     name: str
     image: bytes
     boxes: np.ndarray
     classes: np.ndarray
     labels: tuple[str, ...]
+    joints: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +69,8 @@ class InspectionReport:
         crowd: Boxes around groups.
         difficult: Boxes that the VOC metric leaves out.
         per_class: Boxes by class name; of labels without a class under "label <number>".
+        skeleton: Of the joints; None where there are none.
+        joints: For each joint, by name, how often it is "visible" and "hidden", and of these "outside" its image.
         image_sizes: Images by "WIDTHxHEIGHT".
         areas: Sound boxes by COCO's "small" (under 32^2 pixels), "medium", "large" (from 96^2).
         box_cells: Spread of the shorter side of boxes, in output cells at `size`.
@@ -83,6 +91,8 @@ class InspectionReport:
     crowd: int
     difficult: int
     per_class: dict[str, int]
+    skeleton: Skeleton | None
+    joints: dict[str, dict[str, int]]
     image_sizes: dict[str, int]
     areas: dict[str, int]
     box_cells: Spread
@@ -102,6 +112,7 @@ class InspectionReport:
         plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         plain.pop("samples")
         plain["path"] = str(self.path)
+        plain["skeleton"] = self.skeleton.as_dict() if self.skeleton else None
         plain["size"], plain["classes"] = list(self.size), list(self.classes)
         for name in ("box_cells", "objects_per_image"):
             plain[name] = dataclasses.asdict(plain[name])
@@ -113,7 +124,9 @@ class InspectionReport:
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
 
     def sheet(self, tile: int = 320) -> np.ndarray | None:
-        """The samples with their boxes, side by side; small images are enlarged by a whole factor.
+        """The samples with their boxes and joints, side by side; small images are enlarged by a whole factor.
+
+        Hidden joints are faint.
 
         Args:
             tile: Largest side of a sample in the sheet, pixels.
@@ -129,7 +142,9 @@ class InspectionReport:
                 continue
             titles.append(f"{sample.name}  {image.shape[1]}x{image.shape[0]}")
             image, scale = _scaled(image, tile)  # before drawing, so that labels can be read
-            pictures.append(draw_boxes(image, scale * sample.boxes, sample.labels, class_colors(sample.classes)))
+            drawn = draw_boxes(image, scale * sample.boxes, sample.labels, class_colors(sample.classes))
+            points, labels = scale * sample.joints[..., :2], sample.joints[..., 2]
+            pictures.append(draw_joints(drawn, points, np.choose(labels.astype(int), (0, 0.1, 1)), self.skeleton))
         return contact_sheet(pictures, titles, tile=tile) if pictures else None
 
 

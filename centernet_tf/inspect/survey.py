@@ -17,6 +17,7 @@ from centernet_tf.geometry.boxes import areas
 from centernet_tf.images import Header, inspect_header
 from centernet_tf.inspect.boxes import count_shared, count_twins, faults, to_cells
 from centernet_tf.inspect.findings import Notebook
+from centernet_tf.inspect.joints import JointSurvey
 from centernet_tf.inspect.report import InspectionReport, Sample, Spread, area_names
 
 BATCH = 64  # images decoded side by side; bounds what is held in memory
@@ -110,6 +111,7 @@ class _Survey:
     ) -> None:
         self.dataset, self.max_objects, self.size, self.seen = dataset, max_objects, size, seen
         self.notebook = Notebook()
+        self.joints = JointSurvey(dataset.skeleton, self.notebook)
         self.images = self.objects = self.crowd = self.difficult = 0
         self.sound_objects = self.lost_peaks = self.shared_cells = 0
         self.per_class: Counter[str] = Counter()
@@ -156,8 +158,9 @@ class _Survey:
         self.image_sizes[f"{width}x{height}"] += 1
         boxes = stored.boxes * [width, height, width, height]
         sound = self._add_boxes(stored, boxes, width, height)
+        joints = self.joints.add(stored.name, stored.joints, len(boxes), width, height)
         if not image_fault:
-            self._add_sample(stored, boxes[sound], stored.labels[sound])
+            self._add_sample(stored, boxes[sound], stored.labels[sound], joints[sound])
 
     def report(self) -> InspectionReport:
         """Closes the books."""
@@ -166,6 +169,7 @@ class _Survey:
         self.notebook.add("missing_images", f"{dataset.images} promised, {self.images} read", max(missing, 0))
         for name in dataset.classes:
             self.notebook.add("unused_class", name, not self.per_class[name])
+        self.joints.close()
         named = {name: self.per_class[name] for name in dataset.classes}
         return InspectionReport(
             path=dataset.directory,
@@ -177,6 +181,8 @@ class _Survey:
             objects=self.objects,
             crowd=self.crowd,
             difficult=self.difficult,
+            skeleton=dataset.skeleton,
+            joints={name: dict(counts) for name, counts in self.joints.counts.items()},
             per_class={**named, **{name: count for name, count in self.per_class.items() if name not in named}},
             image_sizes=dict(self.image_sizes.most_common()),
             areas=dict(self.areas),
@@ -245,7 +251,7 @@ class _Survey:
         self.notebook.add("lost_peak", name, lost)
         self.notebook.add("shared_cell", name, shared)
 
-    def _add_sample(self, stored: Stored, boxes: np.ndarray, labels: np.ndarray) -> None:
+    def _add_sample(self, stored: Stored, boxes: np.ndarray, labels: np.ndarray, joints: np.ndarray) -> None:
         """Keeps a random choice of all images so far, each as likely as the other."""
         place = len(self.samples)
         if place >= self._samples:
@@ -253,4 +259,4 @@ class _Survey:
             if place >= self._samples:
                 return
         names = tuple(self.dataset.classes[label] for label in labels)
-        self.samples[place : place + 1] = [Sample(stored.name, stored.image, boxes, labels, names)]
+        self.samples[place : place + 1] = [Sample(stored.name, stored.image, boxes, labels, names, joints)]

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -83,3 +85,13 @@ def test_whole_images_decode_and_cut_ones_do_not(encode):
     assert decoding_fault(image) == ""
     assert decoding_fault(image[: len(image) // 2])
     assert decoding_fault(b"")
+
+
+def test_joints_are_read_as_they_lie():
+    joints = np.array([[[50, 25, 2], [110, 10, 1]]], np.float32)
+    serialized = serialize(dataclasses.replace(record(), joints=joints), NAMES, ("nose", "tail"))
+    np.testing.assert_allclose(parse_stored(serialized, NAMES, "here").joints, [[[0.5, 0.5, 2], [1.1, 0.2, 1]]])
+    assert parse_stored(serialize(record(), NAMES), NAMES, "here").joints.shape == (1, 0, 3)
+    example = tf.train.Example.FromString(serialized)
+    del example.features.feature["image/object/keypoint/x"].float_list.value[1:]
+    assert parse_stored(example.SerializeToString(), NAMES, "here").joints is None

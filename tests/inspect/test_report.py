@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from centernet_tf.draw_joints import COLORS
 from centernet_tf.inspect.report import InspectionReport, Sample, Spread, area_names
+from centernet_tf.skeleton import Skeleton
 
 
 @pytest.mark.parametrize(
@@ -26,7 +28,9 @@ def test_sheet_draws_boxes_and_leaves_out_what_is_no_image(tmp_path):
     stream = io.BytesIO()
     Image.new("RGB", (60, 40), (90, 90, 90)).save(stream, "PNG")
     box, labels = np.array([[5, 20, 30, 35.0]]), np.array([1])
-    samples = [Sample("a.png", stream.getvalue(), box, labels, ("dog",)), Sample("b.png", b"no", box, labels, ("dog",))]
+    joints = np.array([[[40, 10, 2], [50, 10, 1], [0, 0, 0]]])
+    annotation = (box, labels, ("dog",), joints)
+    samples = [Sample("a.png", stream.getvalue(), *annotation), Sample("b.png", b"no", *annotation)]
     nothing = dict.fromkeys(("images", "objects", "crowd", "difficult", "lost_peak_share", "shared_cell_share"), 0)
     report = InspectionReport(
         path=tmp_path,
@@ -35,6 +39,8 @@ def test_sheet_draws_boxes_and_leaves_out_what_is_no_image(tmp_path):
         classes=("cat", "dog"),
         size=(64, 64),
         per_class={},
+        skeleton=Skeleton(joints=("nose", "eye", "tail")),
+        joints={},
         image_sizes={},
         areas={},
         box_cells=Spread(),
@@ -46,3 +52,4 @@ def test_sheet_draws_boxes_and_leaves_out_what_is_no_image(tmp_path):
     sheet = report.sheet(tile=130)
     assert 120 < sheet.shape[1] < 240
     assert len(np.unique(sheet.reshape(-1, 3), axis=0)) > 4
+    assert (sheet == COLORS[0]).all(axis=-1).any()
