@@ -12,6 +12,7 @@ from keras import layers
 
 from centernet_tf.backbones.blocks import batch_norm, convolution, torch_uniform
 from centernet_tf.backbones.resnet import basic_block
+from centernet_tf.layers.upsampling import NearestUpsample
 
 STACKS = 2
 # Of each level, outermost first: channels outside and inside; two blocks for each part.
@@ -51,7 +52,7 @@ def level(x: Any, depth: int, name: str) -> Any:
         for block in range(INNER_BLOCKS):
             x = residual(x, inside, 1, f"{here}_inner_block{block + 1}")
     x = residual(residual(x, inside, 1, f"{here}_up_block1"), outside, 1, f"{here}_up_block2")
-    return layers.Add(name=f"{here}_add")([side, layers.UpSampling2D(2, name=f"{here}_up")(x)])
+    return layers.Add(name=f"{here}_add")([side, NearestUpsample(name=f"{here}_up")(x)])
 
 
 def hourglass(inputs: Mapping[str, int]) -> keras.Model:

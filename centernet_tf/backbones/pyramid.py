@@ -11,6 +11,7 @@ import keras
 from keras import layers
 
 from centernet_tf.backbones.blocks import BATCH_NORM, he_normal
+from centernet_tf.layers.upsampling import NearestUpsample
 
 STRIDES = (4, 8, 16, 32)
 
@@ -55,7 +56,7 @@ def feature_pyramid(levels: Mapping[int, Any], channels: int = 64) -> Any:
     for stride in sorted(levels, reverse=True):
         side = unit(levels[stride], pointwise(channels, f"pyramid{stride}_side"), f"pyramid{stride}_side")
         if y is not None:
-            y = layers.UpSampling2D(2, name=f"pyramid{stride}_up")(y)
+            y = NearestUpsample(name=f"pyramid{stride}_up")(y)
             side = layers.Add(name=f"pyramid{stride}_add")([side, y])
             side = unit(side, depthwise(3, 1, f"pyramid{stride}"), f"pyramid{stride}_depthwise")
             side = unit(side, pointwise(channels, f"pyramid{stride}_mix"), f"pyramid{stride}_mix")

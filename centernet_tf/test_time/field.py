@@ -182,6 +182,7 @@ RULES: dict[str, Callable[[Any, Span, Counter], Span]] = {
     "ZeroPadding2D": _zero_padding,
     "Cropping2D": _cropping,
     "UpSampling2D": _upsampling,
+    "NearestUpsample": lambda layer, span, _: span.spread(2, 2, 0),
     "DepthwiseUpsample": _depthwise_upsample,
     "DeformableConv2D": _deformable,
 }

@@ -11,7 +11,7 @@ from centernet_tf.backbones.mobilenet import BLOCKS_V3, mobilenetv2_fpn, mobilen
 # What is left of the networks after conversion: convolutions with activations folded in, sums, maps doubled in size,
 # 8 bits made and unmade at the ends, and the step that hands all to a faster runtime.
 OPERATORS = {"CONV_2D", "DEPTHWISE_CONV_2D", "ADD", "QUANTIZE", "DEQUANTIZE", "DELEGATE"} | {
-    *("EXPAND_DIMS", "TILE", "SHAPE", "STRIDED_SLICE", "CONCATENATION", "RESHAPE")
+    *("EXPAND_DIMS", "RESIZE_NEAREST_NEIGHBOR", "SHAPE", "STRIDED_SLICE", "CONCATENATION", "RESHAPE")
 }
 SQUEEZE = {"MEAN", "MUL", "HARD_SWISH"}
 

@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 from centernet_tf.errors import UsageError
-from centernet_tf.layers.upsampling import DepthwiseUpsample, bilinear_kernel
+from centernet_tf.layers.upsampling import DepthwiseUpsample, NearestUpsample, bilinear_kernel
 
 every_factor = pytest.mark.parametrize("factor", [2, 4])
 
@@ -126,3 +126,16 @@ def test_sixteen_bits():
 def test_odd_factors_are_refused(factor):
     with pytest.raises(UsageError, match=f"factor {factor} is not an even number from 2 on. Try 2 or 4."):
         DepthwiseUpsample(factor)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 3, 5, 4)])
+def test_nearest_repeats_pixels(shape, tmp_path):
+    image = np.random.default_rng(6).normal(size=shape).astype("float32")
+    images = keras.Input((None, None, shape[-1]))
+    model = keras.Model(images, NearestUpsample()(images))
+    assert model.output_shape == (None, None, None, shape[-1])
+    assert NearestUpsample()(keras.Input((4, None, 3))).shape == (None, 8, None, 3)
+    np.testing.assert_array_equal(run(model, image), image.repeat(2, axis=1).repeat(2, axis=2))
+    model.save(tmp_path / "layer.keras")
+    again = keras.models.load_model(tmp_path / "layer.keras")
+    np.testing.assert_array_equal(again.predict(image, verbose=0), run(model, image))
