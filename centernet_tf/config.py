@@ -90,6 +90,8 @@ class Settings(Section):
     weights: Literal["imagenet"] | Path | None = None
     max_objects: pydantic.PositiveInt = 100
     class_specific_size: bool = False
+    skeleton: Path | None = None
+    joint_classes: tuple[str, ...] | None = None
     data: DataSettings
     augment: AugmentSettings = AugmentSettings()
     loss: LossSettings = LossSettings()

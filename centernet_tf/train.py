@@ -14,11 +14,13 @@ from centernet_tf.backbones import find_backbone, own_name
 from centernet_tf.config import Settings, read_settings, write_settings
 from centernet_tf.data.augment import Augmentation
 from centernet_tf.data.pipeline import Feed, reading
-from centernet_tf.data.records import Dataset, open_dataset
+from centernet_tf.data.records import DATASET_FILE, Dataset, open_dataset
 from centernet_tf.detector import Detector
-from centernet_tf.errors import UsageError
+from centernet_tf.errors import UsageError, closest
 from centernet_tf.model_file import InputCard, ModelCard, load_model, read_card
 from centernet_tf.network import build_network
+from centernet_tf.skeleton import read_skeleton
+from centernet_tf.task import TaskSet
 from centernet_tf.training.board import Pictures
 from centernet_tf.training.callbacks import BEST, LAST, AveragePrecision, CsvLog, Watch
 from centernet_tf.training.checkpoint import STATE_FILE, KeepState, Progress, load_state
@@ -72,6 +74,7 @@ def _train(
 ) -> Path:
     """`train`, once data and settings are known to fit."""
     tasks = card.task_set(**settings.loss.model_dump())
+    _feed(settings, tasks).check_turning(Augmentation(**settings.augment.model_dump()))
     network = build_network(card.backbone, tasks.heads, tasks.inputs, card.head_channels)
     if settings.weights:
         say(_start(network, card.backbone, settings.weights))
@@ -118,16 +121,7 @@ def _fit(
     keep: KeepState,
 ) -> None:
     """Runs `fit` from where the run stands; an epoch that was broken off is finished first, on its own."""
-    feed = Feed(
-        size=settings.data.size,
-        max_objects=settings.max_objects,
-        fields=trainer.tasks.fields,
-        device_warp=settings.data.device_warp,
-        workers=settings.data.workers,
-        shuffle=settings.data.shuffle,
-        seed=settings.train.seed,
-    )
-    augment = Augmentation(**settings.augment.model_dump())
+    feed, augment = _feed(settings, trainer.tasks), Augmentation(**settings.augment.model_dump())
     steps = records.images // settings.train.batch
     epoch, within = divmod(keep.progress.step, steps)
     parts = [(epoch, settings.train.epochs, steps)]
@@ -150,6 +144,18 @@ def _fit(
         )
 
 
+def _feed(settings: Settings, tasks: TaskSet) -> Feed:
+    return Feed(
+        size=settings.data.size,
+        max_objects=settings.max_objects,
+        fields=tasks.fields,
+        device_warp=settings.data.device_warp,
+        workers=settings.data.workers,
+        shuffle=settings.data.shuffle,
+        seed=settings.train.seed,
+    )
+
+
 def _open_data(settings: Settings) -> tuple[Dataset, Dataset | None]:
     """Opens the records and checks that they fit the settings and each other."""
     records = open_dataset(settings.data.train)
@@ -166,11 +172,44 @@ def _open_data(settings: Settings) -> tuple[Dataset, Dataset | None]:
             f"{records.directory}: {records.images} images do not fill one batch of {settings.train.batch}. "
             "Set train.batch lower, or add images."
         )
+    if "pose" in settings.task:
+        records, *others = (_with_skeleton(settings, one) for one in (records, *filter(None, [validation])))
+        validation = others[0] if others else None
+        if validation and validation.skeleton != records.skeleton:
+            raise UsageError(
+                f"{validation.directory}: another skeleton than that of {records.directory}. Write one of them again."
+            )
     return records, validation
+
+
+def _with_skeleton(settings: Settings, dataset: Dataset) -> Dataset:
+    """Gives records that do not know the skeleton of their objects the one of the settings."""
+    if settings.skeleton is None and dataset.skeleton is None:
+        raise UsageError(
+            f"{dataset.directory}: its {DATASET_FILE} has no skeleton, which task 'pose' needs. Write the records with "
+            "joints; where they hold keypoints by other names, set skeleton to a YAML file that lists these."
+        )
+    given = read_skeleton(settings.skeleton) if settings.skeleton else dataset.skeleton
+    if dataset.skeleton and given.joints != dataset.skeleton.joints:
+        raise UsageError(
+            f"{settings.skeleton}: joints {', '.join(given.joints)}, but {dataset.directory} has "
+            f"{', '.join(dataset.skeleton.joints)}. Leave the setting 'skeleton' out, or correct it."
+        )
+    return dataclasses.replace(dataset, skeleton=given)
+
+
+def _check_joint_classes(settings: Settings, records: Dataset) -> None:
+    for name in settings.joint_classes or ():
+        if name not in records.classes:
+            raise UsageError(
+                f"joint_classes: unknown class {name!r}.{closest(name, records.classes)} "
+                f"Known: {', '.join(records.classes)}."
+            )
 
 
 def _card(settings: Settings, records: Dataset) -> ModelCard:
     """What the model file will say."""
+    _check_joint_classes(settings, records)
     name, backbone = own_name(settings.backbone), find_backbone(settings.backbone)
     stride = backbone.stride
     height, width = settings.data.size
@@ -188,6 +227,8 @@ def _card(settings: Settings, records: Dataset) -> ModelCard:
         classes=records.classes,
         max_objects=settings.max_objects,
         class_specific_size=settings.class_specific_size,
+        skeleton=records.skeleton if "pose" in settings.task else None,
+        joint_classes=settings.joint_classes,
         input=InputCard(height=height, width=width, stride=stride, **pixels),
         about={"version": VERSION, "data": records.name, "settings": settings.model_dump(mode="json")},
     )

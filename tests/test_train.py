@@ -17,7 +17,7 @@ from centernet_tf.backbones import find_backbone
 from centernet_tf.centers import Centers
 from centernet_tf.config import parse_settings, read_settings, write_settings
 from centernet_tf.data.records import iterate, open_dataset, save_dataset
-from centernet_tf.datasets import shapes
+from centernet_tf.datasets import figures, shapes
 from centernet_tf.datasets.writer import write_records
 from centernet_tf.detector import load
 from centernet_tf.errors import UsageError
@@ -135,6 +135,12 @@ def test_another_run_in_the_same_folder(run, shapes_train, shapes_val):
         ({"weights": "imagenet"}, "weights: imagenet: Keras has none for mobilenetv2_fpn. Give a PyTorch file of its "),
         ({"weights": "/nowhere/model.keras"}, "/nowhere/model.keras: no such model file."),
         ({"data": {"train": "/nowhere/train"}}, "/nowhere/train: "),
+        (
+            {"augment": {"rotate": 9, "rotate_probability": 1}},
+            "augment.rotate: boxes do not turn, so only joints learn",
+        ),
+        ({"joint_classes": ["circel"]}, "joint_classes: unknown class 'circel'. Did you mean 'circle'?"),
+        ({"task": "pose"}, "{train}: its dataset.yaml has no skeleton, which task 'pose' needs."),
         ({"classes": ["cat", "dog"]}, "{train}: classes ['circle', "),
     ],
 )
@@ -164,6 +170,52 @@ def test_a_folder_that_cannot_be(shapes_train, tmp_path):
 
 
 @pytest.mark.slow
+def write_figures(directory, split, count, skeleton=True):
+    classes, items, joints = figures.read(count, (64, 64), split=split, stage=figures.Stage(persons=(1, 2)))
+    names = {"classes": classes, "skeleton": joints, "shards": 1}
+    write_records(items, directory=directory, name="figures", split=split, **names)
+    dataset = open_dataset(directory)
+    if not skeleton:
+        save_dataset(dataclasses.replace(dataset, skeleton=None))
+    return open_dataset(directory)
+
+
+def test_joints_beside_boxes(tmp_path):
+    records, validation = (write_figures(tmp_path / split, split, 8) for split in ("train", "val"))
+    settings = settings_of(
+        records,
+        validation,
+        task=["detect", "pose"],
+        joint_classes=["person"],
+        augment={"rotate": 20, "rotate_probability": 0.5},
+        evaluate={"pictures": 0},
+    )
+    detector = load(train(settings, tmp_path / "run", lambda line: None))
+    assert detector.card.skeleton == records.skeleton and detector.card.joint_classes == ("person",)
+    assert {"joints_loss", "joint_heatmap_loss", "joint_offset_loss", "val_AP"} < set(rows_of(tmp_path / "run")[0])
+    count = len(records.skeleton.joints)
+    for options in ({}, {"flip": True}):
+        found = detector.with_options(**options)(next(iterate(validation)).image, threshold=0)
+        assert found.fields["joints"].shape == (len(found), count, 2)
+        scores = found.fields["joint_scores"]
+        assert scores.shape == (len(found), count) and ((scores > 0).all(axis=1) == (found.classes == 0)).all()
+
+
+def test_where_the_skeleton_comes_from(tmp_path):
+    records = write_figures(tmp_path / "train", "train", 4, skeleton=False)
+    with pytest.raises(UsageError, match="has no skeleton, which task 'pose' needs"):
+        train(settings_of(records, task="pose"), tmp_path / "run")
+    path = tmp_path / "skeleton.yaml"
+    path.write_text("joints: [one, two]")
+    known = write_figures(tmp_path / "known", "train", 4)
+    with pytest.raises(UsageError, match="joints one, two, but"):
+        train(settings_of(known, task="pose", skeleton=str(path)), tmp_path / "run")
+    path.write_text(f"joints: [{', '.join(known.skeleton.joints)}]")
+    settings = settings_of(records, task="pose", skeleton=str(path), train={"epochs": 1}, evaluate={"pictures": 0})
+    detector = load(train(settings, tmp_path / "run", lambda line: None))
+    assert detector.card.skeleton.joints == known.skeleton.joints and not detector.card.skeleton.flip_pairs
+
+
 def test_a_keras_application_from_its_own_weights(shapes_train, shapes_val, tmp_path):
     """The name that was given rebuilds the network from the model file, and the trunk sees the pixels it expects."""
     path, backbone = tmp_path / "trunk.weights.h5", "keras_application:MobileNet"
