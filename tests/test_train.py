@@ -180,6 +180,7 @@ def write_figures(directory, split, count, skeleton=True):
     return open_dataset(directory)
 
 
+@pytest.mark.slow
 def test_joints_beside_boxes(tmp_path):
     records, validation = (write_figures(tmp_path / split, split, 8) for split in ("train", "val"))
     settings = settings_of(
@@ -201,6 +202,7 @@ def test_joints_beside_boxes(tmp_path):
         assert scores.shape == (len(found), count) and ((scores > 0).all(axis=1) == (found.classes == 0)).all()
 
 
+@pytest.mark.slow
 def test_where_the_skeleton_comes_from(tmp_path):
     records = write_figures(tmp_path / "train", "train", 4, skeleton=False)
     with pytest.raises(UsageError, match="has no skeleton, which task 'pose' needs"):
