@@ -286,7 +286,7 @@ class Detector:
             kept = found["scores"][row] > threshold
             fields = {name: value[row][kept] for name, value in found.items()}
             boxes, scores, classes = (fields.pop(name) for name in ("boxes", "scores", "classes"))
-            yield Detections(boxes, scores, classes, self.names, image.shape[1::-1], fields)
+            yield Detections(boxes, scores, classes, self.names, image.shape[1::-1], fields, self.card.skeleton)
 
 
 def as_image(picture: Picture) -> np.ndarray:

@@ -3,16 +3,20 @@
 import dataclasses
 import json
 
+import keras
 import numpy as np
 import pytest
 
 from centernet_tf.cli import main
 from centernet_tf.data.records import open_dataset
+from centernet_tf.datasets import figures
+from centernet_tf.datasets.figures import draw_figures
 from centernet_tf.datasets.items import Item
 from centernet_tf.datasets.writer import write_records
-from centernet_tf.detector import load
+from centernet_tf.detector import Detector, load
 from centernet_tf.errors import UsageError
 from centernet_tf.evaluate import check_classes, detect_records, evaluate
+from centernet_tf.model_file import InputCard, ModelCard
 from centernet_tf.skeleton import Skeleton
 
 
@@ -117,3 +121,34 @@ def test_joints_are_scored_beside_boxes(spot_model, spot_records, draw_spots, tm
     other = Skeleton(joints=("corner", "middle"))
     with pytest.raises(UsageError, match="the records have the joints middle, corner, the model finds corner, middle"):
         evaluate(CornerFinder(detector, other), records)
+
+
+def test_a_pose_network_is_scored_and_knows_its_limbs(tmp_path):
+    """Random weights: numbers mean nothing, but joints come in the right frame and every table can be written."""
+    classes, items, skeleton = figures.read(3, (96, 128))
+    write_records(items, directory=tmp_path / "val", name="a", split="val", classes=classes, skeleton=skeleton)
+    card = ModelCard(
+        tasks=("pose",),
+        backbone="none",
+        classes=classes,
+        max_objects=100,
+        skeleton=skeleton,
+        joint_classes=("person",),
+        input=InputCard(height=64, width=64, stride=32),
+    )
+    image = keras.Input((None, None, 3))
+    keras.utils.set_random_seed(0)
+    features = keras.layers.AveragePooling2D(4)(image)
+    heads = {head.name: keras.layers.Conv2D(head.channels, 1) for head in card.task_set().heads}
+    detector = Detector(keras.Model(image, {name: [layer(features)] for name, layer in heads.items()}), card)
+    heads["heatmap"].set_weights([np.ones((1, 1, 3, 2)) * [0.4, -0.4], np.array([1, -2])])  # bright: person
+    records = open_dataset(tmp_path / "val")
+    scores = evaluate(detector, records)
+    assert 0 <= scores.joints.summary["AP"] < 0.5 and scores.joints.images == 3
+    picture = draw_figures(0, (96, 128)).image
+    found = detector(picture, threshold=0)
+    assert found.skeleton == skeleton and found.fields["joints"].shape == (len(found), 13, 2)
+    assert not found.fields["joint_scores"][found.classes == 1].any()
+    assert (found.draw(picture, 0) != picture).any()
+    assert 0 < (found.classes == 0).sum() < len(found)
+    assert sum("keypoints" in row for row in found.to_coco(0)) == (found.classes == 0).sum()

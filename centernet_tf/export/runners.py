@@ -1,5 +1,6 @@
 """One way to use a model in any format: a picture in, `Detections` in its pixels out."""
 
+import dataclasses
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -209,4 +210,4 @@ def clipped(found: Detections) -> Detections:
     """With boxes clipped to the image, as exported graphs answer."""
     width, height = found.image_size
     boxes = np.clip(found.boxes, 0, [width, height, width, height])
-    return Detections(boxes, found.scores, found.classes, found.names, found.image_size, dict(found.fields))
+    return dataclasses.replace(found, boxes=boxes)
