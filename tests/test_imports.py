@@ -72,6 +72,7 @@ TENSORFLOW = {
     "export/tflite.py",
     "benchmark/decode.py",
     "benchmark/input.py",
+    "benchmark/joints.py",
     "benchmark/modes.py",
     "benchmark/render.py",
 }

@@ -1,4 +1,4 @@
-"""Prints the tables: `python -m centernet_tf.benchmark [input render step decode deformable networks]`.
+"""Prints the tables: `python -m centernet_tf.benchmark [input render step decode joints deformable networks]`.
 
 Words after `networks` choose among them: `networks resnet18 dla34 1`, backbones and batch sizes.
 """
@@ -30,6 +30,10 @@ TABLES = {
     "decode": (
         "Decode next to forward, 512x512, batch 1, 80 classes, processor",
         ("backbone", "forward, ms", "decode, ms", "decode / forward"),
+    ),
+    "joints": (
+        "Decode of joints, 512x512, batch 1, one core",
+        ("task", "joints", "objects", "decode, ms"),
     ),
     "deformable": (
         "Deformable convolution beside a plain 3x3 one",
