@@ -10,6 +10,9 @@ its core exactly what one pass finds there, because
 - at the outer sides of the padded picture the window ends where it ends, so the network pads with the same zeros;
 - a peak belongs to the core that its cell lies in, so nothing is found twice and nothing needs suppression.
 
+Joints are found as in one pass where they lie in the core or near it; of an object that reaches beyond the halo, those
+further out have no sure peak in the window and may stay where the object's centre puts them.
+
 Layers that average over all they see (squeeze and excite) or that sample wherever they learned to (deformable
 convolutions) have no such bound; with them tiles only come near.
 """
