@@ -169,7 +169,6 @@ def test_a_folder_that_cannot_be(shapes_train, tmp_path):
     assert text == f"{tmp_path}/file/run: cannot be made a folder (Not a directory)."
 
 
-@pytest.mark.slow
 def write_figures(directory, split, count, skeleton=True):
     classes, items, joints = figures.read(count, (64, 64), split=split, stage=figures.Stage(persons=(1, 2)))
     names = {"classes": classes, "skeleton": joints, "shards": 1}
@@ -326,7 +325,7 @@ def test_a_run_killed_four_times_ends_like_an_unbroken_one(shapes_train, shapes_
     assert names[0] == names[1], "a kill leaves no half-written file behind"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_backends_train_alike(tmp_path):
     """Twenty steps from the same weights on the same batches, of every backend the same losses and the same way.
 

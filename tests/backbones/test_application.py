@@ -14,7 +14,7 @@ from centernet_tf.preprocess import normalize
 
 
 def quick(names, *slow):
-    return [*names, *(pytest.param(name, marks=pytest.mark.slow) for name in slow)]
+    return [*names, *(pytest.param(name, marks=pytest.mark.long) for name in slow)]
 
 
 # One of each family, the smallest.

@@ -44,7 +44,7 @@ def test_blocks_of_version_3():
     assert network.get_layer("block15_squeeze_reduce").filters == 240
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow converts to TensorFlow Lite")
 @pytest.mark.parametrize(("build", "special"), [(mobilenetv2_fpn, set()), (mobilenetv3_fpn, SQUEEZE)])
 def test_eight_bits_and_built_in_operators_alone(build, special, tmp_path):

@@ -100,10 +100,10 @@ def assert_equal(came, expected, sizes):
     ("name", "size"),
     [
         ("resnet18", 64),
-        pytest.param("resnet18_dcn", 64, marks=pytest.mark.slow),
-        pytest.param("mobilenetv2_fpn:0.5", 64, marks=pytest.mark.slow),
-        pytest.param("dla34_dcn", 64, marks=pytest.mark.slow),
-        pytest.param("hourglass104", 128, marks=pytest.mark.slow),
+        pytest.param("resnet18_dcn", 64, marks=pytest.mark.long),
+        pytest.param("mobilenetv2_fpn:0.5", 64, marks=pytest.mark.long),
+        pytest.param("dla34_dcn", 64, marks=pytest.mark.long),
+        pytest.param("hourglass104", 128, marks=pytest.mark.long),
     ],
 )
 def test_equal_to_the_model(name, size, tmp_path):

@@ -114,12 +114,12 @@ def assert_same(found, expected, size):
     [
         ("tiny", (64, 64)),
         ("tiny", (64, 96)),
-        pytest.param("mobilenetv2_fpn", (64, 96), marks=pytest.mark.slow),
-        pytest.param("resnet18", (96, 64), marks=pytest.mark.slow),
-        pytest.param("resnet18_dcn", (64, 64), marks=pytest.mark.slow),
-        pytest.param("mobilenetv3_fpn", (64, 64), marks=pytest.mark.slow),
-        pytest.param("dla34_dcn", (64, 64), marks=pytest.mark.slow),
-        pytest.param("hourglass104", (128, 128), marks=pytest.mark.slow),
+        pytest.param("mobilenetv2_fpn", (64, 96), marks=pytest.mark.long),
+        pytest.param("resnet18", (96, 64), marks=pytest.mark.long),
+        pytest.param("resnet18_dcn", (64, 64), marks=pytest.mark.long),
+        pytest.param("mobilenetv3_fpn", (64, 64), marks=pytest.mark.long),
+        pytest.param("dla34_dcn", (64, 64), marks=pytest.mark.long),
+        pytest.param("hourglass104", (128, 128), marks=pytest.mark.long),
     ],
 )
 def test_float32_equals_keras_with_both_kernels(backbone, size, tmp_path):
@@ -222,7 +222,7 @@ def test_int8_leaves_positions_and_decode_in_float(tmp_path):
     assert all(kinds and set(kinds) <= {"FLOAT32", "INT32"} for kinds in types.values()), types
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("quantize", ["none", "int8"])
 @pytest.mark.parametrize("backbone", ["resnet18", "mobilenetv2_fpn:0.35", "mobilenetv3_fpn"])
 def test_without_decode_delegates_take_every_operator(backbone, quantize, tmp_path):
