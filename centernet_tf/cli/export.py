@@ -64,7 +64,7 @@ def export(
     ] = None,
     decode: Annotated[
         str | None,
-        typer.Option(help="tflite: graph, or none to leave the peaks to export/decoder.py. Default: graph."),
+        typer.Option(help="tflite: graph; boxes, without joints; or none, for export/decoder.py. Default: graph."),
     ] = None,
     size: Annotated[
         str | None, typer.Option(metavar="HxW", help="tflite: height and width of the input. Default: the model's.")

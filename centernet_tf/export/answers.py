@@ -7,6 +7,11 @@ TFOD's clients, its TFLite apps and its evaluation read these names, shapes and 
     detection_scores   [B, K]     best first
     num_detections     [B]        rows with a score above 0
 
+and of a model that finds joints also
+
+    detection_keypoints        [B, K, J, 2]  y, x as shares of the image's height and width; some may lie outside
+    detection_keypoint_scores  [B, K, J]     0.1 where only the object's centre tells; 0 for classes without joints
+
 All are float32. An image with fewer peaks than K fills the remaining rows with score 0.
 """
 
@@ -16,13 +21,28 @@ from typing import Any
 
 from keras import ops
 
+from centernet_tf.centers import STRIDE
 from centernet_tf.errors import UsageError
+from centernet_tf.task import TaskSet
 
 BOXES = "detection_boxes"
 CLASSES = "detection_classes"
 SCORES = "detection_scores"
 COUNT = "num_detections"
 NAMES = (BOXES, CLASSES, SCORES, COUNT)
+JOINTS = "detection_keypoints"
+JOINT_SCORES = "detection_keypoint_scores"
+
+
+def answer_names(tasks: TaskSet) -> tuple[str, ...]:
+    """The outputs of a model of these tasks, in the order that files give them."""
+    return (*NAMES, JOINTS, JOINT_SCORES) if any(field.name == "joints" for field in tasks.fields) else NAMES
+
+
+def in_pixels(found: Mapping[str, Any], tasks: TaskSet) -> dict[str, Any]:
+    """What `TaskSet.decode` gives, in pixels of the network's input instead of cells."""
+    moving = {field.name for field in tasks.fields if field.motion != "fixed"}
+    return {name: value * float(STRIDE) if name in moving else value for name, value in found.items()}
 
 
 def tfod_answers(found: Mapping[str, Any], sizes: Any, class_offset: int) -> dict[str, Any]:
@@ -30,7 +50,7 @@ def tfod_answers(found: Mapping[str, Any], sizes: Any, class_offset: int) -> dic
 
     Args:
         found: "boxes" [B, K, 4] left, top, right, bottom in pixels of each image, "scores" [B, K] and "classes" [B, K]
-            counted from 0.
+            counted from 0; and "joints" [B, K, J, 2] (x, y) with "joint_scores" [B, K, J] where there are any.
         sizes: [B, 2] height and width of each image in pixels, without padding.
         class_offset: Number of the first class: 1 for a SavedModel, 0 for a TFLite file.
 
@@ -43,12 +63,18 @@ def tfod_answers(found: Mapping[str, Any], sizes: Any, class_offset: int) -> dic
     left, top, right, bottom = (ops.cast(found["boxes"][..., side], "float32") for side in range(4))
     boxes = ops.stack([top, left, bottom, right], axis=-1) / scale
     scores = ops.cast(found["scores"], "float32")
-    return {
+    answers = {
         BOXES: ops.clip(boxes, 0.0, 1.0),
         CLASSES: ops.cast(found["classes"], "float32") + float(class_offset),
         SCORES: scores,
         COUNT: ops.sum(ops.cast(scores > 0, "float32"), axis=-1),
     }
+    if "joints" in found:
+        x, y = (ops.cast(found["joints"][..., axis], "float32") for axis in (0, 1))
+        height, width = (sides[:, side, None, None] for side in (0, 1))
+        answers[JOINTS] = ops.stack([y / height, x / width], axis=-1)
+        answers[JOINT_SCORES] = ops.cast(found["joint_scores"], "float32")
+    return answers
 
 
 def label_lines(names: Sequence[str]) -> str:

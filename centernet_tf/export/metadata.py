@@ -14,12 +14,13 @@ import flatbuffers
 import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema
 
-from centernet_tf.export.answers import BOXES, CLASSES, COUNT, SCORES, label_lines
+from centernet_tf.export.answers import BOXES, CLASSES, COUNT, JOINT_SCORES, JOINTS, SCORES, label_lines
 
 LABELS = "labels.txt"
 KEY = b"TFLITE_METADATA"
 # A client looks outputs up by these names.
 PUBLIC = {BOXES: "location", CLASSES: "category", SCORES: "score", COUNT: "number of detections"}
+PUBLIC |= {JOINTS: "keypoint", JOINT_SCORES: "keypoint score"}
 GROUPED = ("location", "category", "score")
 
 Table = dict[int, Any]  # {number of the field: value}
@@ -92,6 +93,8 @@ def _output(name: str) -> Table:
         CLASSES: {1: "Counted from 0.", 3: _content(_FEATURE, {}, per_row=True), 6: [labels]},
         SCORES: {1: "In 0..1, best first.", 3: _content(_FEATURE, {}, per_row=True)},
         COUNT: {1: "Rows with a score above 0.", 3: _content(_FEATURE, {})},
+        JOINTS: {1: "y, x as shares of the input, joint after joint.", 3: _content(_FEATURE, {}, per_row=True)},
+        JOINT_SCORES: {1: "In 0..1.", 3: _content(_FEATURE, {}, per_row=True)},
     }
     return {0: PUBLIC.get(name, name), **tables.get(name, {3: _content(_FEATURE, {})})}
 

@@ -7,9 +7,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from centernet_tf.centers import STRIDE
 from centernet_tf.errors import UsageError
-from centernet_tf.export.answers import NAMES, tfod_answers
+from centernet_tf.export.answers import answer_names, in_pixels, tfod_answers
 from centernet_tf.export.tflite import PhoneGraph
 from centernet_tf.model_file import ModelCard, load_model
 
@@ -23,7 +22,7 @@ class OnnxGraph(PhoneGraph):
         batch, height, width, _ = ops.shape(images)
         found = self.tasks.decode(self.network(self.normalize(images), training=False))
         sizes = ops.broadcast_to(ops.stack([height, width]), (batch, 2))
-        return tfod_answers({**found, "boxes": found["boxes"] * float(STRIDE)}, sizes, class_offset=0)
+        return tfod_answers(in_pixels(found, self.tasks), sizes, class_offset=0)
 
 
 def export_onnx(model: str | Path | tuple[keras.Model, ModelCard], out: str | Path) -> Path:
@@ -31,9 +30,9 @@ def export_onnx(model: str | Path | tuple[keras.Model, ModelCard], out: str | Pa
 
     It takes "input" [B, H, W, 3] float32 RGB in 0..255, sides multiples of the network's stride, and answers
     "detection_boxes" [B, K, 4] top, left, bottom, right as shares of the input, "detection_classes" [B, K] counted from
-    0, "detection_scores" [B, K] and "num_detections" [B], all float32. How an image comes to the input's size is the
-    caller's. The file's metadata has the names of the classes, one on each line, and the height and width it was made
-    for.
+    0, "detection_scores" [B, K] and "num_detections" [B], all float32, and joints where there are any, see `answers`.
+    How an image comes to the input's size is the caller's. The file's metadata has the names of the classes, one on
+    each line, and the height and width it was made for.
 
     Args:
         model: Model file, or network and card.
@@ -54,11 +53,12 @@ def export_onnx(model: str | Path | tuple[keras.Model, ModelCard], out: str | Pa
     except ImportError as error:
         raise UsageError(f"{out}: {error.name} is missing. pip install 'centernet_tf[onnx]'.") from None
     network, card = model if isinstance(model, tuple) else load_model(model)
-    graph = OnnxGraph(network, card.input, card.task_set(flat=True))
+    tasks = card.task_set(flat=True)
+    graph = OnnxGraph(network, card.input, tasks)
     signature = [tf.TensorSpec((None, None, None, 3), tf.float32, name="input")]
     content, _ = tf2onnx.convert.from_function(tf.function(graph.call), signature, opset=OPSET)
     # The converter names outputs Identity, Identity:0, ... in the order of their sorted names.
-    _rename(content, dict(zip((output.name for output in content.graph.output), sorted(NAMES))))
+    _rename(content, dict(zip((output.name for output in content.graph.output), sorted(answer_names(tasks)))))
     about = {"classes": "\n".join(card.classes), "height": str(card.input.height), "width": str(card.input.width)}
     onnx.helper.set_model_props(content, about)
     onnx.checker.check_model(content)

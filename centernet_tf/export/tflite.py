@@ -14,11 +14,10 @@ import tensorflow as tf
 from keras import ops
 from tensorflow.lite.tools import flatbuffer_utils
 
-from centernet_tf.centers import STRIDE
 from centernet_tf.detector import DetectorGraph, Picture, as_image
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.export import decoder
-from centernet_tf.export.answers import NAMES, SCORES, tfod_answers
+from centernet_tf.export.answers import NAMES, SCORES, answer_names, in_pixels, tfod_answers
 from centernet_tf.export.metadata import add_metadata
 from centernet_tf.export.quantize import quantized
 from centernet_tf.model_file import InputCard, ModelCard, load_model
@@ -30,7 +29,7 @@ Quantization = Literal["none", "float16", "int8"]
 # How far a file's scores may lie from the model's: any further, and it is another model. What a file costs in accuracy
 # is measured on data, not here.
 LIMITS = {"none": 1e-3, "float16": 0.03, "int8": 0.3}
-DECODES = ("graph", "none")
+DECODES = ("graph", "boxes", "none")
 
 
 class PhoneGraph(keras.Model):
@@ -40,13 +39,17 @@ class PhoneGraph(keras.Model):
         network: From normalised images to {head: [map per stack]}.
         card: Its input, with the fixed size.
         tasks: How its maps are decoded; None to answer with the last stack's maps, without activation.
+        answers: Which of TFOD's outputs it gives; all there are if None.
     """
 
-    def __init__(self, network: keras.Model, card: InputCard, tasks: TaskSet | None):
+    def __init__(
+        self, network: keras.Model, card: InputCard, tasks: TaskSet | None, answers: Sequence[str] | None = None
+    ):
         super().__init__(name="phone", dtype="float32")
         self.network = network
         self.card = card
         self.tasks = tasks
+        self.answers = answers
         self.built = True
 
     def normalize(self, images: Any) -> Any:
@@ -61,9 +64,9 @@ class PhoneGraph(keras.Model):
         outputs = self.network(self.normalize(images), training=False)
         if self.tasks is None:
             return {name: maps[-1] for name, maps in outputs.items()}
-        found = self.tasks.decode(outputs)
-        pixels = {**found, "boxes": found["boxes"] * float(STRIDE)}
-        return tfod_answers(pixels, np.array([[self.card.height, self.card.width]]), class_offset=0)
+        found = in_pixels(self.tasks.decode(outputs), self.tasks)
+        answers = tfod_answers(found, np.array([[self.card.height, self.card.width]]), class_offset=0)
+        return {name: answers[name] for name in self.answers or answers}
 
 
 def export_tflite(
@@ -71,7 +74,7 @@ def export_tflite(
     out: str | Path,
     size: tuple[int, int] | None = None,
     quantize: Quantization = "none",
-    decode: Literal["graph", "none"] = "graph",
+    decode: Literal["graph", "boxes", "none"] = "graph",
     images: Iterable[Picture] | None = None,
     max_objects: int = MAX_OBJECTS,
 ) -> Path:
@@ -79,7 +82,8 @@ def export_tflite(
 
     It takes "input" [1, H, W, 3] float32 RGB in 0..255. How an image comes to that size is the caller's; boxes are
     shares of it. With the decode it answers, in this order and under the names of `answers` in its signature: boxes
-    [1, K, 4], classes [1, K] counted from 0, scores [1, K] and the count [1], all float32. Without, it answers with the
+    [1, K, 4], classes [1, K] counted from 0, scores [1, K] and the count [1], and of a model that finds joints their
+    places [1, K, J, 2] and scores [1, K, J], all float32. Without, it answers with the
     heads' maps [1, H/4, W/4, channels] float32 without activation, as `export.decoder` reads them. Class names and
     MediaPipe's metadata are in the file.
 
@@ -89,7 +93,7 @@ def export_tflite(
         size: Height and width of the input in pixels, multiples of the stride; the card's if left out.
         quantize: "float16" halves the weights, and computes in float32 where float16 is not faster. "int8" computes
             trunk and heads in eight bits, the decode and the sampling of deformable layers in float.
-        decode: Whether the graph decodes.
+        decode: Whether the graph decodes; "boxes" leaves joints out, for clients that take the four outputs only.
         images: For int8: pictures as the model will see them; up to 100 are used.
         max_objects: Detections K.
 
@@ -106,7 +110,8 @@ def export_tflite(
     fixed = card.input.resized(size or (card.input.height, card.input.width))
     card = card.model_copy(update={"input": fixed, "max_objects": max_objects})
     tasks = card.task_set(flat=True)
-    graph = PhoneGraph(network, fixed, tasks if decode == "graph" else None)
+    answers = {"graph": answer_names(tasks), "boxes": NAMES}.get(decode)
+    graph = PhoneGraph(network, fixed, tasks if answers else None, answers)
     seen = np.random.default_rng(0).uniform(0, 255, (1, fixed.height, fixed.width, 3)).astype(np.float32)
     with saved_graph(graph) as directory:
         converter = tf.lite.TFLiteConverter.from_saved_model(str(directory))
@@ -124,7 +129,7 @@ def export_tflite(
                 converter.target_spec.supported_types = [tf.float16]
             content = converter.convert()
     parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
-    names = order_outputs(parsed, NAMES if decode == "graph" else [head.name for head in tasks.heads])
+    names = order_outputs(parsed, answers or [head.name for head in tasks.heads])
     content = add_metadata(parsed, names, card.classes)
     _compare(content, names, graph, seen, LIMITS[quantize])
     out.parent.mkdir(parents=True, exist_ok=True)

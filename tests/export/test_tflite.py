@@ -253,7 +253,7 @@ def test_a_file_that_answers_otherwise_is_not_written(tmp_path, monkeypatch):
         ("model.bin", {}, "try .*model.tflite"),
         ("model.tflite", {"size": (60, 64)}, "60x64.*Try 64x64"),
         ("model.tflite", {"quantize": "int4"}, "'int4'; expected none or float16 or int8"),
-        ("model.tflite", {"decode": "yes"}, "'yes'; expected graph or none"),
+        ("model.tflite", {"decode": "yes"}, "'yes'; expected graph or boxes or none"),
         ("model.tflite", {"quantize": "int8"}, "int8 needs images"),
         ("model.tflite", {"quantize": "int8", "images": []}, "none among those given"),
         ("model.tflite", {"images": []}, "uses no images"),
