@@ -94,6 +94,9 @@ class NearestUpsample(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         _, height, width, _ = ops.shape(inputs)
+        if not (isinstance(height, int) and isinstance(width, int)):
+            # Keras resizes to sides that are known before it runs; files for images of any size have none.
+            return ops.repeat(ops.repeat(inputs, 2, axis=1), 2, axis=2)
         return ops.image.resize(inputs, (2 * height, 2 * width), interpolation="nearest")
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:

@@ -139,3 +139,12 @@ def test_nearest_repeats_pixels(shape, tmp_path):
     model.save(tmp_path / "layer.keras")
     again = keras.models.load_model(tmp_path / "layer.keras")
     np.testing.assert_array_equal(again.predict(image, verbose=0), run(model, image))
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="JAX knows every shape")
+def test_nearest_of_sides_that_only_the_call_knows():
+    import tensorflow as tf
+
+    layer = tf.function(NearestUpsample(), input_signature=[tf.TensorSpec((None, None, None, 2))])
+    image = np.random.default_rng(0).normal(size=(2, 3, 5, 2)).astype(np.float32)
+    np.testing.assert_array_equal(layer(image), image.repeat(2, axis=1).repeat(2, axis=2))
