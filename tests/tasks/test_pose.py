@@ -1,4 +1,4 @@
-"""Joints against slow twins, written joint by joint as the paper and the official sampler and decoder say."""
+"""Targets and losses of joints against slow twins, written joint by joint as the official sampler says."""
 
 import keras
 import numpy as np
@@ -10,7 +10,6 @@ from centernet_tf.centers import STRIDE, Centers
 from centernet_tf.errors import UsageError
 from centernet_tf.skeleton import COCO_PERSON, Skeleton
 from centernet_tf.tasks import TASKS, build_tasks
-from centernet_tf.tasks.pose import decode
 
 FACE = Skeleton(joints=("nose", "left_eye", "right_eye", "chin"), flip_pairs=((1, 2),))
 JOINTS = len(FACE.joints)
@@ -183,161 +182,6 @@ def test_losses_equal_the_slow_twin(objects, rotated):
         assert float(ops.convert_to_numpy(values[name])) == pytest.approx(value, rel=1e-5, abs=1e-5), name
     total = sum(expected.values()) - 0.9 * expected["size"]
     assert float(ops.convert_to_numpy(tasks.total(values))) == pytest.approx(total, rel=1e-5)
-
-
-def sigmoid(values):
-    return 1 / (1 + np.exp(-values.astype(np.float64)))
-
-
-def slow_peaks(scores, count):
-    """[(score, x, y)] of the largest cells of their neighbourhoods in [h, w], best first."""
-    found = []
-    for y, x in np.ndindex(*scores.shape):
-        if scores[y, x] == scores[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2].max():
-            found.append((scores[y, x], x, y))
-    return sorted(found, reverse=True)[:count]
-
-
-def slow_decode(maps, found, count):
-    """Section 4.2 and the official decoder: for each object and joint, rule by rule.
-
-    Args:
-        maps: Of one image, [h, w, channels].
-        found: Objects [(score, class, x, y)] by whole cells.
-        count: Candidates of a joint.
-    """
-    joints = maps["joint_heatmap"].shape[-1]
-    scores = sigmoid(maps["joint_heatmap"])
-    candidates = [
-        [
-            (score, x + maps["joint_offset"][y, x, 0], y + maps["joint_offset"][y, x, 1])
-            for score, x, y in slow_peaks(scores[..., joint], count)
-            if score > 0.1
-        ]
-        for joint in range(joints)
-    ]
-    points, confidence = np.zeros((len(found), joints, 2)), np.full((len(found), joints), 0.1)
-    for row, (_, _, x, y) in enumerate(found):
-        center = maps["offset"][y, x] + [x, y]
-        width, height = maps["size"][y, x]
-        half = np.array([width / 2, height / 2])
-        left, top, right, bottom = *(center - half), *(center + half)
-        for joint in range(joints):
-            points[row, joint] = told = maps["joints"][y, x, 2 * joint : 2 * joint + 2] + [x, y]
-            if not candidates[joint]:
-                continue
-            score, near_x, near_y = min(
-                candidates[joint], key=lambda one: (told[0] - one[1]) ** 2 + (told[1] - one[2]) ** 2
-            )
-            distance = np.hypot(told[0] - near_x, told[1] - near_y)
-            outside = near_x < left or near_x > right or near_y < top or near_y > bottom
-            if not outside and distance <= 0.3 * max(width, height):
-                points[row, joint], confidence[row, joint] = (near_x, near_y), score
-    return points, confidence
-
-
-def random_maps(grid, images, seed, joints=JOINTS, num_classes=1, level=-2.0):
-    random = np.random.default_rng(seed)
-
-    def normal(channels, mean=0.0, spread=1.0):
-        return random.normal(mean, spread, (images, *grid, channels)).astype(np.float32)
-
-    return {
-        "heatmap": normal(num_classes, -2, 2),
-        "offset": random.random((images, *grid, 2), np.float32),
-        "size": random.uniform(0.5, max(grid), (images, *grid, 2)).astype(np.float32),
-        "joints": normal(2 * joints, spread=max(grid) / 5),
-        "joint_heatmap": normal(joints, level, 1.5),
-        "joint_offset": random.random((images, *grid, 2), np.float32),
-    }
-
-
-@pytest.mark.parametrize("level", [-9.0, -3.0, 0.0], ids=["no candidate", "some", "crowded"])
-@pytest.mark.parametrize("grid", GRIDS)
-def test_decode_equals_the_slow_twin(grid, level):
-    maps = random_maps(grid, images=5, seed=1, level=level)
-    tasks = tasks_of(num_classes=1, max_objects=12)
-    found = numpy_of(tasks.decode({name: [ops.convert_to_tensor(one)] for name, one in maps.items()}))
-    assert found["joints"].shape == (5, 12, JOINTS, 2) and found["joint_scores"].shape == (5, 12, JOINTS)
-    moved = []
-    for image in range(5):
-        one = {name: values[image] for name, values in maps.items()}
-        objects = [(score, 0, x, y) for score, x, y in slow_peaks(sigmoid(one["heatmap"][..., 0]), 12)]
-        points, scores = slow_decode(one, objects, 12)
-        np.testing.assert_allclose(found["joints"][image, : len(objects)], points, rtol=1e-5, atol=1e-5)
-        np.testing.assert_allclose(found["joint_scores"][image, : len(objects)], scores, atol=1e-5)
-        moved.append((scores > 0.1).mean())
-    assert (np.mean(moved) > 0.1) == (level > -9)
-
-
-def one_joint(told, peaks, box=(10.0, 10.0)):
-    """Joint and score of one object at cell (8, 8) of a 20 x 20 grid, told a way; peaks are {(x, y): score}."""
-    maps = {name: np.zeros((1, 20, 20, depth), np.float32) for name, depth in (("joints", 2), ("joint_offset", 2))}
-    heatmap = np.full((1, 20, 20, 1), -20.0, np.float32)
-    for (x, y), score in peaks.items():
-        heatmap[0, y, x] = np.log(score / (1 - score))
-    maps["joints"][0, 8, 8] = told
-    center = ops.convert_to_tensor(np.float32([[[8, 8]] * 3]))
-    half = np.float32(box) / 2
-    shown = {
-        "scores": ops.ones((1, 3)), "classes": ops.zeros((1, 3), "int32"), "center": center, "cell": center,
-        "index": ops.convert_to_tensor(np.int32([[8 * 20 + 8] * 3])),
-    }  # fmt: skip
-    boxes = ops.concatenate([center - half, center + half], axis=-1)
-    found = numpy_of(decode.decode(tensors_of({**maps, "joint_heatmap": heatmap}), shown, boxes))
-    return found["joints"][0, 0, 0].tolist(), pytest.approx(float(found["joint_scores"][0, 0, 0]), abs=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("told", "peaks", "box", "joint", "score"),
-    [
-        ((2, 0), {}, (10, 10), [10, 8], 0.1),
-        ((2, 0), {(11, 8): 0.7}, (10, 10), [11, 8], 0.7),
-        ((2, 0), {(11, 8): 0.05}, (10, 10), [10, 8], 0.1),
-        ((2, 0), {(13, 8): 0.7}, (10, 10), [13, 8], 0.7),  # on the box's edge, 0.3 of its side away
-        ((2, 0), {(10, 12): 0.7}, (10, 10), [10, 8], 0.1),  # too far
-        ((4.5, 0), {(14, 8): 0.7}, (10, 10), [12.5, 8], 0.1),  # beyond the box
-        ((2, 0), {(10, 12): 0.7}, (10, 14), [10, 12], 0.7),  # the longer side counts
-        ((2, 0), {(11, 8): 0.2, (9, 8): 0.9}, (10, 10), None, None),
-        ((2.1, 0), {(11, 8): 0.2, (8, 8): 0.9}, (10, 10), [11, 8], 0.2),  # the nearest, not the best
-    ],
-)
-def test_when_a_joint_moves(told, peaks, box, joint, score):
-    place, sure = one_joint(told, {**peaks}, box)
-    if joint is None:  # of two as near, either
-        assert place in ([11, 8], [9, 8])
-    else:
-        assert place == pytest.approx(joint, abs=1e-5) and score == sure
-
-
-def test_classes_without_joints_have_them_at_the_center_without_score():
-    maps = random_maps((16, 11), images=3, seed=2, num_classes=2)
-    outputs = {name: [ops.convert_to_tensor(one)] for name, one in maps.items()}
-    every, some = (numpy_of(tasks_of(joint_classes=which).decode(outputs)) for which in (None, (1,)))
-    has = some["classes"] == 1
-    assert has.any() and not has.all()
-    for name in ("joints", "joint_scores"):
-        np.testing.assert_array_equal(some[name][has], every[name][has])
-    assert not some["joint_scores"][~has].any()
-    middle = (some["boxes"][..., :2] + some["boxes"][..., 2:]) / 2
-    np.testing.assert_allclose(some["joints"][~has], np.repeat(middle[~has][:, None], JOINTS, 1), atol=1e-4)
-
-
-def test_compiled_decode_of_any_batch_and_small_grids():
-    tasks = tasks_of(max_objects=50, num_classes=1)
-
-    class Decoder(keras.Model):
-        def call(self, outputs):
-            return tasks.decode({name: [value] for name, value in outputs.items()})
-
-    model = Decoder()
-    for images in (1, 3, 2):
-        maps = random_maps((5, 6), images=images, seed=images)
-        compiled = model.predict(maps, verbose=0)
-        eager = numpy_of(tasks.decode({name: [ops.convert_to_tensor(one)] for name, one in maps.items()}))
-        for name, values in eager.items():
-            real = eager["scores"] > 0
-            np.testing.assert_allclose(compiled[name][real], values[real], rtol=1e-5, atol=1e-5)
 
 
 def test_what_a_mirror_image_does():
