@@ -1,5 +1,6 @@
 """What several tests share: tiny records to train on, padded objects, and a network that needs no training."""
 
+import gc
 from pathlib import Path
 
 import keras
@@ -13,6 +14,16 @@ from centernet_tf.model_file import InputCard, ModelCard, save_model
 from centernet_tf.schema import Field
 
 COLORS = np.array([[255, 0, 0], [0, 255, 0]])
+
+
+@pytest.fixture(autouse=True, scope="module")
+def let_go(request):
+    """Frees the networks that a module kept for its tests; all of them together would fill the memory."""
+    yield
+    for value in vars(request.module).values():
+        if hasattr(value, "cache_clear"):
+            value.cache_clear()
+    gc.collect()
 
 
 @pytest.fixture(scope="session")
