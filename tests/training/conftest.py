@@ -5,6 +5,7 @@ from keras import layers
 
 from centernet_tf.centers import Centers
 from centernet_tf.preprocess import Normalization
+from centernet_tf.schema import SHARED
 from centernet_tf.tasks import build_tasks
 from centernet_tf.training.trainer import Trainer
 
@@ -46,6 +47,6 @@ def make_batch(rows):
             "image": random.integers(0, 256, (images, *SIZE, 3)).astype(np.uint8),
             "color": np.tile(np.float32([1, 0, 0, 0, 0, 0]), (images, 1)),
         }
-        return inputs | more, rows(("boxes", "classes", "crowd"), SIZE, images, objects, seed=seed)
+        return inputs | more, rows(SHARED, SIZE, images, objects, seed=seed)
 
     return make
