@@ -2,6 +2,7 @@
 
 import functools
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -42,6 +43,7 @@ DEAD_PARAMETERS = dict.fromkeys(("dlav0_34", "dla_34"), (64 * 128 + 2 * 128) + (
 
 @functools.cache
 def network_of(name):
+    keras.utils.set_random_seed(0)
     return build_network(name, Centers(80).heads())
 
 
