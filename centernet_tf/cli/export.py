@@ -77,6 +77,7 @@ def export(
     file as .parity.json, and fails the export where it crosses a limit.
 
     Example: centernet export runs/shapes/best.keras --format savedmodel --out served/shapes
+
     Example: centernet export best.keras --format tflite --quantize int8 --data tfrecords/mine/train --out phone.tflite
     """
     if format not in FORMATS:
