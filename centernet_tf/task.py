@@ -64,6 +64,7 @@ class Task:
             the network's input; centers is what `locate` made of them.
         decode: (outputs, peaks) -> {field: [B, K, ...]} in cells of the output grid. Outputs are the last stack's maps.
         fields: What its rows need.
+        finds: Names of what `decode` gives besides boxes, scores and classes.
         inputs: Channels of each named input.
         boxed: rows -> [B, N] bool: whose box it trains; None for all objects. Where several tasks share a trunk, a box
             is trained if any of them wants it.
@@ -75,6 +76,7 @@ class Task:
     encode: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
     decode: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
     fields: tuple[Field, ...] = SHARED
+    finds: tuple[str, ...] = ()
     inputs: Mapping[str, int] = dataclasses.field(default_factory=lambda: {"image": 3})
     boxed: Callable[[Mapping[str, Any]], Any] | None = None
 
@@ -122,6 +124,11 @@ class TaskSet:
     def fields(self) -> tuple[Field, ...]:
         """Fields that any of the tasks trains on, each once."""
         return _union(field for task in self.tasks for field in task.fields)
+
+    @property
+    def finds(self) -> tuple[str, ...]:
+        """What is found besides boxes, scores and classes, each name once."""
+        return tuple(dict.fromkeys(name for task in self.tasks for name in task.finds))
 
     @property
     def inputs(self) -> dict[str, int]:

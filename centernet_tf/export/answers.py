@@ -7,7 +7,7 @@ TFOD's clients, its TFLite apps and its evaluation read these names, shapes and 
     detection_scores   [B, K]     best first
     num_detections     [B]        rows with a score above 0
 
-and of a model that finds joints also
+and, of a model that finds more, also what `ANSWERS` lists:
 
     detection_keypoints        [B, K, J, 2]  y, x as shares of the image's height and width; some may lie outside
     detection_keypoint_scores  [B, K, J]     0.1 where only the object's centre tells; 0 for classes without joints
@@ -15,9 +15,10 @@ and of a model that finds joints also
 All are float32. An image with fewer peaks than K fills the remaining rows with score 0.
 """
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from keras import ops
 
@@ -34,9 +35,32 @@ JOINTS = "detection_keypoints"
 JOINT_SCORES = "detection_keypoint_scores"
 
 
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """An output beyond TFOD's four.
+
+    Attributes:
+        field: What is found, [B, K, ...], as `Task.finds` names it.
+        name: Of the output.
+        kind: How it is told and compared: points (x, y) in pixels become shares, y first; the others stay as they are.
+    """
+
+    field: str
+    name: str
+    kind: Literal["points", "scores"]
+
+
+ANSWERS = (Answer("joints", JOINTS, "points"), Answer("joint_scores", JOINT_SCORES, "scores"))
+
+
+def answers_of(tasks: TaskSet) -> tuple[Answer, ...]:
+    """The outputs of a model of these tasks beyond `NAMES`, in the order that files give them."""
+    return tuple(answer for answer in ANSWERS if answer.field in tasks.finds)
+
+
 def answer_names(tasks: TaskSet) -> tuple[str, ...]:
-    """The outputs of a model of these tasks, in the order that files give them."""
-    return (*NAMES, JOINTS, JOINT_SCORES) if any(field.name == "joints" for field in tasks.fields) else NAMES
+    """All outputs of a model of these tasks, in the order that files give them."""
+    return (*NAMES, *(answer.name for answer in answers_of(tasks)))
 
 
 def in_pixels(found: Mapping[str, Any], tasks: TaskSet) -> dict[str, Any]:
@@ -50,7 +74,7 @@ def tfod_answers(found: Mapping[str, Any], sizes: Any, class_offset: int) -> dic
 
     Args:
         found: "boxes" [B, K, 4] left, top, right, bottom in pixels of each image, "scores" [B, K] and "classes" [B, K]
-            counted from 0; and "joints" [B, K, J, 2] (x, y) with "joint_scores" [B, K, J] where there are any.
+            counted from 0; and fields of `ANSWERS` where there are any.
         sizes: [B, 2] height and width of each image in pixels, without padding.
         class_offset: Number of the first class: 1 for a SavedModel, 0 for a TFLite file.
 
@@ -69,12 +93,17 @@ def tfod_answers(found: Mapping[str, Any], sizes: Any, class_offset: int) -> dic
         SCORES: scores,
         COUNT: ops.sum(ops.cast(scores > 0, "float32"), axis=-1),
     }
-    if "joints" in found:
-        x, y = (ops.cast(found["joints"][..., axis], "float32") for axis in (0, 1))
-        height, width = (sides[:, side, None, None] for side in (0, 1))
-        answers[JOINTS] = ops.stack([y / height, x / width], axis=-1)
-        answers[JOINT_SCORES] = ops.cast(found["joint_scores"], "float32")
+    for answer in ANSWERS:
+        if answer.field in found:
+            value = ops.cast(found[answer.field], "float32")
+            answers[answer.name] = _as_shares(value, sides) if answer.kind == "points" else value
     return answers
+
+
+def _as_shares(points: Any, sides: Any) -> Any:
+    """Points [B, K, ..., 2] (x, y) in pixels to (y, x) as shares of images of these heights and widths [B, 2]."""
+    spread = ops.reshape(sides, (-1, *(1,) * (len(points.shape) - 2), 2))
+    return ops.stack([points[..., 1], points[..., 0]], axis=-1) / spread
 
 
 def label_lines(names: Sequence[str]) -> str:

@@ -86,6 +86,7 @@ def test_perfect_maps_give_the_objects_back(names, options, objects, rows):
         (head,) = term.reads
         maps[head] = [ops.convert_to_tensor(PERFECT[term.function](targets[term.name], channels[head]), "float32")]
     found = {name: ops.convert_to_numpy(value) for name, value in tasks.decode(maps).items()}
+    assert set(found) == {"boxes", "scores", "classes", *tasks.finds}
     for image in range(len(truth["valid"])):
         kept = found["scores"][image] > 0.5
         assert kept.sum() == objects

@@ -54,5 +54,6 @@ def pose(centers: Centers) -> Task:
             Field("joint_labels", "int32", (count,), "fixed", 0, "0 unlabelled, 1 hidden, 2 visible", order),
             ROTATED,
         ),
+        finds=("joints", "joint_scores"),
         boxed=targets.labelled,
     )
