@@ -1,0 +1,131 @@
+"""Between the metres in front of a camera and the pixels of its image, and boxes that stand on the ground.
+
+Camera frame: x to the right, y down, z forward, in metres. A camera is KITTI's P, [3, 4]: pixel ~ P @ [x, y, z, 1],
+of a rectified image: its rows are [fx, 0, cx, a], [0, fy, cy, b], [0, 0, 1, c].
+
+Functions take NumPy arrays and return NumPy arrays, or take tensors of Keras' backend and return tensors.
+"""
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+# The calibration that the original assumes where none is given (official code, `utils/ddd_utils.py`).
+DEFAULT_CAMERA = np.array(
+    [
+        [707.0493, 0.0, 604.0814, 45.75831],
+        [0.0, 707.0493, 180.5066, -0.3454157],
+        [0.0, 0.0, 1.0, 0.004981016],
+    ],
+    np.float32,
+)
+
+# Corners in parts of length, height and width, as seen from the middle of the bottom face.
+_CORNERS = np.array(
+    [
+        [0.5, 0, 0.5],
+        [0.5, 0, -0.5],
+        [-0.5, 0, -0.5],
+        [-0.5, 0, 0.5],
+        [0.5, -1, 0.5],
+        [0.5, -1, -0.5],
+        [-0.5, -1, -0.5],
+        [-0.5, -1, 0.5],
+    ],
+    np.float32,
+)
+
+
+def _library(values: Any) -> Any:
+    """What computes with these values: NumPy, or Keras' operators of the same names."""
+    return np if isinstance(values, (np.ndarray, np.generic, float, int)) else ops
+
+
+def wrap(angles: Any) -> Any:
+    """Brings angles in radians into -pi to pi; those inside stay what they are."""
+    library = _library(angles)
+    turns = library.ceil((angles - np.pi) / (2 * np.pi))
+    return library.where(library.abs(angles) <= np.pi, angles, angles - 2 * np.pi * turns)
+
+
+def project(points: Any, cameras: Any) -> Any:
+    """Points in space to pixels.
+
+    Args:
+        points: [..., N, 3] x, y, z in metres; z + P23 must not be 0, and pixels mean nothing where it is negative.
+        cameras: [..., 3, 4].
+
+    Returns:
+        [..., N, 2] (x, y) in pixels of the image the camera belongs to.
+    """
+    x, y, z = (points[..., axis] for axis in range(3))
+    entry = cameras[..., None]
+    u, v, depth = (
+        entry[..., row, 0, :] * x + entry[..., row, 1, :] * y + entry[..., row, 2, :] * z + entry[..., row, 3, :]
+        for row in range(3)
+    )
+    return _library(points).stack([u / depth, v / depth], axis=-1)
+
+
+def unproject(pixels: Any, depths: Any, cameras: Any) -> Any:
+    """Pixels of known depth to points in space, the inverse of `project` (official code, `unproject_2d_to_3d`).
+
+    Args:
+        pixels: [..., N, 2] (x, y).
+        depths: [..., N] in metres from the camera's plane, that is z + P23 of the point.
+        cameras: [..., 3, 4].
+
+    Returns:
+        [..., N, 3] x, y, z in metres.
+    """
+    entry = cameras[..., None]
+    z = depths - entry[..., 2, 3, :]
+    x = (pixels[..., 0] * depths - entry[..., 0, 3, :] - entry[..., 0, 2, :] * z) / entry[..., 0, 0, :]
+    y = (pixels[..., 1] * depths - entry[..., 1, 3, :] - entry[..., 1, 2, :] * z) / entry[..., 1, 1, :]
+    return _library(pixels).stack([x, y, z], axis=-1)
+
+
+def _bearing(columns: Any, cameras: Any) -> Any:
+    """[..., N] angle about y between the optical axis and the ray through a pixel's column [..., N]."""
+    entry = cameras[..., None]
+    focal = entry[..., 0, 0, :] + 0 * columns
+    return _library(columns).arctan2(columns - entry[..., 0, 2, :], focal)
+
+
+def alpha_to_rotation(alphas: Any, columns: Any, cameras: Any) -> Any:
+    """Observation angles, as the image shows them, to yaw in the camera's frame.
+
+    Args:
+        alphas: [..., N] in radians.
+        columns: [..., N] x of the objects' middles in pixels.
+        cameras: [..., 3, 4].
+
+    Returns:
+        [..., N] rotation about the y axis in radians, -pi to pi.
+    """
+    return wrap(alphas + _bearing(columns, cameras))
+
+
+def rotation_to_alpha(rotations: Any, columns: Any, cameras: Any) -> Any:
+    """The inverse of `alpha_to_rotation`: observation angles [..., N] in radians, -pi to pi."""
+    return wrap(rotations - _bearing(columns, cameras))
+
+
+def corners(locations: Any, dimensions: Any, rotations: Any) -> Any:
+    """The eight corners of upright boxes.
+
+    Args:
+        locations: [..., 3] x, y, z of the middle of the bottom face in metres.
+        dimensions: [..., 3] height, width, length in metres.
+        rotations: [...] about the y axis in radians; at 0 the length lies along x.
+
+    Returns:
+        [..., 8, 3] x, y, z in metres: four of the bottom face, going round it, then those above them. The first two
+        of each four are the front.
+    """
+    library = _library(locations)
+    along, up, across = (dimensions[..., None, part] * _CORNERS[:, axis] for axis, part in ((0, 2), (1, 0), (2, 1)))
+    sine, cosine = library.sin(rotations)[..., None], library.cos(rotations)[..., None]
+    turned = library.stack([cosine * along + sine * across, up, cosine * across - sine * along], axis=-1)
+    return turned + locations[..., None, :]
