@@ -27,6 +27,11 @@ class Scores:
     voc: VocScores
     joints: JointScores | None = None
 
+    @property
+    def main(self) -> dict[str, float]:
+        """The one number of each thing that is found, boxes first; NaN where nothing is annotated."""
+        return {"AP": self.coco.summary["AP"], **({"OKS AP": self.joints.summary["AP"]} if self.joints else {})}
+
 
 def check_classes(detector: Detector, dataset: Dataset) -> None:
     """Raises UsageError where a model and records do not mean the same classes, in the same order."""

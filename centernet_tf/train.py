@@ -45,7 +45,7 @@ def train(settings: Settings, out: str | Path, say: Callable[[str], None] = prin
         extra: Further Keras callbacks.
 
     Returns:
-        The model file to use: the best by AP, or the last where nothing is validated.
+        The model file to use: the best on the validation set, or the last where nothing is validated.
 
     Raises:
         UsageError: A setting does not fit the data, or the folder holds a run with other settings.

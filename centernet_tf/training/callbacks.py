@@ -1,6 +1,7 @@
 """What happens beside the steps: average precision, the best model, the CSV log, and warnings that name a remedy."""
 
 import csv
+import math
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -20,10 +21,10 @@ STUCK_SCORE = 0.1  # The prior that every heatmap starts with.
 
 
 class AveragePrecision(keras.callbacks.Callback):
-    """Scores the validation set every few epochs, and keeps the last model and the best by AP.
+    """Scores the validation set every few epochs, and keeps the last model and the best.
 
     It writes val_AP and val_AP50, of joints also val_OKS_AP, into the epoch's logs, so it comes before the callbacks
-    that show them. The best model is the one with the best boxes.
+    that show them. The best model has the highest mean of `evaluate.Scores.main`: boxes and joints count alike.
 
     Args:
         detector: Makes a detector of the weights as they are now, the moving average where there is one.
@@ -56,17 +57,15 @@ class AveragePrecision(keras.callbacks.Callback):
         about = {"epoch": epoch + 1}
         if self.validation is not None:
             found = evaluate(detector, self.validation, self.batch)
-            scores = found.coco.summary
             # Without an object of any class AP is not a number; every model is as good as the first then.
-            ap = scores["AP"] if scores["AP"] == scores["AP"] else 0.0
-            about |= {"AP": ap, "AP50": scores["AP50"]}
-            logged = {"val_AP": ap, "val_AP50": scores["AP50"]}
-            if found.joints:
-                logged["val_OKS_AP"] = about["OKS AP"] = found.joints.summary["AP"]
+            main = {name: 0.0 if math.isnan(value) else value for name, value in found.main.items()}
+            scores = {**main, "AP50": found.coco.summary["AP50"]}
+            about |= scores
             if logs is not None:
-                logs |= logged
-            if ap > self.progress.best:
-                self.progress.best, self.progress.best_epoch = ap, epoch + 1
+                logs |= {f"val_{name.replace(' ', '_')}": value for name, value in scores.items()}
+            mean = sum(main.values()) / len(main)
+            if mean > self.progress.best:
+                self.progress.best, self.progress.best_epoch = mean, epoch + 1
                 self._save(BEST, detector, about)
         self._save(LAST, detector, about)
         self.show(epoch + 1, detector)

@@ -21,7 +21,7 @@ class Progress:
 
     Attributes:
         step: Batches done since the start.
-        best: Highest AP on the validation set so far, -1 before the first.
+        best: Highest score on the validation set so far, the mean of `evaluate.Scores.main`; -1 before the first.
         best_epoch: Epoch of it, from 1.
     """
 

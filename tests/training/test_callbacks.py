@@ -6,6 +6,7 @@ import pytest
 
 from centernet_tf.config import parse_settings
 from centernet_tf.errors import DataError
+from centernet_tf.evaluate import Scores
 from centernet_tf.model_file import load_model, read_card
 from centernet_tf.training import callbacks
 from centernet_tf.training.callbacks import BEST, LAST, AveragePrecision, CsvLog, Watch
@@ -90,7 +91,7 @@ def scored(monkeypatch, tmp_path, spot_network, spot_card):
         def evaluate(detector, dataset, batch):
             assert (dataset, batch) == ("records", 8)
             ap = next(answers)
-            return SimpleNamespace(coco=SimpleNamespace(summary={"AP": ap, "AP50": 2 * ap}), joints=joints)
+            return Scores(SimpleNamespace(summary={"AP": ap, "AP50": 2 * ap}), None, joints)
 
         monkeypatch.setattr(callbacks, "evaluate", evaluate)
         epochs = epochs or len(scores)
@@ -157,8 +158,8 @@ def test_validation_without_objects_still_keeps_a_model(scored, tmp_path):
     assert (tmp_path / BEST).exists()
 
 
-def test_joints_are_logged_and_boxes_choose(scored, tmp_path):
+def test_joints_are_logged_and_choose_as_boxes_do(scored, tmp_path):
     joints = SimpleNamespace(summary={"AP": 0.7})
     progress, logs, _ = scored([0.3], joints=joints)
-    assert logs == [{"val_AP": 0.3, "val_AP50": 0.6, "val_OKS_AP": 0.7}] and progress.best == 0.3
+    assert logs == [{"val_AP": 0.3, "val_AP50": 0.6, "val_OKS_AP": 0.7}] and progress.best == 0.5
     assert read_card(tmp_path / BEST).about["OKS AP"] == 0.7
