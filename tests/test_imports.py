@@ -56,8 +56,10 @@ ORDER = (
 TENSORFLOW = {
     "data/example.py",
     "data/examine.py",
+    "data/features.py",
     "data/pipeline.py",
     "data/records.py",
+    "data/solids.py",
     "datasets/pictures.py",
     "datasets/shard_files.py",
     "datasets/tfds.py",

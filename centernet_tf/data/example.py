@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from centernet_tf.data.features import column, floats, integers, sequences, texts
+from centernet_tf.data.solids import COLUMNS, FEATURES, parse_solids, solid_features
 from centernet_tf.errors import DataError
 
 _SIDES = ("xmin", "ymin", "xmax", "ymax")  # left, top, right, bottom
@@ -25,12 +27,21 @@ class Record:
         image_id: Number of the image in its data set, the one COCO result files name.
         filename: Name of the file the image came from.
         boxes: [N, 4] float32 left, top, right, bottom in pixels of the image, inside it.
-        classes: [N] int64, 0-based.
+        classes: [N] int64, 0-based; -1 for neutral objects of no one class.
         crowd: [N] bool, the box surrounds a group that was not labelled one by one.
         difficult: [N] bool, left out of the VOC metric.
         area: [N] float32 pixels^2, of the mask where the source had one, else of the box.
         joints: [N, J, 3] float32, x and y in pixels of the image, not clipped to it, and COCO's label: 0 unlabelled, 1
             hidden, 2 visible. Without skeleton, J is 0; nothing need be given then.
+        neutral: [N] bool, neither an object to be found nor background: what looks like the class (KITTI's Van for
+            Car), or a region nobody labelled (class -1). False where not given.
+        names: [N] what the source calls the objects, which may be finer than the classes; these where not given.
+        camera: [3, 4] float32 matrix P that takes a point in metres (x right, y down, z forward, 1) to w * (u, v, 1),
+            u and v in pixels of the image; None where it is not known.
+        solids: [N, 8] float32 alpha, height, width, length, x, y, z, rotation_y of the 3D boxes as in KITTI: angles in
+            radians, metres, (x, y, z) the middle of the bottom. NaN for objects without one, and where not given.
+        truncated: [N] float32 share of the object that lies outside the image; 0 where not given.
+        occluded: [N] int64 KITTI's 0 visible, 1 partly hidden, 2 largely hidden, 3 unknown; 0 where not given.
     """
 
     image: bytes
@@ -45,16 +56,32 @@ class Record:
     difficult: np.ndarray
     area: np.ndarray
     joints: np.ndarray | None = None
+    neutral: np.ndarray | None = None
+    names: tuple[str, ...] | None = None
+    camera: np.ndarray | None = None
+    solids: np.ndarray | None = None
+    truncated: np.ndarray | None = None
+    occluded: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        if self.joints is None:
-            object.__setattr__(self, "joints", np.zeros((len(self.boxes), 0, 3), np.float32))
+        count = len(self.boxes)
+        defaults = {
+            "joints": np.zeros((count, 0, 3), np.float32),
+            "neutral": np.zeros(count, bool),
+            "solids": np.full((count, len(COLUMNS)), np.nan, np.float32),
+            "truncated": np.zeros(count, np.float32),
+            "occluded": np.zeros(count, np.int64),
+        }
+        for name, default in defaults.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, default)
 
 
 def serialize(record: Record, class_names: Sequence[str], joint_names: Sequence[str] = ()) -> bytes:
     """Writes a record as tf.train.Example; the same record gives the same bytes.
 
-    Boxes and joints are stored in 0..1 of the image and class labels from 1, as the keys demand.
+    Boxes and joints are stored in 0..1 of the image and class labels from 1, as the keys demand. What most data sets
+    lack, neutral objects and cameras with all that belongs to 3D boxes, takes keys only in records that have it.
 
     Args:
         record: The annotated image.
@@ -67,27 +94,31 @@ def serialize(record: Record, class_names: Sequence[str], joint_names: Sequence[
     """
     _check(record, class_names, joint_names)
     boxes = record.boxes.astype(np.float64) / [record.width, record.height, record.width, record.height]
-    names = [class_names[index].encode() for index in record.classes]
+    names = record.names or [class_names[index] if index >= 0 else "" for index in record.classes]
     feature = {
-        "image/encoded": _bytes([record.image]),
-        "image/format": _bytes([record.format.encode()]),
-        "image/height": _integers([record.height]),
-        "image/width": _integers([record.width]),
-        "image/filename": _bytes([record.filename.encode()]),
-        "image/source_id": _bytes([str(record.image_id).encode()]),
-        "image/key/sha256": _bytes([hashlib.sha256(record.image).hexdigest().encode()]),
-        **{f"image/object/bbox/{side}": _floats(boxes[:, column]) for column, side in enumerate(_SIDES)},
-        "image/object/class/label": _integers(record.classes + 1),
-        "image/object/class/text": _bytes(names),
-        "image/object/area": _floats(record.area),
-        "image/object/is_crowd": _integers(record.crowd),
-        "image/object/difficult": _integers(record.difficult),
+        "image/encoded": texts([record.image]),
+        "image/format": texts([record.format.encode()]),
+        "image/height": integers([record.height]),
+        "image/width": integers([record.width]),
+        "image/filename": texts([record.filename.encode()]),
+        "image/source_id": texts([str(record.image_id).encode()]),
+        "image/key/sha256": texts([hashlib.sha256(record.image).hexdigest().encode()]),
+        **{f"image/object/bbox/{side}": floats(boxes[:, index]) for index, side in enumerate(_SIDES)},
+        "image/object/class/label": integers(record.classes + 1),
+        "image/object/class/text": texts([name.encode() for name in names]),
+        "image/object/area": floats(record.area),
+        "image/object/is_crowd": integers(record.crowd),
+        "image/object/difficult": integers(record.difficult),
         **(_joint_features(record, joint_names) if joint_names else {}),
+        **({"image/object/neutral": integers(record.neutral)} if record.neutral.any() else {}),
+        **({} if record.camera is None else _solid_features(record)),
     }
     return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(deterministic=True)
 
 
-def parse(serialized: tf.Tensor, class_names: Sequence[str] = (), num_joints: int = 0) -> dict[str, tf.Tensor]:
+def parse(
+    serialized: tf.Tensor, class_names: Sequence[str] = (), num_joints: int = 0, solid: bool = False
+) -> dict[str, tf.Tensor]:
     """Reads one serialized tf.train.Example, eagerly or inside tf.data.
 
     Records of TFOD and Model Garden are read too: whatever is optional there may be missing. A missing size is taken
@@ -98,20 +129,24 @@ def parse(serialized: tf.Tensor, class_names: Sequence[str] = (), num_joints: in
         serialized: Scalar string.
         class_names: Name of each class; only needed for records that give classes by text alone.
         num_joints: Joints of an object, J.
+        solid: Whether records hold a camera and 3D boxes.
 
     Returns:
         image: scalar string, the encoded file; height, width, image_id: scalar int64; filename: scalar string;
-        boxes: [N, 4] float32 left, top, right, bottom in pixels of the image; classes: [N] int32, 0-based;
-        crowd, difficult: [N] bool; area: [N] float32 pixels^2. With joints also joints: [N, J, 2] float32 x and y in
-        pixels of the image, 0 where unlabelled; joint_labels: [N, J] int32, 0 unlabelled, 1 hidden, 2 visible.
+        boxes: [N, 4] float32 left, top, right, bottom in pixels of the image; classes: [N] int32, 0-based, -1 for
+        neutral objects of no one class; crowd, difficult, neutral: [N] bool; area: [N] float32 pixels^2. With joints
+        also joints: [N, J, 2] float32 x and y in pixels of the image, 0 where unlabelled; joint_labels: [N, J] int32,
+        0 unlabelled, 1 hidden, 2 visible.
+        With `solid` also what `solids.parse_solids` returns, and names: [N] string, what the source calls the objects.
 
     Raises:
         tf.errors.InvalidArgumentError: The bytes are no such example, or the lists of its objects differ in length.
     """
-    values = tf.io.parse_single_example(serialized, {**_FEATURES, **(_JOINT_FEATURES if num_joints else {})})
+    optional = {**(_JOINT_FEATURES if num_joints else {}), **(FEATURES if solid else {})}
+    values = tf.io.parse_single_example(serialized, {**_FEATURES, **optional})
     height, width = _image_size(values)
     scale = tf.cast(tf.stack([width, height, width, height]), tf.float32)
-    sides = [_column(values, f"bbox/{side}", values["image/object/bbox/xmin"]) for side in _SIDES]
+    sides = [column(values, f"bbox/{side}", values["image/object/bbox/xmin"]) for side in _SIDES]
     boxes = tf.stack(sides, axis=-1) * scale  # [N, 4]
     none = tf.zeros(tf.shape(boxes)[:1], tf.int64)
     box_area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
@@ -123,10 +158,13 @@ def parse(serialized: tf.Tensor, class_names: Sequence[str] = (), num_joints: in
         "filename": values["image/filename"],
         "boxes": boxes,
         "classes": _classes(values, none, class_names),
-        "crowd": tf.cast(_column(values, "is_crowd", none), tf.bool),
-        "difficult": tf.cast(_column(values, "difficult", none), tf.bool),
-        "area": _column(values, "area", box_area),
+        "crowd": tf.cast(column(values, "is_crowd", none), tf.bool),
+        "difficult": tf.cast(column(values, "difficult", none), tf.bool),
+        "neutral": tf.cast(column(values, "neutral", none), tf.bool),
+        "area": column(values, "area", box_area),
         **(_joints(values, tf.size(none), num_joints, scale[:2]) if num_joints else {}),
+        **(parse_solids(values, tf.size(none)) if solid else {}),
+        **({"names": column(values, "class/text", tf.fill([tf.size(none)], ""))} if solid else {}),
     }
 
 
@@ -144,6 +182,7 @@ _LISTS = {
     "image/object/area": tf.float32,
     "image/object/is_crowd": tf.int64,
     "image/object/difficult": tf.int64,
+    "image/object/neutral": tf.int64,
 }
 _JOINT_LISTS = {
     "image/object/keypoint/x": tf.float32,
@@ -151,13 +190,8 @@ _JOINT_LISTS = {
     "image/object/keypoint/visibility": tf.int64,
 }
 
-
-def _sequences(lists: dict[str, tf.DType]) -> dict[str, tf.io.FixedLenSequenceFeature]:
-    return {key: tf.io.FixedLenSequenceFeature([], dtype, allow_missing=True) for key, dtype in lists.items()}
-
-
-_FEATURES = {**_SCALARS, **_sequences(_LISTS)}
-_JOINT_FEATURES = _sequences(_JOINT_LISTS)
+_FEATURES = {**_SCALARS, **sequences(_LISTS)}
+_JOINT_FEATURES = sequences(_JOINT_LISTS)
 
 
 def _check(record: Record, class_names: Sequence[str], joint_names: Sequence[str]) -> None:
@@ -166,10 +200,12 @@ def _check(record: Record, class_names: Sequence[str], joint_names: Sequence[str
         raise DataError(f"{record.filename}: image format {record.format!r}; a record holds 'jpeg' or 'png'.")
     if record.boxes.shape != (count, 4) or not np.isfinite(record.boxes).all():
         raise DataError(f"{record.filename}: boxes are {record.boxes.shape}; expected finite numbers of [{count}, 4].")
-    for name in ("crowd", "difficult", "area"):
-        if len(getattr(record, name)) != count:
-            raise DataError(f"{record.filename}: {len(getattr(record, name))} values of {name} for {count} objects.")
-    if count and not 0 <= record.classes.min() <= record.classes.max() < len(class_names):
+    for name in ("crowd", "difficult", "area", "neutral", "truncated", "occluded", "names"):
+        values = getattr(record, name)
+        if values is not None and len(values) != count:
+            raise DataError(f"{record.filename}: {len(values)} values of {name} for {count} objects.")
+    lowest = np.where(record.neutral, -1, 0)
+    if ((record.classes < lowest) | (record.classes >= len(class_names))).any():
         raise DataError(
             f"{record.filename}: classes {record.classes.min()} to {record.classes.max()}, "
             f"but {len(class_names)} class names (0 to {len(class_names) - 1})."
@@ -184,16 +220,26 @@ def _check(record: Record, class_names: Sequence[str], joint_names: Sequence[str
         raise DataError(f"{record.filename}: joints have labels besides 0 (unlabelled), 1 (hidden) and 2 (visible).")
 
 
+def _solid_features(record: Record) -> dict[str, tf.train.Feature]:
+    """Features of the camera and the 3D boxes."""
+    count = len(record.classes)
+    if record.camera.shape != (3, 4) or not np.isfinite(record.camera).all():
+        raise DataError(f"{record.filename}: the camera is {record.camera.tolist()}; expected 3x4 finite numbers.")
+    if record.solids.shape != (count, len(COLUMNS)):
+        raise DataError(f"{record.filename}: solids are {record.solids.shape}; expected [{count}, {len(COLUMNS)}].")
+    return solid_features(record.camera, record.solids, record.truncated, record.occluded)
+
+
 def _joint_features(record: Record, joint_names: Sequence[str]) -> dict[str, tf.train.Feature]:
     """Flat lists of N * J, object by object."""
     joints = record.joints.astype(np.float64)
     labels = joints[..., 2].astype(np.int64)
     return {
-        "image/object/keypoint/x": _floats((joints[..., 0] / record.width).ravel()),
-        "image/object/keypoint/y": _floats((joints[..., 1] / record.height).ravel()),
-        "image/object/keypoint/visibility": _integers(labels.ravel()),
-        "image/object/keypoint/num": _integers((labels > 0).sum(axis=1)),
-        "image/object/keypoint/text": _bytes([name.encode() for name in joint_names] * len(joints)),
+        "image/object/keypoint/x": floats((joints[..., 0] / record.width).ravel()),
+        "image/object/keypoint/y": floats((joints[..., 1] / record.height).ravel()),
+        "image/object/keypoint/visibility": integers(labels.ravel()),
+        "image/object/keypoint/num": integers((labels > 0).sum(axis=1)),
+        "image/object/keypoint/text": texts([name.encode() for name in joint_names] * len(joints)),
     }
 
 
@@ -241,17 +287,6 @@ def _image_id(values: dict[str, tf.Tensor]) -> tf.Tensor:
     return tf.cond(is_number, lambda: tf.strings.to_number(text, tf.int64), hashed)
 
 
-def _column(values: dict[str, tf.Tensor], key: str, default: tf.Tensor) -> tf.Tensor:
-    """Values of the objects under a key; the default [N] where the key is missing."""
-    given = values[f"image/object/{key}"]
-    filled = tf.concat([given, default[: tf.where(tf.size(given) == 0, tf.size(default), 0)]], axis=0)
-    check = tf.debugging.assert_equal(
-        tf.size(filled), tf.size(default), f"image/object/{key} holds another number of objects than the boxes."
-    )
-    with tf.control_dependencies([check] if check is not None else []):
-        return tf.identity(filled)
-
-
 def _classes(values: dict[str, tf.Tensor], none: tf.Tensor, class_names: Sequence[str]) -> tf.Tensor:
     labels, text = values["image/object/class/label"], values["image/object/class/text"]
     if class_names:
@@ -275,15 +310,3 @@ def _labels_of(text: tf.Tensor, class_names: Sequence[str]) -> tf.Tensor:
     )
     with tf.control_dependencies([known] if known is not None else []):
         return tf.argmax(matches, axis=1) + 1
-
-
-def _bytes(values: Sequence[bytes]) -> tf.train.Feature:
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
-
-
-def _integers(values: Sequence[int]) -> tf.train.Feature:
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=np.asarray(values, np.int64)))
-
-
-def _floats(values: Sequence[float]) -> tf.train.Feature:
-    return tf.train.Feature(float_list=tf.train.FloatList(value=np.asarray(values, np.float32)))

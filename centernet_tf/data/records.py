@@ -13,6 +13,7 @@ import tensorflow as tf
 import yaml
 
 from centernet_tf.data.example import Record, parse, serialize
+from centernet_tf.data.solids import to_rows
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.skeleton import Skeleton
 
@@ -52,6 +53,7 @@ class Dataset:
         report: What the converter did with each box and image, as it wrote it; empty for hand-made files.
         skeleton: The joints of objects; None where the records have none. Objects of classes without joints have all of
             theirs unlabelled.
+        solid: Whether every record holds its camera, and objects have 3D boxes.
     """
 
     directory: Path
@@ -64,6 +66,7 @@ class Dataset:
     files: tuple[Shard, ...]
     report: dict[str, Any] = field(default_factory=dict)
     skeleton: Skeleton | None = None
+    solid: bool = False
 
     @property
     def joints(self) -> tuple[str, ...]:
@@ -105,6 +108,7 @@ def save_dataset(dataset: Dataset) -> None:
         "objects": dataset.objects,
         "objects_per_class": dataset.objects_per_class,
         **({"skeleton": dataset.skeleton.as_dict()} if dataset.skeleton else {}),
+        **({"solid": True} if dataset.solid else {}),
         "report": dataset.report,
         "shards": [
             {"file": shard.path.name, "records": shard.records, "bytes": shard.bytes, "sha256": shard.sha256}
@@ -154,7 +158,7 @@ def sha256_of(path: Path) -> str:
 
 
 def _iterate_shard(shard: Shard, dataset: Dataset) -> Iterator[Record]:
-    read = partial(parse, class_names=dataset.classes, num_joints=len(dataset.joints))
+    read = partial(parse, class_names=dataset.classes, num_joints=len(dataset.joints), solid=dataset.solid)
     examples = tf.data.TFRecordDataset(str(shard.path)).map(read)
     iterator = examples.as_numpy_iterator()
     number = 0
@@ -179,7 +183,7 @@ def _iterate_shard(shard: Shard, dataset: Dataset) -> Iterator[Record]:
 
 def _to_record(fields: dict[str, Any], num_classes: int, where: str) -> Record:
     classes = fields["classes"].astype(np.int64)
-    if len(classes) and not 0 <= classes.min() <= classes.max() < num_classes:
+    if ((classes < np.where(fields["neutral"], -1, 0)) | (classes >= num_classes)).any():
         raise DataError(
             f"{where} has labels {classes.min() + 1} to {classes.max() + 1}, but {DATASET_FILE} declares "
             f"{num_classes} classes, labels 1 to {num_classes}. Correct its class list."
@@ -201,7 +205,20 @@ def _to_record(fields: dict[str, Any], num_classes: int, where: str) -> Record:
         difficult=fields["difficult"],
         area=fields["area"],
         joints=joints,
+        neutral=fields["neutral"],
+        **(_solids(fields) if "solid" in fields else {}),
     )
+
+
+def _solids(fields: dict[str, Any]) -> dict[str, Any]:
+    """What a record with a camera has besides."""
+    return {
+        "names": tuple(name.decode("utf-8", "replace") for name in fields["names"]),
+        "camera": fields["camera"],
+        "solids": to_rows(fields),
+        "truncated": fields["truncated"],
+        "occluded": fields["occluded"],
+    }
 
 
 def _read_yaml(directory: Path) -> dict[str, Any]:
@@ -260,6 +277,7 @@ def _from_yaml(directory: Path, content: dict[str, Any]) -> Dataset:
             files=shards,
             report=content.get("report") or {},
             skeleton=Skeleton.from_dict(content["skeleton"], "skeleton") if content.get("skeleton") else None,
+            solid=bool(content.get("solid", False)),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         what = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)

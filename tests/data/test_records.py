@@ -167,7 +167,8 @@ def test_parse_gives_the_same_inside_tf_data():
     dtypes = {name: value.dtype for name, value in inside.items()}
     assert dtypes == {
         "image": tf.string, "height": tf.int64, "width": tf.int64, "image_id": tf.int64, "filename": tf.string,
-        "boxes": tf.float32, "classes": tf.int32, "crowd": tf.bool, "difficult": tf.bool, "area": tf.float32,
+        "boxes": tf.float32, "classes": tf.int32, "crowd": tf.bool, "difficult": tf.bool, "neutral": tf.bool,
+        "area": tf.float32,
     }  # fmt: skip
     for name, value in alone.items():
         np.testing.assert_array_equal(value, inside[name])
