@@ -71,9 +71,14 @@ def check_export(model: Path, out: Path, kind: str, records: Dataset | None) -> 
 def _table(results: list[Parity], records: Dataset | None) -> Table:
     title = f"Beside the model, on {results[0].images} {'images of the records' if records else 'drawn images'}"
     table = Table(title=title, title_justify="left")
-    for column in ("", "objects", "boxes, px", "scores", "found again", "AP"):
-        table.add_column(column, justify="right" if column else "left")
+    fields = list(dict.fromkeys(name for one in results for name in one.fields))
+    scored = list(dict.fromkeys(name for one in results for name in one.ap))
+    for column in ("", "objects", "boxes, px", "scores", *fields, "found again", *scored):
+        table.add_column(column.replace("_", " "), justify="right" if column else "left")
     for one in results:
-        change = "" if one.ap is None else f"{one.ap:+.4f}"
-        table.add_row(one.name, str(one.objects), f"{one.boxes:.2g}", f"{one.scores:.2g}", f"{one.matched:.2%}", change)
+        differences = (one.boxes, one.scores, *(one.fields.get(name, 0.0) for name in fields))
+        changes = (f"{one.ap[name]:+.4f}" if name in one.ap else "" for name in scored)
+        table.add_row(
+            one.name, str(one.objects), *(f"{value:.2g}" for value in differences), f"{one.matched:.2%}", *changes
+        )
     return table

@@ -10,11 +10,13 @@ import numpy as np
 from centernet_tf.data.records import Dataset
 from centernet_tf.errors import DataError
 from centernet_tf.evaluate import evaluate
+from centernet_tf.export.answers import ANSWERS
 from centernet_tf.geometry.boxes import areas, overlaps
 from centernet_tf.results import Detections
 
 FLOOR = 0.05  # Objects below are noise to users, and their ranks change with any rounding.
 SAME = 0.99  # Overlap from which two boxes are the same.
+KINDS = {answer.field: answer.kind for answer in ANSWERS}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,18 +26,20 @@ class Limits:
     Attributes:
         boxes: Largest difference of a side in pixels.
         scores: Largest difference of a score.
+        points: Largest difference of another point of an object, in pixels.
         matched: Least share of the model's objects that the export finds too, same class and overlap above 0.99.
-        ap: Largest loss of AP, in 0..1.
+        ap: Largest loss of any AP, in 0..1.
     """
 
     boxes: float = np.inf
     scores: float = np.inf
+    points: float = np.inf
     matched: float = 0.0
     ap: float = 1.0
 
 
 LIMITS = {
-    "float32": Limits(boxes=0.01, scores=1e-4, matched=1.0, ap=0.0005),
+    "float32": Limits(boxes=0.01, scores=1e-4, points=0.01, matched=1.0, ap=0.0005),
     "float16": Limits(scores=0.05, matched=0.5, ap=0.005),
     "bfloat16": Limits(scores=0.2, matched=0.3, ap=0.01),
     "int8": Limits(matched=0.0, ap=0.01),
@@ -53,7 +57,8 @@ class Parity:
         boxes: Largest difference of a side between matched objects, in pixels.
         scores: Largest difference of a score between them.
         matched: Share of the objects that were found too; 1 where there are none.
-        ap: AP of the export minus the model's, None without records.
+        ap: Each AP of the export, as in `evaluate.Scores.main`, minus the model's; empty without records.
+        fields: Largest difference between matched objects of each field beyond boxes, scores and classes.
     """
 
     name: str
@@ -62,16 +67,20 @@ class Parity:
     boxes: float
     scores: float
     matched: float
-    ap: float | None = None
+    ap: dict[str, float] = dataclasses.field(default_factory=dict)
+    fields: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def crossed(self, limits: Limits) -> list[str]:
         """What lies beyond the limits, for people."""
         found = []
+        ap = self.ap.items()
+        fields = [(name, value, getattr(limits, KINDS[name])) for name, value in self.fields.items()]
         for value, limit, text in (
             (self.boxes, limits.boxes, f"boxes differ by {self.boxes:.3g} pixels, allowed are {limits.boxes:g}"),
             (self.scores, limits.scores, f"scores differ by {self.scores:.2g}, allowed are {limits.scores:g}"),
             (-self.matched, -limits.matched, f"{self.matched:.2%} of the boxes match, needed are {limits.matched:.0%}"),
-            (-(self.ap or 0.0), limits.ap, f"AP changes by {self.ap or 0.0:+.4f}, allowed are -{limits.ap:g}"),
+            *((-value, limits.ap, f"{name} changes by {value:+.4f}, allowed are -{limits.ap:g}") for name, value in ap),
+            *((value, limit, f"{name} differ by {value:.3g}, allowed are {limit:g}") for name, value, limit in fields),
         ):
             if value > limit or np.isnan(value):
                 found.append(text)
@@ -89,6 +98,7 @@ def compare(name: str, pairs: Iterable[tuple[Detections, Detections]], limit: in
     """
     images = objects = matched = 0
     boxes = scores = 0.0
+    fields: dict[str, float] = {}
     for first, second in pairs:
         images += 1
         kept = first[:limit]
@@ -106,7 +116,10 @@ def compare(name: str, pairs: Iterable[tuple[Detections, Detections]], limit: in
             other = best[same]
             boxes = max(boxes, float(np.abs(kept.boxes[same] - second.boxes[other]).max()))
             scores = max(scores, float(np.abs(kept.scores[same] - second.scores[other]).max()))
-    return Parity(name, images, objects, boxes, scores, matched / objects if objects else 1.0)
+            for field in KINDS.keys() & kept.fields.keys() & second.fields.keys():
+                difference = np.abs(kept.fields[field][same] - second.fields[field][other]).max()
+                fields[field] = float(np.maximum(fields.get(field, 0.0), difference))  # NaN stays NaN
+    return Parity(name, images, objects, boxes, scores, matched / objects if objects else 1.0, fields=fields)
 
 
 def measure(
@@ -130,8 +143,8 @@ def measure(
     parity = compare(name, ((model(image), export(image)) for image in images), limit)
     if records is None:
         return parity
-    before, after = (evaluate(runner, records).coco.summary["AP"] for runner in (model, export))
-    return dataclasses.replace(parity, ap=after - before)
+    before, after = (evaluate(runner, records).main for runner in (model, export))
+    return dataclasses.replace(parity, ap={name: after[name] - before[name] for name in before})
 
 
 def write_report(path: Path, results: Sequence[Parity]) -> None:

@@ -13,7 +13,7 @@ from keras import ops
 from centernet_tf import preprocess
 from centernet_tf.detector import Detector, Picture, as_image, load
 from centernet_tf.errors import UsageError
-from centernet_tf.export.answers import BOXES, CLASSES, SCORES
+from centernet_tf.export.answers import ANSWERS, BOXES, CLASSES, SCORES
 from centernet_tf.geometry import affine
 from centernet_tf.results import Detections
 
@@ -50,13 +50,21 @@ class Runner:
 
     def finish(self, answers: dict[str, np.ndarray], inputs: Any, fit: np.ndarray, image: np.ndarray) -> Detections:
         """TFOD's outputs to pixels of the image, clipped to it."""
-        height, width = inputs.shape[1:3]
-        top, left, bottom, right = np.moveaxis(np.asarray(answers[BOXES])[0], -1, 0)
-        scale, *shift = fit
-        boxes = np.stack([left * width, top * height, right * width, bottom * height], axis=-1)
-        boxes = (boxes - np.tile(shift, 2)) / scale
-        classes = np.asarray(answers[CLASSES])[0].astype(int) - self.first_class
-        return clipped(Detections(boxes, np.asarray(answers[SCORES])[0], classes, self.names, image.shape[1::-1]))
+        scale, shift = fit[0], fit[1:]
+
+        def in_image(shares: np.ndarray) -> np.ndarray:
+            """Points [..., 2] (y, x) as shares of the input to (x, y) in pixels of the image."""
+            return (shares[..., ::-1] * np.array(inputs.shape[2:0:-1]) - shift) / scale
+
+        rows = {name: np.asarray(value)[0] for name, value in answers.items()}
+        boxes = in_image(rows[BOXES].reshape(-1, 2, 2)).reshape(-1, 4)
+        classes = rows[CLASSES].astype(int) - self.first_class
+        fields = {
+            answer.field: in_image(rows[answer.name]) if answer.kind == "points" else rows[answer.name]
+            for answer in ANSWERS
+            if answer.name in rows
+        }
+        return clipped(Detections(boxes, rows[SCORES], classes, self.names, image.shape[1::-1], fields))
 
     first_class = 0
 
@@ -93,8 +101,10 @@ class KerasRunner(Runner):
 
     def finish(self, answers: dict[str, np.ndarray], inputs: Any, fit: np.ndarray, image: np.ndarray) -> Detections:
         """The fields as they are, boxes clipped."""
-        boxes, scores, classes = (answers[name][0] for name in ("boxes", "scores", "classes"))
-        return clipped(Detections(boxes, scores, classes, self.names, image.shape[1::-1]))
+        fields = {name: value[0] for name, value in answers.items()}
+        boxes, scores, classes = (fields.pop(name) for name in ("boxes", "scores", "classes"))
+        skeleton = self.detector.card.skeleton
+        return clipped(Detections(boxes, scores, classes, self.names, image.shape[1::-1], fields, skeleton))
 
 
 class SavedModelRunner(Runner):

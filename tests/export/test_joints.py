@@ -120,3 +120,34 @@ def test_onnx(network, tmp_path):
     assert set(found) == {*NAMES, JOINTS, JOINT_SCORES}
     assert found[JOINTS].shape == (2, 10, 3, 2) and np.isfinite(found[JOINTS]).all()
     assert (found[SCORES] > 0).any() and found[BOXES].max() <= 1
+
+
+@only_tensorflow
+def test_every_format_is_compared_by_its_joints(network, tmp_path):
+    pytest.importorskip("ai_edge_litert.interpreter", reason="pip install ai-edge-litert")
+    from centernet_tf.detector import Detector
+    from centernet_tf.export.parity import compare
+    from centernet_tf.export.runners import KerasRunner, open_runner
+    from centernet_tf.export.savedmodel import export_savedmodel
+    from centernet_tf.export.tflite import export_tflite
+
+    image = np.random.default_rng(2).integers(0, 256, (90, 70, 3), np.uint8)
+    model = KerasRunner(tmp_path, Detector(network, CARD))
+    for path in (
+        export_savedmodel((network, CARD), tmp_path / "out"),
+        export_tflite((network, CARD), tmp_path / "model.tflite"),
+    ):
+        runner = open_runner(path.parent if path.name.isdigit() else path)
+        parity = compare("it", [(model(image), runner(image))], limit=10)
+        assert set(parity.fields) == {"joints", "joint_scores"} and parity.objects
+        assert parity.fields["joints"] < 0.01 and parity.fields["joint_scores"] < 1e-4
+        found = runner(image)
+        moved = type(found)(
+            found.boxes,
+            found.scores,
+            found.classes,
+            found.names,
+            found.image_size,
+            {"joints": found.fields["joints"] + 3},
+        )
+        assert compare("it", [(model(image), moved)], limit=10).fields == {"joints": pytest.approx(3, abs=0.01)}

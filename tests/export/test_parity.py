@@ -56,13 +56,18 @@ def test_several_images_and_the_limit():
     ("parity", "said"),
     [
         (Parity("it", 1, 1, 0, 0, 1.0), []),
-        (Parity("it", 1, 1, 1.0, 0.1, 0.9, -0.2), ["boxes differ by 1 ", "scores differ", "90.00% of", "AP changes"]),
+        (
+            Parity("it", 1, 1, 1.0, 0.1, 0.9, {"AP": -0.2}),
+            ["boxes differ by 1 ", "scores differ", "90.00% of", "AP changes"],
+        ),
         (Parity("it", 1, 1, np.nan, 0, 1.0), ["boxes differ by nan"]),
-        (Parity("it", 1, 1, 0, 0, 1.0, 0.2), []),  # A better AP is no fault.
+        (Parity("it", 1, 1, 0, 0, 1.0, {"AP": 0.0, "OKS AP": -0.2}), ["OKS AP changes by -0.2"]),
+        (Parity("it", 1, 1, 0, 0, 1.0, fields={"joints": 2.0, "joint_scores": 0.001}), ["joints differ by 2,"]),
+        (Parity("it", 1, 1, 0, 0, 1.0, {"AP": 0.2}), []),  # A better AP is no fault.
     ],
 )
 def test_limits(parity, said):
-    crossed = parity.crossed(Limits(boxes=0.5, scores=0.01, matched=0.95, ap=0.01))
+    crossed = parity.crossed(Limits(boxes=0.5, scores=0.01, points=0.5, matched=0.95, ap=0.01))
     assert len(crossed) == len(said)
     assert all(text in line for text, line in zip(said, crossed))
 
@@ -78,7 +83,7 @@ def test_measure_and_write(spot_model, draw_spots, tmp_path):
     runner = KerasRunner(spot_model)
     images = [draw_spots(96, 64, (30, 40, 0), (70, 20, 1)), draw_spots(64, 64)]
     result = measure("itself", runner, runner, images, limit=20)
-    assert (result.images, result.objects, result.matched, result.ap) == (2, 2, 1.0, None)
+    assert (result.images, result.objects, result.matched, result.ap) == (2, 2, 1.0, {})
     write_report(tmp_path / "report.json", [result])
     assert json.loads((tmp_path / "report.json").read_text())[0]["name"] == "itself"
 
@@ -93,4 +98,4 @@ def test_measure_scores_both_on_records(shapes_val):
     )
     network = build_network(card.backbone, Centers(len(card.classes)).heads())
     runner = KerasRunner("shapes", Detector(network, card))
-    assert measure("itself", runner, runner, [], limit=10, records=shapes_val).ap == 0
+    assert measure("itself", runner, runner, [], limit=10, records=shapes_val).ap == {"AP": 0}
