@@ -48,6 +48,7 @@ def convert(
     workers: int | None,
     skip_bad: bool,
     skeleton: Skeleton | None = None,
+    solid: bool = False,
 ) -> Report:
     """Writes records with a bar on the terminal, and prints what became of the images and boxes.
 
@@ -66,6 +67,7 @@ def convert(
             split=split,
             classes=classes,
             skeleton=skeleton,
+            solid=solid,
             shards=shards,
             workers=workers,
             skip_bad=skip_bad,
@@ -124,6 +126,7 @@ def _rows(report: Report) -> list[tuple[str, int | None, int | None]]:
         *((f"left out: {reason}", None, count) for reason, count in dropped.items()),
         ("of those written:", None, None),
         *_class_rows(report),
+        *((f"  {name or 'unnamed'} (neutral)", None, count) for name, count in sorted(report.neutral.items())),
         *([("  clipped to the image", None, report.boxes_clipped)] if report.boxes_clipped else []),
         *([("  without objects", report.images_empty, None)] if report.images_empty else []),
         *((f"  {reason}", count, None) for reason, count in sorted(report.images_changed.items())),

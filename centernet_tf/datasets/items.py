@@ -1,5 +1,6 @@
 """An annotated image on its way into records, and the rules that its boxes must meet."""
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,12 +38,18 @@ class Item:
         filename: What reports and records call the image.
         boxes: [N, 4] left, top, right, bottom in pixels of the annotated image, not clipped.
         normalised: Whether the boxes are fractions of the image's width and height instead of pixels.
-        classes: [N] class numbers from 0, or class names.
+        classes: [N] class numbers from 0, or class names; -1 for neutral objects of no one class.
         crowd: [N] bool; none where absent.
         difficult: [N] bool; none where absent.
         area: [N] pixels^2 of the objects' masks; of the boxes where absent.
         joints: [N, J, 3] x, y (as the boxes, pixels or fractions) and COCO's label: 0 unlabelled, 1 hidden, 2 visible.
             Places of unlabelled ones mean nothing. None where the image has no joints to tell.
+        neutral: [N] bool, neither objects to be found nor background, see `Record`; none where absent.
+        names: [N] what the source calls the objects, where that is finer than the classes.
+        camera: [3, 4] camera matrix in pixels of the annotated image, see `Record`; None where it is not known.
+        solids: [N, 8] 3D boxes, see `Record`; NaN for objects without one.
+        truncated: [N] share of the object outside the image; 0 where absent.
+        occluded: [N] int, KITTI's 0 to 3; 0 where absent.
         width: Width in pixels that the annotation declares; None where it declares none.
         height: The same for the height.
         box_names: [N] what reports call each box, such as "line 3 of a.txt"; "box 3 of 12" where absent.
@@ -61,6 +68,12 @@ class Item:
     difficult: Sequence[bool] | np.ndarray | None = None
     area: Sequence[float] | np.ndarray | None = None
     joints: np.ndarray | None = None
+    neutral: Sequence[bool] | np.ndarray | None = None
+    names: Sequence[str] | None = None
+    camera: np.ndarray | None = None
+    solids: np.ndarray | None = None
+    truncated: Sequence[float] | np.ndarray | None = None
+    occluded: Sequence[int] | np.ndarray | None = None
     width: int | None = None
     height: int | None = None
     normalised: bool = False
@@ -92,6 +105,11 @@ class Objects:
     difficult: np.ndarray
     area: np.ndarray
     joints: np.ndarray
+    neutral: np.ndarray
+    names: tuple[str, ...] | None
+    solids: np.ndarray | None
+    truncated: np.ndarray | None
+    occluded: np.ndarray | None
     clipped: int
     faults: tuple[Fault, ...]
 
@@ -127,10 +145,14 @@ def usable_objects(item: Item, width: int, height: int, class_names: Sequence[st
         joints = joints * [width, height, 1]
     clipped = np.clip(boxes, 0, [width, height, width, height])
     numbers = np.array([_class_number(value, class_names) for value in item.classes], np.int64)
+    neutral = _flags(item.neutral, len(boxes))
+    for_all = neutral & np.array([value in (-1, "") for value in item.classes], bool)
     names = item.box_names or [f"box {index} of {len(boxes)}" for index in range(1, len(boxes) + 1)]
     faults = [
-        _fault(box, *rest, which) or _joint_fault(points, which)
-        for box, *rest, which, points in zip(boxes, clipped, item.classes, numbers, names, joints)
+        _fault(box, *rest, which) or _joint_fault(points, which) or _solid_fault(solid, which)
+        for box, *rest, which, points, solid in zip(
+            boxes, clipped, item.classes, (numbers >= 0) | for_all, names, joints, _solids(item, len(boxes))
+        )
     ]
     keep = np.array([fault is None for fault in faults], bool)
     kept = clipped[keep]
@@ -145,15 +167,20 @@ def usable_objects(item: Item, width: int, height: int, class_names: Sequence[st
         difficult=_flags(item.difficult, len(boxes))[keep],
         area=area.astype(np.float32),
         joints=np.where(joints[keep, :, 2:] > 0, joints[keep], 0).astype(np.float32),
+        neutral=neutral[keep],
+        names=None if item.names is None else tuple(itertools.compress(item.names, keep)),
+        solids=None if item.solids is None else np.asarray(item.solids, np.float32)[keep],
+        truncated=None if item.truncated is None else np.asarray(item.truncated, np.float32)[keep],
+        occluded=None if item.occluded is None else np.asarray(item.occluded, np.int64)[keep],
         clipped=int(moved.sum()),
         faults=(*item.faults, *(fault for fault in faults if fault is not None)),
     )
 
 
-def _fault(box: np.ndarray, clipped: np.ndarray, label: int | str, number: int, which: str) -> Fault | None:
+def _fault(box: np.ndarray, clipped: np.ndarray, label: int | str, known: bool, which: str) -> Fault | None:
     left, top, right, bottom = box
     where = f"left {left:g}, top {top:g}, right {right:g}, bottom {bottom:g}"
-    if number < 0:
+    if not known:
         return Fault("unknown class", f"{which} has class {label!r}, which is not declared")
     if not np.isfinite(box).all():
         return Fault("not a number", f"{which} is not a number: {where}")
@@ -175,6 +202,26 @@ def _joint_fault(joints: np.ndarray, which: str) -> Fault | None:
         x, y, _ = joints[odd[0]]
         return Fault("joint not a number", f"{which} has its joint {odd[0] + 1} at x {x:g}, y {y:g}, no numbers")
     return None
+
+
+def _solid_fault(solid: np.ndarray, which: str) -> Fault | None:
+    """An object may have no 3D box at all, but not a part of one."""
+    finite = np.isfinite(solid)
+    if finite.any() and not finite.all():
+        return Fault("3D box not a number", f"{which} has the 3D box {solid.tolist()}, which is no numbers in part")
+    if (solid[1:4] <= 0).any():
+        height, width, length = solid[1:4]
+        detail = f"{which} has a 3D box of height {height:g}, width {width:g}, length {length:g}; expected metres"
+        return Fault("3D box without extent", detail)
+    return None
+
+
+def _solids(item: Item, count: int) -> np.ndarray:
+    """[N, 8] float64, NaN where there are none."""
+    solids = np.full((count, 8), np.nan) if item.solids is None else np.asarray(item.solids, np.float64)
+    if solids.shape != (count, 8):
+        raise DataError(f"{item.filename}: solids are {solids.shape}, expected {(count, 8)}: eight numbers a 3D box.")
+    return solids
 
 
 def _joints(item: Item, count: int, num_joints: int) -> np.ndarray:
@@ -202,7 +249,18 @@ def _flags(values: Sequence[bool] | np.ndarray | None, count: int) -> np.ndarray
 
 
 def _check_lengths(item: Item, count: int) -> None:
-    for name in ("classes", "crowd", "difficult", "area", "box_names"):
+    for name in (
+        "classes",
+        "crowd",
+        "difficult",
+        "area",
+        "box_names",
+        "neutral",
+        "names",
+        "solids",
+        "truncated",
+        "occluded",
+    ):
         values = getattr(item, name)
         if values is not None and len(values) != count:
             raise DataError(f"{item.filename}: {len(values)} values of {name} for {count} boxes.")

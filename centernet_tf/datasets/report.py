@@ -20,7 +20,8 @@ class Report:
         boxes_clipped: Written boxes that reached over the edge of their image.
         boxes_dropped: Boxes left out, counted by reason.
         dropped: File name and description of each unusable box.
-        objects_per_class: Written boxes of each class, by name.
+        objects_per_class: Written boxes of each class, by name, without neutral ones.
+        neutral: Written neutral boxes, by the name that the source gives them.
         joints: Written joints that are "visible", "hidden" or "unlabelled", how many of the first two lie "outside"
             their image, and how many "objects" have one; None where the records have no joints.
     """
@@ -36,6 +37,7 @@ class Report:
     boxes_dropped: Counter = field(default_factory=Counter)
     dropped: list[tuple[str, str]] = field(default_factory=list)
     objects_per_class: Counter = field(default_factory=Counter)
+    neutral: Counter = field(default_factory=Counter)
     joints: Counter | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -52,6 +54,7 @@ class Report:
                 "in": self.boxes_in,
                 "written": self.boxes_written,
                 "clipped": self.boxes_clipped,
+                **({"neutral": dict(sorted(self.neutral.items()))} if self.neutral else {}),
                 "dropped": dict(sorted(self.boxes_dropped.items())),
                 "unusable": [f"{name}: {detail}" for name, detail in self.dropped],
             },

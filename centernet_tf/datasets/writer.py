@@ -1,6 +1,7 @@
 """Annotated images to record shards: every image and every box ends up in the records or in the report."""
 
 import contextlib
+import itertools
 import os
 import re
 import shutil
@@ -35,6 +36,7 @@ def write_records(
     split: str,
     classes: Sequence[str],
     skeleton: Skeleton | None = None,
+    solid: bool = False,
     shards: int | None = None,
     workers: int | None = None,
     skip_bad: bool = False,
@@ -52,6 +54,7 @@ def write_records(
         split: "train", "val", ...; shards are called after it.
         classes: Class names in the order of the class numbers.
         skeleton: The joints of the items; None where they have none.
+        solid: Whether the items have cameras and 3D boxes; an image without camera cannot be used then.
         shards: Number of files, filled in turn; None starts a new one after about 100 MB.
         workers: Threads that read, check and encode; None takes one for each core.
         skip_bad: Leave out images and boxes that cannot be used and report them, instead of stopping at the first.
@@ -71,7 +74,7 @@ def write_records(
         with _workplace(directory) as temporary:
             report = Report(joints=Counter() if skeleton else None)
             with ShardFiles(temporary, shards) as files:
-                for outcome in _convert_all(items, tuple(classes), joints, workers or os.cpu_count() or 1):
+                for outcome in _convert_all(items, tuple(classes), joints, solid, workers or os.cpu_count() or 1):
                     _count(report, outcome, skip_bad)
                     if outcome.serialized is not None:
                         files.write(outcome.serialized)
@@ -79,7 +82,7 @@ def write_records(
                         progress(report.images_in)
             _check_written(report, files)
             parts = files.publish(directory, split)
-            save_dataset(_describe(directory, name, split, classes, report, parts, skeleton))
+            save_dataset(_describe(directory, name, split, classes, report, parts, skeleton, solid))
     except (OSError, tf.errors.OpError) as error:
         raise DataError(
             f"{directory}: the records cannot be written ({error}). Check the free space and the permissions."
@@ -111,18 +114,19 @@ class _Outcome:
     faults: tuple[Fault, ...] = ()
     clipped: int = 0
     classes: tuple[str, ...] = ()
+    neutral: tuple[str, ...] = ()
     joints: Mapping[str, int] = field(default_factory=dict)
 
 
 def _convert_all(
-    items: Iterable[Item], classes: tuple[str, ...], joints: tuple[str, ...], workers: int
+    items: Iterable[Item], classes: tuple[str, ...], joints: tuple[str, ...], solid: bool, workers: int
 ) -> Iterator[_Outcome]:
     """Converts images in threads and hands them over in order; reading, decoding and hashing release Python's lock."""
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[Future] = deque()
         try:
             for item in _checked_order(items):
-                waiting.append(pool.submit(_convert, item, classes, joints))
+                waiting.append(pool.submit(_convert, item, classes, joints, solid))
                 if len(waiting) > 2 * workers:  # bounds how many images are in memory
                     yield waiting.popleft().result()
             while waiting:
@@ -147,7 +151,7 @@ def _checked_order(items: Iterable[Item]) -> Iterator[Item]:
         yield item
 
 
-def _convert(item: Item, classes: tuple[str, ...], joints: tuple[str, ...]) -> _Outcome:
+def _convert(item: Item, classes: tuple[str, ...], joints: tuple[str, ...], solid: bool) -> _Outcome:
     if item.broken:
         return _Outcome(item, broken=item.broken)
     declared = (item.width, item.height) if item.width and item.height else None
@@ -155,6 +159,8 @@ def _convert(item: Item, classes: tuple[str, ...], joints: tuple[str, ...]) -> _
         picture = to_picture(item.source, item.filename, declared)
     except DataError as error:
         return _Outcome(item, broken=Fault("image skipped", str(error).removeprefix(f"{item.filename}: ").rstrip(".")))
+    if solid and (np.shape(item.camera) != (3, 4) or not np.isfinite(item.camera).all()):
+        return _Outcome(item, broken=Fault("no camera", f"its camera is {np.asarray(item.camera).tolist()}, not 3x4"))
     objects = usable_objects(item, picture.width, picture.height, classes, len(joints))
     record = Record(
         image=picture.data,
@@ -169,6 +175,12 @@ def _convert(item: Item, classes: tuple[str, ...], joints: tuple[str, ...]) -> _
         difficult=objects.difficult,
         area=objects.area,
         joints=objects.joints,
+        neutral=objects.neutral,
+        names=objects.names,
+        camera=np.asarray(item.camera, np.float32) if solid else None,
+        solids=objects.solids,
+        truncated=objects.truncated,
+        occluded=objects.occluded,
     )
     return _Outcome(
         item,
@@ -176,7 +188,8 @@ def _convert(item: Item, classes: tuple[str, ...], joints: tuple[str, ...]) -> _
         change=picture.change,
         faults=objects.faults,
         clipped=objects.clipped,
-        classes=tuple(classes[number] for number in objects.classes),
+        classes=tuple(classes[number] for number in objects.classes[~objects.neutral]),
+        neutral=tuple(itertools.compress(record.names or ("",) * len(record.neutral), record.neutral)),
         joints=_joint_counts(record),
     )
 
@@ -207,14 +220,15 @@ def _count(report: Report, outcome: _Outcome, skip_bad: bool) -> None:
         report.boxes_dropped["image skipped"] += outcome.item.num_boxes
         return
     report.images_written += 1
-    report.images_empty += not outcome.classes
+    report.images_empty += not outcome.classes and not outcome.neutral
     report.images_changed.update([outcome.change] if outcome.change else [])
-    report.boxes_written += len(outcome.classes)
+    report.boxes_written += len(outcome.classes) + len(outcome.neutral)
     report.boxes_clipped += outcome.clipped
     report.boxes_dropped.update(outcome.item.left_out)
     report.boxes_dropped.update(fault.reason for fault in outcome.faults)
     report.dropped.extend((name, fault.detail) for fault in outcome.faults)
     report.objects_per_class.update(outcome.classes)
+    report.neutral.update(outcome.neutral)
     if report.joints is not None:
         report.joints.update(outcome.joints)
 
@@ -227,6 +241,7 @@ def _describe(
     report: Report,
     shards: tuple[Shard, ...],
     skeleton: Skeleton | None,
+    solid: bool,
 ) -> Dataset:
     return Dataset(
         directory=directory,
@@ -239,6 +254,7 @@ def _describe(
         files=shards,
         report=report.to_dict(),
         skeleton=skeleton,
+        solid=solid,
     )
 
 

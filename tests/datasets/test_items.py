@@ -132,3 +132,46 @@ def test_broken_joints_are_faults(joint, reason, detail):
 def test_joints_of_another_skeleton_are_refused():
     with pytest.raises(DataError, match=r"a\.jpg: joints are \(1, 2, 3\), expected \(1, 3, 3\)"):
         usable_objects(make_item([(0, 0, 5, 5)], joints=[[SEEN, HIDDEN]]), 100, 50, ("cat",), 3)
+
+
+def solid_item(**changes):
+    solids = np.array([[-1.5, 1.5, 1.6, 3.9, 1, 2, 10, 0.3], [np.nan] * 8], np.float32)
+    boxes = np.array([[1, 2, 30, 40], [0, 0, 20, 20]])
+    values = {"boxes": boxes, "classes": ["cat", -1], "neutral": [False, True], "names": ["tom", "no one"]}
+    values |= {"solids": solids, "truncated": [0.5, 0], "occluded": [2, 3], **changes}
+    return make_item(**values)
+
+
+def test_neutral_objects_and_solids_are_kept():
+    objects = usable_objects(solid_item(), 64, 48, ("cat",))
+    assert objects.names == ("tom", "no one") and not objects.faults
+    np.testing.assert_array_equal(objects.classes, [0, -1])
+    np.testing.assert_array_equal(objects.neutral, [False, True])
+    np.testing.assert_array_equal(objects.solids, solid_item().solids)
+    np.testing.assert_array_equal(objects.truncated, [0.5, 0])
+    np.testing.assert_array_equal(objects.occluded, [2, 3])
+
+
+def test_what_is_left_out_takes_its_solid_along():
+    objects = usable_objects(solid_item(boxes=np.array([[30, 2, 1, 40], [0, 0, 20, 20]])), 64, 48, ("cat",))
+    assert objects.names == ("no one",) and objects.solids.shape == (1, 8) and objects.occluded.tolist() == [3]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [(0, np.nan, "3D box not a number"), (2, 0.0, "3D box without extent"), (3, -1.0, "3D box without extent")],
+)
+def test_unusable_solids_are_faults(column, value, reason):
+    item = solid_item()
+    item.solids[0, column] = value
+    assert [fault.reason for fault in usable_objects(item, 64, 48, ("cat",)).faults] == [reason]
+
+
+def test_only_neutral_objects_may_have_no_class():
+    faults = usable_objects(solid_item(neutral=None), 64, 48, ("cat",)).faults
+    assert [fault.reason for fault in faults] == ["unknown class"]
+
+
+def test_solids_of_another_number_are_refused():
+    with pytest.raises(DataError, match="solids"):
+        usable_objects(solid_item(solids=np.zeros((2, 7))), 64, 48, ("cat",))

@@ -94,6 +94,24 @@ def test_joints_are_written_and_counted(tmp_path):
     np.testing.assert_array_equal(second.joints, np.zeros((2, 2, 3)))
 
 
+def solid_item(index, **changes):
+    solids = np.array([[-1.5, 1.5, 1.6, 3.9, 1, 2, 10, 0.3], [np.nan] * 8], np.float32)
+    fields = {"classes": ["cat", -1], "neutral": [False, True], "names": ["cat", "crowd"], "camera": np.eye(3, 4)}
+    return make_item(index, **{**fields, "solids": solids, "truncated": [0.5, 0], "occluded": [2, 3], **changes})
+
+
+def test_solids_and_neutral_objects_are_written_and_counted(tmp_path):
+    report = write([solid_item(0), solid_item(1, camera=None)], tmp_path, solid=True, skip_bad=True)
+    assert [reason for _, reason in report.images_skipped] == ["its camera is None, not 3x4"]
+    assert report.objects_per_class == {"cat": 1} and report.neutral == {"crowd": 1} and report.boxes_written == 2
+    dataset = open_dataset(tmp_path)
+    (record,) = iterate(dataset)
+    assert dataset.solid and dataset.objects == 2 and dataset.report["boxes"]["neutral"] == {"crowd": 1}
+    np.testing.assert_array_equal(record.camera, np.eye(3, 4))
+    np.testing.assert_array_equal(record.solids, solid_item(0).solids)
+    assert record.names == ("cat", "crowd") and record.occluded.tolist() == [2, 3]
+
+
 def bad_items():
     """Every kind of trouble among good images."""
     return [
