@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -37,6 +38,24 @@ def test_figures_are_written_with_their_joints(tmp_path):
     assert (dataset.classes, len(dataset.joints)) == (("person", "ball"), 13)
     assert all(record.joints.shape[1:] == (13, 3) for record in iterate(dataset))
     assert dataset.files[0].sha256 == open_dataset(tmp_path / "b").files[0].sha256
+
+
+def test_scenes_are_written_with_camera_and_solids(tmp_path):
+    settings = ("--3d", "--count", 4, "--size", "96x160", "--objects", "2-4")
+    for name, workers in (("a", 1), ("b", 3)):
+        result = call("shapes", "--out", tmp_path / name, *settings, "--workers", workers)
+        assert result.exit_code == 0, result.output
+    dataset = open_dataset(tmp_path / "a")
+    assert dataset.solid and dataset.classes == ("car", "truck", "cabinet")
+    for record in iterate(dataset):
+        assert record.camera.shape == (3, 4) and record.solids.shape == (len(record.boxes), 8)
+        assert np.isfinite(record.solids[~record.neutral]).all()
+    assert dataset.files[0].sha256 == open_dataset(tmp_path / "b").files[0].sha256
+
+
+def test_only_one_kind_of_picture_at_a_time(tmp_path):
+    result = call("shapes", "--out", tmp_path, "--pose", "--3d")
+    assert isinstance(result.exception, UsageError) and "--pose and --3d" in str(result.exception)
 
 
 def test_splits_of_one_seed_differ(tmp_path):
