@@ -15,6 +15,7 @@ ORDER = (
     "errors",
     "skeleton",
     "schema",
+    "kitti_files",
     "geometry",
     "losses",
     "task",

@@ -20,6 +20,7 @@ from centernet_tf.cli.conversion import (
     print_skeleton,
 )
 from centernet_tf.datasets import coco as coco_set
+from centernet_tf.datasets import kitti as kitti_set
 from centernet_tf.datasets import voc as voc_set
 from centernet_tf.datasets import yolo as yolo_set
 from centernet_tf.skeleton import read_skeleton
@@ -118,6 +119,32 @@ def yolo(
     """
     names, items = yolo_set.read(source, split, labels=labels, classes=class_list(classes))
     convert(items, names, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+
+
+@app.command()
+def kitti(
+    root: Annotated[Path, typer.Argument(help="Folder with image_2, calib and label_2, or the one above it.")],
+    out: Out,
+    names: Annotated[
+        Path | None, typer.Option("--list", help="Text file with the names of the split's images. Default: all.")
+    ] = None,
+    split: Split = "train",
+    name: Name = None,
+    classes: Classes = None,
+    shards: Shards = None,
+    workers: Workers = None,
+    skip_bad: SkipBad = False,
+) -> None:
+    """From KITTI's object benchmark: 3D boxes and the camera of each image.
+
+    Classes are Pedestrian, Car and Cyclist. Van and Truck are neutral for Car, Person_sitting is for Pedestrian, and
+    DontCare for all: neither objects nor background. Tram and Misc are left out.
+
+    Example: centernet records kitti kitti/training --list ImageSets_3dop/train.txt --out tfrecords/kitti/train
+    """
+    found, items = kitti_set.read(root, names, classes=class_list(classes))
+    options = {"shards": shards, "workers": workers, "skip_bad": skip_bad, "solid": True}
+    convert(items, found, out=out, name=name, split=split, **options)
 
 
 app.command()(records_made.shapes)

@@ -1,0 +1,111 @@
+"""Reads KITTI's object benchmark: folders image_2, calib and label_2, and split files that list names."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from centernet_tf.datasets.items import Fault, Item, number_images
+from centernet_tf.errors import DataError, UsageError
+from centernet_tf.images import SUFFIXES
+from centernet_tf.kitti_files import read_camera, read_rows
+
+CLASSES = ("Pedestrian", "Car", "Cyclist")  # in the original's order
+# What looks like a class, so that a detector is neither praised nor blamed for it, as the original trains.
+NEUTRAL = {"Van": "Car", "Truck": "Car", "Person_sitting": "Pedestrian"}
+NOBODY = "DontCare"  # regions in which nothing was labelled
+
+
+def read(
+    root: str | Path, names: str | Path | None = None, *, classes: Sequence[str] | None = None
+) -> tuple[tuple[str, ...], list[Item]]:
+    """Reads the labels and cameras of a split; images are not opened.
+
+    Objects of `NEUTRAL` become neutral ones of their class unless they are among the classes themselves, DontCare
+    neutral ones of all classes; objects of further classes (Tram, Misc) are left out and counted.
+
+    Args:
+        root: The folder "training", or the one above it.
+        names: A text file with the name of an image on each line, such as the lists of the 3DOP and SubCNN splits;
+            None takes all images with a label file.
+        classes: Names in the order of the class numbers; by default Pedestrian, Car, Cyclist, as the original.
+
+    Returns:
+        The class names, and the images sorted by name. Ids are the numbers in the file names.
+
+    Raises:
+        UsageError: A folder or the list is missing, or the list names no image.
+        DataError: The list names an image twice.
+    """
+    root = _folder(Path(root))
+    labels = {path.stem: path for path in (root / "label_2").glob("*.txt")}
+    images = {path.stem: path for path in sorted((root / "image_2").iterdir()) if path.suffix.lower() in SUFFIXES}
+    stems = sorted(labels) if names is None else _listed(Path(names))
+    if not stems:
+        raise UsageError(f"{root / 'label_2' if names is None else names}: names no image.")
+    known = sorted({*labels, *images, *stems})
+    ids = dict(zip(known, number_images(known)))
+    wanted = CLASSES if classes is None else tuple(classes)
+    items = []
+    for stem in stems:
+        image = images.get(stem, root / "image_2" / f"{stem}.png")
+        items.append(_to_item(stem, ids[stem], image, root, wanted))
+    return wanted, items
+
+
+def _folder(root: Path) -> Path:
+    for folder in (root, root / "training"):
+        if all((folder / part).is_dir() for part in ("image_2", "calib", "label_2")):
+            return folder
+    missing = [part for part in ("image_2", "calib", "label_2") if not (root / part).is_dir()]
+    raise UsageError(
+        f"{root}: no folder {', '.join(missing)}. Expected KITTI's image_2, calib and label_2, or the folder "
+        "'training' with these."
+    )
+
+
+def _listed(path: Path) -> list[str]:
+    if not path.is_file():
+        raise UsageError(f"{path}: no such list. Give a text file with the name of an image on each line.")
+    stems = [Path(line.strip()).stem for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    twice = [stem for stem, count in Counter(stems).items() if count > 1]
+    if twice:
+        raise DataError(f"{path}: {twice[0]} is listed more than once. Remove the repeated line.")
+    return sorted(stems)
+
+
+def _to_item(stem: str, image_id: int, image: Path, root: Path, classes: tuple[str, ...]) -> Item:
+    label, calibration = root / "label_2" / f"{stem}.txt", root / "calib" / f"{stem}.txt"
+    item = {"key": stem, "image_id": image_id, "source": image, "filename": image.name}
+    try:
+        camera = read_camera(calibration)
+        if not label.is_file():
+            raise UsageError(f"{label}: no such label file.")
+        rows = read_rows(label)
+    except (DataError, UsageError) as error:
+        fault = Fault("annotation not readable", str(error).rstrip("."))
+        return Item(**item, boxes=np.zeros((0, 4)), classes=[], broken=fault)
+    numbers, neutral, kept = [], [], []
+    left_out: Counter[str] = Counter()
+    for index, name in enumerate(rows.names):
+        meant = name if name in classes else NEUTRAL.get(name)
+        if meant not in classes and name != NOBODY:
+            left_out["class not chosen"] += 1
+            continue
+        kept.append(index)
+        numbers.append(classes.index(meant) if meant in classes else -1)
+        neutral.append(name not in classes)
+    return Item(
+        **item,
+        boxes=rows.boxes[kept].reshape(-1, 4),
+        classes=numbers,
+        neutral=neutral,
+        names=[rows.names[index] for index in kept],
+        camera=camera,
+        solids=rows.solids[kept].reshape(-1, 8),
+        truncated=np.maximum(rows.truncated[kept], 0),
+        occluded=np.where(rows.occluded[kept] < 0, 3, rows.occluded[kept]),
+        box_names=[f"line {index + 1} of {label.name}" for index in kept],
+        left_out=dict(left_out),
+    )

@@ -1,0 +1,120 @@
+"""KITTI's text files: labels, results, and the cameras of calibration files.
+
+A label is a line of 15 columns: class, truncated (0..1), occluded (0..3), alpha, box (left, top, right, bottom in
+pixels), height, width, length, x, y, z in metres, rotation_y; a result has its score as the sixteenth (devkit of the
+KITTI object benchmark, readme.txt). Objects without 3D box have -1 as dimensions and -1000 as location.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from centernet_tf.errors import DataError, UsageError
+
+_COLUMNS = 15
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The N lines of one file.
+
+    Attributes:
+        names: [N] classes as the file has them.
+        truncated: [N] share outside the image; -1 where not known.
+        occluded: [N] int, 0 to 3; -1 where not known.
+        boxes: [N, 4] left, top, right, bottom in pixels.
+        solids: [N, 8] alpha, height, width, length, x, y, z, rotation_y; NaN for objects without 3D box.
+        scores: [N]; NaN where the file has labels.
+    """
+
+    names: tuple[str, ...]
+    truncated: np.ndarray
+    occluded: np.ndarray
+    boxes: np.ndarray
+    solids: np.ndarray
+    scores: np.ndarray
+
+
+def read_rows(path: Path) -> Rows:
+    """Reads a file of labels or results; an empty one has no objects.
+
+    Raises:
+        DataError: The file cannot be read, or a line has not 15 or 16 columns or no numbers; the line is named.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not readable as text ({error}).") from error
+    names, numbers = [], []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        name, *columns = line.split()
+        if len(columns) not in (_COLUMNS - 1, _COLUMNS):
+            raise DataError(
+                f"{path}: line {number} has {len(columns) + 1} columns; expected 15 of a label or 16 of a result."
+            )
+        try:
+            values = [float(column) for column in columns]
+        except ValueError as error:
+            raise DataError(f"{path}: line {number} holds no number where one belongs ({error}).") from error
+        names.append(name)
+        numbers.append(values + [np.nan] * (_COLUMNS - len(values)))
+    table = np.array(numbers, np.float64).reshape(-1, _COLUMNS)
+    solids = np.concatenate([table[:, 2:3], table[:, 7:14]], axis=1)
+    solids[(solids[:, 1:4] == -1).all(axis=1) | (solids[:, 6] <= -1000)] = np.nan
+    return Rows(tuple(names), table[:, 0], table[:, 1].astype(np.int64), table[:, 3:7], solids, table[:, 14])
+
+
+def write_results(
+    path: Path,
+    names: Sequence[str],
+    boxes: np.ndarray,
+    solids: np.ndarray,
+    scores: np.ndarray,
+    digits: int = 2,
+) -> None:
+    """Writes the results of one image, as KITTI's evaluation reads them; truncation and occlusion are left unknown.
+
+    Args:
+        path: Such as results/000007.txt; folders on the way are made. Nothing found makes an empty file.
+        names: [N] classes.
+        boxes: [N, 4] left, top, right, bottom in pixels of the image.
+        solids: [N, 8] alpha, height, width, length, x, y, z, rotation_y; NaN for objects without 3D box.
+        scores: [N].
+        digits: Decimals; the original writes 2, which costs a little accuracy. Scores have at least 4.
+    """
+    lines = []
+    for name, box, solid, score in zip(names, boxes, solids, scores):
+        alpha, *place = solid if np.isfinite(solid).all() else (-10, -1, -1, -1, -1000, -1000, -1000, -10)
+        values = " ".join(f"{value:.{digits}f}" for value in (alpha, *box, *place))
+        lines.append(f"{name.replace(' ', '_')} -1 -1 {values} {score:.{max(digits, 4)}f}\n")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(lines), encoding="utf-8")
+
+
+def read_camera(path: Path, camera: str = "P2") -> np.ndarray:
+    """Reads the matrix of a camera from a calibration file; P2 is the left colour camera, which image_2 is from.
+
+    Returns:
+        [3, 4] float32.
+
+    Raises:
+        UsageError: There is no such file.
+        DataError: The file has no line of this camera with 12 finite numbers.
+    """
+    if not path.is_file():
+        raise UsageError(f"{path}: no such calibration file.")
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        name, *columns = line.replace(":", " ").split() or [""]
+        if name == camera:
+            try:
+                matrix = np.array([float(column) for column in columns], np.float32).reshape(3, 4)
+            except ValueError:
+                break
+            if np.isfinite(matrix).all():
+                return matrix
+            break
+    raise DataError(f"{path}: no line '{camera}: ' with 12 numbers. Expected a calibration file of KITTI.")

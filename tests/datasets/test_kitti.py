@@ -1,0 +1,100 @@
+"""KITTI's folders: cameras and 3D boxes are read, neutral classes are marked, what is missing is told."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from centernet_tf.data.records import iterate, open_dataset
+from centernet_tf.datasets.kitti import read
+from centernet_tf.datasets.writer import write_records
+from centernet_tf.errors import DataError, UsageError
+
+NAMES = ("Car", "Van", "Truck", "Pedestrian", "Person_sitting", "Cyclist", "Tram", "Misc")
+DONT_CARE = "DontCare -1 -1 -10 5.00 10.50 25.00 20.00 -1 -1 -1 -1000 -1000 -1000 -10"
+CALIBRATION = "P0: {0}\nP1: {0}\nP2: 700 0 32 45 0 700 24 -0.3 0 0 1 0.005\nP3: {0}\n".format(" ".join("0" * 12))
+
+
+def line(name, row):
+    return f"{name} 0.30 2 -1.50 {row}.00 2.00 {row + 20}.00 30.00 1.50 1.60 3.90 1.00 2.00 {row + 10}.00 0.30"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three images; the first has an object of every class."""
+    root = tmp_path / "kitti" / "training"
+    for part in ("image_2", "calib", "label_2"):
+        (root / part).mkdir(parents=True)
+    for number in range(3):
+        Image.new("RGB", (64, 48)).save(root / "image_2" / f"{number:06d}.png")
+        (root / "calib" / f"{number:06d}.txt").write_text(CALIBRATION)
+        lines = [line(name, row) for row, name in enumerate(NAMES)] + [DONT_CARE] if not number else [line("Car", 1)]
+        (root / "label_2" / f"{number:06d}.txt").write_text("\n".join(lines) + "\n")
+    return root
+
+
+def test_classes_and_neutral_objects(folder):
+    classes, items = read(folder)
+    assert classes == ("Pedestrian", "Car", "Cyclist") and [item.image_id for item in items] == [0, 1, 2]
+    item = items[0]
+    assert list(item.names) == ["Car", "Van", "Truck", "Pedestrian", "Person_sitting", "Cyclist", "DontCare"]
+    assert item.classes == [1, 1, 1, 0, 0, 2, -1]
+    assert item.neutral == [False, True, True, False, True, False, True]
+    assert item.left_out == {"class not chosen": 2} and item.num_boxes == 9
+    np.testing.assert_array_equal(item.camera[0], [700, 0, 32, 45])
+
+
+def test_records(folder, tmp_path):
+    classes, items = read(folder.parent)
+    report = write_records(
+        items, directory=tmp_path / "out", name="kitti", split="train", classes=classes, solid=True, workers=1
+    )
+    assert report.objects_per_class == {"Pedestrian": 1, "Car": 3, "Cyclist": 1}
+    assert report.neutral == {"Van": 1, "Truck": 1, "Person_sitting": 1, "DontCare": 1}
+    first, *_ = iterate(open_dataset(tmp_path / "out"))
+    assert first.filename == "000000.png" and first.image_id == 0
+    np.testing.assert_array_equal(first.boxes[0], [0, 2, 20, 30])
+    np.testing.assert_array_equal(first.solids[0], np.float32([-1.5, 1.5, 1.6, 3.9, 1, 2, 10, 0.3]))
+    assert np.isnan(first.solids[-1]).all() and first.solids[1, 6] == 11
+    np.testing.assert_array_equal(first.truncated, np.float32([0.3] * 6 + [0]))
+    np.testing.assert_array_equal(first.occluded, [2] * 6 + [3])
+
+
+def test_chosen_classes(folder):
+    classes, items = read(folder, classes=["Van", "Car"])
+    assert classes == ("Van", "Car")
+    assert list(items[0].names) == ["Car", "Van", "Truck", "DontCare"] and items[0].classes == [1, 0, 1, -1]
+    assert items[0].neutral == [False, False, True, True]
+
+
+def test_list_of_a_split(folder, tmp_path):
+    names = tmp_path / "val.txt"
+    names.write_text("000002\n000000\n\n")
+    _, items = read(folder, names)
+    assert [item.key for item in items] == ["000000", "000002"] and [item.image_id for item in items] == [0, 2]
+    names.write_text("000002\n000002\n")
+    with pytest.raises(DataError, match="000002 is listed more than once"):
+        read(folder, names)
+    names.write_text("\n")
+    with pytest.raises(UsageError, match="names no image"):
+        read(folder, names)
+
+
+@pytest.mark.parametrize("part", ["calib", "label_2"])
+def test_missing_files_are_faults_of_their_image(part, folder, tmp_path):
+    names = tmp_path / "all.txt"
+    names.write_text("000000\n000001\n000002\n")
+    (folder / part / "000001.txt").unlink()
+    _, items = read(folder, names)
+    assert [item.broken is None for item in items] == [True, False, True]
+    assert f"{part}/000001.txt: no such" in items[1].broken.detail
+
+
+def test_broken_label_is_a_fault_of_its_image(folder):
+    (folder / "label_2" / "000001.txt").write_text("Car 1 2 3\n")
+    _, items = read(folder)
+    assert "line 1 has 4 columns" in items[1].broken.detail
+
+
+def test_missing_folders_are_named(tmp_path):
+    with pytest.raises(UsageError, match="no folder image_2, calib, label_2"):
+        read(tmp_path)
