@@ -29,6 +29,8 @@ class Centers:
         class_specific_size: Predict a size per class instead of one for all.
         corrected_radius: Use the Gaussian radius as derived instead of as published.
         ignore_crowd: Take crowd boxes out of the loss instead of training on them as objects.
+        neutral_area: Leave the whole box of a neutral object unjudged, instead of its centre.
+        whole_sides: Round the sides of objects up before their radius; the original does not for 3D boxes.
         size_weight: Weight of the size term.
         flat: Search cells and classes in one list instead of cells first. It finds the same, faster in LiteRT (80
             classes on 128 x 128 cells, one thread: 4.9 instead of 5.6 ms, 7.5 instead of 11.8 ms without XNNPACK) and
@@ -42,6 +44,8 @@ class Centers:
     class_specific_size: bool = False
     corrected_radius: bool = False
     ignore_crowd: bool = False
+    neutral_area: bool = False
+    whole_sides: bool = True
     size_weight: float = 0.1
     flat: bool = False
     skeleton: Skeleton | None = None
@@ -69,17 +73,18 @@ class Centers:
 
         Args:
             rows: "boxes" [B, N, 4] in pixels of the network's input, unclipped; "classes" [B, N]; "crowd" and "valid"
-                [B, N] bool; optionally "boxed" [B, N] bool, whose box is trained, and "rotated" [B] bool, images that
-                are rotated while their boxes are not.
+                [B, N] bool; optionally "neutral" [B, N] bool, objects that are neither wanted nor background, of class
+                -1 for all classes, "boxed" [B, N] bool, whose box is trained, and "rotated" [B] bool, images that are
+                rotated while their boxes are not.
             grid: Height and width in cells.
 
         Returns:
             "boxes" [B, N, 4] clipped to the grid's cells, "size" [B, N, 2] (width, height), "center" [B, N, 2] (x, y),
             "cell" [B, N, 2] its integer part as float, "index" [B, N] int32 (y * w + x), "radius" [B, N] of its
-            Gaussian in whole cells; "keep" [B, N] bool: a valid object with an area inside the grid, in an image that
-            is not rotated; "boxed" [B, N] bool: those whose box is trained; "present" [B, N] bool: those whose parts
-            may be trained, in rotated images too; and "classes", "ignored" [B, N] bool, "rotated" [B] bool or None,
-            and "grid".
+            Gaussian in whole cells; "keep" [B, N] bool: a valid object with an area inside the grid, not neutral, in an
+            image that is not rotated; "boxed" [B, N] bool: those whose box is trained; "present" [B, N] bool: those
+            whose parts may be trained, in rotated images too; and "classes", "ignored" [B, N] bool, "neutral" [B, N]
+            bool or None, "rotated" [B] bool or None, and "grid".
         """
         height, width = grid
         boxes = ops.cast(rows["boxes"], "float32") / STRIDE
@@ -88,16 +93,19 @@ class Centers:
         size = boxes[..., 2:] - boxes[..., :2]
         inside = ops.logical_and(rows["valid"], ops.all(size > 0, axis=-1))
         group = ops.logical_and(self.ignore_crowd, rows["crowd"])
-        keep = present = ops.logical_and(inside, ops.logical_not(group))
+        valid = rows["valid"]
+        if "neutral" in rows:
+            valid = ops.logical_and(valid, ops.logical_not(rows["neutral"]))
+        keep = present = ops.logical_and(ops.logical_and(inside, valid), ops.logical_not(group))
         if "rotated" in rows:
             rotated = rows["rotated"][:, None]
             keep = ops.logical_and(keep, ops.logical_not(rotated))
             # A joint of a rotated image may lie inside where its box, which is not rotated, lies outside.
-            beyond = ops.logical_and(rotated, ops.logical_and(rows["valid"], ops.logical_not(group)))
+            beyond = ops.logical_and(rotated, ops.logical_and(valid, ops.logical_not(group)))
             present = ops.logical_or(present, beyond)
         center = (boxes[..., :2] + boxes[..., 2:]) / 2
         cell = ops.floor(center)
-        sides = ops.ceil(size)
+        sides = ops.ceil(size) if self.whole_sides else size
         return {
             "boxes": boxes,
             "size": size,
@@ -110,6 +118,7 @@ class Centers:
             "boxed": ops.logical_and(keep, rows["boxed"]) if "boxed" in rows else keep,
             "present": present,
             "ignored": ops.logical_and(inside, group),
+            "neutral": ops.logical_and(inside, rows["neutral"]) if "neutral" in rows else None,
             "rotated": rows.get("rotated"),
             "grid": grid,
         }
@@ -147,24 +156,42 @@ class Centers:
 
         Always float32: in bfloat16 the neighbours of a large object's centre round to exactly 1 and become centres.
         Rotated images are 0.9999 everywhere: no centre, and a wrong score costs next to nothing (official code,
-        `datasets/sample/multi_pose.py`).
+        `datasets/sample/multi_pose.py`). So is what `_draw` leaves of neutral objects.
         """
-        height, width = centers["grid"]
-        reach = ops.where(centers["keep"], centers["radius"], -1.0)
-        rows = gaussian.profile(centers["cell"][..., 1], reach, height)
-        columns = gaussian.profile(centers["cell"][..., 0], reach, width)
-        target = {"heatmap": gaussian.merge_planes(rows, columns, centers["classes"], self.num_classes)}
+        target = {"heatmap": self._draw(centers)}
         if centers["rotated"] is not None:
             rotated = centers["rotated"][:, None, None, None]
             target["heatmap"] = ops.where(rotated, UNJUDGED, target["heatmap"])
         if self.ignore_crowd:
-            left, top, right, bottom = (centers["boxes"][..., side, None] for side in range(4))
-            x, y = ops.arange(width, dtype="float32"), ops.arange(height, dtype="float32")
-            covered = ops.logical_and(y >= ops.floor(top), y <= bottom)
-            rows = ops.cast(ops.logical_and(covered, centers["ignored"][..., None]), "float32")
-            columns = ops.cast(ops.logical_and(x >= ops.floor(left), x <= right), "float32")
+            rows, columns = _box_profiles(centers)
+            rows = rows * ops.cast(centers["ignored"], "float32")[..., None]
             target["ignore"] = gaussian.merge_planes(rows, columns, centers["classes"], self.num_classes)
         return target
+
+    def _draw(self, centers: Mapping[str, Any]) -> Any:
+        """The Gaussians of all objects, [B, h, w, C].
+
+        Objects are drawn in their order: a neutral one sets its centre, or its box, to 0.9999, in the channel of its
+        class or in all, whatever was there before; what comes later may exceed that (official code,
+        `datasets/sample/ddd.py`).
+        """
+        height, width = centers["grid"]
+        neutral, classes = centers["neutral"], centers["classes"]
+        drawn = centers["keep"] if neutral is None else ops.logical_or(centers["keep"], neutral)
+        reach = ops.where(drawn, centers["radius"], -1.0)
+        rows = gaussian.profile(centers["cell"][..., 1], reach, height)
+        columns = gaussian.profile(centers["cell"][..., 0], reach, width)
+        if neutral is None:
+            return gaussian.merge_planes(rows, columns, classes, self.num_classes)
+        if self.neutral_area:
+            box_rows, box_columns = _box_profiles(centers)
+            rows = ops.where(neutral[..., None], box_rows, rows)
+            columns = ops.where(neutral[..., None], box_columns, columns)
+        limits = ops.where(ops.logical_or(neutral, _overruled(centers, self.neutral_area)), UNJUDGED, 1.0)
+        # One more channel for those of all classes.
+        classes = ops.where(ops.logical_and(neutral, classes < 0), self.num_classes, classes)
+        heatmap = gaussian.merge_planes(rows, columns, classes, self.num_classes + 1, limits)
+        return ops.maximum(heatmap[..., :-1], heatmap[..., -1:])
 
     def peaks(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
         """The best local maxima of the heatmap (Objects as Points, section 3, "From points to bounding boxes").
@@ -247,3 +274,20 @@ class Centers:
         half = size / 2
         boxes = ops.concatenate([peaks["center"] - half, peaks["center"] + half], axis=-1)
         return {"boxes": boxes, "scores": peaks["scores"], "classes": peaks["classes"]}
+
+
+def _box_profiles(centers: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Rows [B, N, h] and columns [B, N, w] of the cells that each object's box touches, 0 or 1."""
+    height, width = centers["grid"]
+    left, top, right, bottom = (centers["boxes"][..., side] for side in range(4))
+    return gaussian.box_profile(top, bottom, height), gaussian.box_profile(left, right, width)
+
+
+def _overruled(centers: Mapping[str, Any], area: bool) -> Any:
+    """[B, N] bool: objects whose centre a later neutral one of their class covers, with its centre or its box."""
+    cell, classes, order = centers["cell"], centers["classes"], ops.arange(ops.shape(centers["classes"])[1])
+    low, high = (centers["boxes"][..., :2], centers["boxes"][..., 2:]) if area else (cell, cell)
+    inside = ops.logical_and(cell[:, :, None] >= ops.floor(low)[:, None], cell[:, :, None] <= high[:, None])
+    meant = ops.logical_or(classes[:, None] < 0, classes[:, None] == classes[:, :, None])
+    later = ops.logical_and(order[None, :] > order[:, None], centers["neutral"][:, None])
+    return ops.any(ops.logical_and(ops.logical_and(ops.all(inside, axis=-1), meant), later), axis=2)

@@ -35,6 +35,8 @@ class AugmentSettings(Section):
     crop: bool = True
     shift: float = pydantic.Field(0.1, ge=0)
     scale: float = pydantic.Field(0.4, ge=0, lt=1)
+    jitter_probability: float = pydantic.Field(1.0, ge=0, le=1)
+    shift_each_side: bool = False
     rotate: float = pydantic.Field(0.0, ge=0, le=180)
     rotate_probability: float = pydantic.Field(0.0, ge=0, le=1)
     flip: float = pydantic.Field(0.5, ge=0, le=1)
@@ -78,6 +80,7 @@ class LossSettings(Section):
     size_weight: float = pydantic.Field(0.1, ge=0)
     corrected_radius: bool = False
     ignore_crowd: bool = False
+    neutral_area: bool = False
 
 
 class Settings(Section):

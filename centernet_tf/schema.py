@@ -8,7 +8,7 @@ such as a number of joints, are made by their task.
 import dataclasses
 from typing import Literal
 
-Motion = Literal["fixed", "boxes", "points", "vectors"]
+Motion = Literal["fixed", "boxes", "points", "vectors", "angles"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Field:
         name: Key in a sample.
         dtype: NumPy name of the type.
         shape: Shape behind the leading number of objects.
-        motion: How a 2x3 matrix moves it: boxes (left, top, right, bottom), points (x, y), vectors (no translation), or
-            not at all.
+        motion: How a 2x3 matrix moves it: boxes (left, top, right, bottom), points (x, y), vectors (no translation),
+            angles (observation angles in radians, which a mirror turns), or not at all.
         fill: Value of padded rows.
         meaning: What it is, with unit and frame.
         order: Where the parts, along the first axis of `shape`, of a mirrored object come from; left and right joints
@@ -46,9 +46,13 @@ FIELDS = {
         Field("boxes", "float32", (4,), "boxes", 0.0, "left, top, right, bottom in pixels"),
         Field("classes", "int32", (), "fixed", -1, "0-based class index; -1 in padded rows"),
         Field("crowd", "bool", (), "fixed", False, "the box covers a group; COCO's iscrowd"),
+        Field("neutral", "bool", (), "fixed", False, "neither wanted nor background, for its class; -1 for all"),
     )
 }
 SHARED = tuple(FIELDS.values())
 
 # A task that trains on it can make use of turned images; the others have no use for boxes that turned.
 ROTATED = Field("rotated", "bool", (), "fixed", False, "augmentation turned the image; boxes did not", level="image")
+
+# A task that trains on it can tell images that show distances as the camera does from those that were zoomed or moved.
+JITTERED = Field("jittered", "bool", (), "fixed", False, "augmentation scaled or moved the image", level="image")

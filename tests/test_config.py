@@ -80,8 +80,8 @@ def test_written_settings_read_the_same(tmp_path, least):
         (
             {**LEAST, "augment": {"flipp": 1}},
             "here: augment: unknown setting 'flipp'. Did you mean 'flip'? "
-            "Known here: crop, shift, scale, rotate, rotate_probability, flip, brightness, contrast, saturation, "
-            "lighting.",
+            "Known here: crop, shift, scale, jitter_probability, shift_each_side, rotate, "
+            "rotate_probability, flip, brightness, contrast, saturation, lighting.",
         ),
         (
             {**LEAST, "backbon": "resnet18"},
@@ -108,8 +108,8 @@ def test_written_settings_read_the_same(tmp_path, least):
         (
             {**LEAST, "augment": None},
             "here: augment is None: expected settings of its own, augment: {name: value}, or no such line. "
-            "Known there: crop, shift, scale, rotate, rotate_probability, flip, brightness, contrast, saturation, "
-            "lighting.",
+            "Known there: crop, shift, scale, jitter_probability, shift_each_side, rotate, "
+            "rotate_probability, flip, brightness, contrast, saturation, lighting.",
         ),
         (
             {"data": "records"},

@@ -33,6 +33,8 @@ class Augmentation:
         crop: Random scale from 0.6 to 1.3 and random centre; otherwise `shift` and `scale` jitter the whole image.
         shift: Standard deviation of the centre's jitter, in parts of the longer side; cut at twice that.
         scale: Standard deviation of the jitter of the scale; cut at that.
+        jitter_probability: Share of the images that `shift` and `scale` change; cropping changes all.
+        shift_each_side: Shift in parts of each side instead of the longer, as the original does for 3D boxes.
         rotate: Standard deviation of the angle in degrees, cut at twice that.
         rotate_probability: Share of the images that are turned. Nothing but joints learns from these.
         flip: Probability of mirroring.
@@ -45,6 +47,8 @@ class Augmentation:
     crop: bool = True
     shift: float = 0.1
     scale: float = 0.4
+    jitter_probability: float = 1.0
+    shift_each_side: bool = False
     rotate: float = 0.0
     rotate_probability: float = 0.0
     flip: float = 0.5
@@ -75,8 +79,9 @@ class Augmentation:
         if self.crop:
             side *= random.choice(SCALES)
             center = np.array([random.integers(border(full), full - border(full)) for full in (width, height)], float)
-        else:
-            center += side * np.clip(random.standard_normal(2) * self.shift, -2 * self.shift, 2 * self.shift)
+        elif self.jitter_probability == 1 or random.random() < self.jitter_probability:
+            sides = np.array([width, height]) if self.shift_each_side else side
+            center += sides * np.clip(random.standard_normal(2) * self.shift, -2 * self.shift, 2 * self.shift)
             side *= np.clip(1 + random.standard_normal() * self.scale, 1 - self.scale, 1 + self.scale)
         angle = 0.0
         # Where nothing is turned, no chance is spent, so that runs of one seed stay what they are.
@@ -109,6 +114,14 @@ def border(full: int, wanted: int = BORDER) -> int:
     while full <= 2 * wanted and wanted > 0:
         wanted //= 2
     return wanted
+
+
+def is_plain(matrix: np.ndarray, height: int, width: int, size: tuple[int, int]) -> bool:
+    """Whether a matrix shows the image as `plain_matrix` does, or as its mirror image."""
+    straight = plain_matrix(height, width, size)
+    middle = np.array([width / 2, height / 2])
+    moved = affine.move_points(middle, matrix) - affine.move_points(middle, straight)
+    return bool(np.allclose(np.abs(matrix[:, :2]), straight[:, :2]) and np.allclose(moved, 0, atol=1e-3))
 
 
 def plain_matrix(height: int, width: int, size: tuple[int, int]) -> np.ndarray:

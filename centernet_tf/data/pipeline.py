@@ -13,12 +13,12 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from centernet_tf.data.augment import PLAIN_COLOR, Augmentation, plain_matrix
+from centernet_tf.data.augment import PLAIN_COLOR, Augmentation, is_plain, plain_matrix
 from centernet_tf.data.example import parse
 from centernet_tf.data.records import Dataset
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.geometry import affine
-from centernet_tf.schema import ROTATED, SHARED, Field
+from centernet_tf.schema import JITTERED, ROTATED, SHARED, Field
 
 # Few shapes mean few compilations: images that the device warps are padded to multiples of the first, and rows of
 # objects to the second doubled until the fullest image of the batch fits.
@@ -142,14 +142,15 @@ class Feed:
 
     def _prepare(self, example: tf.Tensor, classes: Sequence[str], place: Any, augment: Augmentation | None) -> Any:
         joints = next((field.shape[0] for field in self.fields if field.name == "joints"), 0)
-        sample = parse(example, classes, joints)
+        solid = any(field.name == "depths" for field in self.fields)
+        sample = parse(example, classes, joints, solid)
         image = tf.io.decode_image(sample["image"], channels=3, expand_animations=False)
         fields = [field for field in self.fields if field.level == "object"]
         # Pixels take the way through NumPy only where they are warped there.
-        matrix, color, valid, *values = tf.numpy_function(
+        matrix, color, jittered, valid, *values = tf.numpy_function(
             self._draw(fields, augment),
             [tf.shape(image), *(place or (0, 0)), *(sample[field.name] for field in fields)],
-            [tf.float32, tf.float32, tf.bool, *(field.dtype for field in fields)],
+            [tf.float32, tf.float32, tf.bool, tf.bool, *(field.dtype for field in fields)],
             stateful=False,
         )
         matrix = tf.ensure_shape(matrix, (2, 3))
@@ -165,6 +166,8 @@ class Feed:
         }
         if ROTATED in self.fields:
             rows[ROTATED.name] = tf.not_equal(matrix[0, 1], 0)
+        if JITTERED in self.fields:
+            rows[JITTERED.name] = tf.ensure_shape(jittered, ())
         return inputs, {**rows, "valid": tf.ensure_shape(valid, (self.max_objects,))}
 
     def _draw(self, fields: Sequence[Field], augment: Augmentation | None) -> Callable[..., Any]:
@@ -186,7 +189,8 @@ class Feed:
                 moved = affine.move(values[:count], straight if field.motion == "boxes" else matrix, field.motion)
                 rows[:count] = moved[:, list(field.order)] if mirrored and field.order else moved
                 padded.append(rows)
-            return matrix.astype(np.float32), color, np.arange(self.max_objects) < count, *padded
+            jittered = not is_plain(matrix, height, width, self.size)
+            return matrix.astype(np.float32), color, jittered, np.arange(self.max_objects) < count, *padded
 
         return draw
 

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from centernet_tf.geometry.camera import wrap
+
 
 def fit_matrix(center: tuple[float, float], scale: float, size: tuple[int, int], rotation: float = 0.0) -> np.ndarray:
     """Maps a square window of the source onto the width of the target.
@@ -125,7 +127,8 @@ def move(values: np.ndarray, matrix: np.ndarray, motion: str) -> np.ndarray:
     Args:
         values: [N, ...] of the source frame.
         matrix: [2, 3], source to target.
-        motion: "fixed", "boxes" (left, top, right, bottom), "points" (x, y) or "vectors" (x, y without shift).
+        motion: "fixed", "boxes" (left, top, right, bottom), "points" (x, y), "vectors" (x, y without shift) or
+            "angles" (radians; a mirror turns them into pi less them, nothing else changes them).
 
     Returns:
         Array of the same shape and type, in the target frame. Boxes stay ordered when the image is mirrored.
@@ -142,6 +145,8 @@ def move(values: np.ndarray, matrix: np.ndarray, motion: str) -> np.ndarray:
     elif motion == "boxes":
         corners = move_points(values.reshape(-1, 2, 2), matrix)
         moved = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=-1)
+    elif motion == "angles":
+        moved = wrap(np.pi - values) if np.linalg.det(matrix[:, :2]) < 0 else values
     else:
-        raise ValueError(f"Unknown motion {motion!r}. Known: fixed, boxes, points, vectors.")
+        raise ValueError(f"Unknown motion {motion!r}. Known: fixed, boxes, points, vectors, angles.")
     return moved.astype(values.dtype)

@@ -61,7 +61,13 @@ def profile(center: Any, reach: Any, length: int) -> Any:
     return ops.where(ops.abs(distance) <= reach[..., None], value, 0.0)
 
 
-def merge_planes(rows: Any, columns: Any, classes: Any, num_classes: int) -> Any:
+def box_profile(first: Any, last: Any, length: int) -> Any:
+    """One axis of a box that covers every cell it touches, from `first` to `last` [...]: [..., length] of 0 and 1."""
+    cells = ops.arange(length, dtype="float32")
+    return ops.cast(ops.logical_and(cells >= ops.floor(first)[..., None], cells <= last[..., None]), "float32")
+
+
+def merge_planes(rows: Any, columns: Any, classes: Any, num_classes: int, limits: Any = None) -> Any:
     """Multiplies a profile over rows with one over columns and keeps the largest value of each class.
 
     A Gaussian is separable, so an object costs h + w exponentials; the maximum over objects of one class is a segment
@@ -72,6 +78,7 @@ def merge_planes(rows: Any, columns: Any, classes: Any, num_classes: int) -> Any
         columns: [B, N, w] profile along x.
         classes: [B, N] int32 class; padded rows may hold anything.
         num_classes: Channels C.
+        limits: [B, N] largest value an object leaves anywhere; no limit if left out.
 
     Returns:
         [B, h, w, C] float32, zero where no object reaches.
@@ -79,6 +86,8 @@ def merge_planes(rows: Any, columns: Any, classes: Any, num_classes: int) -> Any
     batch, _, height = ops.shape(rows)
     width = ops.shape(columns)[-1]
     planes = ops.reshape(rows[..., None] * columns[..., None, :], (-1, height * width))  # [B * N, h * w]
+    if limits is not None:
+        planes = ops.minimum(planes, ops.reshape(limits, (-1, 1)))
     image = ops.arange(batch, dtype="int32")[:, None]
     segment = ops.reshape(image * num_classes + ops.clip(classes, 0, num_classes - 1), (-1,))
     merged = ops.segment_max(planes, segment, num_segments=batch * num_classes)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from centernet_tf.data.augment import PLAIN_COLOR, SCALES, Augmentation, border, plain_matrix
+from centernet_tf.data.augment import PLAIN_COLOR, SCALES, Augmentation, border, is_plain, plain_matrix
 from centernet_tf.geometry import affine
 
 COLORLESS = {"brightness": 0, "contrast": 0, "saturation": 0, "lighting": 0}
@@ -76,6 +76,28 @@ def test_no_jitter_is_the_whole_image():
     augment = Augmentation(crop=False, shift=0, scale=0, flip=1)
     mirrored = affine.chain(affine.flip_matrix(640), affine.fit_matrix((319, 240), 640, (512, 512)))
     np.testing.assert_allclose(draw(augment, 1)[0], mirrored, atol=1e-9)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("flip", [0, 1])
+def test_share_of_jittered_images(share, flip):
+    augment = Augmentation(crop=False, jitter_probability=share, flip=flip)
+    plain = [is_plain(matrix, 480, 640, (512, 512)) for matrix in draw(augment, 1000)]
+    assert 1 - np.mean(plain) == pytest.approx(share, abs=0.05)
+
+
+def test_crops_are_not_plain():
+    assert not any(is_plain(matrix, 480, 640, (512, 512)) for matrix in draw(Augmentation(), 200))
+    turned = affine.fit_matrix((320, 240), 640, (512, 512), 20)
+    assert not is_plain(turned, 480, 640, (512, 512))
+
+
+def test_shift_in_parts_of_each_side():
+    augment = Augmentation(crop=False, shift_each_side=True, flip=0)
+    centers, _ = window(draw(augment, 4000))
+    moved = (centers - [320, 240]) / [640, 480]
+    np.testing.assert_allclose(np.abs(moved).max(axis=0), 0.2, atol=1e-3)
+    np.testing.assert_allclose(moved.std(axis=0), 0.0959, atol=0.006)
 
 
 @pytest.mark.parametrize("share", [0.3, 1.0])

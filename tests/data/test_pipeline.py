@@ -17,7 +17,7 @@ from centernet_tf.datasets.items import Item
 from centernet_tf.datasets.writer import write_records
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.geometry import affine
-from centernet_tf.schema import FIELDS, ROTATED, SHARED, Field
+from centernet_tf.schema import FIELDS, JITTERED, ROTATED, SHARED, Field
 
 STILL = Augmentation(crop=False, shift=0, scale=0, flip=0, brightness=0, contrast=0, saturation=0, lighting=0)
 GEOMETRY = Augmentation(brightness=0, contrast=0, saturation=0, lighting=0)
@@ -66,6 +66,7 @@ def test_a_batch_is_what_it_says(shapes_train):
         "boxes": (np.float32, (4, FEWEST_ROWS, 4)),
         "classes": (np.int32, (4, FEWEST_ROWS)),
         "crowd": (bool, (4, FEWEST_ROWS)),
+        "neutral": (bool, (4, FEWEST_ROWS)),
         "valid": (bool, (4, FEWEST_ROWS)),
     }
     assert (rows["classes"][~rows["valid"]] == -1).all()
@@ -239,6 +240,16 @@ def test_boxes_of_turned_images_stay_where_they_were(tmp_path):
     assert rows["rotated"].all()
     expected = affine.move(np.array([BOXES[0]], np.float32), affine.fit_matrix((48, 32), 96, (64, 96)), "boxes")
     np.testing.assert_allclose(rows["boxes"][0, :1], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_images_know_whether_they_were_jittered(numbered, share):
+    feed = Feed((64, 64), fields=(*SHARED, JITTERED))
+    augment = dataclasses.replace(STILL, shift=0.1, scale=0.4, flip=0.5, jitter_probability=share)
+    batches = take(feed.training(numbered, 22, augment), 4)
+    assert np.mean([rows["jittered"] for _, rows in batches]) == pytest.approx(share, abs=0.2 if share % 1 else 0)
+    ((_, rows),) = take(feed.validation(numbered, 22), 1)
+    assert rows["jittered"].shape == (22,) and not rows["jittered"].any()
 
 
 @pytest.mark.parametrize(

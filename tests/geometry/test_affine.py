@@ -144,6 +144,7 @@ def test_flipped_box_covers_the_flipped_pixels(data, width, height):
         ("points", np.float32([[[1, 2]], [[0, 0]]]), [[[7, 4]], [[9, 0]]]),
         ("vectors", np.float32([[1, 2], [0, 0]]), [[-2, 4], [0, 0]]),
         ("boxes", np.float32([[1, 2, 3, 4]]), [[3, 4, 7, 8]]),
+        ("angles", np.float32([0, 0.5, -3]), np.float32([np.pi, np.pi - 0.5, 3 - np.pi])),
         ("boxes", np.zeros((0, 4), np.float32), np.zeros((0, 4))),
         ("points", np.zeros((0, 17, 2), np.float32), np.zeros((0, 17, 2))),
     ],
@@ -152,8 +153,16 @@ def test_move(motion, values, expected):
     """Twice the size, mirrored, nine to the right."""
     matrix = np.array([[-2.0, 0, 9], [0, 2, 0]])
     moved = affine.move(values, matrix, motion)
-    np.testing.assert_array_equal(moved, expected)
+    np.testing.assert_allclose(moved, expected, atol=1e-6)
     assert moved.dtype == values.dtype and moved.shape == np.shape(expected)
+
+
+@given(st.floats(-4, 4))
+def test_angles_turn_in_a_mirror_only(angle):
+    angles = np.array([angle])
+    np.testing.assert_array_equal(affine.move(angles, affine.fit_matrix((3, 4), 5, (6, 7)), "angles"), angles)
+    mirrored = affine.move(angles, affine.flip_matrix(9), "angles")
+    np.testing.assert_allclose([np.cos(mirrored), np.sin(mirrored)], [-np.cos(angles), np.sin(angles)], atol=1e-9)
 
 
 def test_unknown_motion():
