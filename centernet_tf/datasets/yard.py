@@ -32,9 +32,9 @@ class Kind:
 
 
 KINDS = (
-    Kind("car", (1.5, 1.8, 3.8), 0.60, (-0.7, 0.3), (-0.6, 0.6)),
-    Kind("truck", (2.6, 2.3, 5.0), 0.08, (0.55, 0.9), (-0.7, -0.4, 0.6)),
-    Kind("cabinet", (2.0, 1.4, 1.4), 0.35, (0.0, 0.0), ()),
+    Kind("car", (1.6, 2.0, 4.0), 0.60, (-0.7, 0.3), (-0.6, 0.6)),
+    Kind("truck", (2.7, 2.5, 5.0), 0.08, (0.55, 0.9), (-0.7, -0.4, 0.6)),
+    Kind("cabinet", (2.1, 1.9, 1.9), 0.35, (0.0, 0.0), ()),
 )
 
 
@@ -56,7 +56,7 @@ class Yard:
     """
 
     solids: tuple[int, int] = (1, 5)
-    distances: tuple[float, float] = (7.0, 20.0)
+    distances: tuple[float, float] = (6.0, 14.0)
     far: float = 0.08
     hidden: float = 0.35
     outside: float = 0.2
