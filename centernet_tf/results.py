@@ -9,6 +9,7 @@ import numpy as np
 
 from centernet_tf.draw import class_colors, draw_boxes
 from centernet_tf.draw_joints import draw_joints
+from centernet_tf.draw_solids import beside, birds_eye, draw_solids
 from centernet_tf.errors import DataError, closest
 from centernet_tf.skeleton import Skeleton
 
@@ -45,8 +46,10 @@ class Detections:
         names: Name of every class that the detector knows.
         image_size: (width, height) of the original image in pixels.
         fields: Further arrays [K, ...] of other tasks by name, such as "joints" [K, J, 2], x and y in pixels, with
-            "joint_scores" [K, J], or depth.
+            "joint_scores" [K, J]; or "locations" [K, 3], x, y, z of the middle of the bottom face in metres in the
+            camera's frame, "dimensions" [K, 3], height, width, length, "rotations" and "alphas" [K] in radians.
         skeleton: Names and limbs of the joints; None where there are none.
+        camera: [3, 4] float32, metres to pixels of the original image; None where nothing is told in metres.
 
     Raises:
         ValueError: Shapes disagree, a number is NaN or infinite, or a class has no name.
@@ -59,6 +62,7 @@ class Detections:
     image_size: tuple[int, int]
     fields: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     skeleton: Skeleton | None = None
+    camera: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         values = {
@@ -68,11 +72,13 @@ class Detections:
             "names": tuple(self.names),
             "image_size": tuple(map(operator.index, self.image_size)),
             "fields": {name: np.array(values) for name, values in self.fields.items()},
+            "camera": None if self.camera is None else np.array(self.camera, np.float32),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
         self._check()
-        for array in (self.boxes, self.scores, self.classes, *self.fields.values()):
+        cameras = () if self.camera is None else (self.camera,)
+        for array in (self.boxes, self.scores, self.classes, *self.fields.values(), *cameras):
             array.flags.writeable = False
 
     def _check(self) -> None:
@@ -94,6 +100,8 @@ class Detections:
             raise ValueError(
                 f"Detections: {joints.shape[1]} joints an object, but the skeleton names {len(self.skeleton.joints)}."
             )
+        if self.camera is not None and (self.camera.shape != (3, 4) or not np.isfinite(self.camera).all()):
+            raise ValueError(f"Detections: the camera is {self.camera.shape}, expected finite numbers [3, 4].")
         if count and not 0 <= self.classes.min() <= self.classes.max() < len(self.names):
             raise ValueError(
                 f"Detections: classes run from {self.classes.min()} to {self.classes.max()}, but "
@@ -146,19 +154,30 @@ class Detections:
         """The name of each object's class, K long."""
         return [self.names[index] for index in self.classes]
 
+    @property
+    def solids(self) -> np.ndarray | None:
+        """[K, 8] float32 alpha, height, width, length, x, y, z, rotation_y, as KITTI orders them; None without 3D."""
+        if "locations" not in self.fields:
+            return None
+        names = ("alphas", "dimensions", "locations", "rotations")
+        return np.column_stack([self.fields[name] for name in names]).astype(np.float32)
+
     def above(self, threshold: float) -> "Detections":
         """The objects whose score is at least `threshold`, in the same order."""
         return self[self.scores >= threshold]
 
-    def draw(self, image: np.ndarray, threshold: float = 0.3) -> np.ndarray:
+    def draw(self, image: np.ndarray, threshold: float = 0.3, from_above: bool = False) -> np.ndarray:
         """Draws boxes, names and scores, and skeletons where there are joints; the surest object lies on top.
+
+        Where camera and locations are known, boxes are those in space, and their labels give the distance.
 
         Args:
             image: [H, W, 3] uint8, RGB, the image that was searched.
             threshold: Objects with a lower score are left out.
+            from_above: Put a map of the ground beside it, of boxes in space.
 
         Returns:
-            [H, W, 3] uint8, RGB, a new array.
+            [H, W, 3] uint8, RGB, a new array; [H, W + H, 3] with the map.
 
         Raises:
             ValueError: The image is no RGB uint8 or not of the size that was searched.
@@ -171,10 +190,19 @@ class Detections:
         shown = self.above(threshold)
         shown = shown[np.argsort(shown.scores, kind="stable")]
         labels = [f"{name} {score:.2f}" for name, score in zip(shown.class_names, shown.scores)]
-        drawn = draw_boxes(image, shown.boxes, labels, class_colors(shown.classes))
-        if "joints" not in shown.fields:
-            return drawn
-        return draw_joints(drawn, shown.fields["joints"], shown.fields.get("joint_scores"), self.skeleton)
+        colors = class_colors(shown.classes)
+        solids = shown.solids if self.camera is not None else None
+        if solids is None:
+            drawn = draw_boxes(image, shown.boxes, labels, colors)
+        else:
+            parts = solids[:, 4:7], solids[:, 1:4], solids[:, 7]
+            labels = [f"{label} {depth:.1f} m" for label, depth in zip(labels, solids[:, 6])]
+            drawn = draw_solids(draw_boxes(image, shown.boxes[:0]), *parts, self.camera, labels, colors)
+        if "joints" in shown.fields:
+            drawn = draw_joints(drawn, shown.fields["joints"], shown.fields.get("joint_scores"), self.skeleton)
+        if from_above and solids is not None:
+            drawn = beside(drawn, birds_eye(*parts, colors, side=max(len(drawn), 384)))
+        return drawn
 
     def to_coco(
         self,
@@ -227,6 +255,7 @@ class Detections:
                 for name, values in self.fields.items()
             },
             **({"skeleton": self.skeleton.as_dict()} if self.skeleton else {}),
+            **({"camera": _plain(self.camera)} if self.camera is not None else {}),
         }
 
     @classmethod
@@ -241,7 +270,7 @@ class Detections:
         for key in values:
             if key not in known:
                 raise DataError(f"Detections: unknown key {key!r}.{closest(key, known)} Known: {', '.join(known)}.")
-        if missing := [key for key in known if key not in values and key not in ("fields", "skeleton")]:
+        if missing := [key for key in known if key not in values and key not in ("fields", "skeleton", "camera")]:
             raise DataError(f"Detections: missing {', '.join(missing)}. Expected what Detections.to_dict() returns.")
         fields = {
             name: np.array(field["values"], field["dtype"]).reshape(field["shape"])
@@ -255,6 +284,7 @@ class Detections:
             image_size=tuple(values["image_size"]),
             fields=fields,
             skeleton=Skeleton.from_dict(values["skeleton"]) if values.get("skeleton") else None,
+            camera=values.get("camera"),
         )
 
     def to_supervision(self):

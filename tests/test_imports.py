@@ -27,6 +27,7 @@ ORDER = (
     "network",
     "draw",
     "draw_joints",
+    "draw_solids",
     "results",
     "images",
     "video",

@@ -242,3 +242,47 @@ def test_skeletons_are_drawn_over_boxes():
 def test_joints_must_fit_the_skeleton(joints, words):
     with pytest.raises(ValueError, match=words):
         with_joints(fields={"joints": joints})
+
+
+CAMERA = np.array([[100, 0, 80, 0], [0, 100, 50, 0], [0, 0, 1, 0]], np.float32)
+
+
+def solid_detections(**changes) -> Detections:
+    fields = {
+        "locations": np.array([[0, 1.5, 8], [3, 1.5, 12], [-4, 1.5, 20]], np.float32),
+        "dimensions": np.array([[1.5, 1.7, 4]] * 3, np.float32),
+        "alphas": np.array([0.1, 0.2, 0.3], np.float32),
+        "rotations": np.array([0.1, 0.4, 0.1], np.float32),
+    }
+    return detections(**{"fields": fields, "camera": CAMERA, **changes})
+
+
+def test_solids_have_the_order_of_kitti():
+    found = solid_detections()
+    np.testing.assert_array_equal(found.solids[1], np.float32([0.2, 1.5, 1.7, 4, 3, 1.5, 12, 0.4]))
+    assert found[:0].solids.shape == (0, 8)
+    assert detections().solids is None
+
+
+def test_camera_survives():
+    found = solid_detections(camera=CAMERA.tolist())
+    again = Detections.from_dict(json.loads(json.dumps(found.to_dict())))
+    assert_same(again, found)
+    np.testing.assert_array_equal(again.camera, CAMERA)
+    np.testing.assert_array_equal(found[:1].camera, CAMERA)
+    assert "camera" not in detections().to_dict()
+    with pytest.raises(ValueError, match="read-only"):
+        found.camera[0] = 0
+    with pytest.raises(ValueError, match=r"the camera is \(3, 3\), expected"):
+        solid_detections(camera=CAMERA[:, :3])
+
+
+def test_solids_are_drawn_instead_of_boxes():
+    image = np.full((100, 160, 3), 127, np.uint8)
+    drawn = solid_detections().draw(image)
+    flat = solid_detections(camera=None).draw(image)
+    assert drawn.shape == image.shape and (drawn != flat).any()
+    np.testing.assert_array_equal(flat, detections().draw(image))
+    for found in (solid_detections(), solid_detections()[:0]):
+        assert found.draw(image, from_above=True).shape == (100, 260, 3)
+    np.testing.assert_array_equal(detections().draw(image, from_above=True), flat)
