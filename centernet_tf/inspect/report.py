@@ -12,6 +12,7 @@ import numpy as np
 
 from centernet_tf.draw import class_colors, contact_sheet, draw_boxes
 from centernet_tf.draw_joints import draw_joints
+from centernet_tf.draw_solids import beside, birds_eye, draw_solids
 from centernet_tf.errors import DataError
 from centernet_tf.images import read_image
 from centernet_tf.inspect.findings import Finding
@@ -19,13 +20,15 @@ from centernet_tf.skeleton import Skeleton
 
 # COCO's bounds of small, medium and large objects, pixels^2.
 SMALL, LARGE = 32.0**2, 96.0**2
+NEUTRAL = (150, 150, 150)  # colour of what is neither object nor background
 
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
     """An annotated image kept for the contact sheet; labels are N class names.
 
-    Boxes [N, 4] and joints [N, J, 3] (x, y, label) are in its pixels; J may be 0.
+    Boxes [N, 4] and joints [N, J, 3] (x, y, label) are in its pixels; J may be 0. Neutral [N] bool, solids [N, 8] and
+    camera [3, 4] are as in `Record`, None where there are none.
     """
 
     name: str
@@ -34,6 +37,9 @@ class Sample:
     classes: np.ndarray
     labels: tuple[str, ...]
     joints: np.ndarray
+    neutral: np.ndarray | None = None
+    solids: np.ndarray | None = None
+    camera: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +132,8 @@ class InspectionReport:
     def sheet(self, tile: int = 320) -> np.ndarray | None:
         """The samples with their boxes and joints, side by side; small images are enlarged by a whole factor.
 
-        Hidden joints are faint.
+        Hidden joints are faint and neutral objects grey. Boxes in space are drawn as the camera sees them, and on a map
+        of the ground beside the sample.
 
         Args:
             tile: Largest side of a sample in the sheet, pixels.
@@ -142,9 +149,10 @@ class InspectionReport:
                 continue
             titles.append(f"{sample.name}  {image.shape[1]}x{image.shape[0]}")
             image, scale = _scaled(image, tile)  # before drawing, so that labels can be read
-            drawn = draw_boxes(image, scale * sample.boxes, sample.labels, class_colors(sample.classes))
+            drawn = _drawn(image, scale, sample)
             points, labels = scale * sample.joints[..., :2], sample.joints[..., 2]
             pictures.append(draw_joints(drawn, points, np.choose(labels.astype(int), (0, 0.1, 1)), self.skeleton))
+        tile = max([tile, *(max(picture.shape[:2]) for picture in pictures)])  # maps stand beside
         return contact_sheet(pictures, titles, tile=tile) if pictures else None
 
 
@@ -152,6 +160,25 @@ def area_names(areas: np.ndarray) -> Counter:
     """Counts areas [N] in pixels^2 as "small", "medium" and "large"."""
     small, large = int(np.sum(areas < SMALL)), int(np.sum(areas >= LARGE))
     return Counter(small=small, medium=len(areas) - small - large, large=large)
+
+
+def _drawn(image: np.ndarray, scale: float, sample: Sample) -> np.ndarray:
+    """The sample's boxes on its image, which is `scale` times as large; those with a place in space as solids."""
+    neutral = np.zeros(len(sample.boxes), bool) if sample.neutral is None else sample.neutral
+    colors = np.where(neutral[:, None], np.uint8(NEUTRAL), class_colors(sample.classes))
+    names = np.array(sample.labels, object)
+    solid = np.zeros(len(neutral), bool)
+    if sample.solids is not None and sample.camera is not None:
+        solid = np.isfinite(sample.solids).all(axis=1)
+    flat = ~solid
+    drawn = draw_boxes(image, scale * sample.boxes[flat], names[flat], colors[flat])
+    if sample.solids is None or sample.camera is None:
+        return drawn
+    rows = sample.solids[solid]
+    places = rows[:, 4:7], rows[:, 1:4], rows[:, 7]
+    camera = np.diag([scale, scale, 1]) @ sample.camera
+    drawn = draw_solids(drawn, *places, camera, list(names[solid]), colors[solid])
+    return beside(drawn, birds_eye(*places, colors[solid], side=max(len(drawn), 200)))
 
 
 def _scaled(image: np.ndarray, side: int) -> tuple[np.ndarray, float]:
