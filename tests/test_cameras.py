@@ -1,0 +1,72 @@
+import json
+
+import numpy as np
+import pytest
+
+from centernet_tf.cameras import Cameras, checked_camera, read_camera
+from centernet_tf.errors import DataError, UsageError
+
+LENS = [[700, 0, 600], [0, 710, 180], [0, 0, 1]]
+MATRIX = [[700, 0, 600, 45], [0, 710, 180, -0.5], [0, 0, 1, 0.004]]
+ROWS = "700 0 600 45 0 710 180 -0.5 0 0 1 0.004"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("a.txt", f"P0: {' 1' * 12}\nP2: {ROWS}\n", MATRIX),
+        ("a.yaml", f"camera: {MATRIX}\n", MATRIX),
+        ("a.yml", f"{LENS}\n", [[*row, 0] for row in LENS]),
+        ("a.json", json.dumps({"camera": LENS}), [[*row, 0] for row in LENS]),
+        ("a.JSON", json.dumps(MATRIX), MATRIX),
+    ],
+)
+def test_every_form_is_read(tmp_path, name, text, expected):
+    path = tmp_path / name
+    path.write_text(text)
+    camera = read_camera(path)
+    np.testing.assert_array_equal(camera, np.float32(expected))
+    assert camera.shape == (3, 4) and camera.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("a.txt", "P3: 1 2 3\n", "no line 'P2: '"),
+        ("a.yaml", "camera: [[", "cannot be read"),
+        ("a.json", "{", "cannot be read"),
+        ("a.yaml", "lens: 5", "no 'camera', only lens"),
+        ("a.yaml", "camera: 700", r"the camera is \(\)"),
+        ("a.yaml", "camera: [[1, 2], [3]]", "Expected 3 rows"),
+        ("a.yaml", str([*MATRIX[:2], [0, 0, 1]]), "Expected 3 rows"),
+        ("a.yaml", str([[-700, 0, 600], *LENS[1:]]), "positive focal lengths"),
+        ("a.yaml", str([*LENS[:2], [0, 0, 5]]), "last row"),
+        ("a.yaml", "camera: [[.nan, 0, 0], [0, 1, 0], [0, 0, 1]]", "not all of it is a number"),
+    ],
+)
+def test_what_is_no_camera_is_told(tmp_path, name, text, words):
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(DataError, match=words):
+        read_camera(path)
+
+
+def test_files_that_cannot_be_cameras(tmp_path):
+    with pytest.raises(UsageError, match="no such file"):
+        read_camera(tmp_path / "none.yaml")
+    (tmp_path / "a.png").touch()
+    with pytest.raises(UsageError, match=r"expected one of \.txt"):
+        read_camera(tmp_path / "a.png")
+    with pytest.raises(DataError, match="mine: the camera is"):
+        checked_camera(None, "mine")
+
+
+def test_a_folder_has_a_camera_for_each_image(tmp_path):
+    (tmp_path / "b.txt").write_text(f"P2: {ROWS}\n")
+    (tmp_path / "c.yaml").write_text(f"{LENS}\n")
+    cameras = Cameras(tmp_path)
+    assert cameras.of("pictures/b.png")[0, 3] == 45 and cameras.of("c.jpg")[0, 3] == 0
+    with pytest.raises(DataError, match=r"x/d.png: no camera d.txt, .yaml"):
+        cameras.of("x/d.png")
+    one = Cameras(tmp_path / "b.txt")
+    np.testing.assert_array_equal(one.of("anything.jpg"), np.float32(MATRIX))
