@@ -37,6 +37,7 @@ class Centers:
             slower elsewhere.
         skeleton: Joints of the objects, for tasks that predict them.
         joint_classes: Classes whose objects have joints; all if None.
+        box3d_size: Whether task box3d learns the size in the image too.
     """
 
     num_classes: int
@@ -50,6 +51,7 @@ class Centers:
     flat: bool = False
     skeleton: Skeleton | None = None
     joint_classes: tuple[int, ...] | None = None
+    box3d_size: bool = True
 
     def heads(self) -> tuple[Head, ...]:
         """Heatmap of the centres, offset within the cell (x, y), size (width, height) in cells."""

@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from centernet_tf.schema import SHARED, Field
+from centernet_tf.schema import SHARED, Field, Motion
 
 
 def unmirrored(values: Any) -> Any:
@@ -65,6 +65,12 @@ class Task:
         decode: (outputs, peaks) -> {field: [B, K, ...]} in cells of the output grid. Outputs are the last stack's maps.
         fields: What its rows need.
         finds: Names of what `decode` gives besides boxes, scores and classes.
+        points: Those of them that are points (x, y) and none of `fields`.
+        place: (what is found, with boxes and points in pixels of the images, cameras [B, 3, 4]) -> more of it, [B, K,
+            ...], in the frame of the camera; None for a task of the image alone.
+        places: Names of what `place` gives.
+        whole_sides: Whether the sides of objects are rounded up before the radius of their Gaussians; where several
+            tasks share a trunk, they are if any of them says so.
         inputs: Channels of each named input.
         boxed: rows -> [B, N] bool: whose box it trains; None for all objects. Where several tasks share a trunk, a box
             is trained if any of them wants it.
@@ -77,6 +83,10 @@ class Task:
     decode: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
     fields: tuple[Field, ...] = SHARED
     finds: tuple[str, ...] = ()
+    points: tuple[str, ...] = ()
+    place: Callable[[Mapping[str, Any], Any], dict[str, Any]] | None = None
+    places: tuple[str, ...] = ()
+    whole_sides: bool = True
     inputs: Mapping[str, int] = dataclasses.field(default_factory=lambda: {"image": 3})
     boxed: Callable[[Mapping[str, Any]], Any] | None = None
 
@@ -127,8 +137,20 @@ class TaskSet:
 
     @property
     def finds(self) -> tuple[str, ...]:
-        """What is found besides boxes, scores and classes, each name once."""
-        return tuple(dict.fromkeys(name for task in self.tasks for name in task.finds))
+        """What is found besides boxes, scores and classes, each name once; what needs a camera comes last."""
+        names = [name for task in self.tasks for name in task.finds]
+        return tuple(dict.fromkeys([*names, *(name for task in self.tasks for name in task.places)]))
+
+    @property
+    def motions(self) -> dict[str, Motion]:
+        """How what is found moves with the image, for all that does."""
+        moving = {field.name: field.motion for field in self.fields if field.motion not in ("fixed", "angles")}
+        return {**moving, **{name: "points" for task in self.tasks for name in task.points}}
+
+    @property
+    def placed(self) -> bool:
+        """Whether any task needs the cameras of the images."""
+        return any(task.place for task in self.tasks)
 
     @property
     def inputs(self) -> dict[str, int]:
@@ -184,3 +206,18 @@ class TaskSet:
         last = {name: maps[-1] for name, maps in outputs.items()}
         peaks = self.peaks(last)
         return {name: value for task in self.tasks for name, value in task.decode(last, peaks).items()}
+
+    def place(self, found: Mapping[str, Any], cameras: Any) -> dict[str, Any]:
+        """Puts objects into space.
+
+        Args:
+            found: What `decode` returned, in pixels of the images instead of cells.
+            cameras: [B, 3, 4] of the images, see `geometry.camera`.
+
+        Returns:
+            The same and what the tasks add, {field: [B, K, ...]}.
+        """
+        placed = dict(found)
+        for task in self.tasks:
+            placed.update(task.place(placed, cameras) if task.place else {})
+        return placed

@@ -1,14 +1,16 @@
 """The table of tasks, and their union on one trunk."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
 from centernet_tf.centers import Centers
 from centernet_tf.errors import UsageError, closest
 from centernet_tf.task import Task, TaskSet
+from centernet_tf.tasks.box3d import box3d
 from centernet_tf.tasks.detect import detect
 from centernet_tf.tasks.pose import pose
 
-TASKS: dict[str, Callable[[Centers], Task]] = {"detect": detect, "pose": pose}
+TASKS: dict[str, Callable[[Centers], Task]] = {"detect": detect, "pose": pose, "box3d": box3d}
 
 
 def build_tasks(names: Sequence[str], centers: Centers) -> TaskSet:
@@ -29,4 +31,7 @@ def build_tasks(names: Sequence[str], centers: Centers) -> TaskSet:
             raise UsageError(f"Unknown task {name!r}.{closest(name, TASKS)} Known: {', '.join(sorted(TASKS))}.")
     if not names or len(set(names)) < len(names):
         raise UsageError(f"Tasks {list(names)}: name at least one, and each only once.")
-    return TaskSet(tuple(TASKS[name](centers) for name in names), centers.locate, centers.peaks)
+    tasks = tuple(TASKS[name](centers) for name in names)
+    # The original of one task rounds, that of another does not; a heatmap has one radius for both.
+    located = dataclasses.replace(centers, whole_sides=any(task.whole_sides for task in tasks))
+    return TaskSet(tasks, located.locate, centers.peaks)

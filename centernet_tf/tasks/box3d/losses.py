@@ -1,0 +1,72 @@
+"""What wrong depths, dimensions and directions cost (official code, `L1Loss` and `BinRotLoss`).
+
+All are means over as many rows as an image may have objects, filled or not, so few objects cost little.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from centernet_tf.losses import gather_cells
+from centernet_tf.tasks.box3d.decode import to_metres
+
+
+def padded_l1(values: Any, target: Mapping[str, Any]) -> Any:
+    """L1 at the cells of the objects.
+
+    Args:
+        values: [B, h, w, D].
+        target: "index" [B, N] int32 cells (y * w + x), "mask" [B, N, 1] float32 of 0 and 1, "value" [B, N, D] float32,
+            and "rows", how many an image has with those that were cut off.
+
+    Returns:
+        Scalar: summed error over B x rows x D.
+    """
+    return _mean_error(ops.cast(gather_cells(values, target["index"]), "float32"), target)
+
+
+def depth(values: Any, target: Mapping[str, Any]) -> Any:
+    """`padded_l1` of depths in metres, of a map [B, h, w, 1] as the network answers it."""
+    return _mean_error(to_metres(gather_cells(values, target["index"])), target)
+
+
+def _mean_error(predicted: Any, target: Mapping[str, Any]) -> Any:
+    batch, _, depth = ops.shape(predicted)
+    error = ops.sum(ops.abs(predicted - target["value"]) * target["mask"])
+    return error / (ops.cast(batch * depth, "float32") * target["rows"])
+
+
+def rotation(values: Any, target: Mapping[str, Any]) -> Any:
+    """Cross-entropy of each bin, and smooth L1 of sine and cosine within the bins that hold the angle.
+
+    A row without object costs ln 2 for each bin, so that values near 1.39 are the floor of images with few objects.
+
+    Args:
+        values: [B, h, w, 8]: for each of two bins the logits of no and yes, sine and cosine.
+        target: "index" [B, N] int32, "mask" [B, N, 1] float32, "bins" [B, N, 2] float32 of 0 and 1, "residuals"
+            [B, N, 2] radians from the middle of each bin, and "rows", how many an image has with those cut off.
+
+    Returns:
+        Scalar. Cross-entropies are means over B x rows, the others over the rows in each bin.
+    """
+    predicted = ops.cast(gather_cells(values, target["index"]), "float32")
+    mask = target["mask"][..., 0]
+    rows = ops.cast(ops.shape(predicted)[0], "float32") * target["rows"]
+    total = 0.0
+    for number in range(2):
+        no, yes, sine, cosine = (predicted[..., 4 * number + part] for part in range(4))
+        chosen, residual = target["bins"][..., number], target["residuals"][..., number]
+        entropy = ops.softplus(ops.where(chosen > 0, no - yes, yes - no))
+        total += (ops.sum(entropy * mask) + (rows - ops.sum(mask)) * np.float32(np.log(2))) / rows
+        inside = chosen * mask
+        error = _smooth(sine - ops.sin(residual)) + _smooth(cosine - ops.cos(residual))
+        total += ops.sum(error * inside) / ops.maximum(ops.sum(inside), 1.0)
+    return total
+
+
+def _smooth(error: Any) -> Any:
+    """Smooth L1 with its corner at 1."""
+    size = ops.abs(error)
+    return ops.where(size < 1, 0.5 * size * size, size - 0.5)

@@ -1,0 +1,54 @@
+"""Objects in space as targets (official code, `datasets/sample/ddd.py`)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from centernet_tf.geometry.camera import wrap
+
+EDGE = np.float32(np.pi / 6)  # How far each bin reaches into the other.
+HALF = np.float32(np.pi / 2)
+
+
+def bins_of(alphas: Any) -> tuple[Any, Any]:
+    """Directions by two overlapping bins, around -pi / 2 and pi / 2.
+
+    Args:
+        alphas: [...] radians, -pi to pi.
+
+    Returns:
+        [..., 2] float32, 1 for each bin an angle lies in, at least one; [..., 2] radians from the middle of each.
+    """
+    first = ops.logical_or(alphas < EDGE, alphas > np.float32(np.pi) - EDGE)
+    second = ops.logical_or(alphas > -EDGE, alphas < EDGE - np.float32(np.pi))
+    residuals = ops.stack([alphas + HALF, alphas - HALF], axis=-1)
+    return ops.cast(ops.stack([first, second], axis=-1), "float32"), residuals
+
+
+def encode(rows: Mapping[str, Any], centers: Mapping[str, Any], count: int) -> dict[str, Any]:
+    """Targets of the three heads in space.
+
+    Directions are trained wherever they are known. Depths and dimensions are not in images that augmentation scaled or
+    moved, for there the same object looks nearer or further.
+
+    Args:
+        rows: "depths" [B, N] metres, "dimensions" [B, N, 3] metres, "alphas" [B, N] radians, "solid" [B, N] bool, where
+            these are known, and "jittered" [B] bool.
+        centers: What `Centers.locate` returned.
+        count: Rows of an image before those that no image of the batch needs were cut off.
+
+    Returns:
+        "depth", "dimensions" and "rotation" as the functions of `losses` take them.
+    """
+    known = ops.logical_and(centers["keep"], rows["solid"])
+    still = ops.logical_and(known, ops.logical_not(rows["jittered"])[:, None])
+    bins, residuals = bins_of(wrap(ops.cast(rows["alphas"], "float32")))
+    known, still = (ops.cast(mask, "float32")[..., None] for mask in (known, still))
+    shared = {"index": centers["index"], "rows": np.float32(count)}
+    return {
+        "depth": {**shared, "mask": still, "value": ops.cast(rows["depths"], "float32")[..., None]},
+        "dimensions": {**shared, "mask": still, "value": ops.cast(rows["dimensions"], "float32")},
+        "rotation": {**shared, "mask": known, "bins": bins, "residuals": residuals},
+    }
