@@ -12,6 +12,7 @@ import pydantic
 from centernet_tf import layers, preprocess  # noqa: F401  Keras finds the layers by their registered names.
 from centernet_tf.centers import Centers
 from centernet_tf.errors import UsageError
+from centernet_tf.geometry.camera import as_camera
 from centernet_tf.skeleton import Skeleton
 from centernet_tf.task import TaskSet
 from centernet_tf.tasks import build_tasks
@@ -78,6 +79,8 @@ class ModelCard(pydantic.BaseModel):
         head_channels: Width of the hidden convolution of each head, 0 for none; the backbone's own if None.
         skeleton: Joints of the objects; None where none are predicted. By name in the file.
         joint_classes: Classes whose objects have joints; all if None.
+        box3d_size: Whether task box3d has a head for the size in the image.
+        camera: 3x4 numbers, see `geometry.camera`: that of images whose own is not given. None where none is needed.
         input: How an image becomes its input.
         about: Where it comes from: settings, data, score. For people; nothing reads it.
     """
@@ -93,6 +96,8 @@ class ModelCard(pydantic.BaseModel):
     head_channels: pydantic.NonNegativeInt | None = None
     skeleton: Skeleton | None = None
     joint_classes: tuple[str, ...] | None = None
+    box3d_size: bool = True
+    camera: tuple[tuple[float, float, float, float], ...] | None = None
     input: InputCard
     about: dict[str, Any] = {}
 
@@ -107,6 +112,11 @@ class ModelCard(pydantic.BaseModel):
     def _skeleton_by_name(cls, value: Any) -> Any:
         return Skeleton.from_dict(value) if isinstance(value, dict) else value
 
+    @pydantic.field_validator("camera", mode="before")
+    @classmethod
+    def _checked_camera(cls, value: Any) -> Any:
+        return None if value is None else as_camera(value).tolist()
+
     @pydantic.field_serializer("skeleton")
     def _names_of_skeleton(self, value: Skeleton | None) -> dict[str, Any] | None:
         return value.as_dict() if value else None
@@ -118,6 +128,7 @@ class ModelCard(pydantic.BaseModel):
             max_objects=self.max_objects,
             class_specific_size=self.class_specific_size,
             skeleton=self.skeleton,
+            box3d_size=self.box3d_size,
             joint_classes=None if self.joint_classes is None else tuple(map(self.classes.index, self.joint_classes)),
             **options,
         )

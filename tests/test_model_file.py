@@ -74,6 +74,8 @@ def test_card_holds_all_that_a_detector_needs(spot_model, spot_card):
             "std": [1, 1, 1],
             "order": "rgb",
         },
+        "box3d_size": True,
+        "camera": None,
         "about": {},
     }
     assert read_card(spot_model) == spot_card

@@ -15,13 +15,18 @@ from centernet_tf.checkpoints.origins import ORIGINS, Origin, origin_of
 from centernet_tf.checkpoints.state_dict import StateDict, read_state_dict
 from centernet_tf.checkpoints.weights import assign, match, official_names, our_layout, unused
 from centernet_tf.errors import DataError, UsageError, closest
+from centernet_tf.geometry.camera import DEFAULT_CAMERA
 from centernet_tf.model_file import InputCard, ModelCard, load_model
 from centernet_tf.network import build_network
 from centernet_tf.skeleton import Skeleton
 from centernet_tf.tasks import TASKS
 from centernet_tf.version import VERSION
 
-JOINT_HEADS = ("hps", "hm_hp", "hp_offset")
+# What a file must have to be decoded as one of these tasks, and what that is for.
+NEEDED = {
+    "pose": (("hps", "hm_hp", "hp_offset"), "joints"),
+    "box3d": (("dep", "rot", "dim"), "boxes in space"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +108,8 @@ def convert_tensors(
         max_objects=max_objects,
         class_specific_size=heads.class_specific_size,
         skeleton=joints,
+        box3d_size="wh" in heads.channels,
+        camera=DEFAULT_CAMERA.tolist() if "box3d" in tasks else None,
         input=InputCard(
             height=source.size[0], width=source.size[1], stride=entry.stride, mean=source.mean, std=source.std
         ),
@@ -157,7 +164,8 @@ def verify(path: str | Path, model: str | Path) -> int:
 
 def _origin(name: str | None, heads: Heads, path: str) -> Origin:
     if name is None:
-        return origin_of(heads.task, heads.classes) or ORIGINS["coco_pose" if heads.task == "pose" else "coco"]
+        usual = {"pose": "coco_pose", "box3d": "kitti"}.get(heads.task, "coco")
+        return origin_of(heads.task, heads.classes) or ORIGINS[usual]
     if name not in ORIGINS:
         raise UsageError(f"Unknown origin {name!r}.{closest(name, ORIGINS)} Known: {', '.join(ORIGINS)}.")
     return ORIGINS[name]
@@ -181,15 +189,17 @@ def _class_names(given: Sequence[str] | None, heads: Heads, source: Origin, path
 
 def _tasks(task: str | None, heads: Heads) -> tuple[tuple[str, ...], list[str]]:
     """The tasks of the model, and a remark where that is less than its heads could do."""
-    if task is None and heads.task not in TASKS:
-        own = [head.name for head in heads.ours() if head.name not in ("heatmap", "size", "offset")]
-        return ("detect",), [f"there is no task {heads.task!r} yet: heads {', '.join(own)} are kept, boxes are decoded"]
-    missing = [name for name in JOINT_HEADS if name not in heads.channels]
-    if task is None and heads.task == "pose" and missing:
-        return ("detect",), [f"no head {', '.join(missing)}, which joints need: boxes are decoded"]
+    needed, purpose = NEEDED.get(task or heads.task, ((), ""))
+    missing = [name for name in needed if name not in heads.channels]
+    if task is None and missing:
+        return ("detect",), [f"no head {', '.join(missing)}, which {purpose} need: boxes are decoded"]
     task = task or heads.task
     if task not in TASKS:
         raise UsageError(f"Unknown task {task!r}.{closest(task, TASKS)} Known: {', '.join(sorted(TASKS))}.")
+    if missing:
+        raise UsageError(f"Task {task!r} needs heads {', '.join(missing)}, which the file lacks. Leave --task out.")
+    if task == "box3d":
+        return (task,), ["camera of pictures whose own is not given: the one that the original assumes, KITTI's"]
     return (task,), []
 
 

@@ -37,6 +37,52 @@ _CORNERS = np.array(
 )
 
 
+def as_camera(values: Any) -> np.ndarray:
+    """Checks a camera, and completes it where it has no last column.
+
+    Args:
+        values: [3, 4], or [3, 3] of a camera that stands at the origin; arrays or lists of numbers.
+
+    Returns:
+        [3, 4] float32.
+
+    Raises:
+        ValueError: Another shape, numbers that are not finite, or no camera of a rectified image: one that is turned,
+            skewed or has no focal length.
+    """
+    try:
+        matrix = np.array(values, np.float64)
+    except (TypeError, ValueError):
+        matrix = np.zeros(0)
+    if matrix.shape == (3, 3):
+        matrix = np.concatenate([matrix, np.zeros((3, 1))], axis=1)
+    if matrix.shape != (3, 4) or not np.isfinite(matrix).all():
+        raise ValueError(f"A camera is 3x4 (or 3x3) finite numbers, such as P2 of KITTI; got {values!r:.200}.")
+    if matrix[2, 2] > 0:
+        matrix /= matrix[2, 2]
+    focal = matrix[[0, 1], [0, 1]]
+    others = np.abs(matrix[[0, 1, 2, 2], [1, 0, 0, 1]])
+    if not (focal > 0).all() or matrix[2, 2] != 1 or (others > 1e-3 * np.array([*focal, 1, 1])).any():
+        raise ValueError(
+            "A camera of a rectified image has the rows [fx, 0, cx, a], [0, fy, cy, b], [0, 0, 1, c]; got "
+            f"{matrix.tolist()}. Rectify the images, and give the matrix of the rectified ones."
+        )
+    return matrix.astype(np.float32)
+
+
+def move_camera(cameras: Any, matrix: np.ndarray) -> np.ndarray:
+    """The cameras of images that were scaled and moved.
+
+    Args:
+        cameras: [..., 3, 4] arrays, of the images as they were.
+        matrix: [2, 3] without rotation or mirror, pixels as they were to pixels as they are.
+
+    Returns:
+        [..., 3, 4] float32.
+    """
+    return (np.concatenate([matrix, [[0, 0, 1]]]) @ cameras).astype(np.float32)
+
+
 def _library(values: Any) -> Any:
     """What computes with these values: NumPy, or Keras' operators of the same names."""
     return np if isinstance(values, (np.ndarray, np.generic, float, int)) else ops

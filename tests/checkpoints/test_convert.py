@@ -14,7 +14,6 @@ from centernet_tf.errors import UsageError
 from centernet_tf.model_file import load_model, save_model
 from centernet_tf.network import head_map
 from centernet_tf.skeleton import COCO_PERSON, Skeleton
-from centernet_tf.tasks import TASKS
 
 ARCHS = {"res_18": "resnet18", "resdcn_18": "resnet18_dcn", "dla_34": "dla34_dcn", "hourglass": "hourglass104"}
 THREE = ("one", "two", "three")
@@ -112,7 +111,8 @@ def test_card_of_official_data(task, classes, given, size, mean, official_state,
     assert (card.classes, (card.input.height, card.input.width), card.input.mean) == (given, size, mean)
     assert (card.input.order, card.input.stride, card.input.mode) == ("bgr", 32, "fixed")
     assert card.skeleton == (COCO_PERSON if task == "pose" else None)
-    assert card.tasks == (task if task in TASKS else "detect",)
+    assert card.tasks == (task,)
+    assert (card.camera is not None) == (task == "box3d")
 
 
 def test_own_classes_and_settings(official_state, official_heads):
@@ -156,11 +156,15 @@ def test_class_specific_size(official_state):
     assert found.card.class_specific_size
 
 
-def test_tasks_that_do_not_exist_yet_keep_their_heads(official_state, official_heads):
-    for task in {"pose", "box3d"} - set(TASKS):
-        found = converted(official_state("res_18", official_heads[task]))
-        assert found.card.tasks == ("detect",)
-        assert any(f"no task {task!r} yet" in line for line in found.report)
+@pytest.mark.parametrize("missing", ["dep", "rot", "dim"])
+def test_boxes_in_space_without_all_their_heads_are_boxes(missing, official_state, official_heads):
+    heads = {name: count for name, count in official_heads["box3d"].items() if name != missing}
+    tensors = official_state("res_18", heads)
+    found = converted(tensors)
+    assert found.card.tasks == ("detect",)
+    assert f"no head {missing}, which boxes in space need: boxes are decoded" in found.report
+    with pytest.raises(UsageError, match=f"Task 'box3d' needs heads {missing}, which the file lacks"):
+        converted(tensors, task="box3d")
 
 
 @pytest.mark.parametrize("missing", ["hm_hp", "hp_offset"])

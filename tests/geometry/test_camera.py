@@ -104,6 +104,43 @@ def test_cameras_of_a_batch(shape):
         np.testing.assert_allclose(rotations[place], one)
 
 
+@pytest.mark.parametrize("values", [DEFAULT_CAMERA, 2 * DEFAULT_CAMERA, DEFAULT_CAMERA.tolist()])
+def test_a_camera_is_known_up_to_its_scale(values):
+    found = camera.as_camera(values)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, DEFAULT_CAMERA, rtol=1e-6)
+
+
+def test_a_camera_at_the_origin():
+    assert camera.as_camera([[700, 0, 600], [0, 700, 180], [0, 0, 1]])[:, 3].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        None,
+        "P2",
+        np.eye(4),
+        [[1, 2], [3]],
+        DEFAULT_CAMERA * np.nan,
+        DEFAULT_CAMERA * [[-1], [1], [1]],
+        DEFAULT_CAMERA * [[1], [1], [0]],
+        DEFAULT_CAMERA + 9 * np.eye(3, 4, 1),
+    ],
+)
+def test_no_camera(values):
+    with pytest.raises(ValueError, match="camera"):
+        camera.as_camera(values)
+
+
+@given(cameras(), points, st.floats(0.1, 5), st.floats(-500, 500))
+def test_moved_cameras_see_moved_pixels(matrix, point, scale, shift):
+    fit = np.array([[scale, 0, shift], [0, scale, -shift]])
+    pixels = camera.project(np.array([point]), matrix)
+    moved = camera.project(np.array([point]), camera.move_camera(matrix, fit).astype(float))
+    np.testing.assert_allclose(moved, scale * pixels + [shift, -shift], rtol=1e-4, atol=1e-2)
+
+
 def test_tensors_as_arrays():
     random = np.random.default_rng(1)
     matrices = np.stack([DEFAULT_CAMERA, DEFAULT_CAMERA * [[2], [2], [1]]]).astype("float32")
