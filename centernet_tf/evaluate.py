@@ -1,12 +1,15 @@
-"""Scores a detector on records: COCO's AP and VOC 2007's of the boxes, COCO's of the joints."""
+"""Scores a detector on records: COCO's AP and VOC 2007's of boxes, COCO's of joints, KITTI's of 3D boxes."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator
 
 from centernet_tf.data.records import Dataset, Record, iterate
 from centernet_tf.detector import Detector
 from centernet_tf.errors import UsageError
 from centernet_tf.metrics.coco import CocoBoxes, CocoScores
+from centernet_tf.metrics.kitti import KittiSolids, SolidScores
+from centernet_tf.metrics.neutral import as_crowd
 from centernet_tf.metrics.oks import CocoJoints, JointScores
 from centernet_tf.metrics.voc import VocBoxes, VocScores
 from centernet_tf.results import Detections
@@ -21,16 +24,22 @@ class Scores:
         coco: AP over overlaps 0.50 to 0.95, and the rest of COCO's numbers.
         voc: AP at overlap 0.5 in Pascal VOC 2007's way.
         joints: COCO's AP of the joints; None where the model finds none or the records have none.
+        solids: KITTI's AP of the 3D boxes; likewise.
     """
 
     coco: CocoScores
     voc: VocScores
     joints: JointScores | None = None
+    solids: SolidScores | None = None
 
     @property
     def main(self) -> dict[str, float]:
         """The one number of each thing that is found, boxes first; NaN where nothing is annotated."""
-        return {"AP": self.coco.summary["AP"], **({"OKS AP": self.joints.summary["AP"]} if self.joints else {})}
+        return {
+            "AP": self.coco.summary["AP"],
+            **({"OKS AP": self.joints.summary["AP"]} if self.joints else {}),
+            **({"3D AP": self.solids.main} if self.solids else {}),
+        }
 
 
 def check_classes(detector: Detector, dataset: Dataset) -> None:
@@ -67,15 +76,13 @@ def detect_records(
         DataError: A record is damaged.
     """
     check_classes(detector, dataset)
-    waiting: list[Record] = []
-
-    def images() -> Iterator[bytes]:
-        for record in iterate(dataset):
-            waiting.append(record)
-            yield record.image
-
-    for found in detector.stream(images(), threshold=0.0, batch=batch):
-        yield waiting.pop(0), found
+    _check_cameras(detector, dataset)
+    # What runs ahead of the answers stays in memory: about one batch.
+    records, pictures, *views = itertools.tee(iterate(dataset), 3 if detector.tasks.placed else 2)
+    cameras = {"cameras": (record.camera for record in views[0])} if views else {}
+    images = (record.image for record in pictures)
+    for record, found in zip(records, detector.stream(images, threshold=0.0, batch=batch, **cameras)):
+        yield record, found
         advance(1)
 
 
@@ -85,8 +92,19 @@ def evaluate(
     batch: int = 8,
     digits: int | None = None,
     advance: Callable[[int], None] = lambda count: None,
+    protocol: str = "original",
+    overlap: float | None = None,
 ) -> Scores:
-    """Scores a detector on records; arguments as `detect_records`, digits as `metrics.coco.CocoBoxes`.
+    """Scores a detector on records.
+
+    Args:
+        detector: See `detect_records`.
+        dataset: Likewise.
+        batch: Likewise.
+        digits: See `metrics.coco.CocoBoxes`.
+        advance: See `detect_records`.
+        protocol: Of 3D boxes, see `metrics.kitti.KittiSolids`.
+        overlap: Likewise.
 
     Raises:
         UsageError: The classes differ, or the joints do.
@@ -95,22 +113,31 @@ def evaluate(
     coco = CocoBoxes(detector.names, max(100, detector.limit), digits)
     voc = VocBoxes(detector.names)
     joints = CocoJoints(detector.names, dataset.skeleton, digits=digits) if dataset.skeleton else None
+    solids = KittiSolids(detector.names, protocol, overlap) if dataset.solid else None
     for record, found in detect_records(detector, dataset, batch, advance):
         detections = {"boxes": found.boxes, "scores": found.scores, "classes": found.classes}
-        truth = {
-            "boxes": record.boxes,
-            "classes": record.classes,
-            "crowd": record.crowd,
-            "area": record.area,
-            "difficult": record.difficult,
-        }
+        columns = ("boxes", "classes", "crowd", "area", "difficult", "neutral", "joints")
+        truth = as_crowd({name: getattr(record, name) for name in columns}, len(detector.names))
         coco.update(record.image_id, detections, truth)
         voc.update(record.image_id, detections, truth)
         if joints is not None and "joints" in found.fields:
             _check_joints(found.skeleton, dataset)
             found_joints = {**detections, "joints": found.fields["joints"]}
-            joints.update(record.image_id, found_joints, {**truth, "joints": record.joints})
-    return Scores(coco.result(), voc.result(), joints.result() if joints is not None and joints.images else None)
+            joints.update(record.image_id, found_joints, truth)
+        if solids is not None and found.solids is not None:
+            columns = ("boxes", "classes", "neutral", "names", "solids", "truncated", "occluded")
+            placed = {name: getattr(record, name) for name in columns}
+            solids.update(record.image_id, {**detections, "solids": found.solids}, placed)
+    parts = (metric.result() if metric is not None and metric.images else None for metric in (joints, solids))
+    return Scores(coco.result(), voc.result(), *parts)
+
+
+def _check_cameras(detector: Detector, dataset: Dataset) -> None:
+    if detector.tasks.placed and not dataset.solid:
+        raise UsageError(
+            f"{dataset.directory}: the model finds 3D boxes and needs the cameras of the images, which these records "
+            "do not hold. Write records with cameras, such as `centernet records kitti` does."
+        )
 
 
 def _check_joints(skeleton: Skeleton | None, dataset: Dataset) -> None:

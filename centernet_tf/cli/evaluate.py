@@ -1,8 +1,9 @@
 """`centernet evaluate`."""
 
 import json
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -10,8 +11,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from centernet_tf.cli.test_time import Flip, Halo, KeepResolution, Nms, Scales, Size, Tile, load_detector
 from centernet_tf.data.records import open_dataset
+from centernet_tf.errors import UsageError
 from centernet_tf.evaluate import evaluate as run
+from centernet_tf.metrics.kitti import OVERLAPS
 from centernet_tf.metrics.report import class_table, joint_table, report, save_plot, summary_table
+from centernet_tf.metrics.solid_report import solid_report, solid_table
 
 
 def evaluate(
@@ -25,6 +29,9 @@ def evaluate(
     digits: Annotated[
         int | None, typer.Option(min=0, help="Round boxes and scores first, as published results were: 2.")
     ] = None,
+    overlap: Annotated[
+        str, typer.Option(help="What 3D boxes must overlap: 'original' (cars 0.5), 'kitti' (cars 0.7), or a number.")
+    ] = "original",
     size: Size = None,
     keep_resolution: KeepResolution = False,
     flip: Flip = False,
@@ -33,7 +40,7 @@ def evaluate(
     tile: Tile = None,
     halo: Halo = None,
 ) -> None:
-    """Score a model on records: COCO AP and Pascal VOC 2007 AP, for each class; of joints COCO's OKS AP.
+    """Score a model on records: COCO AP and Pascal VOC 2007 AP, for each class; OKS AP of joints, KITTI's of 3D boxes.
 
     Example: centernet evaluate runs/shapes/best.keras --data tfrecords/shapes/val --plot curve.png
     """
@@ -43,16 +50,31 @@ def evaluate(
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console) as bar:
         images = bar.add_task("Images", total=dataset.images)
-        scores = run(detector, dataset, batch, digits, lambda count: bar.advance(images, count))
+        scores = run(detector, dataset, batch, digits, partial(bar.advance, images), **_overlap(overlap))
     console.print(class_table(scores.coco, scores.voc))
     console.print(summary_table(scores.coco))
     if scores.joints:
         console.print(joint_table(scores.joints))
+    if scores.solids:
+        console.print(solid_table(scores.solids))
     if plot:
         save_plot(plot, scores.coco)
         console.print(f"Precision-recall plot: {plot}", markup=False, soft_wrap=True)
     if json_file:
         json_file.parent.mkdir(parents=True, exist_ok=True)
         content = {"model": str(model), "data": str(data), **report(scores.coco, scores.voc, scores.joints)}
+        if scores.solids:
+            content["solids"] = solid_report(scores.solids)
         json_file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         console.print(f"Numbers: {json_file}", markup=False, soft_wrap=True)
+
+
+def _overlap(text: str) -> dict[str, Any]:
+    """Name of a protocol, or a number for all classes."""
+    if text in OVERLAPS:
+        return {"protocol": text}
+    try:
+        return {"overlap": float(text)}
+    except ValueError as error:
+        known = " or ".join(OVERLAPS)
+        raise UsageError(f"--overlap {text!r}: expected {known}, or a number such as 0.5.") from error

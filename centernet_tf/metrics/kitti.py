@@ -82,6 +82,12 @@ class SolidScores:
         place = MEASURES.index(measure), slice(None), self.difficulties.index(difficulty)
         return mean_where_known(self.ap(points)[place])
 
+    @property
+    def main(self) -> float:
+        """The one number: mean 3D AP over 40 recalls of moderate objects, of the last difficulty where none is."""
+        moderate = "moderate" in self.difficulties and self.truth[:, self.difficulties.index("moderate")].any()
+        return self.mean("3D", "moderate" if moderate else self.difficulties[-1])
+
 
 class KittiSolids(BoxMetric):
     """KITTI's metric. Neutral objects, and what a difficulty leaves out, are neither hits nor misses."""

@@ -1,0 +1,119 @@
+"""3D boxes of a detector are scored on records with cameras."""
+
+import dataclasses
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from centernet_tf.cli import evaluate as command
+from centernet_tf.cli import main
+from centernet_tf.data.records import iterate, open_dataset
+from centernet_tf.datasets.items import Item
+from centernet_tf.datasets.writer import write_records
+from centernet_tf.errors import UsageError
+from centernet_tf.evaluate import evaluate
+from centernet_tf.results import Detections
+
+NAMES = ("Pedestrian", "Car")
+
+
+def write(directory, solid=True):
+    items = []
+    for number in range(4):
+        camera = np.array([[700 + number, 0, 100, 5], [0, 700, 60, 0.1], [0, 0, 1, 0.01]])
+        solids = [[-1, 1.5, 1.6, 4, 1, 2, 10 + number, 0.3], [2, 1.7, 0.6, 0.8, -2, 2, 8, 3], [np.nan] * 8]
+        items.append(
+            Item(
+                key=str(number), image_id=number, source=np.full((120, 200, 3), number, np.uint8),
+                filename=f"{number}.png", boxes=np.array([[5, 5, 90, 60], [100, 20, 140, 90], [150, 0, 200, 40]]),
+                classes=[1, 0, -1], neutral=[False, False, True], names=["Car", "Pedestrian", "DontCare"],
+                camera=camera, solids=np.array(solids), truncated=[0, 0, 0], occluded=[0, 1, 3],
+            )
+        )  # fmt: skip
+    write_records(items, directory=directory, name="a", split="val", classes=NAMES, solid=solid)
+    return open_dataset(directory)
+
+
+class Oracle:
+    """Finds what the records say, moved, and a car in the region that nobody labelled."""
+
+    names, limit, tasks = NAMES, 20, SimpleNamespace(placed=True)
+
+    def __init__(self, dataset, shift=0.0):
+        self.known, self.shift, self.cameras = list(iterate(dataset)), shift, []
+
+    def stream(self, pictures, threshold, batch, cameras):
+        waiting = list(zip(pictures, cameras))
+        for (picture, camera), record in zip(waiting, self.known):
+            assert picture == record.image
+            self.cameras.append(camera)
+            solids = record.solids[[0, 1, 0]] + np.array([[0] * 8, [0] * 8, [0] * 4 + [30, 0, 0, 0]])
+            fields = {
+                "alphas": solids[:, 0],
+                "dimensions": solids[:, 1:4],
+                "locations": solids[:, 4:7] + [self.shift, 0, 0],
+                "rotations": solids[:, 7],
+            }
+            boxes, size = record.boxes[:3], (200, 120)
+            yield Detections(boxes, np.array([0.9, 0.8, 0.7]), np.array([1, 0, 1]), NAMES, size, fields, camera=camera)
+
+
+def test_solids_are_scored_with_the_cameras_of_their_records(tmp_path):
+    dataset = write(tmp_path)
+    oracle, done = Oracle(dataset), []
+    scores = evaluate(oracle, dataset, batch=2, advance=done.append)
+    assert sum(done) == 4
+    np.testing.assert_allclose([camera[0, 0] for camera in oracle.cameras], [700, 701, 702, 703])
+    assert scores.coco.summary["AP"] == pytest.approx(1)  # what lies in the neutral region does not count
+    ap = scores.solids.ap()
+    np.testing.assert_allclose(ap[0, :, 1:], 1)
+    np.testing.assert_allclose(ap[3, :, 1:], 1)  # the wrong car has the lowest score: after full recall
+    assert scores.main == {"AP": pytest.approx(1), "3D AP": 1}
+    assert scores.solids.truth[:, 0].tolist() == [0, 4]
+
+
+def test_moved_boxes_score_less_in_space_alone(tmp_path):
+    dataset = write(tmp_path)
+    near, far = (evaluate(Oracle(dataset, shift), dataset) for shift in (0.3, 3.0))
+    assert near.main["3D AP"] == 1 > far.main["3D AP"] and far.coco.summary["AP"] == pytest.approx(1)
+    assert evaluate(Oracle(dataset, 0.3), dataset, overlap=0.9).main["3D AP"] < 1
+
+
+def test_records_without_cameras_are_refused(tmp_path):
+    dataset = write(tmp_path, solid=False)
+    with pytest.raises(UsageError, match="cameras"):
+        evaluate(Oracle(dataset), dataset)
+
+
+def test_other_models_are_scored_by_their_boxes_alone(tmp_path):
+    dataset = write(tmp_path)
+
+    class Flat(Oracle):
+        tasks = SimpleNamespace(placed=False)
+
+        def stream(self, pictures, threshold, batch):
+            for record in super().stream(pictures, threshold, batch, [None] * 4):
+                yield dataclasses.replace(record, fields={})
+
+    scores = evaluate(Flat(dataset), dataset)
+    assert scores.solids is None and scores.coco.summary["AP"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("overlap", "code"), [("kitti", 0), ("0.4", 0), ("half", 2)])
+def test_command(overlap, code, tmp_path, monkeypatch, capsys):
+    dataset = write(tmp_path / "val")
+    monkeypatch.setattr(command, "load_detector", lambda *arguments: Oracle(dataset))
+    numbers = tmp_path / "scores.json"
+    arguments = ["evaluate", "none.keras", "--data", str(tmp_path / "val"), "--overlap", overlap]
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--json", str(numbers)])
+    assert (ended.value.code or 0) == code
+    if code:
+        assert "--overlap 'half'" in capsys.readouterr().err
+        return
+    car = json.loads(numbers.read_text())["solids"]["classes"][1]
+    assert car["R40"]["3D"] == {"easy": 1, "moderate": 1, "hard": 1, "all": 1} and car["objects"]["easy"] == 4
+    assert car["overlaps"]["3D"] == (0.7 if overlap == "kitti" else 0.4)
+    assert "Pedestrian" in capsys.readouterr().out
