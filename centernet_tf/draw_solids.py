@@ -64,10 +64,11 @@ def draw_solids(
         if depth <= NEAREST:
             continue
         lines = [_projected(points[[one, other]], camera) for one, other in (*EDGES, *CROSS)]
+        seen = np.concatenate([line for line in lines if line is not None])
+        thin = np.ptp(seen, axis=0).min() < 12 * width  # else lines would fill it
         for line in lines:
             if line is not None:
-                _draw_line(canvas, line, color, width)
-        seen = np.concatenate([line for line in lines if line is not None])
+                _draw_line(canvas, line, color, 1 if thin else width)
         shown.append((seen, label, color))
     height, across = canvas.shape[:2]
     for seen, label, color in shown:

@@ -17,7 +17,9 @@ The JSON file:
 
 Boxes are in pixels of the image (upright, as it is seen), not clipped to it. Ids count from 1, as in COCO's results, so
 the detections of all images together are such a file. A frame's number counts from 0 and its time is in seconds.
-Outputs are names in the output folder, null where no pictures were asked for.
+Outputs are names in the output folder, null where no pictures were asked for. Boxes in space add "location" [x, y, z],
+"dimensions" [height, width, length], "rotation_y" and "alpha" to their row, in metres and radians, and "camera" to the
+line of their image.
 """
 
 import collections
@@ -33,9 +35,11 @@ from typing import Any
 import numpy as np
 
 from centernet_tf import draw
+from centernet_tf.cameras import Cameras
 from centernet_tf.detector import Detector
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.images import read_image
+from centernet_tf.kitti_files import write_results
 from centernet_tf.results import Detections
 from centernet_tf.sources import Source
 from centernet_tf.video import VideoReader, VideoWriter
@@ -58,6 +62,8 @@ class Wanted:
         heatmaps: Write what the network answers before peaks are taken, laid over its input.
         skip_bad: Go on behind an image or video that cannot be read, and list it.
         frames: Most frames of each video or webcam; None for all.
+        cameras: The camera of each image or video, for boxes in space; None for the model's own.
+        kitti: Folder for a file of results for each image, as KITTI reads them; None writes none.
     """
 
     folder: Path
@@ -68,6 +74,12 @@ class Wanted:
     heatmaps: bool = False
     skip_bad: bool = False
     frames: int | None = None
+    cameras: Cameras | None = None
+    kitti: Path | None = None
+
+    def camera_of(self, source: Source) -> np.ndarray | None:
+        """The camera [3, 4] of an image or video; None for the model's own."""
+        return self.cameras.of(source.name) if self.cameras else None
 
 
 @dataclasses.dataclass
@@ -130,6 +142,7 @@ def predict(
             for source in group:
                 reader = None
                 with _skipping(source, wanted, summary):
+                    wanted.camera_of(source)  # before anything is written of a video that has none
                     reader = VideoReader(source.place)
                 if reader:
                     videos.append(_predict_video(detector, source, reader, wanted, write, summary, progress))
@@ -163,18 +176,23 @@ def _predict_images(
     summary: Summary,
     advance: Callable[[int], None],
 ) -> None:
-    def read() -> Iterator[tuple[Source, np.ndarray]]:
+    def read() -> Iterator[tuple[Source, np.ndarray, np.ndarray | None]]:
         for source in sources:
             image = None
             with _skipping(source, wanted, summary):
+                camera = wanted.camera_of(source)
                 image = read_image(source.place)
             if image is not None:
-                yield source, image
+                yield source, image, camera
 
     for source, image, found in _search(detector, read(), wanted):
         write(found, file_name=source.name, output=source.output if wanted.pictures else None)
         if wanted.pictures:
-            draw.save_image(wanted.folder / source.output, found.draw(image, threshold=0))
+            draw.save_image(wanted.folder / source.output, found.draw(image, threshold=0, from_above=True))
+        if wanted.kitti:
+            solids = np.full((len(found), 8), np.nan) if found.solids is None else found.solids
+            path = wanted.kitti / Path(source.output).with_suffix(".txt")
+            write_results(path, found.class_names, found.boxes, solids, found.scores, DIGITS)
         if wanted.heatmaps:
             draw.save_image(wanted.folder / source.heatmap, draw.heatmap_overlay(*detector.look(image)))
         summary.images += 1
@@ -196,12 +214,13 @@ def _predict_video(
     output = source.output if wanted.pictures else None
     done = 0
     with contextlib.closing(reader), _writers(wanted.folder, reader.rate) as show:
-        frames = ((frame, frame.image) for frame in itertools.islice(reader, wanted.frames))
+        camera = wanted.camera_of(source)
+        frames = ((frame, frame.image, camera) for frame in itertools.islice(reader, wanted.frames))
         try:
             for frame, image, found in _search(detector, frames, wanted):
                 write(found, file_name=source.name, frame=frame.number, time=round(frame.time, 4), output=output)
                 if wanted.pictures:
-                    show(source.output, found.draw(image, threshold=0))
+                    show(source.output, found.draw(image, threshold=0, from_above=True))
                 if wanted.heatmaps:
                     show(source.heatmap, draw.heatmap_overlay(*detector.look(image)))
                 done += 1
@@ -222,18 +241,21 @@ def _predict_video(
 
 
 def _search(
-    detector: Detector, pictures: Iterable[tuple[Any, np.ndarray]], wanted: Wanted
+    detector: Detector, pictures: Iterable[tuple[Any, np.ndarray, np.ndarray | None]], wanted: Wanted
 ) -> Iterator[tuple[Any, np.ndarray, Detections]]:
-    """Adds to each (key, image) what was found in it."""
-    waiting: collections.deque[tuple[Any, np.ndarray]] = collections.deque()
+    """Takes (key, image, camera); gives key, image and what was found in it."""
+    waiting: collections.deque[tuple[Any, np.ndarray, np.ndarray | None]] = collections.deque()
 
     def images() -> Iterator[np.ndarray]:
-        for pair in pictures:
-            waiting.append(pair)
-            yield pair[1]
+        for entry in pictures:
+            waiting.append(entry)
+            yield entry[1]
 
-    for found in detector.stream(images(), wanted.threshold, wanted.batch):
-        yield (*waiting.popleft(), found)
+    # Each is asked for when its picture has been read.
+    cameras = (waiting[-1][2] for _ in itertools.count()) if detector.tasks.placed else None
+    for found in detector.stream(images(), wanted.threshold, wanted.batch, cameras):
+        key, image, _ = waiting.popleft()
+        yield key, image, found
 
 
 @contextlib.contextmanager
@@ -288,6 +310,11 @@ def _results(path: Path, head: dict[str, Any]) -> Iterator[tuple[Callable[..., N
         rows = found.to_coco(number, digits=DIGITS)
         for row, name in zip(rows, found.class_names):
             row["category"] = name
+        for row, solid in zip(rows, () if found.solids is None else found.solids):
+            alpha, *values = (round(float(value), DIGITS) for value in solid)
+            row |= {"location": values[3:6], "dimensions": values[:3], "rotation_y": values[6], "alpha": alpha}
+        if found.camera is not None:
+            keys["camera"] = [[float(f"{value:.7g}") for value in line] for line in found.camera]
         width, height = found.image_size
         line = {"id": number, "width": width, "height": height, **keys, "detections": rows}
         file.write((",\n" if number > 1 else "\n") + json.dumps(line, ensure_ascii=False))

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from centernet_tf.cameras import Cameras
 from centernet_tf.cli.test_time import Flip, Halo, KeepResolution, Nms, Scales, Size, Tile, load_detector
 from centernet_tf.errors import UsageError
 from centernet_tf.predict import Summary, Wanted, check_outputs, predict
@@ -29,6 +30,17 @@ def detect(
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Results; OUT/detections.json if left out.")
     ] = None,
+    camera: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE|FOLDER",
+            help="Camera of the images, for models of task box3d: a calibration file of KITTI, or YAML or JSON with "
+            "its matrix of 3x4 or 3x3; or a folder with NAME.txt for each image. Default: the model's own.",
+        ),
+    ] = None,
+    kitti: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Also write a text file for each image, as KITTI reads them.")
+    ] = None,
     size: Size = None,
     keep_resolution: KeepResolution = False,
     flip: Flip = False,
@@ -44,18 +56,34 @@ def detect(
     """Find objects in images, folders, videos or a webcam.
 
     Writes each image and video with its objects drawn in, and one JSON file of all results. A folder stands for the
-    images and videos directly in it. Ctrl-C ends a webcam and keeps what it saw. No window is opened.
+    images and videos directly in it. Boxes in space come with a map of the ground beside the picture. Ctrl-C ends a
+    webcam and keeps what it saw. No window is opened.
 
     Example: centernet detect runs/shapes/best.keras pictures/ clip.mp4 --out found
     """
     sources = find_sources(inputs)
-    wanted = Wanted(out, json_file or out / "detections.json", threshold, batch, pictures, heatmaps, skip_bad, frames)
+    wanted = Wanted(
+        folder=out,
+        json_file=json_file or out / "detections.json",
+        threshold=threshold,
+        batch=batch,
+        pictures=pictures,
+        heatmaps=heatmaps,
+        skip_bad=skip_bad,
+        frames=frames,
+        cameras=Cameras(camera) if camera else None,
+        kitti=kitti,
+    )
     check_outputs(sources, wanted)
     if frames and not any(source.moving for source in sources):
         raise UsageError("--frames: no input is a video or a webcam. Leave it out.")
     if heatmaps and tile:
         raise UsageError("--heatmaps shows the network's answer in one piece, which --tile avoids. Leave out one.")
+    if kitti and any(source.moving for source in sources):
+        raise UsageError("--kitti writes a file for each image, and an input is a video or a webcam. Leave out one.")
     detector = load_detector(model, size, keep_resolution, flip, scales, nms, tile, halo)
+    if camera and not detector.tasks.placed:
+        raise UsageError(f"--camera: a model of {', '.join(detector.card.tasks)} finds nothing in space. Leave it out.")
     console = Console(soft_wrap=True, highlight=False)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
