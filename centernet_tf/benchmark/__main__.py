@@ -1,4 +1,4 @@
-"""Prints the tables: `python -m centernet_tf.benchmark [input render step decode joints deformable networks]`.
+"""Prints the tables: `python -m centernet_tf.benchmark [input render step decode joints kitti deformable networks]`.
 
 Words after `networks` choose among them: `networks resnet18 dla34 1`, backbones and batch sizes.
 """
@@ -34,6 +34,10 @@ TABLES = {
     "joints": (
         "Decode of joints, 512x512, batch 1, one core",
         ("task", "joints", "objects", "decode, ms"),
+    ),
+    "kitti": (
+        "KITTI's metric: 3 classes, 4 difficulties; in the image, orientation, ground, space",
+        ("frames", "objects / frame", "detections / frame", "gather, s", "score, s", "peak MB"),
     ),
     "deformable": (
         "Deformable convolution beside a plain 3x3 one",
