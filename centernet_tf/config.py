@@ -95,6 +95,7 @@ class Settings(Section):
     class_specific_size: bool = False
     skeleton: Path | None = None
     joint_classes: tuple[str, ...] | None = None
+    box3d_size: bool = True
     data: DataSettings
     augment: AugmentSettings = AugmentSettings()
     loss: LossSettings = LossSettings()

@@ -2,6 +2,7 @@
 
 import dataclasses
 import gc
+import itertools
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -9,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from centernet_tf.backbones import find_backbone, own_name
 from centernet_tf.config import Settings, read_settings, write_settings
 from centernet_tf.data.augment import Augmentation
 from centernet_tf.data.pipeline import Feed, reading
-from centernet_tf.data.records import DATASET_FILE, Dataset, open_dataset
+from centernet_tf.data.records import DATASET_FILE, Dataset, iterate, open_dataset
 from centernet_tf.detector import Detector
 from centernet_tf.errors import UsageError, closest
 from centernet_tf.model_file import InputCard, ModelCard, load_model, read_card
@@ -31,6 +33,7 @@ from centernet_tf.training.trainer import Trainer
 from centernet_tf.version import VERSION
 
 SETTINGS_FILE = "settings.yaml"
+SEEN = 200  # Records whose cameras are looked at.
 CHECKPOINTS = (".pth", ".pt", ".tar", ".pkl")  # Endings of PyTorch's files.
 
 
@@ -74,7 +77,7 @@ def _train(
 ) -> Path:
     """`train`, once data and settings are known to fit."""
     tasks = card.task_set(**settings.loss.model_dump())
-    _feed(settings, tasks).check_turning(Augmentation(**settings.augment.model_dump()))
+    _feed(settings, tasks).check_augment(Augmentation(**settings.augment.model_dump()))
     network = build_network(card.backbone, tasks.heads, tasks.inputs, card.head_channels)
     if settings.weights:
         say(_start(network, card.backbone, settings.weights))
@@ -172,6 +175,13 @@ def _open_data(settings: Settings) -> tuple[Dataset, Dataset | None]:
             f"{records.directory}: {records.images} images do not fill one batch of {settings.train.batch}. "
             "Set train.batch lower, or add images."
         )
+    if "box3d" in settings.task:
+        for dataset in filter(None, (records, validation)):
+            if not dataset.solid:
+                raise UsageError(
+                    f"{dataset.directory}: no cameras and 3D boxes in it, which task 'box3d' needs. Write records with "
+                    "`centernet records kitti`, or take another task."
+                )
     if "pose" in settings.task:
         records, *others = (_with_skeleton(settings, one) for one in (records, *filter(None, [validation])))
         validation = others[0] if others else None
@@ -229,9 +239,17 @@ def _card(settings: Settings, records: Dataset) -> ModelCard:
         class_specific_size=settings.class_specific_size,
         skeleton=records.skeleton if "pose" in settings.task else None,
         joint_classes=settings.joint_classes,
+        box3d_size=settings.box3d_size,
+        camera=_usual_camera(records) if "box3d" in settings.task else None,
         input=InputCard(height=height, width=width, stride=stride, **pixels),
         about={"version": VERSION, "data": records.name, "settings": settings.model_dump(mode="json")},
     )
+
+
+def _usual_camera(records: Dataset) -> list[list[float]]:
+    """The median of the cameras of the first records: that of pictures whose own is not given."""
+    cameras = [record.camera for record in itertools.islice(iterate(records), SEEN)]
+    return np.median(cameras, axis=0).tolist()
 
 
 def _start(network: keras.Model, backbone: str, weights: str | Path) -> str:

@@ -62,6 +62,11 @@ class Augmentation:
         """Whether any image is turned."""
         return self.rotate > 0 and self.rotate_probability > 0
 
+    @property
+    def jitters_all(self) -> bool:
+        """Whether every image is scaled or moved."""
+        return self.crop or (self.jitter_probability == 1 and (self.shift > 0 or self.scale > 0))
+
     def matrix(self, random: np.random.Generator, height: int, width: int, size: tuple[int, int]) -> np.ndarray:
         """Draws the geometry.
 

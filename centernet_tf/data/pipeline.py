@@ -84,10 +84,9 @@ class Feed:
             max_objects, enough for the batch; fields of the image are [B, ...].
 
         Raises:
-            UsageError: Fewer images than one batch, or images are to be turned for tasks that cannot learn from them or
-                by a device that cannot turn them.
+            UsageError: Fewer images than one batch, or as `check_augment`.
         """
-        self.check_turning(augment)
+        self.check_augment(augment)
         steps = dataset.images // batch
         if steps == 0:
             raise UsageError(
@@ -108,8 +107,17 @@ class Feed:
         prepared = epochs.map(prepare, self._parallel, deterministic=True)
         return self._batched(prepared, batch).prefetch(tf.data.AUTOTUNE)
 
-    def check_turning(self, augment: Augmentation) -> None:
-        """Raises UsageError where images are to be turned for no task that learns from them, or by the device."""
+    def check_augment(self, augment: Augmentation) -> None:
+        """Raises UsageError where images would be changed so that a task learns nothing from them.
+
+        That is where images are turned for no task that learns from turned ones, or by the device, which cannot, and
+        where all are scaled or moved although distances are to be learnt.
+        """
+        if augment.jitters_all and JITTERED in self.fields:
+            raise UsageError(
+                "augment: every image would be scaled or moved, and from such images no depth is learnt. Set "
+                "augment.crop to false, and augment.jitter_probability to 0.5 as the original, or shift and scale to 0."
+            )
         if augment.turns and ROTATED not in self.fields:
             raise UsageError(
                 "augment.rotate: boxes do not turn, so only joints learn from turned images, and none are trained. "

@@ -242,7 +242,7 @@ def test_boxes_of_turned_images_stay_where_they_were(tmp_path):
     np.testing.assert_allclose(rows["boxes"][0, :1], expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.9])
 def test_images_know_whether_they_were_jittered(numbered, share):
     feed = Feed((64, 64), fields=(*SHARED, JITTERED))
     augment = dataclasses.replace(STILL, shift=0.1, scale=0.4, flip=0.5, jitter_probability=share)
@@ -257,6 +257,7 @@ def test_images_know_whether_they_were_jittered(numbered, share):
     [
         (FEED, "augment.rotate: boxes do not turn, so only joints learn from turned images"),
         (Feed((64, 64), fields=(*SHARED, ROTATED), device_warp=True), "Set data.device_warp to false."),
+        (Feed((64, 64), fields=(*SHARED, JITTERED)), "no depth is learnt. Set augment.crop to false"),
     ],
 )
 def test_who_cannot_turn_images(numbered, feed, said):

@@ -1,0 +1,67 @@
+"""Training on boxes in space: from records to a detector that knows a camera, and what is refused."""
+
+import numpy as np
+import pytest
+
+from centernet_tf.config import parse_settings
+from centernet_tf.data.records import iterate, open_dataset
+from centernet_tf.datasets import scenes
+from centernet_tf.datasets.writer import write_records
+from centernet_tf.detector import load
+from centernet_tf.errors import UsageError
+from centernet_tf.train import train
+
+STILL = {"crop": False, "jitter_probability": 0.5}
+
+
+@pytest.fixture(scope="module")
+def yards(tmp_path_factory):
+    """8 rendered scenes to train on and 4 to validate on."""
+    found = []
+    for split, count in (("train", 8), ("val", 4)):
+        directory = tmp_path_factory.mktemp("scenes") / split
+        classes, items = scenes.read(count, (96, 160), split=split)
+        write_records(items, directory=directory, name="scenes", split=split, classes=classes, shards=1, solid=True)
+        found.append(open_dataset(directory))
+    return found
+
+
+def settings_of(records, validation=None, **changes):
+    data = {"train": str(records.directory), "size": [64, 96], "shuffle": 8}
+    data |= {"validation": str(validation.directory)} if validation else {}
+    content = {
+        "task": "box3d",
+        "backbone": "mobilenetv2_fpn",
+        "max_objects": 20,
+        "data": data,
+        "augment": STILL,
+        "train": {"epochs": 1, "batch": 4, "learning_rate": 1e-3},
+        "evaluate": {"every": 1, "batch": 4, "pictures": 1},
+    }
+    return parse_settings({**content, **changes}, "the test")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("changes", [{}, {"task": ["detect", "box3d"], "box3d_size": False}], ids=["alone", "mixed"])
+def test_a_run(yards, tmp_path, changes):
+    records, validation = yards
+    detector = load(train(settings_of(records, validation, **changes), tmp_path / "run", lambda line: None))
+    cameras = np.stack([record.camera for record in iterate(records)])
+    np.testing.assert_allclose(detector.card.camera, np.median(cameras, axis=0), rtol=1e-5)
+    assert detector.card.box3d_size == (not changes)
+    log = (tmp_path / "run" / "log.csv").read_text().splitlines()[0].split(",")
+    assert {"depth_loss", "rotation_loss", "dimensions_loss", "size_loss", "val_AP"} < set(log)
+    record = next(iterate(validation))
+    found = detector(record.image, cameras=record.camera, threshold=0)
+    assert len(found) and found.fields["locations"].shape == (len(found), 3)
+
+
+def test_records_without_cameras(shapes_train, tmp_path):
+    with pytest.raises(UsageError, match="no cameras and 3D boxes in it, which task 'box3d' needs"):
+        train(settings_of(shapes_train), tmp_path / "run")
+
+
+@pytest.mark.parametrize("augment", [{}, {"crop": False}, {"crop": False, "scale": 0}])
+def test_all_images_jittered(yards, tmp_path, augment):
+    with pytest.raises(UsageError, match="no depth is learnt"):
+        train(settings_of(yards[0], augment=augment), tmp_path / "run")
