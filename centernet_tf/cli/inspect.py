@@ -93,6 +93,12 @@ def _summary(report: InspectionReport) -> Table:
     table.add_row("images", str(report.images))
     table.add_row("width x height", ", ".join(sizes) + (f" and {more} more" if more > 0 else ""))
     table.add_row("objects", f"{report.objects} ({report.crowd} crowd, {report.difficult} difficult)")
+    if report.neutral:
+        told = ", ".join(f"{count} {escape(name)}" for name, count in report.neutral.items())
+        table.add_row("neutral of these", told)
+    if report.depths:
+        spread = report.depths
+        table.add_row("distances", f"{spread.low:g} to {spread.high:g} m, median {spread.median:g} m")
     table.add_row("objects per image", f"{per_image.low:g} to {per_image.high:g}, mean {per_image.mean:g}")
     table.add_row("object areas (COCO)", ", ".join(f"{count} {name}" for name, count in report.areas.items()))
     table.add_row(

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from centernet_tf.data.solids import COLUMNS
 from centernet_tf.errors import DataError
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -33,6 +34,10 @@ class Stored:
         fault: Why the record is no annotated image, or "". Boxes and labels are empty with a fault.
         joints: [N, J, 3] float64, x and y in 0..1 of the image and label, as stored; J is 0 where the record has none.
             None where their lists do not make whole objects.
+        neutral: [N] bool.
+        names: [N] what the source calls the objects; none where the lists differ in length.
+        camera: [3, 4] float64, unchecked; None where there are no twelve numbers.
+        solids: [N, 8] float64 as in `Record`, unchecked; NaN where the record has none, None where a list is not of N.
     """
 
     where: str
@@ -47,6 +52,10 @@ class Stored:
     difficult: np.ndarray
     fault: str
     joints: np.ndarray | None
+    neutral: np.ndarray
+    names: tuple[str, ...]
+    camera: np.ndarray | None
+    solids: np.ndarray | None
 
     @property
     def name(self) -> str:
@@ -106,6 +115,10 @@ def parse_stored(serialized: bytes, classes: Sequence[str], where: str) -> Store
         difficult=_flags(features, "image/object/difficult", count),
         fault=fault,
         joints=_joints(features, count),
+        neutral=_flags(features, "image/object/neutral", count),
+        names=tuple(text.decode(errors="replace") for text in _texts(features, "image/object/class/text")),
+        camera=_camera(features),
+        solids=_solids(features, count),
     )
 
 
@@ -165,6 +178,16 @@ def _joints(features: dict[str, tf.train.Feature], count: int) -> np.ndarray | N
     if not len(x) == len(y) == len(labels) or len(x) % max(count, 1) or (len(x) and not count):
         return None
     return np.stack([x, y, labels], axis=-1).astype(np.float64).reshape(count, len(x) // max(count, 1), 3)
+
+
+def _camera(features: dict[str, tf.train.Feature]) -> np.ndarray | None:
+    numbers = _numbers(features, "image/camera/projection")
+    return numbers.astype(np.float64).reshape(3, 4) if len(numbers) == 12 else None
+
+
+def _solids(features: dict[str, tf.train.Feature], count: int) -> np.ndarray | None:
+    lists = [_numbers(features, f"image/object/{name}", [np.nan] * count) for name in COLUMNS]
+    return np.stack(lists, axis=-1).astype(np.float64) if {len(one) for one in lists} == {count} else None
 
 
 def _flags(features: dict[str, tf.train.Feature], key: str, count: int) -> np.ndarray:

@@ -47,6 +47,12 @@ CHECKS = {
         "objects whose joints do not fit the skeleton or are no numbers",
         "Correct annotations or skeleton.",
     ),
+    "bad_camera": Check("error", "images without a usable camera", f"Correct the calibration. {AGAIN}."),
+    "bad_solid": Check(
+        "error",
+        "boxes in space without extent, behind the camera, or no numbers",
+        "Correct the annotations and write again.",
+    ),
     "edge_box": Check("warning", "boxes over the edge of their image", "Writing with `centernet records` clips them."),
     "turned_image": Check(
         "warning", "images with an EXIF rotation, which decoding ignores", f"{AGAIN}; it turns image and boxes."
@@ -66,6 +72,11 @@ CHECKS = {
         "warning",
         "joints named left and right that no flip pair joins",
         "Add them to the skeleton's flip_pairs.",
+    ),
+    "solid_off": Check(
+        "warning",
+        "boxes in space that the camera sees elsewhere than their boxes in the image",
+        "Check that calibration and annotations belong to these images.",
     ),
     "too_many": Check("warning", "objects beyond the most that an image may have", "Raise max_objects."),
     "lost_peak": Check(

@@ -74,7 +74,9 @@ class InspectionReport:
         objects: Boxes read, faulty ones included.
         crowd: Boxes around groups.
         difficult: Boxes that the VOC metric leaves out.
-        per_class: Boxes by class name; of labels without a class under "label <number>".
+        neutral: Neutral objects, by the name that the source gives them.
+        depths: Spread of the distances of boxes in space, metres; None where records have none.
+        per_class: Boxes that are not neutral by class name; of labels without a class under "label <number>".
         skeleton: Of the joints; None where there are none.
         joints: For each joint, by name, how often it is "visible" and "hidden", and of these "outside" its image.
         image_sizes: Images by "WIDTHxHEIGHT".
@@ -96,6 +98,8 @@ class InspectionReport:
     objects: int
     crowd: int
     difficult: int
+    neutral: dict[str, int]
+    depths: Spread | None
     per_class: dict[str, int]
     skeleton: Skeleton | None
     joints: dict[str, dict[str, int]]
@@ -120,8 +124,8 @@ class InspectionReport:
         plain["path"] = str(self.path)
         plain["skeleton"] = self.skeleton.as_dict() if self.skeleton else None
         plain["size"], plain["classes"] = list(self.size), list(self.classes)
-        for name in ("box_cells", "objects_per_image"):
-            plain[name] = dataclasses.asdict(plain[name])
+        for name in ("box_cells", "objects_per_image", "depths"):
+            plain[name] = dataclasses.asdict(plain[name]) if plain[name] else None
         plain["findings"] = [dataclasses.asdict(finding) for finding in self.findings]
         return {"sound": self.sound, **plain}
 

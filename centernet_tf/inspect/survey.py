@@ -19,6 +19,7 @@ from centernet_tf.inspect.boxes import count_shared, count_twins, faults, to_cel
 from centernet_tf.inspect.findings import Notebook
 from centernet_tf.inspect.joints import JointSurvey
 from centernet_tf.inspect.report import InspectionReport, Sample, Spread, area_names
+from centernet_tf.inspect.solids import SolidSurvey
 
 BATCH = 64  # images decoded side by side; bounds what is held in memory
 
@@ -112,6 +113,7 @@ class _Survey:
         self.dataset, self.max_objects, self.size, self.seen = dataset, max_objects, size, seen
         self.notebook = Notebook()
         self.joints = JointSurvey(dataset.skeleton, self.notebook)
+        self.solids = SolidSurvey(dataset.solid, self.notebook)
         self.images = self.objects = self.crowd = self.difficult = 0
         self.sound_objects = self.lost_peaks = self.shared_cells = 0
         self.per_class: Counter[str] = Counter()
@@ -159,8 +161,10 @@ class _Survey:
         boxes = stored.boxes * [width, height, width, height]
         sound = self._add_boxes(stored, boxes, width, height)
         joints = self.joints.add(stored.name, stored.joints, len(boxes), width, height)
+        self.solids.add(stored.name, stored.camera, stored.solids, boxes, (width, height))
+        self.solids.add_neutral(stored.neutral, stored.names)
         if not image_fault:
-            self._add_sample(stored, boxes[sound], stored.labels[sound], joints[sound])
+            self._add_sample(stored, boxes, sound, joints)
 
     def report(self) -> InspectionReport:
         """Closes the books."""
@@ -181,6 +185,8 @@ class _Survey:
             objects=self.objects,
             crowd=self.crowd,
             difficult=self.difficult,
+            neutral=dict(self.solids.neutral.most_common()),
+            depths=Spread.of(np.concatenate(self.solids.depths)) if self.solids.depths else None,
             skeleton=dataset.skeleton,
             joints={name: dict(counts) for name, counts in self.joints.counts.items()},
             per_class={**named, **{name: count for name, count in self.per_class.items() if name not in named}},
@@ -212,12 +218,15 @@ class _Survey:
     def _add_boxes(self, stored: Stored, boxes: np.ndarray, width: int, height: int) -> np.ndarray:
         """Takes in the boxes [N, 4] in pixels; returns [N] bool, those that can be trained on."""
         classes, labels = self.dataset.classes, stored.labels
-        known = (labels >= 0) & (labels < len(classes))
+        anyones = stored.neutral & (labels < 0)  # neutral for all classes
+        known = ((labels >= 0) & (labels < len(classes))) | anyones
         self.objects += len(labels)
         self.crowd += int(stored.crowd.sum())
         self.difficult += int(stored.difficult.sum())
         self.per_image.append(len(labels))
-        self.per_class.update(classes[label] if ok else f"label {label + 1}" for label, ok in zip(labels, known))
+        counted = ~stored.neutral
+        names = (classes[label] if ok else f"label {label + 1}" for label, ok in zip(labels[counted], known[counted]))
+        self.per_class.update(names)
         strange = sorted({int(label) + 1 for label in labels[~known]})
         self.notebook.add("unknown_label", f"{stored.name}: labels {strange}", np.sum(~known))
         self.notebook.add("no_objects", stored.name, not len(labels))
@@ -229,7 +238,7 @@ class _Survey:
             if code != "edge_box":
                 sound &= ~mask
         self.areas.update(area_names(areas(boxes[sound])))
-        self._add_cells(stored, boxes, sound & ~stored.crowd, width, height)
+        self._add_cells(stored, boxes, sound & ~stored.crowd & ~stored.neutral, width, height)
         return sound
 
     def _add_cells(self, stored: Stored, boxes: np.ndarray, kept: np.ndarray, width: int, height: int) -> None:
@@ -251,12 +260,20 @@ class _Survey:
         self.notebook.add("lost_peak", name, lost)
         self.notebook.add("shared_cell", name, shared)
 
-    def _add_sample(self, stored: Stored, boxes: np.ndarray, labels: np.ndarray, joints: np.ndarray) -> None:
+    def _add_sample(self, stored: Stored, boxes: np.ndarray, sound: np.ndarray, joints: np.ndarray) -> None:
         """Keeps a random choice of all images so far, each as likely as the other."""
         place = len(self.samples)
         if place >= self._samples:
             place = int(self._random.integers(self.images))
             if place >= self._samples:
                 return
-        names = tuple(self.dataset.classes[label] for label in labels)
-        self.samples[place : place + 1] = [Sample(stored.name, stored.image, boxes, labels, names, joints)]
+        labels, neutral = stored.labels[sound], stored.neutral[sound]
+        given = stored.names if len(stored.names) == len(stored.labels) else ("",) * len(stored.labels)
+        own = itertools.compress(given, sound)
+        classes = self.dataset.classes
+        names = tuple((name or "neutral") if aside else classes[one] for name, aside, one in zip(own, neutral, labels))
+        solids = None if stored.solids is None or not self.dataset.solid else stored.solids[sound]
+        sample = Sample(
+            stored.name, stored.image, boxes[sound], labels, names, joints[sound], neutral, solids, stored.camera
+        )
+        self.samples[place : place + 1] = [sample]
