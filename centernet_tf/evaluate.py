@@ -8,6 +8,7 @@ from centernet_tf.data.records import Dataset, Record, iterate
 from centernet_tf.detector import Detector
 from centernet_tf.errors import UsageError
 from centernet_tf.metrics.coco import CocoBoxes, CocoScores
+from centernet_tf.metrics.distances import DepthErrors, DistanceScores
 from centernet_tf.metrics.kitti import KittiSolids, SolidScores
 from centernet_tf.metrics.neutral import as_crowd
 from centernet_tf.metrics.oks import CocoJoints, JointScores
@@ -25,12 +26,14 @@ class Scores:
         voc: AP at overlap 0.5 in Pascal VOC 2007's way.
         joints: COCO's AP of the joints; None where the model finds none or the records have none.
         solids: KITTI's AP of the 3D boxes; likewise.
+        distances: Errors of their depths by distance; likewise.
     """
 
     coco: CocoScores
     voc: VocScores
     joints: JointScores | None = None
     solids: SolidScores | None = None
+    distances: DistanceScores | None = None
 
     @property
     def main(self) -> dict[str, float]:
@@ -114,6 +117,7 @@ def evaluate(
     voc = VocBoxes(detector.names)
     joints = CocoJoints(detector.names, dataset.skeleton, digits=digits) if dataset.skeleton else None
     solids = KittiSolids(detector.names, protocol, overlap) if dataset.solid else None
+    depths = DepthErrors()
     for record, found in detect_records(detector, dataset, batch, advance):
         detections = {"boxes": found.boxes, "scores": found.scores, "classes": found.classes}
         columns = ("boxes", "classes", "crowd", "area", "difficult", "neutral", "joints")
@@ -127,9 +131,11 @@ def evaluate(
         if solids is not None and found.solids is not None:
             columns = ("boxes", "classes", "neutral", "names", "solids", "truncated", "occluded")
             placed = {name: getattr(record, name) for name in columns}
-            solids.update(record.image_id, {**detections, "solids": found.solids}, placed)
+            found_solids = {**detections, "solids": found.solids}
+            solids.update(record.image_id, found_solids, placed)
+            depths.update(found_solids, placed)
     parts = (metric.result() if metric is not None and metric.images else None for metric in (joints, solids))
-    return Scores(coco.result(), voc.result(), *parts)
+    return Scores(coco.result(), voc.result(), *parts, depths.result())
 
 
 def _check_cameras(detector: Detector, dataset: Dataset) -> None:

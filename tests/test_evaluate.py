@@ -94,6 +94,7 @@ class CornerFinder:
     def __init__(self, detector, skeleton):
         self.detector, self.skeleton = detector, skeleton
         self.names, self.limit, self.tasks = detector.names, detector.limit, detector.tasks
+        self.placed = detector.tasks.placed
 
     def stream(self, *arguments, **options):
         for found in self.detector.stream(*arguments, **options):

@@ -39,7 +39,7 @@ def write(directory, solid=True):
 class Oracle:
     """Finds what the records say, moved, and a car in the region that nobody labelled."""
 
-    names, limit, tasks = NAMES, 20, SimpleNamespace(placed=True)
+    names, limit, placed, tasks = NAMES, 20, True, SimpleNamespace(placed=True)
 
     def __init__(self, dataset, shift=0.0):
         self.known, self.shift, self.cameras = list(iterate(dataset)), shift, []
@@ -91,7 +91,7 @@ def test_other_models_are_scored_by_their_boxes_alone(tmp_path):
     dataset = write(tmp_path)
 
     class Flat(Oracle):
-        tasks = SimpleNamespace(placed=False)
+        placed, tasks = False, SimpleNamespace(placed=False)
 
         def stream(self, pictures, threshold, batch):
             for record in super().stream(pictures, threshold, batch, [None] * 4):
@@ -113,7 +113,10 @@ def test_command(overlap, code, tmp_path, monkeypatch, capsys):
     if code:
         assert "--overlap 'half'" in capsys.readouterr().err
         return
-    car = json.loads(numbers.read_text())["solids"]["classes"][1]
+    content = json.loads(numbers.read_text())
+    assert [row["found"] for row in content["depths"]] == [4, 2, 2]
+    assert all(row["error"] == 0 for row in content["depths"])
+    car = content["solids"]["classes"][1]
     assert car["R40"]["3D"] == {"easy": 1, "moderate": 1, "hard": 1, "all": 1} and car["objects"]["easy"] == 4
     assert car["overlaps"]["3D"] == (0.7 if overlap == "kitti" else 0.4)
     assert "Pedestrian" in capsys.readouterr().out

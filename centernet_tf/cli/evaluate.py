@@ -15,7 +15,7 @@ from centernet_tf.errors import UsageError
 from centernet_tf.evaluate import evaluate as run
 from centernet_tf.metrics.kitti import OVERLAPS
 from centernet_tf.metrics.report import class_table, joint_table, report, save_plot, summary_table
-from centernet_tf.metrics.solid_report import solid_report, solid_table
+from centernet_tf.metrics.solid_report import distance_table, solid_report, solid_table
 
 
 def evaluate(
@@ -57,6 +57,8 @@ def evaluate(
         console.print(joint_table(scores.joints))
     if scores.solids:
         console.print(solid_table(scores.solids))
+    if scores.distances:
+        console.print(distance_table(scores.distances))
     if plot:
         save_plot(plot, scores.coco)
         console.print(f"Precision-recall plot: {plot}", markup=False, soft_wrap=True)
@@ -65,6 +67,8 @@ def evaluate(
         content = {"model": str(model), "data": str(data), **report(scores.coco, scores.voc, scores.joints)}
         if scores.solids:
             content["solids"] = solid_report(scores.solids)
+        if scores.distances:
+            content["depths"] = scores.distances.rows()
         json_file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         console.print(f"Numbers: {json_file}", markup=False, soft_wrap=True)
 

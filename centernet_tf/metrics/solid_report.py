@@ -1,10 +1,11 @@
-"""Scores of 3D boxes for people: a table, and the same as JSON."""
+"""Scores of 3D boxes for people: tables, and the same as JSON."""
 
 import math
 from typing import Any
 
 from rich.table import Table
 
+from centernet_tf.metrics.distances import DistanceScores
 from centernet_tf.metrics.kitti import MEASURES, SolidScores
 
 
@@ -12,19 +13,28 @@ def solid_table(scores: SolidScores) -> Table:
     """AP in percent by class, measure and difficulty, over 40 recalls and over 11."""
     counted = ", ".join(f"{name} {count}" for name, count in zip(scores.difficulties, scores.truth.sum(axis=0)))
     table = Table(title=f"3D boxes, KITTI's way; objects that count: {counted}")
-    table.add_column("class")
-    table.add_column("score")
-    table.add_column("overlap", justify="right")
-    for points in (40, 11):
-        for name in scores.difficulties:
-            table.add_column(f"R{points} {name}", justify="right")
-    tables = scores.ap(40), scores.ap(11)
+    for name in ("class", "score", "overlap", "recalls", *scores.difficulties):
+        table.add_column(name, justify="left" if name in ("class", "score") else "right")
+    tables = {points: scores.ap(points) for points in (40, 11)}
     for label, name in enumerate(scores.names):
         for row, measure in enumerate(MEASURES):
-            values = [value for ap in tables for value in ap[row, label]]
             overlap = f"{scores.overlaps[label, max(row - 1, 0)]:g}"
-            table.add_row(name if not row else "", measure, overlap, *map(_percent, values))
+            for points, ap in tables.items():
+                start = (name if not row else "", measure, overlap) if points == 40 else ("", "", "")
+                table.add_row(*start, str(points), *map(_percent, ap[row, label]))
         table.add_section()
+    return table
+
+
+def distance_table(scores: DistanceScores) -> Table:
+    """Errors of depth by distance."""
+    table = Table(title="Depth of found objects, medians")
+    for name in ("metres", "objects", "found", "error, m", "error, %", "bias, m"):
+        table.add_column(name, justify="right")
+    for index, (low, high) in enumerate(scores.ranges):
+        figures = scores.error[index], 100 * scores.relative[index], scores.bias[index]
+        told = ("-" if math.isnan(figure) else f"{figure:.{digits}f}" for figure, digits in zip(figures, (2, 1, 2)))
+        table.add_row(f"{low:g} to {high:g}", str(scores.objects[index]), str(scores.found[index]), *told)
     return table
 
 
