@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from centernet_tf.data.records import Dataset, Record, iterate
 from centernet_tf.detector import Detector
@@ -98,30 +98,42 @@ def evaluate(
     protocol: str = "original",
     overlap: float | None = None,
 ) -> Scores:
-    """Scores a detector on records.
+    """Scores a detector on records; arguments and errors as `detect_records` and `score` have them."""
+    found = detect_records(detector, dataset, batch, advance)
+    return score(found, dataset, max(100, detector.limit), digits, protocol, overlap)
+
+
+def score(
+    results: Iterable[tuple[Record, Detections]],
+    dataset: Dataset,
+    most: int,
+    digits: int | None = None,
+    protocol: str = "original",
+    overlap: float | None = None,
+) -> Scores:
+    """Scores what was found in the images of records.
 
     Args:
-        detector: See `detect_records`.
-        dataset: Likewise.
-        batch: Likewise.
-        digits: See `metrics.coco.CocoBoxes`.
-        advance: See `detect_records`.
+        results: Each record, and what was found in its image.
+        dataset: The records.
+        most: Detections of an image and class that COCO's AP looks at, see `metrics.coco.CocoBoxes`.
+        digits: Likewise.
         protocol: Of 3D boxes, see `metrics.kitti.KittiSolids`.
         overlap: Likewise.
 
     Raises:
-        UsageError: The classes differ, or the joints do.
-        DataError: A record is damaged.
+        UsageError: The joints differ.
+        DataError: There are no records.
     """
-    coco = CocoBoxes(detector.names, max(100, detector.limit), digits)
-    voc = VocBoxes(detector.names)
-    joints = CocoJoints(detector.names, dataset.skeleton, digits=digits) if dataset.skeleton else None
-    solids = KittiSolids(detector.names, protocol, overlap) if dataset.solid else None
+    names = dataset.classes
+    coco, voc = CocoBoxes(names, most, digits), VocBoxes(names)
+    joints = CocoJoints(names, dataset.skeleton, digits=digits) if dataset.skeleton else None
+    solids = KittiSolids(names, protocol, overlap) if dataset.solid else None
     depths = DepthErrors()
-    for record, found in detect_records(detector, dataset, batch, advance):
+    for record, found in results:
         detections = {"boxes": found.boxes, "scores": found.scores, "classes": found.classes}
         columns = ("boxes", "classes", "crowd", "area", "difficult", "neutral", "joints")
-        truth = as_crowd({name: getattr(record, name) for name in columns}, len(detector.names))
+        truth = as_crowd({name: getattr(record, name) for name in columns}, len(names))
         coco.update(record.image_id, detections, truth)
         voc.update(record.image_id, detections, truth)
         if joints is not None and "joints" in found.fields:

@@ -12,8 +12,10 @@ from centernet_tf.cli import main
 from centernet_tf.data.records import iterate, open_dataset
 from centernet_tf.datasets.items import Item
 from centernet_tf.datasets.writer import write_records
-from centernet_tf.errors import UsageError
+from centernet_tf.errors import DataError, UsageError
 from centernet_tf.evaluate import evaluate
+from centernet_tf.evaluate_files import evaluate_files
+from centernet_tf.kitti_files import write_results
 from centernet_tf.results import Detections
 
 NAMES = ("Pedestrian", "Car")
@@ -120,3 +122,51 @@ def test_command(overlap, code, tmp_path, monkeypatch, capsys):
     assert car["R40"]["3D"] == {"easy": 1, "moderate": 1, "hard": 1, "all": 1} and car["objects"]["easy"] == 4
     assert car["overlaps"]["3D"] == (0.7 if overlap == "kitti" else 0.4)
     assert "Pedestrian" in capsys.readouterr().out
+
+
+def write_files(folder, dataset):
+    """The oracle's results as files."""
+    oracle = Oracle(dataset)
+    records = oracle.known
+    stream = oracle.stream([one.image for one in records], 0, 1, [one.camera for one in records])
+    for record, found in zip(records, stream):
+        names = [NAMES[label] for label in found.classes]
+        path = folder / f"{record.filename.removesuffix('.png')}.txt"
+        write_results(path, names, found.boxes, found.solids, found.scores, digits=4)
+
+
+def test_results_in_files_score_as_the_model_that_wrote_them(tmp_path):
+    dataset = write(tmp_path / "val")
+    write_files(tmp_path / "results", dataset)
+    with (tmp_path / "results" / "0.txt").open("a") as file:
+        file.write("Tram 0 0 0 1 2 30 40 2 2 2 1 1 9 0 0.99\n")  # nobody asks for these
+    done = []
+    from_files, own = evaluate_files(tmp_path / "results", dataset, done.append), evaluate(Oracle(dataset), dataset)
+    np.testing.assert_array_equal(from_files.solids.precision, own.solids.precision)
+    np.testing.assert_allclose(from_files.coco.ap, own.coco.ap)
+    assert sum(done) == 4 and from_files.distances.found.tolist() == own.distances.found.tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [(None, "not readable"), ("Car 0 0 0 1 2 30 40 2 2 2 1 1 9 0\n", "no score"), ("Car 0\n", "line 1 has 2 columns")],
+)
+def test_wrong_result_files_are_named(text, message, tmp_path):
+    dataset = write(tmp_path / "val")
+    write_files(tmp_path / "results", dataset)
+    path = tmp_path / "results" / "2.txt"
+    path.unlink() if text is None else path.write_text(text)
+    with pytest.raises(DataError, match=f"2.txt.*{message}"):
+        evaluate_files(tmp_path / "results", dataset)
+
+
+def test_results_in_files_need_records_with_cameras(tmp_path):
+    with pytest.raises(UsageError, match="no cameras"):
+        evaluate_files(tmp_path, write(tmp_path / "val", solid=False))
+
+
+def test_command_takes_a_folder_of_results(tmp_path, capsys):
+    write_files(tmp_path / "results", write(tmp_path / "val"))
+    with pytest.raises(SystemExit) as ended:
+        main(["evaluate", str(tmp_path / "results"), "--data", str(tmp_path / "val")])
+    assert (ended.value.code or 0) == 0 and "Pedestrian" in capsys.readouterr().out

@@ -43,6 +43,7 @@ ORDER = (
     "detector_graph",
     "detector",
     "evaluate",
+    "evaluate_files",
     "training",
     "train",
     "predict",

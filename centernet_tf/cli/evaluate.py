@@ -13,13 +13,16 @@ from centernet_tf.cli.test_time import Flip, Halo, KeepResolution, Nms, Scales, 
 from centernet_tf.data.records import open_dataset
 from centernet_tf.errors import UsageError
 from centernet_tf.evaluate import evaluate as run
+from centernet_tf.evaluate_files import evaluate_files
 from centernet_tf.metrics.kitti import OVERLAPS
 from centernet_tf.metrics.report import class_table, joint_table, report, save_plot, summary_table
 from centernet_tf.metrics.solid_report import distance_table, solid_report, solid_table
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="A .keras file that `centernet train` wrote.")],
+    model: Annotated[
+        Path, typer.Argument(help="A .keras file that `centernet train` wrote, or a folder of KITTI's result files.")
+    ],
     data: Annotated[Path, typer.Option(help="Directory of records with the model's classes.")],
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all numbers as JSON.")] = None,
     plot: Annotated[
@@ -44,13 +47,18 @@ def evaluate(
 
     Example: centernet evaluate runs/shapes/best.keras --data tfrecords/shapes/val --plot curve.png
     """
-    detector = load_detector(model, size, keep_resolution, flip, scales, nms, tile, halo)
+    files = model.is_dir()
+    detector = None if files else load_detector(model, size, keep_resolution, flip, scales, nms, tile, halo)
     dataset = open_dataset(data)
     console = Console()
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console) as bar:
         images = bar.add_task("Images", total=dataset.images)
-        scores = run(detector, dataset, batch, digits, partial(bar.advance, images), **_overlap(overlap))
+        advance, needed = partial(bar.advance, images), _overlap(overlap)
+        if files:
+            scores = evaluate_files(model, dataset, advance, **needed)
+        else:
+            scores = run(detector, dataset, batch, digits, advance, **needed)
     console.print(class_table(scores.coco, scores.voc))
     console.print(summary_table(scores.coco))
     if scores.joints:
