@@ -171,20 +171,25 @@ class Centers:
         return target
 
     def _draw(self, centers: Mapping[str, Any]) -> Any:
-        """The Gaussians of all objects, [B, h, w, C].
-
-        Objects are drawn in their order: a neutral one sets its centre, or its box, to 0.9999, in the channel of its
-        class or in all, whatever was there before; what comes later may exceed that (official code,
-        `datasets/sample/ddd.py`).
-        """
-        height, width = centers["grid"]
-        neutral, classes = centers["neutral"], centers["classes"]
-        drawn = centers["keep"] if neutral is None else ops.logical_or(centers["keep"], neutral)
-        reach = ops.where(drawn, centers["radius"], -1.0)
-        rows = gaussian.profile(centers["cell"][..., 1], reach, height)
-        columns = gaussian.profile(centers["cell"][..., 0], reach, width)
+        """The Gaussians of all objects, [B, h, w, C]."""
+        neutral = centers["neutral"]
         if neutral is None:
-            return gaussian.merge_planes(rows, columns, classes, self.num_classes)
+            return self._draw_wanted(centers)
+        # Neutral objects make drawing half as dear again, and most data sets have none.
+        return ops.cond(ops.any(neutral), lambda: self._draw_with_neutral(centers), lambda: self._draw_wanted(centers))
+
+    def _draw_wanted(self, centers: Mapping[str, Any]) -> Any:
+        rows, columns = _gaussian_profiles(centers, centers["keep"])
+        return gaussian.merge_planes(rows, columns, centers["classes"], self.num_classes)
+
+    def _draw_with_neutral(self, centers: Mapping[str, Any]) -> Any:
+        """Objects are drawn in their order.
+
+        A neutral one sets its centre, or its box, to 0.9999, in the channel of its class or in all, whatever was there
+        before; what comes later may exceed that (official code, `datasets/sample/ddd.py`).
+        """
+        neutral, classes = centers["neutral"], centers["classes"]
+        rows, columns = _gaussian_profiles(centers, ops.logical_or(centers["keep"], neutral))
         if self.neutral_area:
             box_rows, box_columns = _box_profiles(centers)
             rows = ops.where(neutral[..., None], box_rows, rows)
@@ -276,6 +281,16 @@ class Centers:
         half = size / 2
         boxes = ops.concatenate([peaks["center"] - half, peaks["center"] + half], axis=-1)
         return {"boxes": boxes, "scores": peaks["scores"], "classes": peaks["classes"]}
+
+
+def _gaussian_profiles(centers: Mapping[str, Any], drawn: Any) -> tuple[Any, Any]:
+    """Rows [B, N, h] and columns [B, N, w] of the Gaussian of each object that is `drawn` [B, N], zeros of others."""
+    height, width = centers["grid"]
+    reach = ops.where(drawn, centers["radius"], -1.0)
+    return (
+        gaussian.profile(centers["cell"][..., 1], reach, height),
+        gaussian.profile(centers["cell"][..., 0], reach, width),
+    )
 
 
 def _box_profiles(centers: Mapping[str, Any]) -> tuple[Any, Any]:
