@@ -132,6 +132,9 @@ def _painted(
     waves = 1 + 0.06 * np.sin(x * rng.uniform(4, 12) + rng.uniform(0, 6)) * np.sin(y * rng.uniform(4, 12))
     paint = (color * waves[:, None]).astype(np.float32)
     ahead, behind, side, top = (axis == 0) & (x > 0), (axis == 0) & (x < 0), axis == 2, (axis == 1) & (y < 0)
+    # Seen from afar, too, the front is pale and the back dark.
+    paint[ahead] = 0.45 * paint[ahead] + np.float32(0.55 * 240)
+    paint[behind] *= np.float32(0.45)
     low, high = kind.glass
     if high > low:
         glass = side & (x > low) & (x < high) & (y > -0.8) & (y < -0.1)
