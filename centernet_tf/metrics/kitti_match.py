@@ -89,20 +89,19 @@ def thresholds(scores: np.ndarray, count: int, devkit: bool = False) -> np.ndarr
         [at most 41] falling scores.
     """
     kept: list[float] = []
+    level, step = 0.0, 1 / (LEVELS - 1)  # added up as the devkit does: its rounding decides between equally near scores
     ordered = np.sort(scores)[::-1]
     for index, score in enumerate(ordered.tolist()):
         left = (index + 1) / count
         last = index == len(ordered) - 1
         right = left if last else (index + 2) / count
-        level = len(kept) / (LEVELS - 1)
         if right - level < level - left and not last:
             continue
         kept.append(score)
-        while not devkit and len(kept) < LEVELS:
-            level = len(kept) / (LEVELS - 1)
-            if right - level < level - left:
-                break
+        level += step
+        while not devkit and len(kept) < LEVELS and right - level >= level - left - 1e-9:
             kept.append(score)
+            level += step
     return np.array(kept[:LEVELS])
 
 

@@ -165,14 +165,15 @@ class Slow:
 
 def slow_thresholds(scores, count, devkit):
     """Of each level the first score after which recall would go further from it; the last score ends it."""
-    kept, index = [], 0
+    kept, index, level = [], 0, 0.0
     while index < len(scores) and len(kept) < 41:
-        level, here = len(kept) / 40, (index + 1) / count
+        here = (index + 1) / count
         last = index == len(scores) - 1
         after = here if last else (index + 2) / count
-        nearest = not after - level < level - here
+        nearest = not after - level < level - here - (1e-9 if kept and kept[-1][1] == index else 0)
         if nearest or (last and (devkit or not kept or kept[-1][1] != index)):
             kept.append((scores[index], index))
+            level += 1 / 40
             index += devkit
         else:
             index += 1
