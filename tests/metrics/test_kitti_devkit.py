@@ -15,7 +15,6 @@ LOOKS_LIKE = (0, 1, 2, 1, 1, 0, -1)
 
 @pytest.mark.parametrize(("row", "protocol"), enumerate(("original", "kitti")))
 def test_against_the_devkit_itself(row, protocol):
-
     with np.load(GOLDEN) as file:
         data = dict(file)
     metric = KittiSolids(NAMES, protocol, devkit=True)
