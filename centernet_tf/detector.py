@@ -68,6 +68,11 @@ class Detector:
         """Names of the classes, in channel order."""
         return self.card.classes
 
+    @property
+    def placed(self) -> bool:
+        """Whether it finds objects in space, and so needs cameras."""
+        return self.tasks.placed
+
     def __call__(
         self, pictures: Picture | Sequence[Picture], threshold: float = 0.3, batch: int = 8, cameras: Any = None
     ) -> Any:

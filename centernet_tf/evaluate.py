@@ -81,7 +81,7 @@ def detect_records(
     check_classes(detector, dataset)
     _check_cameras(detector, dataset)
     # What runs ahead of the answers stays in memory: about one batch.
-    records, pictures, *views = itertools.tee(iterate(dataset), 3 if detector.tasks.placed else 2)
+    records, pictures, *views = itertools.tee(iterate(dataset), 3 if detector.placed else 2)
     cameras = {"cameras": (record.camera for record in views[0])} if views else {}
     images = (record.image for record in pictures)
     for record, found in zip(records, detector.stream(images, threshold=0.0, batch=batch, **cameras)):
@@ -151,7 +151,7 @@ def score(
 
 
 def _check_cameras(detector: Detector, dataset: Dataset) -> None:
-    if detector.tasks.placed and not dataset.solid:
+    if detector.placed and not dataset.solid:
         raise UsageError(
             f"{dataset.directory}: the model finds 3D boxes and needs the cameras of the images, which these records "
             "do not hold. Write records with cameras, such as `centernet records kitti` does."

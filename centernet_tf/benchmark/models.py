@@ -59,9 +59,9 @@ def _one(runner, file: bytes) -> list[float]:
     marks.append(time.perf_counter())
     inputs, fit = runner.fit(image)
     marks.append(time.perf_counter())
-    answers = runner.run(inputs)
+    answers = runner.run(inputs, runner.camera)
     marks.append(time.perf_counter())
-    runner.finish(answers, inputs, fit, image)
+    runner.finish(answers, inputs, fit, image, runner.camera)
     marks.append(time.perf_counter())
     return list(np.diff(marks))
 

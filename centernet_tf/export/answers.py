@@ -11,6 +11,10 @@ and, of a model that finds more, also what `ANSWERS` lists:
 
     detection_keypoints        [B, K, J, 2]  y, x as shares of the image's height and width; some may lie outside
     detection_keypoint_scores  [B, K, J]     0.1 where only the object's centre tells; 0 for classes without joints
+    detection_3d_locations     [B, K, 3]     x, y, z in metres of the middle of the bottom face, in the camera's frame
+    detection_3d_dimensions    [B, K, 3]     height, width, length in metres
+    detection_3d_rotations     [B, K]        about the camera's y axis, in radians from -pi to pi
+    detection_alphas           [B, K]        the direction as the image shows it, likewise
 
 All are float32. An image with fewer peaks than K fills the remaining rows with score 0.
 """
@@ -33,6 +37,10 @@ COUNT = "num_detections"
 NAMES = (BOXES, CLASSES, SCORES, COUNT)
 JOINTS = "detection_keypoints"
 JOINT_SCORES = "detection_keypoint_scores"
+LOCATIONS = "detection_3d_locations"
+DIMENSIONS = "detection_3d_dimensions"
+ROTATIONS = "detection_3d_rotations"
+ALPHAS = "detection_alphas"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,15 +50,23 @@ class Answer:
     Attributes:
         field: What is found, [B, K, ...], as `Task.finds` names it.
         name: Of the output.
-        kind: How it is told and compared: points (x, y) in pixels become shares, y first; the others stay as they are.
+        kind: How it is told and compared: points (x, y) in pixels become shares, y first; scores, metres and angles
+            stay as they are.
     """
 
     field: str
     name: str
-    kind: Literal["points", "scores"]
+    kind: Literal["points", "scores", "metres", "angles"]
 
 
-ANSWERS = (Answer("joints", JOINTS, "points"), Answer("joint_scores", JOINT_SCORES, "scores"))
+ANSWERS = (
+    Answer("joints", JOINTS, "points"),
+    Answer("joint_scores", JOINT_SCORES, "scores"),
+    Answer("locations", LOCATIONS, "metres"),
+    Answer("dimensions", DIMENSIONS, "metres"),
+    Answer("rotations", ROTATIONS, "angles"),
+    Answer("alphas", ALPHAS, "angles"),
+)
 
 
 def answers_of(tasks: TaskSet) -> tuple[Answer, ...]:
@@ -65,8 +81,7 @@ def answer_names(tasks: TaskSet) -> tuple[str, ...]:
 
 def in_pixels(found: Mapping[str, Any], tasks: TaskSet) -> dict[str, Any]:
     """What `TaskSet.decode` gives, in pixels of the network's input instead of cells."""
-    moving = {field.name for field in tasks.fields if field.motion != "fixed"}
-    return {name: value * float(STRIDE) if name in moving else value for name, value in found.items()}
+    return {name: value * float(STRIDE) if name in tasks.motions else value for name, value in found.items()}
 
 
 def tfod_answers(found: Mapping[str, Any], sizes: Any, class_offset: int) -> dict[str, Any]:

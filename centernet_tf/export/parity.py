@@ -12,6 +12,7 @@ from centernet_tf.errors import DataError
 from centernet_tf.evaluate import evaluate
 from centernet_tf.export.answers import ANSWERS
 from centernet_tf.geometry.boxes import areas, overlaps
+from centernet_tf.geometry.camera import wrap
 from centernet_tf.results import Detections
 
 FLOOR = 0.05  # Objects below are noise to users, and their ranks change with any rounding.
@@ -27,6 +28,8 @@ class Limits:
         boxes: Largest difference of a side in pixels.
         scores: Largest difference of a score.
         points: Largest difference of another point of an object, in pixels.
+        metres: Largest difference of a place or size in space.
+        angles: Largest difference of a direction in radians.
         matched: Least share of the model's objects that the export finds too, same class and overlap above 0.99.
         ap: Largest loss of any AP, in 0..1.
     """
@@ -34,12 +37,14 @@ class Limits:
     boxes: float = np.inf
     scores: float = np.inf
     points: float = np.inf
+    metres: float = np.inf
+    angles: float = np.inf
     matched: float = 0.0
     ap: float = 1.0
 
 
 LIMITS = {
-    "float32": Limits(boxes=0.01, scores=1e-4, points=0.01, matched=1.0, ap=0.0005),
+    "float32": Limits(boxes=0.01, scores=1e-4, points=0.01, metres=0.02, angles=0.001, matched=1.0, ap=0.0005),
     "float16": Limits(scores=0.05, matched=0.5, ap=0.005),
     "bfloat16": Limits(scores=0.2, matched=0.3, ap=0.01),
     "int8": Limits(matched=0.0, ap=0.01),
@@ -117,7 +122,8 @@ def compare(name: str, pairs: Iterable[tuple[Detections, Detections]], limit: in
             boxes = max(boxes, float(np.abs(kept.boxes[same] - second.boxes[other]).max()))
             scores = max(scores, float(np.abs(kept.scores[same] - second.scores[other]).max()))
             for field in KINDS.keys() & kept.fields.keys() & second.fields.keys():
-                difference = np.abs(kept.fields[field][same] - second.fields[field][other]).max()
+                difference = kept.fields[field][same] - second.fields[field][other]
+                difference = np.abs(wrap(difference) if KINDS[field] == "angles" else difference).max()
                 fields[field] = float(np.maximum(fields.get(field, 0.0), difference))  # NaN stays NaN
     return Parity(name, images, objects, boxes, scores, matched / objects if objects else 1.0, fields=fields)
 

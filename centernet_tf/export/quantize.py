@@ -30,6 +30,7 @@ class Operators:
         outputs: Per operator, the names of its outputs.
         before: Per operator, the numbers of those whose outputs it reads.
         after: Likewise, of those that read its outputs.
+        aside: Numbers of the operators that read an input which is no image.
     """
 
     def __init__(self, model: Any):
@@ -38,6 +39,8 @@ class Operators:
         self.outputs = [[graph.tensors[output].name.decode() for output in op.outputs] for op in graph.operators]
         makers = {output: number for number, op in enumerate(graph.operators) for output in op.outputs}
         self.before = [[makers[tensor] for tensor in op.inputs if tensor in makers] for op in graph.operators]
+        others = {number for number in graph.inputs if len(graph.tensors[number].shape) != 4}
+        self.aside = {number for number, op in enumerate(graph.operators) if others & set(op.inputs)}
         self.after: list[list[int]] = [[] for _ in graph.operators]
         for number, sources in enumerate(self.before):
             for source in sources:
@@ -67,6 +70,8 @@ def float_operators(operators: Operators) -> set[int]:
 
     Then those of deformable convolutions, the only ones that round positions down: the convolution that predicts
     positions, and what follows it up to the next convolution.
+
+    And what is computed of a camera, whose numbers are nothing like an image's.
     """
     convolutions = operators.are(*CONVOLUTIONS)
     last = {number for number in convolutions if not operators.reached([number], operators.after) & convolutions}
@@ -76,21 +81,23 @@ def float_operators(operators: Operators) -> set[int]:
         | operators.reached(last, operators.after)
         | moving
         | operators.reached(moving, operators.after) - convolutions
+        | operators.aside
+        | operators.reached(operators.aside, operators.after)
     )
 
 
-def quantized(converter: tf.lite.TFLiteConverter, images: Callable[[], Iterator[np.ndarray]]) -> bytes:
+def quantized(converter: tf.lite.TFLiteConverter, inputs: Callable[[], Iterator[dict[str, np.ndarray]]]) -> bytes:
     """Converts with eight-bit weights and activations.
 
     Args:
-        converter: For a model of one input.
-        images: Function that begins an iteration over representative inputs [1, H, W, 3] float32.
+        converter: For a model with one signature.
+        inputs: Function that begins an iteration over representative inputs, {name: array}.
 
     Returns:
         The TFLite model; its inputs and outputs stay float32.
     """
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([image] for image in images())
+    converter.representative_dataset = inputs
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # The debugger's interpreter asks to be replaced.
         debugger = tf.lite.experimental.QuantizationDebugger(converter=converter)

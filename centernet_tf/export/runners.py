@@ -1,6 +1,7 @@
 """One way to use a model in any format: a picture in, `Detections` in its pixels out."""
 
 import dataclasses
+import itertools
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -14,7 +15,9 @@ from centernet_tf import preprocess
 from centernet_tf.detector import Detector, Picture, as_image, load
 from centernet_tf.errors import UsageError
 from centernet_tf.export.answers import ANSWERS, BOXES, CLASSES, SCORES
+from centernet_tf.export.camera_files import CAMERA, cameras_of, read_camera
 from centernet_tf.geometry import affine
+from centernet_tf.geometry.camera import move_camera
 from centernet_tf.results import Detections
 
 LABELS = "labels.txt"
@@ -29,10 +32,12 @@ class Runner:
         names: Of the classes.
         limit: Detections per image.
         size: Height and width of its input where its caller fits images to it, else None.
+        camera: [3, 4] of pictures whose own is not given, for models of boxes in space; None for others.
     """
 
     kind = ""
     size: tuple[int, int] | None = None
+    camera: np.ndarray | None = None
 
     def __init__(self, path: Path, names: Sequence[str], limit: int):
         self.path, self.names, self.limit = path, tuple(names), limit
@@ -44,12 +49,24 @@ class Runner:
         """
         return image[None], np.array([1.0, 0.0, 0.0])
 
-    def run(self, inputs: Any) -> dict[str, np.ndarray]:
-        """TFOD's outputs of one image, boxes as shares of the input."""
+    def run(self, inputs: Any, camera: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """TFOD's outputs of one image, boxes as shares of the input; the camera [3, 4] is that of the input."""
         raise NotImplementedError
 
-    def finish(self, answers: dict[str, np.ndarray], inputs: Any, fit: np.ndarray, image: np.ndarray) -> Detections:
-        """TFOD's outputs to pixels of the image, clipped to it."""
+    @property
+    def placed(self) -> bool:
+        """Whether it finds objects in space, and so needs cameras."""
+        return self.camera is not None
+
+    def finish(
+        self,
+        answers: dict[str, np.ndarray],
+        inputs: Any,
+        fit: np.ndarray,
+        image: np.ndarray,
+        camera: np.ndarray | None = None,
+    ) -> Detections:
+        """TFOD's outputs to pixels of the image, clipped to it; the camera [3, 4] is that of the image."""
         scale, shift = fit[0], fit[1:]
 
         def in_image(shares: np.ndarray) -> np.ndarray:
@@ -64,21 +81,31 @@ class Runner:
             for answer in ANSWERS
             if answer.name in rows
         }
-        return clipped(Detections(boxes, rows[SCORES], classes, self.names, image.shape[1::-1], fields))
+        size = image.shape[1::-1]
+        return clipped(Detections(boxes, rows[SCORES], classes, self.names, size, fields, camera=camera))
 
     first_class = 0
 
-    def __call__(self, picture: Picture) -> Detections:
-        """Finds objects: every one of the model's K, however low its score."""
+    def __call__(self, picture: Picture, camera: np.ndarray | None = None) -> Detections:
+        """Finds objects: every one of the model's K, however low its score. The camera [3, 4] is the picture's."""
         image = as_image(picture)
         inputs, fit = self.fit(image)
-        return self.finish(self.run(inputs), inputs, fit, image)
+        camera = self.camera if camera is None else camera
+        moved = None if camera is None else move_camera(camera, np.array([[fit[0], 0, fit[1]], [0, fit[0], fit[2]]]))
+        return self.finish(self.run(inputs, moved), inputs, fit, image, camera)
 
-    def stream(self, pictures: Iterable[Picture], threshold: float = 0.0, batch: int = 1) -> Iterator[Detections]:
+    def stream(
+        self,
+        pictures: Iterable[Picture],
+        threshold: float = 0.0,
+        batch: int = 1,
+        cameras: Iterable[np.ndarray | None] | None = None,
+    ) -> Iterator[Detections]:
         """As `Detector.stream`, so that a runner is evaluated like a detector; one picture at a time."""
         del batch
+        given = itertools.repeat(None) if cameras is None else iter(cameras)
         for picture in pictures:
-            found = self(picture)
+            found = self(picture, next(given))
             yield found[found.scores > threshold]
 
 
@@ -90,21 +117,32 @@ class KerasRunner(Runner):
     def __init__(self, path: Path, detector: Detector | None = None):
         self.detector = detector or load(path)
         super().__init__(path, self.detector.names, self.detector.card.max_objects)
+        cameras = cameras_of(self.detector.card)
+        self.camera = None if cameras is None else cameras[0]
 
-    def run(self, inputs: Any) -> dict[str, np.ndarray]:
+    def run(self, inputs: Any, camera: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """The detector's own fields, boxes in pixels."""
         height, width = inputs.shape[1:3]
         if self.detector.card.input.mode == "fixed":
             # As `Detector` pads, so that few shapes need compiling.
             inputs = np.pad(inputs, ((0, 0), (0, -height % 64), (0, -width % 64), (0, 0)))
-        return self.detector.graph.predict_on_batch({"images": inputs, "sizes": np.array([[height, width]], np.int32)})
+        more = {} if camera is None else {"cameras": camera[None]}
+        sizes = np.array([[height, width]], np.int32)
+        return self.detector.graph.predict_on_batch({"images": inputs, "sizes": sizes, **more})
 
-    def finish(self, answers: dict[str, np.ndarray], inputs: Any, fit: np.ndarray, image: np.ndarray) -> Detections:
+    def finish(
+        self,
+        answers: dict[str, np.ndarray],
+        inputs: Any,
+        fit: np.ndarray,
+        image: np.ndarray,
+        camera: np.ndarray | None = None,
+    ) -> Detections:
         """The fields as they are, boxes clipped."""
         fields = {name: value[0] for name, value in answers.items()}
         boxes, scores, classes = (fields.pop(name) for name in ("boxes", "scores", "classes"))
         skeleton = self.detector.card.skeleton
-        return clipped(Detections(boxes, scores, classes, self.names, image.shape[1::-1], fields, skeleton))
+        return clipped(Detections(boxes, scores, classes, self.names, image.shape[1::-1], fields, skeleton, camera))
 
 
 class SavedModelRunner(Runner):
@@ -121,11 +159,14 @@ class SavedModelRunner(Runner):
         self.loaded = tf.saved_model.load(folder)
         self.answer = self.loaded.signatures["serving_default"]
         names = (folder / "assets" / LABELS).read_text(encoding="utf-8").splitlines()
+        camera = folder / "assets" / CAMERA  # Exports of before there were cameras have none.
+        self.camera = read_camera(camera.read_text(encoding="utf-8")) if camera.is_file() else None
         super().__init__(path, names, self.answer.structured_outputs[SCORES].shape[1])
 
-    def run(self, inputs: Any) -> dict[str, np.ndarray]:
+    def run(self, inputs: Any, camera: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """One call of the signature for pixels."""
-        return {name: value.numpy() for name, value in self.answer(input_tensor=tf.constant(inputs)).items()}
+        more = {} if camera is None else {"camera": tf.constant(camera[None])}
+        return {name: value.numpy() for name, value in self.answer(input_tensor=tf.constant(inputs), **more).items()}
 
 
 class _Fitted(Runner):
@@ -166,13 +207,14 @@ class LiteRunner(_Fitted):
             raise UsageError(f"{path}: without decode or labels. Export it with --decode graph.")
         with zipfile.ZipFile(path) as archive:
             names = archive.read(LABELS).decode().splitlines()
-        (self.input,) = self.signature.get_input_details()
+            self.camera = read_camera(archive.read(CAMERA).decode()) if CAMERA in archive.namelist() else None
+        (self.input,) = (name for name in self.signature.get_input_details() if name != "camera")
         self.size = tuple(int(side) for side in self.signature.get_input_details()[self.input]["shape"][1:3])
         super().__init__(path, names, int(outputs[SCORES]["shape"][1]))
 
-    def run(self, inputs: Any) -> dict[str, np.ndarray]:
+    def run(self, inputs: Any, camera: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """One call of the signature."""
-        return self.signature(**{self.input: inputs})
+        return self.signature(**{self.input: inputs}, **({} if camera is None else {"camera": camera[None]}))
 
 
 class OnnxRunner(_Fitted):
@@ -190,13 +232,15 @@ class OnnxRunner(_Fitted):
         self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         about = self.session.get_modelmeta().custom_metadata_map
         self.size = (int(about["height"]), int(about["width"]))
+        self.camera = read_camera(about[CAMERA]) if CAMERA in about else None
         outputs = {output.name: output.shape for output in self.session.get_outputs()}
         super().__init__(path, about["classes"].split("\n"), outputs[SCORES][1])
 
-    def run(self, inputs: Any) -> dict[str, np.ndarray]:
+    def run(self, inputs: Any, camera: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """One run of the session."""
         names = [output.name for output in self.session.get_outputs()]
-        return dict(zip(names, self.session.run(names, {"input": inputs})))
+        more = {} if camera is None else {"camera": camera[None]}
+        return dict(zip(names, self.session.run(names, {"input": inputs, **more})))
 
 
 def open_runner(path: str | Path) -> Runner:

@@ -7,6 +7,9 @@ Signatures, each with the outputs of `answers.tfod_answers` and a batch of any s
     image_bytes      image_bytes    string [B]            JPEG, PNG, GIF or BMP files, each of its own size
     tf_example       example_bytes  string [B]            serialized tf.train.Example with image/encoded
 
+Models of boxes in space take "camera", float32 [B, 3, 4], beside each of them: metres to pixels of each picture.
+assets/camera.json holds the one to give where a picture's own is not known.
+
 Arguments that hold files end in `_bytes`, which REST needs to accept {"b64": ...}. TensorFlow's decoders leave the EXIF
 orientation alone and drop transparency, and so do these signatures. A file that cannot be decoded fails its whole batch
 with InvalidArgument (400 over REST): an empty answer would pass for an empty picture.
@@ -21,10 +24,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from centernet_tf.detector import DetectorGraph
+from centernet_tf.detector_graph import DetectorGraph
 from centernet_tf.errors import DataError, UsageError, closest
 from centernet_tf.export import serving_files
 from centernet_tf.export.answers import BOXES, SCORES, label_lines, label_map, tfod_answers
+from centernet_tf.export.camera_files import CAMERA, camera_text, cameras_of
 from centernet_tf.export.folding import inference_network
 from centernet_tf.model_file import ModelCard, load_model
 
@@ -73,9 +77,10 @@ def export_savedmodel(
         (folder / "assets").mkdir(exist_ok=True)
         (folder / "assets" / "labels.txt").write_text(lines, encoding="utf-8")
         (folder / "assets" / "label_map.pbtxt").write_text(label_map(card.classes), encoding="utf-8")
-        serving_files.write_warmup(folder, out.name, (card.input.height, card.input.width))
+        (folder / "assets" / CAMERA).write_text(camera_text(card), encoding="utf-8")
+        serving_files.write_warmup(folder, out.name, card)
         serving_files.write_guide(temporary, out.name, card)
-        _compare(folder, DetectorGraph(network, card.task_set(), card.input), LIMITS[precision])
+        _compare(folder, DetectorGraph(network, card.task_set(), card.input), LIMITS[precision], cameras_of(card))
         temporary.rename(out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -113,22 +118,25 @@ def _archive(graph: DetectorGraph) -> keras.export.ExportArchive:
     side = (None, None) if graph.card.mode == "keep" else (graph.card.height, graph.card.width)
 
     # A function of its own, so that the file holds the network once and not once for each signature.
-    @tf.function(input_signature=[tf.TensorSpec((None, *side, 3)), tf.TensorSpec((None, 4))], autograph=False)
-    def find(fitted: Any, fit: Any) -> dict[str, Any]:
-        return graph.find(graph.answer(fitted), fit)
+    camera = [tf.TensorSpec((None, 3, 4), tf.float32, "camera")] if graph.tasks.placed else []
+    seen = [tf.TensorSpec((None, *side, 3)), tf.TensorSpec((None, 4))]
 
-    def pixels(input_tensor: Any) -> dict[str, Any]:
+    @tf.function(input_signature=[*seen, *camera], autograph=False)
+    def find(fitted: Any, fit: Any, camera: Any = None) -> dict[str, Any]:
+        return graph.find(graph.answer(fitted), fit, camera)
+
+    def pixels(input_tensor: Any, *camera: Any) -> dict[str, Any]:
         shape = tf.shape(input_tensor)
         sizes = tf.broadcast_to(shape[1:3], (shape[0], 2))
-        return tfod_answers(find(*graph.fit_images(input_tensor, sizes)), sizes, class_offset=1)
+        return tfod_answers(find(*graph.fit_images(input_tensor, sizes), *camera), sizes, class_offset=1)
 
-    def image_bytes(image_bytes: Any) -> dict[str, Any]:
+    def image_bytes(image_bytes: Any, *camera: Any) -> dict[str, Any]:
         fitted, fit, sizes = _fit_files(image_bytes, graph)
-        return tfod_answers(find(fitted, fit), sizes, class_offset=1)
+        return tfod_answers(find(fitted, fit, *camera), sizes, class_offset=1)
 
-    def tf_example(example_bytes: Any) -> dict[str, Any]:
+    def tf_example(example_bytes: Any, *camera: Any) -> dict[str, Any]:
         parsed = tf.io.parse_example(example_bytes, {ENCODED: tf.io.FixedLenFeature((), tf.string)})
-        return image_bytes(parsed[ENCODED])
+        return image_bytes(parsed[ENCODED], *camera)
 
     rows = (None, None, None, 3)
     endpoints = (
@@ -138,7 +146,7 @@ def _archive(graph: DetectorGraph) -> keras.export.ExportArchive:
         ("tf_example", tf_example, tf.TensorSpec((None,), tf.string, "example_bytes")),
     )
     for name, function, spec in endpoints:
-        archive.add_endpoint(name, function, input_signature=[spec])
+        archive.add_endpoint(name, function, input_signature=[spec, *camera])
     return archive
 
 
@@ -184,12 +192,15 @@ def _decode(data: Any) -> Any:
     return image
 
 
-def _compare(folder: Path, graph: DetectorGraph, limit: float) -> None:
+def _compare(folder: Path, graph: DetectorGraph, limit: float, cameras: np.ndarray | None) -> None:
     """Raises DataError where the written file answers noise otherwise than the model it was made from."""
     image = np.random.default_rng(0).integers(0, 256, (1, graph.card.height, graph.card.width, 3), np.uint8)
     sizes = np.array([image.shape[1:3]], np.int32)
-    expected = tfod_answers(graph({"images": image, "sizes": sizes}), sizes, class_offset=1)
-    answers = tf.saved_model.load(str(folder)).signatures["serving_default"](input_tensor=tf.constant(image))
+    more = {} if cameras is None else {"cameras": cameras}
+    expected = tfod_answers(graph({"images": image, "sizes": sizes, **more}), sizes, class_offset=1)
+    given = {} if cameras is None else {"camera": tf.constant(cameras)}
+    run = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    answers = run(input_tensor=tf.constant(image), **given)
     # Scores are sorted, so equal ones that come in another order do not matter here.
     apart = float(np.abs(answers[SCORES] - expected[SCORES]).max())
     if not apart <= limit or not np.isfinite(answers[BOXES]).all():

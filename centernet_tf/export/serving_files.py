@@ -1,51 +1,59 @@
 """What stands beside a SavedModel for TensorFlow Serving: warm-up requests, a configuration, and how to run it."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
+from centernet_tf.export.camera_files import cameras_of
 from centernet_tf.model_file import ModelCard
 
 WARMUP = "tf_serving_warmup_requests"  # The server's name for it, in assets.extra.
 SIGNATURES = ("image_bytes", "serving_default")
 
 
-def write_warmup(folder: Path, name: str, size: tuple[int, int]) -> Path:
+def write_warmup(folder: Path, name: str, card: ModelCard) -> Path:
     """Writes requests that the server runs before it calls itself ready, so that no client waits for the first run.
 
     Args:
         folder: Of the SavedModel.
         name: Of the served model.
-        size: Height and width in pixels of the picture in them.
+        card: Of the model; the picture in them has the size of its input, and its camera.
 
     Returns:
         The file: a TFRecord of serialized tensorflow.serving.PredictionLog.
     """
-    image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (card.input.height, card.input.width, 3), np.uint8)
+    cameras = cameras_of(card)
+    camera = {} if cameras is None else {"camera": cameras}
     inputs = {
-        "image_bytes": ("image_bytes", [tf.io.encode_jpeg(image).numpy()]),
-        "serving_default": ("input_tensor", image[None]),
+        "image_bytes": {"image_bytes": [tf.io.encode_jpeg(image).numpy()], **camera},
+        "serving_default": {"input_tensor": image[None], **camera},
     }
     path = folder / "assets.extra" / WARMUP
     path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
         for signature in SIGNATURES:
-            argument, value = inputs[signature]
-            writer.write(_prediction_log(name, signature, argument, tf.make_tensor_proto(value).SerializeToString()))
+            tensors = {
+                argument: tf.make_tensor_proto(value).SerializeToString()
+                for argument, value in inputs[signature].items()
+            }
+            writer.write(_prediction_log(name, signature, tensors))
     return path
 
 
-def _prediction_log(name: str, signature: str, argument: str, tensor: bytes) -> bytes:
+def _prediction_log(name: str, signature: str, tensors: Mapping[str, bytes]) -> bytes:
     """A PredictionLog with one PredictRequest.
 
     Written field by field, so that an export does not need tensorflow-serving-api: the messages are six fields deep in
     all and their numbers never change.
     """
     model = _field(1, name.encode()) + _field(3, signature.encode())  # ModelSpec: name, signature_name.
-    entry = _field(1, argument.encode()) + _field(2, tensor)  # One of the map `inputs`: key, value.
-    request = _field(1, model) + _field(2, entry)  # PredictRequest: model_spec, inputs.
+    # Each of the map `inputs`: key, value.
+    entries = [_field(1, argument.encode()) + _field(2, tensor) for argument, tensor in tensors.items()]
+    request = _field(1, model) + b"".join(_field(2, entry) for entry in entries)  # PredictRequest: model_spec, inputs.
     return _field(6, _field(1, request))  # PredictionLog.predict_log, PredictLog.request.
 
 
@@ -69,7 +77,8 @@ def write_guide(folder: Path, name: str, card: ModelCard) -> None:
     (folder / "model.config").write_text(CONFIG.format(name=text, place=place), encoding="utf-8")
     kept = card.input.mode == "keep"
     fits = "keeps their resolution" if kept else f"fits them to {card.input.height}x{card.input.width}"
-    (folder / "serving.txt").write_text(GUIDE.format(name=name, fits=fits, backbone=card.backbone), encoding="utf-8")
+    guide = GUIDE.format(name=name, fits=fits, backbone=card.backbone) + (SPACE if card.task_set().placed else "")
+    (folder / "serving.txt").write_text(guide, encoding="utf-8")
 
 
 CONFIG = """model_config_list {{
@@ -105,4 +114,12 @@ A file that is no picture fails its whole request with status 400. Do not let th
 clients (--enable_batching) where such files may come: one would fail them all.
 Where the processor computes in bfloat16 (AMX, AVX512_BF16), `centernet export --precision bfloat16` is faster by far.
 A float32 model gets a part of that from `-e TF_SET_ONEDNN_FPMATH_MODE=BF16` after `docker run`.
+"""
+
+SPACE = """
+This model finds boxes in space, so every signature takes "camera" too: 3x4 numbers for each picture, metres to pixels,
+such as P2 of KITTI. assets/camera.json holds those to give where a picture's own are not known. For REST, write
+"instances": [{"image_bytes": {"b64": ...}, "camera": [[...], [...], [...]]}].
+More answers: detection_3d_locations (x, y, z of the middle of the bottom face, metres), detection_3d_dimensions
+(height, width, length, metres), detection_3d_rotations and detection_alphas (radians).
 """

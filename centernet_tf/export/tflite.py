@@ -14,10 +14,12 @@ import tensorflow as tf
 from keras import ops
 from tensorflow.lite.tools import flatbuffer_utils
 
-from centernet_tf.detector import DetectorGraph, Picture, as_image
+from centernet_tf.detector import Picture, as_image
+from centernet_tf.detector_graph import DetectorGraph
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.export import decoder
 from centernet_tf.export.answers import NAMES, SCORES, answer_names, in_pixels, tfod_answers
+from centernet_tf.export.camera_files import camera_text, cameras_of
 from centernet_tf.export.metadata import add_metadata
 from centernet_tf.export.quantize import quantized
 from centernet_tf.model_file import InputCard, ModelCard, load_model
@@ -33,13 +35,16 @@ DECODES = ("graph", "boxes", "none")
 
 
 class PhoneGraph(keras.Model):
-    """One image of fixed size in, TFOD's outputs or the network's maps out.
+    """One image of fixed size in, and its camera where objects are placed; TFOD's outputs or the network's maps out.
 
     Args:
         network: From normalised images to {head: [map per stack]}.
         card: Its input, with the fixed size.
         tasks: How its maps are decoded; None to answer with the last stack's maps, without activation.
         answers: Which of TFOD's outputs it gives; all there are if None.
+
+    Attributes:
+        placed: Whether it takes cameras.
     """
 
     def __init__(
@@ -50,6 +55,7 @@ class PhoneGraph(keras.Model):
         self.card = card
         self.tasks = tasks
         self.answers = answers
+        self.placed = tasks is not None and tasks.placed and (answers is None or set(answers) > set(NAMES))
         self.built = True
 
     def normalize(self, images: Any) -> Any:
@@ -60,11 +66,13 @@ class PhoneGraph(keras.Model):
         bias = -np.array(self.card.mean) / std
         return ops.conv(images, np.float32(kernel)[None, None]) + np.float32(bias)
 
-    def call(self, images: Any) -> dict[str, Any]:
+    def call(self, images: Any, cameras: Any = None) -> dict[str, Any]:
+        """Images [B, H, W, 3] and, where objects are placed, cameras [B, 3, 4] of these very pixels."""
         outputs = self.network(self.normalize(images), training=False)
         if self.tasks is None:
             return {name: maps[-1] for name, maps in outputs.items()}
         found = in_pixels(self.tasks.decode(outputs), self.tasks)
+        found = self.tasks.place(found, cameras) if self.placed else found
         answers = tfod_answers(found, np.array([[self.card.height, self.card.width]]), class_offset=0)
         return {name: answers[name] for name in self.answers or answers}
 
@@ -82,10 +90,11 @@ def export_tflite(
 
     It takes "input" [1, H, W, 3] float32 RGB in 0..255. How an image comes to that size is the caller's; boxes are
     shares of it. With the decode it answers, in this order and under the names of `answers` in its signature: boxes
-    [1, K, 4], classes [1, K] counted from 0, scores [1, K] and the count [1], and of a model that finds joints their
-    places [1, K, J, 2] and scores [1, K, J], all float32. Without, it answers with the
-    heads' maps [1, H/4, W/4, channels] float32 without activation, as `export.decoder` reads them. Class names and
-    MediaPipe's metadata are in the file.
+    [1, K, 4], classes [1, K] counted from 0, scores [1, K] and the count [1], and what else is found, all float32. A
+    model of boxes in space takes "camera" [1, 3, 4] float32 as its second input: that of the input's pixels, which is
+    `geometry.camera.move_camera` of the image's and the way the image came to that size. Without the decode, it answers
+    with the heads' maps [1, H/4, W/4, channels] float32 without activation, as `export.decoder` reads them. Class names
+    and MediaPipe's metadata are in the file, and the camera of training as camera.json.
 
     Args:
         model: Model file, or network and card.
@@ -93,7 +102,8 @@ def export_tflite(
         size: Height and width of the input in pixels, multiples of the stride; the card's if left out.
         quantize: "float16" halves the weights, and computes in float32 where float16 is not faster. "int8" computes
             trunk and heads in eight bits, the decode and the sampling of deformable layers in float.
-        decode: Whether the graph decodes; "boxes" leaves joints out, for clients that take the four outputs only.
+        decode: Whether the graph decodes; "boxes" leaves joints and space out, for clients that take the four outputs
+            only.
         images: For int8: pictures as the model will see them; up to 100 are used.
         max_objects: Detections K.
 
@@ -112,6 +122,9 @@ def export_tflite(
     tasks = card.task_set(flat=True)
     answers = {"graph": answer_names(tasks), "boxes": NAMES}.get(decode)
     graph = PhoneGraph(network, fixed, tasks if answers else None, answers)
+    if decode == "boxes" and tasks.placed and not card.box3d_size:
+        raise UsageError("decode 'boxes': this model knows boxes in space only, which need 'graph' and a camera.")
+    cameras = cameras_of(card) if graph.placed else None
     seen = np.random.default_rng(0).uniform(0, 255, (1, fixed.height, fixed.width, 3)).astype(np.float32)
     with saved_graph(graph) as directory:
         converter = tf.lite.TFLiteConverter.from_saved_model(str(directory))
@@ -122,7 +135,8 @@ def export_tflite(
             if not fitted:
                 raise UsageError("int8 needs representative images, and there are none among those given.")
             seen = fitted[0]
-            content = quantized(converter, lambda: iter(fitted))
+            more = {} if cameras is None else {"camera": cameras}
+            content = quantized(converter, lambda: ({"input": image, **more} for image in fitted))
         else:
             if quantize == "float16":
                 converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -130,8 +144,9 @@ def export_tflite(
             content = converter.convert()
     parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
     names = order_outputs(parsed, answers or [head.name for head in tasks.heads])
-    content = add_metadata(parsed, names, card.classes)
-    _compare(content, names, graph, seen, LIMITS[quantize])
+    order_inputs(parsed)
+    content = add_metadata(parsed, names, card.classes, camera_text(card) if graph.placed else None)
+    _compare(content, names, graph, [seen] if cameras is None else [seen, cameras], LIMITS[quantize])
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(content)
     return out
@@ -165,16 +180,19 @@ def _fit(graph: DetectorGraph, picture: Picture) -> np.ndarray:
     return ops.convert_to_numpy(fitted) * 255
 
 
-def _compare(content: bytes, names: Sequence[str], graph: PhoneGraph, image: np.ndarray, limit: float) -> None:
+def _compare(
+    content: bytes, names: Sequence[str], graph: PhoneGraph, inputs: Sequence[np.ndarray], limit: float
+) -> None:
     """Raises DataError where a file does not score an image as the graph it was made from."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # It asks to use LiteRT's own package, which need not be here.
         interpreter = tf.lite.Interpreter(model_content=content)
     interpreter.allocate_tensors()
-    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)
+    for place, value in zip(interpreter.get_input_details(), inputs):
+        interpreter.set_tensor(place["index"], value)
     interpreter.invoke()
     found = {name: interpreter.get_tensor(one["index"]) for name, one in zip(names, interpreter.get_output_details())}
-    expected = {name: ops.convert_to_numpy(value) for name, value in graph(image).items()}
+    expected = {name: ops.convert_to_numpy(value) for name, value in graph(*inputs).items()}
     if SCORES not in names:
         found, expected = (
             {SCORES: decoder.decode(maps["heatmap"], maps["offset"], maps["size"])[2]} for maps in (found, expected)
@@ -196,6 +214,8 @@ def saved_graph(graph: PhoneGraph) -> Iterator[Path]:
     """
     shape = (1, graph.card.height, graph.card.width, 3)
     signature = [tf.TensorSpec(shape, tf.float32, name="input")]
+    if graph.placed:
+        signature.append(tf.TensorSpec((1, 3, 4), tf.float32, name="camera"))
     with tempfile.TemporaryDirectory() as directory:
         archive = keras.export.ExportArchive()
         archive.track(graph)
@@ -221,3 +241,11 @@ def order_outputs(model: Any, first: Sequence[str]) -> tuple[str, ...]:
     names = (*first, *sorted(set(tensors) - set(first)))
     model.subgraphs[signature.subgraphIndex].outputs = np.array([tensors[name] for name in names], np.int32)
     return names
+
+
+def order_inputs(model: Any) -> None:
+    """Puts the image of a parsed TFLite model before the camera, where it has one."""
+    (signature,) = model.signatureDefs
+    tensors = {one.name.decode(): one.tensorIndex for one in signature.inputs}
+    names = [name for name in ("input", "camera") if name in tensors]
+    model.subgraphs[signature.subgraphIndex].inputs = np.array([tensors[name] for name in names], np.int32)
