@@ -33,7 +33,10 @@ def distance_table(scores: DistanceScores) -> Table:
         table.add_column(name, justify="right")
     for index, (low, high) in enumerate(scores.ranges):
         figures = scores.error[index], 100 * scores.relative[index], scores.bias[index]
-        told = ("-" if math.isnan(figure) else f"{figure:.{digits}f}" for figure, digits in zip(figures, (2, 1, 2)))
+        told = (
+            "-" if math.isnan(figure) else f"{round(figure, digits) + 0.0:.{digits}f}"  # no -0.00
+            for figure, digits in zip(figures, (2, 1, 2))
+        )
         table.add_row(f"{low:g} to {high:g}", str(scores.objects[index]), str(scores.found[index]), *told)
     return table
 
