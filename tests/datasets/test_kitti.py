@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from centernet_tf.cli import main
 from centernet_tf.data.records import iterate, open_dataset
 from centernet_tf.datasets.kitti import read
 from centernet_tf.datasets.writer import write_records
@@ -98,3 +99,15 @@ def test_broken_label_is_a_fault_of_its_image(folder):
 def test_missing_folders_are_named(tmp_path):
     with pytest.raises(UsageError, match="no folder image_2, calib, label_2"):
         read(tmp_path)
+
+
+def test_command(folder, tmp_path, capsys):
+    names = tmp_path / "val.txt"
+    names.write_text("000000\n000002\n")
+    out = tmp_path / "records" / "val"
+    with pytest.raises(SystemExit) as ended:
+        main(["records", "kitti", str(folder), "--list", str(names), "--split", "val", "--out", str(out)])
+    assert (ended.value.code or 0) == 0 and "Van (neutral)" in capsys.readouterr().out
+    dataset = open_dataset(out)
+    assert dataset.solid and dataset.split == "val" and dataset.images == 2 and dataset.objects == 8
+    assert dataset.report["boxes"]["dropped"] == {"class not chosen": 2}
