@@ -28,10 +28,12 @@ def read_results(
         Each record and what its file tells; an empty file tells that nothing was found.
 
     Raises:
-        UsageError: The records have no cameras.
+        UsageError: There are no files, or the records have no cameras.
         DataError: A file is missing or cannot be understood, or a result has no score or no 3D box.
     """
     folder = Path(folder)
+    if not any(folder.glob("*.txt")):
+        raise UsageError(f"{folder}: no text files of results. Give KITTI's, one for each image, or a .keras file.")
     if not dataset.solid:
         raise UsageError(f"{dataset.directory}: results in files are of 3D boxes, but these records have no cameras.")
     places = {name.replace(" ", "_"): place for place, name in enumerate(dataset.classes)}

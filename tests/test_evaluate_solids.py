@@ -161,8 +161,14 @@ def test_wrong_result_files_are_named(text, message, tmp_path):
 
 
 def test_results_in_files_need_records_with_cameras(tmp_path):
+    (tmp_path / "0.txt").touch()
     with pytest.raises(UsageError, match="no cameras"):
         evaluate_files(tmp_path, write(tmp_path / "val", solid=False))
+
+
+def test_other_folders_are_no_results(tmp_path):
+    with pytest.raises(UsageError, match="no text files"):
+        evaluate_files(tmp_path, write(tmp_path / "val"))
 
 
 def test_command_takes_a_folder_of_results(tmp_path, capsys):
