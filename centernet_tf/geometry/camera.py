@@ -9,7 +9,6 @@ Functions take NumPy arrays and return NumPy arrays, or take tensors of Keras' b
 from typing import Any
 
 import numpy as np
-from keras import ops
 
 # The calibration that the original assumes where none is given (official code, `utils/ddd_utils.py`).
 DEFAULT_CAMERA = np.array(
@@ -85,7 +84,11 @@ def move_camera(cameras: Any, matrix: np.ndarray) -> np.ndarray:
 
 def _library(values: Any) -> Any:
     """What computes with these values: NumPy, or Keras' operators of the same names."""
-    return np if isinstance(values, (np.ndarray, np.generic, float, int)) else ops
+    if isinstance(values, (np.ndarray, np.generic, float, int)):
+        return np
+    from keras import ops  # Those who have arrays, such as clients of a server, need no Keras.
+
+    return ops
 
 
 def wrap(angles: Any) -> Any:

@@ -20,12 +20,21 @@ from typing import Any
 import numpy as np
 
 from centernet_tf.errors import DataError, UsageError
+from centernet_tf.geometry.camera import as_camera
 from centernet_tf.images import inspect_header, read_bytes
 from centernet_tf.results import Detections
 
 SIGNATURE = "image_bytes"
 ARGUMENT = "image_bytes"
 OUTPUTS = ("detection_boxes", "detection_classes", "detection_scores")
+CAMERA = "camera"
+# What models of boxes in space answer besides, and the names of these fields in `Detections`.
+SPACE = {
+    "detection_3d_locations": "locations",
+    "detection_3d_dimensions": "dimensions",
+    "detection_3d_rotations": "rotations",
+    "detection_alphas": "alphas",
+}
 
 
 class ServerError(DataError):
@@ -60,17 +69,21 @@ class Client:
         self.version = version
         self.timeout = timeout
 
-    def predict(self, pictures: Sequence[bytes | str | Path], threshold: float = 0.3) -> list[Detections]:
+    def predict(
+        self, pictures: Sequence[bytes | str | Path], threshold: float = 0.3, cameras: Any = None
+    ) -> list[Detections]:
         """Finds objects in files, all in one request.
 
         Args:
             pictures: Files or their bytes: JPEG, PNG, GIF or BMP, each of any size.
             threshold: Scores up to this are left out.
+            cameras: For models of boxes in space, which need them: [3, 4] of all pictures, or one for each.
 
         Returns:
             Detections of each, in the same order.
 
         Raises:
+            ValueError: There are more or fewer cameras than pictures, or one is none.
             DataError: A file is missing or no image; it is named, and nothing is sent.
             ServerError: The server cannot be reached, or refuses: an unknown model, a file that it cannot decode.
         """
@@ -81,15 +94,18 @@ class Client:
             inspect_header(data, str(picture) if not isinstance(picture, bytes) else f"picture {number}")
             for number, (picture, data) in enumerate(zip(pictures, files))
         ]
-        answers = self.ask(files)
-        found = zip(headers, *(np.asarray(answers[name], np.float32) for name in OUTPUTS))
-        return [
-            as_detections(boxes, classes, scores, (header.width, header.height), self.names, threshold)
-            for header, boxes, classes, scores in found
-        ]
+        views = _one_for_each(cameras, len(files))
+        answers = self.ask(files) if views is None else self.ask(files, views)
+        rows = {name: np.asarray(answers[name], np.float32) for name in (*OUTPUTS, *SPACE) if name in answers}
+        found = []
+        for number, header in enumerate(headers):
+            row = {name: values[number] for name, values in rows.items()}
+            camera = None if views is None else views[number]
+            found.append(as_detections(row, (header.width, header.height), self.names, threshold, camera))
+        return found
 
-    def ask(self, files: Sequence[bytes]) -> Mapping[str, Any]:
-        """Sends files as they are; {output: its rows} as they come. Raises ServerError."""
+    def ask(self, files: Sequence[bytes], cameras: np.ndarray | None = None) -> Mapping[str, Any]:
+        """Sends files and cameras [N, 3, 4] as they are; {output: its rows} as they come. Raises ServerError."""
         raise NotImplementedError
 
 
@@ -107,9 +123,11 @@ class RestClient(Client):
         self._path = f"{parts.path.rstrip('/')}/v1/models/{urllib.parse.quote(self.model)}{version}:predict"
         self._local = threading.local()
 
-    def ask(self, files: Sequence[bytes]) -> Mapping[str, Any]:
-        rows = [{"b64": base64.b64encode(data).decode("ascii")} for data in files]
-        body = json.dumps({"signature_name": SIGNATURE, "inputs": {ARGUMENT: rows}})
+    def ask(self, files: Sequence[bytes], cameras: np.ndarray | None = None) -> Mapping[str, Any]:
+        inputs = {ARGUMENT: [{"b64": base64.b64encode(data).decode("ascii")} for data in files]}
+        if cameras is not None:
+            inputs[CAMERA] = cameras.tolist()
+        body = json.dumps({"signature_name": SIGNATURE, "inputs": inputs})
         status, answer = self._post(body.encode())
         try:
             content = json.loads(answer)
@@ -168,7 +186,7 @@ class GrpcClient(Client):
         channel = grpc.insecure_channel(self.address, options=limits)
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
 
-    def ask(self, files: Sequence[bytes]) -> Mapping[str, Any]:
+    def ask(self, files: Sequence[bytes], cameras: np.ndarray | None = None) -> Mapping[str, Any]:
         request = self._request()
         request.model_spec.name = self.model
         request.model_spec.signature_name = SIGNATURE
@@ -178,12 +196,18 @@ class GrpcClient(Client):
         tensor.dtype = 7  # DT_STRING
         tensor.tensor_shape.dim.add().size = len(files)
         tensor.string_val.extend(files)
+        if cameras is not None:
+            tensor = request.inputs[CAMERA]
+            tensor.dtype = 1  # DT_FLOAT
+            for side in cameras.shape:
+                tensor.tensor_shape.dim.add().size = side
+            tensor.tensor_content = cameras.astype("<f4").tobytes()
         try:
             answer = self._stub.Predict(request, timeout=self.timeout)
         except self._failure as error:
             code = error.code()
             raise ServerError(f"{self.address} answers {code.name}: {error.details()}", code.value[0]) from error
-        return {name: _array(answer.outputs[name]) for name in OUTPUTS}
+        return {name: _array(answer.outputs[name]) for name in (*OUTPUTS, *SPACE) if name in answer.outputs}
 
 
 def _array(tensor: Any) -> np.ndarray:
@@ -193,25 +217,36 @@ def _array(tensor: Any) -> np.ndarray:
     return np.asarray(values, np.float32).reshape(shape)
 
 
+def _one_for_each(cameras: Any, count: int) -> np.ndarray | None:
+    """[N, 3, 4] float32 of one camera or as many as there are pictures."""
+    if cameras is None:
+        return None
+    one = len(cameras) > 0 and np.ndim(cameras[0]) == 1
+    if not one and len(cameras) != count:
+        raise ValueError(f"There are {len(cameras)} cameras for {count} pictures. Give one for each, or one for all.")
+    return np.stack([as_camera(camera) for camera in ([cameras] * count if one else cameras)])
+
+
 def as_detections(
-    boxes: np.ndarray,
-    classes: np.ndarray,
-    scores: np.ndarray,
+    answers: Mapping[str, np.ndarray],
     image_size: tuple[int, int],
     names: Sequence[str],
     threshold: float,
+    camera: np.ndarray | None = None,
 ) -> Detections:
-    """TFOD's outputs for one image as `Detections`.
+    """A server's outputs for one image as `Detections`.
 
     Args:
-        boxes: [K, 4] top, left, bottom, right as shares of the image.
-        classes: [K] counted from 1.
-        scores: [K] in 0..1.
+        answers: "detection_boxes" [K, 4] top, left, bottom, right as shares of the image, "detection_classes" [K]
+            counted from 1, "detection_scores" [K] in 0..1, and any of `SPACE`.
         image_size: (width, height) in pixels.
         names: Class names in channel order.
         threshold: Scores up to this are left out.
+        camera: [3, 4] of the image.
     """
     width, height = image_size
+    boxes, classes, scores = (answers[name] for name in OUTPUTS)
     kept = scores > threshold
     pixels = boxes[kept][:, [1, 0, 3, 2]] * np.array([width, height, width, height], np.float32)
-    return Detections(pixels, scores[kept], classes[kept] - 1, tuple(names), image_size)
+    fields = {field: answers[name][kept] for name, field in SPACE.items() if name in answers}
+    return Detections(pixels, scores[kept], classes[kept] - 1, tuple(names), image_size, fields, camera=camera)

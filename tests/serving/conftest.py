@@ -1,6 +1,7 @@
 """A model on disk, and servers of TensorFlow Serving's two interfaces around it."""
 
 import base64
+import contextlib
 import http.server
 import json
 import threading
@@ -38,9 +39,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(404, {"error": f"Servable not found for request: {self.path}"})
         if self.path in self.server.broken:
             return self.answer(500, b"<html>out of order")
-        files = [base64.b64decode(row["b64"]) for row in request["inputs"]["image_bytes"]]
+        inputs = {"image_bytes": [base64.b64decode(row["b64"]) for row in request["inputs"]["image_bytes"]]}
+        inputs |= {name: values for name, values in request["inputs"].items() if name == "camera"}
         try:
-            found = self.server.signatures[request["signature_name"]](image_bytes=tf.constant(files))
+            tensors = {name: tf.constant(values) for name, values in inputs.items()}
+            found = self.server.signatures[request["signature_name"]](**tensors)
         except tf.errors.InvalidArgumentError as error:
             return self.answer(400, {"error": error.message})
         return self.answer(200, {"outputs": {name: value.numpy().tolist() for name, value in found.items()}})
@@ -56,11 +59,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(scope="session")
-def rest_server(served):
-    """Address of a REST server."""
+@contextlib.contextmanager
+def serve_rest(signatures):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.signatures, server.broken, server.daemon_threads = served, set(), True
+    server.signatures, server.broken, server.daemon_threads = signatures, set(), True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
     server.shutdown()
@@ -68,8 +70,33 @@ def rest_server(served):
 
 
 @pytest.fixture(scope="session")
+def rest_server(served):
+    """A REST server."""
+    with serve_rest(served) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rest():
+    """Function {signature: function} -> context of a REST server of these."""
+    return serve_rest
+
+
+@pytest.fixture(scope="session")
 def grpc_address(served):
     """Address of a server of tensorflow.serving.PredictionService."""
+    with serve_grpc(served) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def grpc_server():
+    """Function {signature: function} -> context of the address of a gRPC server of these."""
+    return serve_grpc
+
+
+@contextlib.contextmanager
+def serve_grpc(served):
     grpc = pytest.importorskip("grpc")
     api = pytest.importorskip("tensorflow_serving.apis.prediction_service_pb2_grpc")
     import tensorflow as tf

@@ -1,6 +1,7 @@
 """Both clients against real servers: the detector's answers, wrong files, and servers that are not there."""
 
 import io
+import subprocess
 import sys
 import threading
 
@@ -110,6 +111,11 @@ def test_threads_share_a_client(connect, pictures):
     for thread in threads:
         thread.join()
     assert sorted(counts) == sorted([1, 2, 0] * 6)
+
+
+def test_the_client_of_rest_needs_no_tensorflow():
+    code = "import sys, centernet_tf.serving.client; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_grpc_names_its_extra(monkeypatch):
