@@ -176,3 +176,11 @@ def test_command_takes_a_folder_of_results(tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         main(["evaluate", str(tmp_path / "results"), "--data", str(tmp_path / "val")])
     assert (ended.value.code or 0) == 0 and "Pedestrian" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", [("--flip",), ("--size", "64x64"), ("--digits", "2")])
+def test_command_changes_no_results(option, tmp_path, capsys):
+    (tmp_path / "results").mkdir()
+    with pytest.raises(SystemExit) as ended:
+        main(["evaluate", str(tmp_path / "results"), "--data", str(tmp_path), *option])
+    assert ended.value.code == 2 and f"{option[0]}: " in capsys.readouterr().err

@@ -48,6 +48,13 @@ def evaluate(
     Example: centernet evaluate runs/shapes/best.keras --data tfrecords/shapes/val --plot curve.png
     """
     files = model.is_dir()
+    if files:
+        changes = {"--size": size, "--keep-resolution": keep_resolution, "--flip": flip, "--scales": scales}
+        changes |= {"--nms": nms, "--tile": tile, "--halo": halo, "--digits": digits is not None}
+        if given := [name for name, value in changes.items() if value]:
+            raise UsageError(
+                f"{given[0]}: {model} holds results, which are scored as they are. Give a model, or leave it out."
+            )
     detector = None if files else load_detector(model, size, keep_resolution, flip, scales, nms, tile, halo)
     dataset = open_dataset(data)
     console = Console()
