@@ -121,7 +121,7 @@ def compare(name: str, pairs: Iterable[tuple[Detections, Detections]], limit: in
             other = best[same]
             boxes = max(boxes, float(np.abs(kept.boxes[same] - second.boxes[other]).max()))
             scores = max(scores, float(np.abs(kept.scores[same] - second.scores[other]).max()))
-            for field in KINDS.keys() & kept.fields.keys() & second.fields.keys():
+            for field in (name for name in KINDS if name in kept.fields and name in second.fields):
                 difference = kept.fields[field][same] - second.fields[field][other]
                 difference = np.abs(wrap(difference) if KINDS[field] == "angles" else difference).max()
                 fields[field] = float(np.maximum(fields.get(field, 0.0), difference))  # NaN stays NaN
