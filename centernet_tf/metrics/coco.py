@@ -1,16 +1,13 @@
-"""Average precision of boxes as COCO counts it, by pycocotools' own COCOeval, without files on the way."""
+"""Average precision of boxes as COCO counts it, by pycocotools' own COCOeval."""
 
-import contextlib
 import dataclasses
-import io
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
-from centernet_tf.errors import UsageError
-from centernet_tf.metrics.boxes import BoxMetric, mean_where_known
+from centernet_tf.metrics.boxes import mean_where_known
+from centernet_tf.metrics.coco_counting import CocoMetric, where_known
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +41,10 @@ class CocoScores:
     detections: int
 
 
-class CocoBoxes(BoxMetric):
+class CocoBoxes(CocoMetric):
     """COCO's box metric. Crowds are neither hits nor misses; several detections may fall on one."""
+
+    kind = "bbox"
 
     def __init__(self, names: Sequence[str], max_detections: int = 100, digits: int | None = None) -> None:
         """Starts without images.
@@ -61,11 +60,7 @@ class CocoBoxes(BoxMetric):
             DataError: There are no names.
             UsageError: max_detections is below 1.
         """
-        super().__init__(names)
-        if max_detections < 1:
-            raise UsageError(f"CocoBoxes: max_detections is {max_detections}, expected at least 1.")
-        self.max_detections = max_detections
-        self.digits = digits
+        super().__init__(names, max_detections, digits)
 
     def result(self) -> CocoScores:
         """Scores all images so far.
@@ -73,51 +68,31 @@ class CocoBoxes(BoxMetric):
         Raises:
             DataError: There are none.
         """
-        evaluation = self._evaluate()
+        evaluation = self.evaluation()
         last = evaluation.params.maxDets.index(self.max_detections)
-        precision = _known(evaluation.eval["precision"])  # [T, R, C, areas, limits]
-        recall = _known(evaluation.eval["recall"])  # [T, C, areas, limits]
-        truth = np.zeros(len(self.names), np.int64)
-        for image in self.images.values():
-            truth += np.bincount(image.truth["classes"][~image.truth["crowd"]], minlength=len(truth))
+        precision = where_known(evaluation.eval["precision"])  # [T, R, C, areas, limits]
+        recall = where_known(evaluation.eval["recall"])  # [T, C, areas, limits]
         overall = precision[..., 0, last]
+        ap, ap50 = self.of_classes(overall)
         return CocoScores(
             summary=_summary(precision, recall, evaluation.params.maxDets, last),
             names=self.names,
-            ap=np.array([mean_where_known(overall[:, :, index]) for index in range(len(truth))]),
-            ap50=np.array([mean_where_known(overall[0, :, index]) for index in range(len(truth))]),
-            truth=truth,
+            ap=ap,
+            ap50=ap50,
+            truth=self.count_truth(),
             precision=overall,
             overlaps=evaluation.params.iouThrs,
             recall=evaluation.params.recThrs,
             images=len(self.images),
-            detections=sum(len(image.found["scores"]) for image in self.images.values()),
+            detections=self.detections,
         )
 
-    def _evaluate(self) -> COCOeval:
-        images = self._sorted_images()
-        with contextlib.redirect_stdout(io.StringIO()):
-            truth = self._index([row for image_id, image in images for row in self._truth_rows(image_id, image.truth)])
-            found = self._index([row for image_id, image in images for row in self._found_rows(image_id, image.found)])
-            evaluation = COCOeval(truth, found, "bbox")
-            evaluation.params.maxDets = sorted({1, 10, 100, self.max_detections})
-            evaluation.evaluate()
-            evaluation.accumulate()
-        return evaluation
+    def adjust(self, parameters: Any) -> None:
+        """AP at the limit, and COCO's recalls at 1, 10 and 100."""
+        parameters.maxDets = sorted({1, 10, 100, self.max_detections})
 
-    def _index(self, rows: list[dict]) -> COCO:
-        # Ids count from 1: COCOeval keeps the id of a match and reads 0 as no match.
-        coco = COCO()
-        coco.dataset = {
-            "images": [{"id": image_id} for image_id in self.images],
-            "categories": [{"id": index + 1, "name": name} for index, name in enumerate(self.names)],
-            "annotations": [{"id": number, **row} for number, row in enumerate(rows, start=1)],
-        }
-        coco.createIndex()
-        return coco
-
-    @staticmethod
-    def _truth_rows(image_id: int, truth: dict[str, np.ndarray]) -> list[dict]:
+    def truth_rows(self, image_id: int, truth: dict[str, np.ndarray]) -> list[dict]:
+        """Boxes as left, top, width, height."""
         return [
             {"image_id": image_id, "category_id": label + 1, "bbox": box, "area": area, "iscrowd": int(crowd)}
             for label, box, area, crowd in zip(
@@ -125,7 +100,8 @@ class CocoBoxes(BoxMetric):
             )
         ]
 
-    def _found_rows(self, image_id: int, found: dict[str, np.ndarray]) -> list[dict]:
+    def found_rows(self, image_id: int, found: dict[str, np.ndarray]) -> list[dict]:
+        """Likewise, rounded where asked for."""
         rounded = float if self.digits is None else lambda value: float(f"{value:.{self.digits}f}")
         rows = []
         for label, box, score in zip(found["classes"].tolist(), _corner_and_size(found["boxes"]), found["scores"]):
@@ -145,11 +121,6 @@ class CocoBoxes(BoxMetric):
 
 def _corner_and_size(boxes: np.ndarray) -> list[list[float]]:
     return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).tolist()
-
-
-def _known(values: np.ndarray) -> np.ndarray:
-    """COCOeval says -1 where nothing is annotated."""
-    return np.where(values < 0, np.nan, values)
 
 
 def _summary(precision: np.ndarray, recall: np.ndarray, limits: list[int], last: int) -> dict[str, float]:

@@ -1,21 +1,18 @@
 """Average precision of joints as COCO counts it: object keypoint similarity in the place of overlap, any skeleton.
 
 A joint that is d pixels off scores exp(-d^2 / (2 area (2 sigma)^2)), an object the mean over its labelled joints, the
-hidden ones too; 0.50 to 0.95 of it make a hit. pycocotools' own COCOeval does the counting, without files on the way.
+hidden ones too; 0.50 to 0.95 of it make a hit.
 """
 
-import contextlib
 import dataclasses
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
-from centernet_tf.errors import DataError, UsageError
-from centernet_tf.metrics.boxes import BoxMetric, mean_where_known
+from centernet_tf.errors import DataError
+from centernet_tf.metrics.boxes import mean_where_known
+from centernet_tf.metrics.coco_counting import CocoMetric, where_known
 from centernet_tf.skeleton import Skeleton
 
 MAX_DETECTIONS = 20
@@ -47,8 +44,10 @@ class JointScores:
     detections: int
 
 
-class CocoJoints(BoxMetric):
+class CocoJoints(CocoMetric):
     """COCO's keypoint metric. Crowds and objects without a labelled joint are neither hits nor misses."""
+
+    kind = "keypoints"
 
     def __init__(
         self,
@@ -70,12 +69,8 @@ class CocoJoints(BoxMetric):
             DataError: There are no names.
             UsageError: max_detections is below 1.
         """
-        super().__init__(names)
-        if max_detections < 1:
-            raise UsageError(f"CocoJoints: max_detections is {max_detections}, expected at least 1.")
+        super().__init__(names, max_detections, digits)
         self.skeleton = skeleton
-        self.max_detections = max_detections
-        self.digits = digits
 
     def update(self, image_id: int, detections: Mapping[str, Any], truth: Mapping[str, Any]) -> None:
         """Adds an image, each once.
@@ -94,6 +89,7 @@ class CocoJoints(BoxMetric):
         super().update(image_id, detections, truth)
         self.images[image_id].found["joints"] = found
         self.images[image_id].truth["joints"] = there
+        self.images[image_id].truth["labelled"] = (there[..., 2] > 0).any(axis=1)
 
     def result(self) -> JointScores:
         """Scores all images so far.
@@ -102,35 +98,24 @@ class CocoJoints(BoxMetric):
             DataError: There are none.
         """
         evaluation = self.evaluation()
-        precision = _known(evaluation.eval["precision"])[..., 0]  # [T, R, C, areas]
-        recall = _known(evaluation.eval["recall"])[..., 0]  # [T, C, areas]
-        truth = np.zeros(len(self.names), np.int64)
-        for image in self.images.values():
-            counts = (image.truth["joints"][..., 2] > 0).any(axis=1) & ~image.truth["crowd"]
-            truth += np.bincount(image.truth["classes"][counts], minlength=len(truth))
+        precision = where_known(evaluation.eval["precision"])[..., 0]  # [T, R, C, areas]
+        recall = where_known(evaluation.eval["recall"])[..., 0]  # [T, C, areas]
+        ap, ap50 = self.of_classes(precision[..., 0])
         return JointScores(
             summary=_summary(precision, recall),
             names=self.names,
-            ap=np.array([mean_where_known(precision[:, :, index, 0]) for index in range(len(truth))]),
-            ap50=np.array([mean_where_known(precision[0, :, index, 0]) for index in range(len(truth))]),
-            truth=truth,
+            ap=ap,
+            ap50=ap50,
+            truth=self.count_truth("labelled"),
             joints=self.skeleton.joints,
             images=len(self.images),
-            detections=sum(len(image.found["scores"]) for image in self.images.values()),
+            detections=self.detections,
         )
 
-    def evaluation(self) -> COCOeval:
-        """pycocotools' evaluation of all images so far, done and accumulated; its `ious` hold every similarity."""
-        images = self._sorted_images()
-        with contextlib.redirect_stdout(io.StringIO()):
-            truth = self._index([row for id_, image in images for row in self._truth_rows(id_, image.truth)])
-            found = self._index([row for id_, image in images for row in self._found_rows(id_, image.found)])
-            evaluation = COCOeval(truth, found, "keypoints")
-            evaluation.params.kpt_oks_sigmas = np.array(self.skeleton.sigmas)
-            evaluation.params.maxDets = [self.max_detections]
-            evaluation.evaluate()
-            evaluation.accumulate()
-        return evaluation
+    def adjust(self, parameters: Any) -> None:
+        """The skeleton's tolerances, and one limit."""
+        parameters.kpt_oks_sigmas = np.array(self.skeleton.sigmas)
+        parameters.maxDets = [self.max_detections]
 
     def _joints(self, what: str, rows: Mapping[str, Any], width: int) -> np.ndarray:
         joints = np.array(rows["joints"], np.float64)
@@ -142,19 +127,8 @@ class CocoJoints(BoxMetric):
             raise DataError(f"{what}: joints hold NaN or infinity.")
         return joints.reshape(expected)
 
-    def _index(self, rows: list[dict]) -> COCO:
-        # Ids count from 1: COCOeval keeps the id of a match and reads 0 as no match.
-        coco = COCO()
-        coco.dataset = {
-            "images": [{"id": image_id} for image_id in self.images],
-            "categories": [{"id": index + 1, "name": name} for index, name in enumerate(self.names)],
-            "annotations": [{"id": number, **row} for number, row in enumerate(rows, start=1)],
-        }
-        coco.createIndex()
-        return coco
-
-    @staticmethod
-    def _truth_rows(image_id: int, truth: dict[str, np.ndarray]) -> list[dict]:
+    def truth_rows(self, image_id: int, truth: dict[str, np.ndarray]) -> list[dict]:
+        """Objects with all their joints, labelled or not."""
         columns = (truth["boxes"].tolist(), truth["classes"].tolist(), truth["area"].tolist(), truth["crowd"])
         return [
             {
@@ -169,7 +143,8 @@ class CocoJoints(BoxMetric):
             for (left, top, right, bottom), label, area, crowd, joints in zip(*columns, truth["joints"])
         ]
 
-    def _found_rows(self, image_id: int, found: dict[str, np.ndarray]) -> list[dict]:
+    def found_rows(self, image_id: int, found: dict[str, np.ndarray]) -> list[dict]:
+        """Likewise, rounded where asked for."""
         joints, scores = found["joints"], found["scores"]
         if self.digits is not None:
             joints, scores = joints.round(self.digits), scores.round(self.digits)
@@ -188,11 +163,6 @@ class CocoJoints(BoxMetric):
                 }
             )
         return rows
-
-
-def _known(values: np.ndarray) -> np.ndarray:
-    """COCOeval says -1 where nothing is annotated."""
-    return np.where(values < 0, np.nan, values)
 
 
 def _summary(precision: np.ndarray, recall: np.ndarray) -> dict[str, float]:
