@@ -1,0 +1,101 @@
+"""The best local maxima of heatmaps, and the boxes at them, without targets."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from centernet_tf.centers import Centers
+
+GRIDS = [(8, 8), (16, 11), (5, 24), (30, 32)]
+
+
+def decode(outputs, centers: Centers):
+    outputs = {name: ops.convert_to_tensor(np.float32(values)) for name, values in outputs.items()}
+    return {name: ops.convert_to_numpy(v) for name, v in centers.decode(outputs, centers.peaks(outputs)).items()}
+
+
+def slow_peaks(scores, count):
+    """[(score, class, x, y)] of the largest cells of their neighbourhoods, best first."""
+    height, width, classes = scores.shape
+    found = []
+    for y, x, label in np.ndindex(height, width, classes):
+        around = scores[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2, label]
+        if scores[y, x, label] == around.max():
+            found.append((scores[y, x, label], label, x, y))
+    return sorted(found, reverse=True)[:count]
+
+
+@pytest.mark.parametrize("flat", [False, True], ids=["cells first", "one list"])
+@pytest.mark.parametrize("grid", GRIDS)
+def test_peaks_equal_the_slow_twin(grid, flat):
+    random = np.random.default_rng(0)
+    logits = random.normal(-1, 2, (4, *grid, 3)).astype(np.float32)
+    offset = random.random((4, *grid, 2), np.float32)
+    centers = Centers(num_classes=3, max_objects=10, flat=flat)
+    peaks = centers.peaks({"heatmap": ops.convert_to_tensor(logits), "offset": ops.convert_to_tensor(offset)})
+    peaks = {name: ops.convert_to_numpy(values) for name, values in peaks.items()}
+    for image in range(4):
+        expected = slow_peaks(1 / (1 + np.exp(-logits[image].astype(float))), 10)
+        for number, (score, label, x, y) in enumerate(expected):
+            assert peaks["scores"][image, number] == pytest.approx(score, abs=1e-6)
+            assert peaks["classes"][image, number] == label
+            assert peaks["cell"][image, number].tolist() == [x, y]
+            assert peaks["index"][image, number] == y * grid[1] + x
+            np.testing.assert_allclose(peaks["center"][image, number], offset[image, y, x] + [x, y], rtol=1e-6)
+
+
+def test_equal_neighbours_are_both_peaks():
+    logits = np.full((1, 4, 4, 1), -5, np.float32)
+    logits[0, 1, 1:3] = 2
+    outputs = {"heatmap": ops.convert_to_tensor(logits), "offset": ops.zeros((1, 4, 4, 2))}
+    peaks = Centers(num_classes=1, max_objects=2).peaks(outputs)
+    assert sorted(ops.convert_to_numpy(peaks["cell"])[0].tolist()) == [[1, 1], [2, 1]]
+
+
+@pytest.mark.parametrize("shift", [0.25, 0.5], ids=["offset", "middle of the cell"])
+def test_decode_as_published(shift):
+    scores = np.zeros((1, 4, 4, 2), np.float32)
+    scores[0, 1, 1, 0], scores[0, 1, 2, 0], scores[0, 3, 3, 1] = 0.9, 0.8, 0.6
+    centers = Centers(num_classes=2, max_objects=3)
+    offset, size = (ops.full((1, 4, 4, 2), value) for value in (shift, 2.0))
+    found = centers.decode({"size": size}, centers.peaks_of_scores(ops.convert_to_tensor(scores), offset))
+    found = {name: ops.convert_to_numpy(values)[0] for name, values in found.items()}
+    np.testing.assert_allclose(found["scores"], [0.9, 0.6, 0], atol=1e-6)
+    assert found["classes"][:2].tolist() == [0, 1]
+    np.testing.assert_allclose(found["boxes"][:2] - shift, [[0, 0, 2, 2], [2, 2, 4, 4]], atol=1e-6)
+
+
+@pytest.mark.parametrize("flat", [False, True], ids=["cells first", "one list"])
+def test_grid_with_fewer_cells_than_detections(flat):
+    centers = Centers(num_classes=2, max_objects=50, flat=flat)
+    outputs = {"heatmap": np.full((3, 2, 3, 2), -9.0), "offset": np.zeros((3, 2, 3, 2)), "size": np.ones((3, 2, 3, 2))}
+    outputs["heatmap"][:, 1, 2, 1] = 9
+    found = decode(outputs, centers)
+    assert {name: values.shape for name, values in found.items()} == {
+        "boxes": (3, 50, 4),
+        "scores": (3, 50),
+        "classes": (3, 50),
+    }
+    np.testing.assert_allclose(found["boxes"][:, 0], [[1.5, 0.5, 2.5, 1.5]] * 3)
+    assert (found["classes"][:, 0] == 1).all() and (found["scores"][:, 12:] == 0).all()
+    assert found["classes"].min() >= 0 and found["classes"].max() <= 1
+
+
+def test_compiled_decode_of_any_batch():
+    """The same graph serves every batch size, and gives what eager arithmetic gives."""
+    centers = Centers(num_classes=2, max_objects=5, class_specific_size=True)
+
+    class Decoder(keras.Model):
+        def call(self, outputs):
+            return centers.decode(outputs, centers.peaks(outputs))
+
+    random, model = np.random.default_rng(0), Decoder()
+    for batch in (1, 3, 2):
+        outputs = {
+            name: random.normal(size=(batch, 6, 7, depth)).astype(np.float32)
+            for name, depth in (("heatmap", 2), ("offset", 2), ("size", 4))
+        }
+        compiled, eager = model.predict(outputs, verbose=0), decode(outputs, centers)
+        for name, values in eager.items():
+            np.testing.assert_allclose(compiled[name], values, rtol=1e-5, atol=1e-6)
