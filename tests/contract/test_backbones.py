@@ -12,12 +12,13 @@ from centernet_tf.centers import STRIDE, Centers
 from centernet_tf.errors import UsageError
 from centernet_tf.network import build_network
 
-# 191 million parameters: 8 s in all on TensorFlow, 25 s on JAX.
-SLOW = {"hourglass104"}
+# 191 million parameters: 8 s in all on TensorFlow, 25 s on JAX; and deeper ones of the same blocks.
+MARKS = {"hourglass104": [pytest.mark.slow]}
+MARKS |= {f"resnet{depth}{end}": [pytest.mark.long] for depth in (101, 152) for end in ("", "_dcn")}
 PLAIN = [name for name, entry in BACKBONES.items() if entry.build]
 VARIANTS = ["mobilenetv2_fpn:0.5", "mobilenetv3_fpn:0.35", "keras_application:MobileNet"]
 every_backbone = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in [*PLAIN, *VARIANTS]]
+    "name", [pytest.param(name, marks=MARKS.get(name, [])) for name in [*PLAIN, *VARIANTS]]
 )
 
 # Trainable parameters with the heads of 80 classes, counted in the official code.
