@@ -69,16 +69,17 @@ def check_export(model: Path, out: Path, kind: str, records: Dataset | None) -> 
 
 
 def _table(results: list[Parity], records: Dataset | None) -> Table:
+    """One column for each runner, so that all fields of all tasks have room."""
     title = f"Beside the model, on {results[0].images} {'images of the records' if records else 'drawn images'}"
-    table = Table(title=title, title_justify="left")
-    fields = list(dict.fromkeys(name for one in results for name in one.fields))
-    scored = list(dict.fromkeys(name for one in results for name in one.ap))
-    for column in ("", "objects", "boxes, px", "scores", *fields, "found again", *scored):
-        table.add_column(column.replace("_", " "), justify="right" if column else "left")
+    table = Table("", title=title, title_justify="left")
     for one in results:
-        differences = (one.boxes, one.scores, *(one.fields.get(name, 0.0) for name in fields))
-        changes = (f"{one.ap[name]:+.4f}" if name in one.ap else "" for name in scored)
-        table.add_row(
-            one.name, str(one.objects), *(f"{value:.2g}" for value in differences), f"{one.matched:.2%}", *changes
-        )
+        table.add_column(one.name, justify="right")
+    table.add_row("objects", *(str(one.objects) for one in results))
+    table.add_row("boxes, px", *(f"{one.boxes:.2g}" for one in results))
+    table.add_row("scores", *(f"{one.scores:.2g}" for one in results))
+    for name in dict.fromkeys(name for one in results for name in one.fields):
+        table.add_row(name.replace("_", " "), *(f"{one.fields.get(name, 0.0):.2g}" for one in results))
+    table.add_row("found again", *(f"{one.matched:.2%}" for one in results))
+    for name in dict.fromkeys(name for one in results for name in one.ap):
+        table.add_row(name, *(f"{one.ap[name]:+.4f}" if name in one.ap else "" for one in results))
     return table
