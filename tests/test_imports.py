@@ -73,6 +73,7 @@ TENSORFLOW = {
     "export/metadata.py",
     "export/onnx.py",
     "export/quantize.py",
+    "export/rounding.py",
     "export/runners.py",
     "export/savedmodel.py",
     "export/serving_files.py",

@@ -16,6 +16,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.lite.tools import flatbuffer_utils
 
+from centernet_tf.export.rounding import without_needless_rounding
+
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV")
 
 
@@ -109,4 +111,4 @@ def quantized(converter: tf.lite.TFLiteConverter, inputs: Callable[[], Iterator[
             # By name, operators of several outputs such as top-k are not found.
             denylisted_ops=sorted({operators.kinds[number] for number in kept} - others),
         )
-    return debugger.get_nondebug_quantized_model()
+    return without_needless_rounding(debugger.get_nondebug_quantized_model())

@@ -151,3 +151,25 @@ def test_every_format_is_compared_by_its_joints(network, tmp_path):
             {"joints": found.fields["joints"] + 3},
         )
         assert compare("it", [(model(image), moved)], limit=10).fields == {"joints": pytest.approx(3, abs=0.01)}
+
+
+@only_tensorflow
+def test_int8_rounds_no_scores_and_no_coordinates(network, tmp_path):
+    """Scores of 256 steps tie, and beside coordinates they would have the steps of these."""
+    pytest.importorskip("ai_edge_litert.interpreter", reason="pip install ai-edge-litert")
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    from centernet_tf.detector import Detector
+    from centernet_tf.export.runners import KerasRunner, open_runner
+    from centernet_tf.export.tflite import export_tflite
+
+    images = list(np.random.default_rng(3).integers(0, 256, (8, *SIZE, 3), np.uint8))
+    path = export_tflite((network, CARD), tmp_path / "model.tflite", quantize="int8", images=images)
+    model = flatbuffer_utils.read_model_from_bytearray(bytearray(path.read_bytes()))
+    kinds = [flatbuffer_utils.opcode_to_name(model, one.opcodeIndex) for one in model.subgraphs[0].operators]
+    assert kinds.count("QUANTIZE") == 1, "of the image alone"
+    model, runner = KerasRunner(tmp_path, Detector(network, CARD)), open_runner(path)
+    for image in images:
+        expected, found = model(image), runner(image)
+        assert len(np.unique(found.scores)) == len(found.scores)
+        np.testing.assert_allclose(found.scores, expected.scores, atol=0.05)
