@@ -104,11 +104,7 @@ def random_field(random: np.random.Generator, field: Field, boxes: np.ndarray, n
     if field.name == "boxes":
         return boxes
     if field.dtype == "bool":
-        return np.full(shape, field.name == "solid")
-    if field.motion == "angles":
-        return random.uniform(-np.pi, np.pi, shape).astype(field.dtype)
-    if "metres" in field.meaning:
-        return random.uniform(1, 30, shape).astype(field.dtype)
+        return np.zeros(shape, bool)
     if field.motion == "points":
         steps = (1,) * (len(shape) - 2)
         corner, far = (boxes[:, part].reshape(-1, *steps, 2) for part in (slice(2), slice(2, 4)))
@@ -150,60 +146,3 @@ def rows():
         return {**{name: np.stack(values) for name, values in made.items()}, "valid": valid.copy()}
 
     return make
-
-
-def sigmoid(values):
-    return 1 / (1 + np.exp(-values.astype(np.float64)))
-
-
-def slow_peaks(scores, count):
-    """[(score, x, y)] of the largest cells of their neighbourhoods in [h, w], best first."""
-    found = []
-    for y, x in np.ndindex(*scores.shape):
-        if scores[y, x] == scores[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2].max():
-            found.append((scores[y, x], x, y))
-    return sorted(found, reverse=True)[:count]
-
-
-def slow_decode(maps, count):
-    """Joints [N, J, 2] and their scores [N, J] of one class: section 4.2 and the official decoder, rule by rule.
-
-    Args:
-        maps: Of one image, [h, w, channels].
-        count: Most objects, and most candidates of a joint.
-    """
-    found = slow_peaks(sigmoid(maps["heatmap"][..., 0]), count)
-    joints = maps["joint_heatmap"].shape[-1]
-    scores = sigmoid(maps["joint_heatmap"])
-    candidates = [
-        [
-            (score, x + maps["joint_offset"][y, x, 0], y + maps["joint_offset"][y, x, 1])
-            for score, x, y in slow_peaks(scores[..., joint], count)
-            if score > 0.1
-        ]
-        for joint in range(joints)
-    ]
-    points, confidence = np.zeros((len(found), joints, 2)), np.full((len(found), joints), 0.1)
-    for row, (_, x, y) in enumerate(found):
-        center = maps["offset"][y, x] + [x, y]
-        width, height = maps["size"][y, x]
-        half = np.array([width / 2, height / 2])
-        left, top, right, bottom = *(center - half), *(center + half)
-        for joint in range(joints):
-            points[row, joint] = told = maps["joints"][y, x, 2 * joint : 2 * joint + 2] + [x, y]
-            if not candidates[joint]:
-                continue
-            score, near_x, near_y = min(
-                candidates[joint], key=lambda one: (told[0] - one[1]) ** 2 + (told[1] - one[2]) ** 2
-            )
-            distance = np.hypot(told[0] - near_x, told[1] - near_y)
-            outside = near_x < left or near_x > right or near_y < top or near_y > bottom
-            if not outside and distance <= 0.3 * max(width, height):
-                points[row, joint], confidence[row, joint] = (near_x, near_y), score
-    return points, confidence
-
-
-@pytest.fixture(scope="session")
-def decode_joints_slowly():
-    """`slow_decode`."""
-    return slow_decode

@@ -93,10 +93,9 @@ def call(tmp_path, monkeypatch, capfd):
         for task in ("detect", "pose", "box3d")
     ],
 )
-def test_equals_pytorch(form, task, tmp_path, call, official_state, official_heads, decode_joints_slowly):
+def test_equals_pytorch(form, task, tmp_path, call, official_state, official_heads):
     heads = official_heads[task]
     tensors = official_state("res_18", heads)
-    tensors["wh.2.bias"] = tensors["wh.2.bias"] + 12  # Boxes that hold joints.
     FORMS[form](tensors, tmp_path / "model.pth")
     names = "person" if task == "pose" else "a,b,c"
     code, output, errors = call("convert", "model.pth", "--out", "model.keras", "--classes", names, "--arch", "res_18")
@@ -106,7 +105,7 @@ def test_equals_pytorch(form, task, tmp_path, call, official_state, official_hea
     assert "left out, batch counter" in output
     assert f"{len(tensors)} weights read back and equal to the checkpoint's, bit for bit" in output
 
-    network, card = load_model(tmp_path / "model.keras")
+    network, _ = load_model(tmp_path / "model.keras")
     image = np.random.default_rng(0).normal(size=(2, 64, 96, 3)).astype("float32")
     expected = residual_network(as_torch(tensors), heads, torch.tensor(image.transpose(0, 3, 1, 2)))
     ours = network(image, training=False)
@@ -114,14 +113,6 @@ def test_equals_pytorch(form, task, tmp_path, call, official_state, official_hea
         theirs = theirs.numpy().transpose(0, 2, 3, 1)
         difference = np.abs(ops.convert_to_numpy(ours[NAMES[name]][0]) - theirs).max() / np.abs(theirs).max()
         assert difference < 1e-3, f"{name} differs by {difference:.1e}"
-    if task == "pose":
-        found = {name: ops.convert_to_numpy(value) for name, value in card.task_set().decode(ours).items()}
-        for number in range(len(image)):
-            maps = {NAMES[name]: values[number].numpy().transpose(1, 2, 0) for name, values in expected.items()}
-            points, scores = decode_joints_slowly(maps, card.max_objects)
-            np.testing.assert_allclose(found["joints"][number, : len(points)], points, atol=1e-3)
-            np.testing.assert_allclose(found["joint_scores"][number, : len(points)], scores, atol=1e-4)
-            assert (scores > 0.1).any()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from centernet_tf.checkpoints.state_dict import StateDict
 from centernet_tf.detector import Detector
 from centernet_tf.geometry import affine
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="reading checkpoints needs the extra [torch]")
 functional = torch.nn.functional
 
 
