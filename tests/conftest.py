@@ -104,7 +104,11 @@ def random_field(random: np.random.Generator, field: Field, boxes: np.ndarray, n
     if field.name == "boxes":
         return boxes
     if field.dtype == "bool":
-        return np.zeros(shape, bool)
+        return np.full(shape, field.name == "solid")
+    if field.motion == "angles":
+        return random.uniform(-np.pi, np.pi, shape).astype(field.dtype)
+    if "metres" in field.meaning:
+        return random.uniform(1, 30, shape).astype(field.dtype)
     if field.motion == "points":
         steps = (1,) * (len(shape) - 2)
         corner, far = (boxes[:, part].reshape(-1, *steps, 2) for part in (slice(2), slice(2, 4)))
