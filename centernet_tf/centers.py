@@ -38,6 +38,7 @@ class Centers:
         skeleton: Joints of the objects, for tasks that predict them.
         joint_classes: Classes whose objects have joints; all if None.
         box3d_size: Whether task box3d learns the size in the image too.
+        box3d_amodal_offset: Whether task box3d learns where in the image the middle in space lies.
     """
 
     num_classes: int
@@ -52,6 +53,7 @@ class Centers:
     skeleton: Skeleton | None = None
     joint_classes: tuple[int, ...] | None = None
     box3d_size: bool = True
+    box3d_amodal_offset: bool = False
 
     def heads(self) -> tuple[Head, ...]:
         """Heatmap of the centres, offset within the cell (x, y), size (width, height) in cells."""

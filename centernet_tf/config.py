@@ -96,6 +96,7 @@ class Settings(Section):
     skeleton: Path | None = None
     joint_classes: tuple[str, ...] | None = None
     box3d_size: bool = True
+    box3d_amodal_offset: bool = False
     data: DataSettings
     augment: AugmentSettings = AugmentSettings()
     loss: LossSettings = LossSettings()

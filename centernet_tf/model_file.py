@@ -80,6 +80,7 @@ class ModelCard(pydantic.BaseModel):
         skeleton: Joints of the objects; None where none are predicted. By name in the file.
         joint_classes: Classes whose objects have joints; all if None.
         box3d_size: Whether task box3d has a head for the size in the image.
+        box3d_amodal_offset: Whether it has one for the way from the middle of the box to that in space.
         camera: 3x4 numbers, see `geometry.camera`: that of images whose own is not given. None where none is needed.
         input: How an image becomes its input.
         about: Where it comes from: settings, data, score. For people; nothing reads it.
@@ -97,6 +98,7 @@ class ModelCard(pydantic.BaseModel):
     skeleton: Skeleton | None = None
     joint_classes: tuple[str, ...] | None = None
     box3d_size: bool = True
+    box3d_amodal_offset: bool = False
     camera: tuple[tuple[float, float, float, float], ...] | None = None
     input: InputCard
     about: dict[str, Any] = {}
@@ -129,6 +131,7 @@ class ModelCard(pydantic.BaseModel):
             class_specific_size=self.class_specific_size,
             skeleton=self.skeleton,
             box3d_size=self.box3d_size,
+            box3d_amodal_offset=self.box3d_amodal_offset,
             joint_classes=None if self.joint_classes is None else tuple(map(self.classes.index, self.joint_classes)),
             **options,
         )

@@ -240,6 +240,7 @@ def _card(settings: Settings, records: Dataset) -> ModelCard:
         skeleton=records.skeleton if "pose" in settings.task else None,
         joint_classes=settings.joint_classes,
         box3d_size=settings.box3d_size,
+        box3d_amodal_offset=settings.box3d_amodal_offset,
         camera=_usual_camera(records) if "box3d" in settings.task else None,
         input=InputCard(height=height, width=width, stride=stride, **pixels),
         about={"version": VERSION, "data": records.name, "settings": settings.model_dump(mode="json")},

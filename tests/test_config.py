@@ -87,7 +87,7 @@ def test_written_settings_read_the_same(tmp_path, least):
             {**LEAST, "backbon": "resnet18"},
             "here: unknown setting 'backbon'. Did you mean 'backbone'? Known here: "
             "task, backbone, head_channels, classes, weights, max_objects, class_specific_size, skeleton, "
-            "joint_classes, box3d_size, data, augment, loss, train, evaluate.",
+            "joint_classes, box3d_size, box3d_amodal_offset, data, augment, loss, train, evaluate.",
         ),
         (
             {**LEAST, "train": {"epochs": 0}},

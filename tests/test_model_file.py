@@ -75,6 +75,7 @@ def test_card_holds_all_that_a_detector_needs(spot_model, spot_card):
             "order": "rgb",
         },
         "box3d_size": True,
+        "box3d_amodal_offset": False,
         "camera": None,
         "about": {},
     }

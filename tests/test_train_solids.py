@@ -42,13 +42,17 @@ def settings_of(records, validation=None, **changes):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("changes", [{}, {"task": ["detect", "box3d"], "box3d_size": False}], ids=["alone", "mixed"])
+@pytest.mark.parametrize(
+    "changes",
+    [{"box3d_amodal_offset": True}, {"task": ["detect", "box3d"], "box3d_size": False}],
+    ids=["alone", "mixed"],
+)
 def test_a_run(yards, tmp_path, changes):
     records, validation = yards
     detector = load(train(settings_of(records, validation, **changes), tmp_path / "run", lambda line: None))
     cameras = np.stack([record.camera for record in iterate(records)])
     np.testing.assert_allclose(detector.card.camera, np.median(cameras, axis=0), rtol=1e-5)
-    assert detector.card.box3d_size == (not changes)
+    assert detector.card.box3d_size == detector.card.box3d_amodal_offset == ("task" not in changes)
     log = (tmp_path / "run" / "log.csv").read_text().splitlines()[0].split(",")
     assert {"depth_loss", "rotation_loss", "dimensions_loss", "size_loss", "val_AP"} < set(log)
     record = next(iterate(validation))

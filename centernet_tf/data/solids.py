@@ -34,7 +34,8 @@ def parse_solids(values: dict[str, tf.Tensor], count: tf.Tensor) -> dict[str, tf
 
     Returns:
         camera: [3, 4] float32; solid: [N] bool, the object has a 3D box; alphas, depths, rotations: [N] float32;
-        dimensions, locations: [N, 3] float32, all 0 without 3D box; truncated: [N] float32; occluded: [N] int64.
+        dimensions, locations: [N, 3] float32; middles: [N, 2] float32 (x, y) of the middles in space in pixels, which
+        may lie outside the image; all 0 without 3D box; truncated: [N] float32; occluded: [N] int64.
 
     Raises:
         tf.errors.InvalidArgumentError: There is no camera, or a list is not of N objects.
@@ -51,6 +52,7 @@ def parse_solids(values: dict[str, tf.Tensor], count: tf.Tensor) -> dict[str, tf
     solids = tf.where(solid[:, None], solids, 0.0)  # NaN would spoil sums that leave these rows out by a factor 0
     return {
         "camera": camera,
+        "middles": tf.where(solid[:, None], _middles(solids, camera), 0.0),
         "solid": solid,
         "alphas": solids[:, 0],
         "dimensions": solids[:, 1:4],
@@ -60,6 +62,13 @@ def parse_solids(values: dict[str, tf.Tensor], count: tf.Tensor) -> dict[str, tf
         "truncated": column(values, "truncated", tf.zeros([count])),
         "occluded": column(values, "occluded", tf.zeros([count], tf.int64)),
     }
+
+
+def _middles(solids: tf.Tensor, camera: tf.Tensor) -> tf.Tensor:
+    """[N, 2] pixels (x, y) of the middles of 3D boxes [N, 8]; 0 of those in the plane of the camera."""
+    x, y, z = solids[:, 4], solids[:, 5] - solids[:, 1] / 2, solids[:, 6]
+    seen = tf.linalg.matmul(tf.stack([x, y, z, tf.ones_like(z)], axis=-1), camera, transpose_b=True)
+    return tf.math.divide_no_nan(seen[:, :2], seen[:, 2:])
 
 
 def to_rows(fields: dict[str, np.ndarray]) -> np.ndarray:

@@ -18,7 +18,7 @@ from centernet_tf.training.trainer import Trainer
 
 SETS = [*((name,) for name in TASKS), ("detect", "pose"), ("detect", "box3d")]  # A mix of tasks is one more row.
 FACE = Skeleton(joints=("nose", "left_eye", "right_eye"), flip_pairs=((1, 2),))
-OPTIONS = [{}, {"class_specific_size": True}, {"ignore_crowd": True}]
+OPTIONS = [{}, {"class_specific_size": True}, {"ignore_crowd": True}, {"box3d_amodal_offset": True}]
 SMALLEST = "mobilenetv2_fpn"
 SIZE = (64, 96)
 GRID = (SIZE[0] // STRIDE, SIZE[1] // STRIDE)

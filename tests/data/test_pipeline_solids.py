@@ -15,7 +15,7 @@ from centernet_tf.datasets.writer import write_records
 from centernet_tf.tasks import build_tasks
 
 STILL = Augmentation(crop=False, shift=0, scale=0, flip=0, brightness=0, contrast=0, saturation=0, lighting=0)
-TASKS = build_tasks(["box3d"], Centers(len(scenes.CLASSES)))
+TASKS = build_tasks(["box3d"], Centers(len(scenes.CLASSES), box3d_amodal_offset=True))
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +42,7 @@ def test_a_mirror_turns_angles_and_nothing_else_in_space(records):
     np.testing.assert_allclose(turned, -np.exp(-1j * plain["alphas"][solid]), atol=1e-6)
     boxes, other = plain["boxes"][solid], mirrored["boxes"][solid]
     np.testing.assert_allclose(other[:, [2, 0]], 160 - boxes[:, [0, 2]], atol=1e-3)
+    np.testing.assert_allclose(mirrored["middles"][solid], plain["middles"][solid] * [-1, 1] + [160, 0], atol=1e-3)
 
 
 def test_jittered_images_keep_what_they_are(records):
@@ -51,3 +52,8 @@ def test_jittered_images_keep_what_they_are(records):
     for name in ("depths", "dimensions", "alphas"):
         np.testing.assert_array_equal(plain[name], jittered[name])
     assert not np.allclose(plain["boxes"], jittered["boxes"])
+    shares = []
+    for rows in (plain, jittered):  # Where in its box the middle lies, in parts of the box's sides.
+        low, high = rows["boxes"][rows["solid"]].reshape(-1, 2, 2).swapaxes(0, 1)
+        shares.append((rows["middles"][rows["solid"]] - low) / (high - low))
+    np.testing.assert_allclose(*shares, atol=1e-3)

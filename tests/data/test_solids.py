@@ -9,6 +9,7 @@ from PIL import Image
 
 from centernet_tf.data.records import Dataset, Record, Shard, iterate, open_dataset, parse, save_dataset, serialize
 from centernet_tf.errors import DataError
+from centernet_tf.geometry.camera import project
 
 CLASSES = ("Pedestrian", "Car")
 CAMERA = np.array([[700.0, 0, 600, 45], [0, 700, 180, -0.3], [0, 0, 1, 0.005]], np.float32)
@@ -74,6 +75,9 @@ def test_parsed_fields():
     fields = parse(serialize(make_record(), CLASSES), CLASSES, solid=True)
     np.testing.assert_array_equal(fields["solid"], [True, True, False])
     np.testing.assert_array_equal(fields["depths"], [10, 30, 0])
+    middles = SOLIDS[:2, 4:7] - np.float32([0, 0.5, 0]) * SOLIDS[:2, 1:2]
+    np.testing.assert_allclose(fields["middles"][:2], project(middles, CAMERA), rtol=1e-5)
+    np.testing.assert_array_equal(fields["middles"][2], [0, 0])
     np.testing.assert_array_equal(fields["alphas"], np.float32([-1.5, 0.1, 0]))
     np.testing.assert_array_equal(fields["dimensions"][0], np.float32([1.5, 1.6, 3.9]))
     np.testing.assert_array_equal(fields["locations"], [[1, 2, 10], np.float32([-4, 1.7, 30]), [0, 0, 0]])

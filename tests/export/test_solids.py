@@ -149,15 +149,15 @@ def test_onnx_with_two_cameras_in_one_batch(network, tmp_path):
     assert_same(found, OnnxGraph(network, CARD.input, CARD.task_set())(images, CAMERAS))
 
 
-@pytest.mark.parametrize("sized", [True, False], ids=["size", "no size"])
-def test_every_format_finds_the_same_in_pictures_of_any_size(sized, tmp_path):
+@pytest.mark.parametrize("changes", [{"box3d_amodal_offset": True}, {"box3d_size": False}], ids="".join)
+def test_every_format_finds_the_same_in_pictures_of_any_size(changes, tmp_path):
     pytest.importorskip("ai_edge_litert.interpreter", reason="pip install ai-edge-litert")
     from centernet_tf.export.parity import LIMITS, compare
     from centernet_tf.export.runners import KerasRunner, open_runner
     from centernet_tf.export.savedmodel import export_savedmodel
     from centernet_tf.export.tflite import export_tflite
 
-    card = CARD.model_copy(update={"box3d_size": sized})
+    card = CARD.model_copy(update=changes)
     network = make(card)
     model = KerasRunner(tmp_path, Detector(network, card))
     # Wide, so that no box is cut where the input ends before the picture does.

@@ -44,6 +44,7 @@ def random_rows(seed, images=6, objects=5):
         "neutral": valid & (random.random(valid.shape) < 0.2),
         "depths": np.where(solid, random.uniform(2, 60, valid.shape), 0).astype(np.float32),
         "dimensions": np.where(solid[..., None], random.uniform(0.5, 5, (*valid.shape, 3)), 0).astype(np.float32),
+        "middles": (center + random.uniform(-30, 30, center.shape)).astype(np.float32),
         "alphas": np.where(solid, random.uniform(-np.pi, np.pi, valid.shape), 0).astype(np.float32),
         "solid": solid,
         "jittered": np.arange(images) % 3 == 1,
@@ -105,6 +106,25 @@ def test_losses_equal_the_slow_twin(seed, kept):
         assert float(values[name]) == pytest.approx(expected, rel=1e-5), name
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_amodal_offset_equals_the_slow_twin(seed):
+    """The mean over the coordinates of objects known in space, jittered or not; not of those behind the camera."""
+    rows, tasks = random_rows(seed), tasks_of(box3d_amodal_offset=True)
+    rows["depths"][:2] *= -1
+    map_ = np.random.default_rng(seed).normal(size=(6, *GRID, 2)).astype(np.float32)
+    errors = []
+    for image, row, x, y in trained(rows):
+        if rows["depths"][image, row] > 0.1:
+            low, high = rows["boxes"][image, row].reshape(2, 2) / STRIDE
+            center = (low.clip(0, (GRID[1] - 1, GRID[0] - 1)) + high.clip(0, (GRID[1] - 1, GRID[0] - 1))) / 2
+            errors += list(np.abs(map_[image, y, x] - (rows["middles"][image, row] / STRIDE - center)))
+    target = tasks.encode(tensors_of(rows), GRID)["amodal_offset"]
+    (term,) = (term for term in tasks.terms if term.name == "amodal_offset")
+    assert len(errors) > 3 and term.weight == 1
+    found = float(ops.convert_to_numpy(term.function(ops.convert_to_tensor(map_), target)))
+    assert found == pytest.approx(sum(errors) / (len(errors) + 1e-4), rel=1e-5)
+
+
 def test_the_floor_of_padded_rows():
     rows = random_rows(0)
     rows["valid"][:] = False
@@ -160,8 +180,11 @@ def test_depth(metres):
     )
 
 
-def scene(seed, objects=4):
-    """Objects in space before two cameras, and the rows that they are in images of 320 x 192 pixels."""
+def scene(seed, objects=4, apart=0):
+    """Objects in space before two cameras, and the rows that they are in images of 320 x 192 pixels.
+
+    The middles of boxes lie up to `apart` pixels from those of the objects.
+    """
     random = np.random.default_rng(seed)
     cameras = np.stack(
         [[[f, 0, 160, shift], [0, f, 96, -shift / 9], [0, 0, 1, ahead]] for f, shift, ahead in random.uniform(
@@ -177,8 +200,10 @@ def scene(seed, objects=4):
     locations[..., 1] += dimensions[..., 0] / 2
     rotations = random.uniform(-np.pi, np.pi, (2, objects)).astype(np.float32)
     half = random.uniform(6, 20, (2, objects, 2)).astype(np.float32)
+    boxed = (middles + random.uniform(-apart, apart, middles.shape)).astype(np.float32) if apart else middles
     rows = {
-        "boxes": np.concatenate([middles - half, middles + half], axis=-1),
+        "boxes": np.concatenate([boxed - half, boxed + half], axis=-1),
+        "middles": middles,
         "classes": random.integers(0, 3, (2, objects)).astype(np.int32),
         "crowd": np.zeros((2, objects), bool),
         "neutral": np.zeros((2, objects), bool),
@@ -199,7 +224,7 @@ def perfect_maps(tasks, made, grid):
     maps["heatmap"] = np.log(heatmap / (1 - heatmap))
     share = 1 / (made["depth"]["value"] + 1) - 1e-6
     wanted = {"depth": np.log(share / (1 - share)), "dimensions": made["dimensions"]["value"]}
-    wanted |= {name: made[name]["value"] for name in ("offset", "size") if name in made}
+    wanted |= {name: made[name]["value"] for name in ("offset", "size", "amodal_offset") if name in made}
     bins, residuals = made["rotation"]["bins"], made["rotation"]["residuals"]
     turn = np.stack([1 - bins, bins, np.sin(residuals), np.cos(residuals)], axis=-1)
     wanted["rotation"] = turn.reshape(*bins.shape[:2], 8)
@@ -211,10 +236,11 @@ def perfect_maps(tasks, made, grid):
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("sized", [True, False], ids=["size", "no size"])
-def test_objects_come_back_in_metres(seed, sized):
+@pytest.mark.parametrize("apart", [0, 12], ids=["in the middle", "apart"])
+def test_objects_come_back_in_metres(seed, sized, apart):
     """Two cameras in one batch; nothing but 1e-6 of the depth's transform and float32 is lost."""
-    cameras, rows, truth = scene(seed)
-    tasks, grid = tasks_of(box3d_size=sized), (48, 80)
+    cameras, rows, truth = scene(seed, apart=apart)
+    tasks, grid = tasks_of(box3d_size=sized, box3d_amodal_offset=apart > 0), (48, 80)
     made = numpy_of(tasks.encode(tensors_of(rows), grid))
     assert ("size" in made) == sized
     found = tasks.decode(perfect_maps(tasks, made, grid))
@@ -224,7 +250,7 @@ def test_objects_come_back_in_metres(seed, sized):
     for image in range(2):
         kept = found["scores"][image] > 0.5
         order = np.argsort(found["middles"][image, kept, 0])
-        wanted = np.argsort(rows["boxes"][image, :, 0] + rows["boxes"][image, :, 2])
+        wanted = np.argsort(rows["middles"][image, :, 0])
         same = {name: (found[name][image, kept][order], value[image][wanted]) for name, value in truth.items()}
         np.testing.assert_allclose(*same["locations"], atol=5e-3)
         np.testing.assert_allclose(*same["dimensions"], atol=1e-5)
@@ -259,6 +285,9 @@ def test_heads_terms_and_fields():
     bare = tasks_of(box3d_size=False)
     assert "size" not in {head.name for head in bare.heads} | {term.name for term in bare.terms}
     assert "size" in {head.name for head in tasks_of(["box3d", "detect"], box3d_size=False).heads}
+    amodal = tasks_of(box3d_amodal_offset=True)
+    assert amodal.finds == tasks.finds and amodal.motions == tasks.motions
+    assert {head.name for head in amodal.heads} - {head.name for head in tasks.heads} == {"amodal_offset"}
 
 
 @pytest.mark.parametrize(("names", "whole"), [(["box3d"], False), (["detect"], True), (["box3d", "detect"], True)])

@@ -37,19 +37,23 @@ def decode(outputs: Mapping[str, Any], peaks: Mapping[str, Any]) -> dict[str, An
     """What the cells of the peaks tell.
 
     Args:
-        outputs: "depth" [B, h, w, 1], "rotation" [B, h, w, 8], "dimensions" [B, h, w, 3].
+        outputs: "depth" [B, h, w, 1], "rotation" [B, h, w, 8], "dimensions" [B, h, w, 3], and perhaps "amodal_offset"
+            [B, h, w, 2] (x, y) in cells.
         peaks: What `Centers.peaks` returned, K of them.
 
     Returns:
         "depths" [B, K] and "dimensions" [B, K, 3] (height, width, length) in metres; "alphas" [B, K] radians;
-        "middles" [B, K, 2] (x, y) in cells.
+        "middles" [B, K, 2] (x, y) in cells: the middles of the boxes in the image, moved by the amodal offset.
     """
     depth, turn, size = (gather_cells(outputs[name], peaks["index"]) for name in ("depth", "rotation", "dimensions"))
+    middles = peaks["center"]
+    if "amodal_offset" in outputs:
+        middles = middles + ops.cast(gather_cells(outputs["amodal_offset"], peaks["index"]), "float32")
     return {
         "depths": to_metres(depth)[..., 0],
         "dimensions": ops.cast(size, "float32"),
         "alphas": to_alphas(ops.cast(turn, "float32")),
-        "middles": peaks["center"],
+        "middles": middles,
     }
 
 

@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from centernet_tf.centers import STRIDE
 from centernet_tf.geometry.camera import wrap
+from centernet_tf.tasks.box3d.decode import NEAREST
 
 EDGE = np.float32(np.pi / 6)  # How far each bin reaches into the other.
 HALF = np.float32(np.pi / 2)
@@ -52,3 +54,21 @@ def encode(rows: Mapping[str, Any], centers: Mapping[str, Any], count: int) -> d
         "dimensions": {**shared, "mask": still, "value": ops.cast(rows["dimensions"], "float32")},
         "rotation": {**shared, "mask": known, "bins": bins, "residuals": residuals},
     }
+
+
+def amodal_offset(rows: Mapping[str, Any], centers: Mapping[str, Any]) -> dict[str, Any]:
+    """Ways from the middles of boxes in the image to the middles in space, as the image shows them.
+
+    CenterTrack learns it from the corner of the cell and adds it to the middle of the box; here it is from the middle,
+    so that the sum is right. Objects reaching behind the camera are not trained: their middle may lie anywhere.
+
+    Args:
+        rows: "middles" [B, N, 2] in pixels, "depths" [B, N] and "solid" [B, N].
+        centers: What `Centers.locate` returned.
+
+    Returns:
+        "index", "mask", "value" as `losses.masked_l1` takes them, in cells.
+    """
+    mask = ops.logical_and(ops.logical_and(centers["keep"], rows["solid"]), rows["depths"] > NEAREST)
+    value = ops.cast(rows["middles"], "float32") / STRIDE - centers["center"]
+    return {"index": centers["index"], "mask": ops.cast(mask, "float32")[..., None], "value": value}
