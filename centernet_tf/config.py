@@ -4,7 +4,7 @@ import ast
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_origin
 
 import pydantic
 import yaml
@@ -19,11 +19,17 @@ class Section(pydantic.BaseModel):
 
 
 class DataSettings(Section):
-    """Where the records are and how images reach the network."""
+    """Where the records are and how images reach the network.
+
+    mean, std and order are those of `preprocess.Normalization`; None for what the weights or the backbone bring.
+    """
 
     train: Path
     validation: Path | None = None
     size: tuple[pydantic.PositiveInt, pydantic.PositiveInt] = (512, 512)
+    mean: tuple[float, float, float] | None = None
+    std: tuple[pydantic.PositiveFloat, pydantic.PositiveFloat, pydantic.PositiveFloat] | None = None
+    order: Literal["bgr", "rgb"] | None = None
     device_warp: bool = False
     workers: pydantic.PositiveInt | None = None
     shuffle: pydantic.PositiveInt = 2048
@@ -77,7 +83,7 @@ class EvaluateSettings(Section):
 class LossSettings(Section):
     """What counts how much in the loss."""
 
-    size_weight: float = pydantic.Field(0.1, ge=0)
+    weights: dict[str, Annotated[float, pydantic.Field(ge=0)]] = {}
     corrected_radius: bool = False
     ignore_crowd: bool = False
     neutral_area: bool = False
@@ -243,10 +249,14 @@ def _place(location: Sequence[str | int]) -> tuple[str, ...]:
     for part in location:
         if isinstance(part, int):
             place.append(f"value {part + 1}")
+        elif section is dict:
+            place[-1] += f".{part}"
+            section = None
         elif section is not None:
             place.append(part)
             kind = section.model_fields[part].annotation if part in section.model_fields else None
-            section = kind if isinstance(kind, type) and issubclass(kind, Section) else None
+            kind = get_origin(kind) or kind
+            section = kind if isinstance(kind, type) and issubclass(kind, (Section, dict)) else None
     return tuple(place)
 
 

@@ -114,11 +114,13 @@ class TaskSet:
         tasks: At least one.
         locate: (rows, grid) -> centers, shared by every `encode`.
         peaks: outputs -> peaks, shared by every `decode`.
+        weights: Weights of terms by their names, in place of those that the tasks give them.
     """
 
     tasks: tuple[Task, ...]
     locate: Callable[[Mapping[str, Any], tuple[int, int]], dict[str, Any]]
     peaks: Callable[[Mapping[str, Any]], dict[str, Any]]
+    weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     @property
     def heads(self) -> tuple[Head, ...]:
@@ -128,7 +130,8 @@ class TaskSet:
     @property
     def terms(self) -> tuple[Term, ...]:
         """Terms of all tasks, each once."""
-        return _union(term for task in self.tasks for term in task.terms)
+        terms = _union(term for task in self.tasks for term in task.terms)
+        return tuple(dataclasses.replace(term, weight=self.weights.get(term.name, term.weight)) for term in terms)
 
     @property
     def fields(self) -> tuple[Field, ...]:

@@ -230,6 +230,7 @@ def _card(settings: Settings, records: Dataset) -> ModelCard:
     if isinstance(settings.weights, Path) and settings.weights.suffix == ".keras":
         # Weights go on as they were trained; official ones of Pascal VOC and KITTI have statistics of their own.
         pixels = read_card(settings.weights).input.model_dump(include={"mean", "std", "order"})
+    pixels |= settings.data.model_dump(include={"mean", "std", "order"}, exclude_none=True)
     return ModelCard(
         tasks=settings.task,
         backbone=name,
@@ -281,8 +282,8 @@ def _claim(out: Path, settings: Settings) -> None:
 
 def _differences(theirs: Any, ours: Any, name: str = "") -> Iterator[str]:
     if isinstance(theirs, dict) and isinstance(ours, dict):
-        for key in ours:
-            yield from _differences(theirs.get(key), ours[key], f"{name}.{key}".lstrip("."))
+        for key in {**theirs, **ours}:
+            yield from _differences(theirs.get(key), ours.get(key), f"{name}.{key}".lstrip("."))
     elif theirs != ours:
         yield f"{name}: {theirs} there, {ours} now"
 

@@ -336,11 +336,11 @@ def test_more_objects_than_detections():
 
 @pytest.mark.parametrize("class_specific, depth", [(False, 2), (True, 10)])
 def test_heads_and_terms(class_specific, depth):
-    centers = Centers(num_classes=5, class_specific_size=class_specific, size_weight=0.2)
+    centers = Centers(num_classes=5, class_specific_size=class_specific)
     heads = {head.name: head for head in centers.heads()}
     assert {name: head.channels for name, head in heads.items()} == {"heatmap": 5, "offset": 2, "size": depth}
     assert heads["heatmap"].bias == pytest.approx(np.log(0.1 / 0.9), abs=0.01) and heads["size"].bias == 0
-    assert {term.name: term.weight for term in centers.terms()} == {"heatmap": 1, "offset": 1, "size": 0.2}
+    assert {term.name: term.weight for term in centers.terms()} == {"heatmap": 1, "offset": 1, "size": 0.1}
     targets = encode(random_rows((6, 7), 2, 4, 5, seed=0), (6, 7), centers)
     assert set(targets) == {term.name for term in centers.terms()}
     assert {name for term in centers.terms() for name in term.reads} == set(heads)

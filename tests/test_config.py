@@ -75,7 +75,7 @@ def test_written_settings_read_the_same(tmp_path, least):
         (
             {"data": {"train": "records", "flipp": 1}},
             "here: data: unknown setting 'flipp'. Did you mean 'augment.flip'? "
-            "Known here: train, validation, size, device_warp, workers, shuffle.",
+            "Known here: train, validation, size, mean, std, order, device_warp, workers, shuffle.",
         ),
         (
             {**LEAST, "augment": {"flipp": 1}},
@@ -98,6 +98,10 @@ def test_written_settings_read_the_same(tmp_path, least):
             "here: train: epochs is 'many': Input should be a valid integer, unable to parse string as an integer.",
         ),
         (
+            {**LEAST, "loss": {"weights": {"size": 1, "depth": -1}}},
+            "here: loss: weights.depth is -1: Input should be greater than or equal to 0.",
+        ),
+        (
             {**LEAST, "train": {"optimizer": "sgd"}},
             "here: train: optimizer is 'sgd': Input should be 'adam' or 'adamw'.",
         ),
@@ -114,7 +118,7 @@ def test_written_settings_read_the_same(tmp_path, least):
         (
             {"data": "records"},
             "here: data is 'records': expected settings of its own, data: {name: value}, or no such line. "
-            "Known there: train, validation, size, device_warp, workers, shuffle.",
+            "Known there: train, validation, size, mean, std, order, device_warp, workers, shuffle.",
         ),
         (
             {"data": {"train": "records", "size": [64, 0]}},

@@ -51,6 +51,16 @@ def test_union_of_heads_terms_fields_and_inputs():
     assert join(DEPTH, clip).inputs == {"image": 3, "previous": 3}
 
 
+def test_weights_of_terms():
+    assert [term.weight for term in BOTH.terms] == [1, 0.5]
+    changed = dataclasses.replace(BOTH, weights={"joint": 3})
+    assert [term.weight for term in changed.terms] == [1, 3]
+    assert changed.total({"depth": 10, "joint": 2}) == 16
+    known = "Known here: heatmap, offset, size"
+    with pytest.raises(UsageError, match=f"no term 'sise'. Did you mean 'size'. {known}"):
+        build_tasks(["detect"], Centers(3, weights={"sise": 1}))
+
+
 def test_union_of_encode_and_decode():
     assert BOTH.encode({"value": 1}, (4, 5)) == {"depth": 5, "joint": 5}
     outputs = {"shared": [0, 1], "depth": [0, 2], "joint": [0, 3]}

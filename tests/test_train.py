@@ -109,9 +109,11 @@ def complaint(*arguments):
 
 def test_another_run_in_the_same_folder(run, shapes_train, shapes_val):
     out, *_ = run
-    other = settings_of(shapes_train, shapes_val, train={"epochs": 3, "seed": 5}, evaluate={"every": 2})
+    other = {"train": {"epochs": 3, "seed": 5}, "evaluate": {"every": 2}, "loss": {"weights": {"size": 0.2}}}
+    other = settings_of(shapes_train, shapes_val, **other)
     assert complaint(other, out) == (
-        f"{out} holds a run with other settings (train.epochs: 2 there, 3 now; train.seed: 317 there, 5 now). "
+        f"{out} holds a run with other settings (loss.weights.size: None there, 0.2 now; train.epochs: 2 there, 3 now; "
+        "train.seed: 317 there, 5 now). "
         "Choose another --out, or remove it."
     )
 

@@ -9,6 +9,7 @@ from centernet_tf.datasets import scenes
 from centernet_tf.datasets.writer import write_records
 from centernet_tf.detector import load
 from centernet_tf.errors import UsageError
+from centernet_tf.preprocess import Normalization
 from centernet_tf.train import train
 
 STILL = {"crop": False, "jitter_probability": 0.5}
@@ -27,7 +28,7 @@ def yards(tmp_path_factory):
 
 
 def settings_of(records, validation=None, **changes):
-    data = {"train": str(records.directory), "size": [64, 96], "shuffle": 8}
+    data = {"train": str(records.directory), "size": [64, 96], "shuffle": 8, "mean": [0.5, 0.25, 0.125], "order": "rgb"}
     data |= {"validation": str(validation.directory)} if validation else {}
     content = {
         "task": "box3d",
@@ -51,6 +52,7 @@ def test_a_run(yards, tmp_path, changes):
     records, validation = yards
     detector = load(train(settings_of(records, validation, **changes), tmp_path / "run", lambda line: None))
     cameras = np.stack([record.camera for record in iterate(records)])
+    assert detector.card.input.normalization == Normalization(mean=(0.5, 0.25, 0.125), order="rgb")
     np.testing.assert_allclose(detector.card.camera, np.median(cameras, axis=0), rtol=1e-5)
     assert detector.card.box3d_size == detector.card.box3d_amodal_offset == ("task" not in changes)
     log = (tmp_path / "run" / "log.csv").read_text().splitlines()[0].split(",")

@@ -24,7 +24,7 @@ def build_tasks(names: Sequence[str], centers: Centers) -> TaskSet:
         The union of their heads and terms, with one encode and one decode.
 
     Raises:
-        UsageError: No task, an unknown one, or one named twice.
+        UsageError: No task, an unknown one, or one named twice; or a weight of a term that none of them has.
     """
     for name in names:
         if name not in TASKS:
@@ -34,4 +34,9 @@ def build_tasks(names: Sequence[str], centers: Centers) -> TaskSet:
     tasks = tuple(TASKS[name](centers) for name in names)
     # The original of one task rounds, that of another does not; a heatmap has one radius for both.
     located = dataclasses.replace(centers, whole_sides=any(task.whole_sides for task in tasks))
-    return TaskSet(tasks, located.locate, centers.peaks)
+    made = TaskSet(tasks, located.locate, centers.peaks, centers.weights)
+    terms = [term.name for term in made.terms]
+    for name in centers.weights:
+        if name not in terms:
+            raise UsageError(f"loss.weights: no term {name!r}.{closest(name, terms)} Known here: {', '.join(terms)}.")
+    return made

@@ -16,7 +16,7 @@ def losses_of(trainer, batch):
 
 
 def test_terms_are_tracked_by_name_and_add_up(make_trainer, make_batch):
-    found = make_trainer(size_weight=0.25).train_on_batch(*make_batch(), return_dict=True)
+    found = make_trainer(weights={"size": 0.25}).train_on_batch(*make_batch(), return_dict=True)
     assert set(found) == {"loss", "heatmap_loss", "offset_loss", "size_loss", "center_score"}
     total = found["heatmap_loss"] + found["offset_loss"] + 0.25 * found["size_loss"]
     assert found["loss"] == pytest.approx(total, rel=1e-5)
