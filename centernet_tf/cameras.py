@@ -12,6 +12,7 @@ import numpy as np
 import yaml
 
 from centernet_tf.errors import DataError, UsageError
+from centernet_tf.geometry.camera import as_camera
 from centernet_tf.kitti_files import read_camera as read_kitti_camera
 
 SUFFIXES = (".txt", ".yaml", ".yml", ".json")
@@ -30,7 +31,7 @@ def read_camera(path: Path) -> np.ndarray:
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{path}: expected one of {', '.join(SUFFIXES)}.")
     if path.suffix.lower() == ".txt":
-        return checked_camera(read_kitti_camera(path), str(path))
+        return _checked(read_kitti_camera(path), path)
     try:
         text = path.read_text(encoding="utf-8")
         content = json.loads(text) if path.suffix.lower() == ".json" else yaml.safe_load(text)
@@ -40,29 +41,14 @@ def read_camera(path: Path) -> np.ndarray:
         if "camera" not in content:
             raise DataError(f"{path}: has no 'camera', only {', '.join(map(str, content)) or 'nothing'}. {_FORM}.")
         content = content["camera"]
-    return checked_camera(content, str(path))
+    return _checked(content, path)
 
 
-def checked_camera(values: Any, where: str) -> np.ndarray:
-    """A camera [3, 4] float32 of numbers [3, 4] or [3, 3].
-
-    Raises:
-        DataError: They are something else, or no camera that looks ahead.
-    """
+def _checked(values: Any, path: Path) -> np.ndarray:
     try:
-        matrix = np.array(values, np.float32)
-    except (TypeError, ValueError):
-        raise DataError(f"{where}: the camera is {values!r:.80}. {_FORM}.") from None
-    if matrix.shape == (3, 3):
-        matrix = np.concatenate([matrix, np.zeros((3, 1), np.float32)], axis=1)
-    if matrix.shape != (3, 4) or not np.isfinite(matrix).all():
-        raise DataError(f"{where}: the camera is {matrix.shape}, or not all of it is a number. {_FORM}.")
-    if min(matrix[0, 0], matrix[1, 1]) <= 0 or abs(matrix[2, 2] - 1) > 0.01 or np.abs(matrix[2, :2]).max() > 0.01:
-        raise DataError(
-            f"{where}: focal lengths {matrix[0, 0]:g} and {matrix[1, 1]:g}, last row {matrix[2].tolist()}; expected "
-            "positive focal lengths in pixels and a last row 0, 0, 1."
-        )
-    return matrix
+        return as_camera(values)
+    except ValueError as error:
+        raise DataError(f"{path}: {error}") from None
 
 
 class Cameras:

@@ -13,11 +13,13 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from centernet_tf.errors import UsageError
+from centernet_tf.cameras import read_camera
+from centernet_tf.errors import DataError, UsageError
 from centernet_tf.images import list_images
 from centernet_tf.serving.client import GrpcClient, RestClient, ServerError
 
@@ -147,6 +149,10 @@ def _fault(ask: Ask, sample: Sample) -> str | None:
     return None if apart <= 1e-3 else f"scores are {apart:.3g} away from those asked for alone"
 
 
+def _with_camera(ask: Callable[..., Mapping[str, Any]], camera: np.ndarray) -> Ask:
+    return lambda files: ask(files, np.stack([camera] * len(files)))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m centernet_tf.serving.load", description=__doc__.split("\n")[0])
     parser.add_argument("address", help="http://localhost:8501 for REST, localhost:8500 for gRPC")
@@ -155,13 +161,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--requests", type=int, default=2000)
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--wrong", type=int, default=10, help="one request in as many is a wrong file; 0 for none")
+    parser.add_argument(
+        "--camera", type=Path, help="that of all images, for models of boxes in space: a file as of detect"
+    )
     options = parser.parse_args(arguments)
     kind = RestClient if "://" in options.address else GrpcClient
     try:
         ask = kind(options.address, options.model, ()).ask
+        if options.camera:
+            ask = _with_camera(ask, read_camera(options.camera))
         files = {path.name: path.read_bytes() for path in list_images(options.images)}
         load = run_load(ask, samples_of(ask, files, options.wrong), options.requests, options.clients)
-    except (UsageError, ServerError) as error:
+    except (UsageError, DataError) as error:
         parser.error(str(error))
     print(json.dumps(load.summary(), indent=2))
     for name, fault in load.faults[:20]:

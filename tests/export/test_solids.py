@@ -163,7 +163,10 @@ def test_every_format_finds_the_same_in_pictures_of_any_size(changes, tmp_path):
     # Wide, so that no box is cut where the input ends before the picture does.
     picture = np.random.default_rng(2).integers(0, 256, (60, 130, 3), np.uint8)
     export_savedmodel((network, card), tmp_path / "out")
-    for path in (tmp_path / "out", export_tflite((network, card), tmp_path / "model.tflite")):
+    exact, half = (
+        export_tflite((network, card), tmp_path / f"{kind}.tflite", quantize=kind) for kind in ("none", "float16")
+    )
+    for path in (tmp_path / "out", exact, half):
         runner = open_runner(path)
         assert runner.placed
         for camera in (CAMERAS[1], None):
@@ -171,7 +174,7 @@ def test_every_format_finds_the_same_in_pictures_of_any_size(changes, tmp_path):
             np.testing.assert_array_equal(pair[1].camera, DEFAULT_CAMERA if camera is None else camera)
             parity = compare("it", [pair], limit=10)
             assert set(parity.fields) == {"locations", "dimensions", "rotations", "alphas"} and parity.objects
-            assert not parity.crossed(LIMITS["float32"]), parity
+            assert not parity.crossed(LIMITS["float16" if path == half else "float32"]), parity
 
 
 def test_a_moved_camera_belongs_to_the_fitted_input():

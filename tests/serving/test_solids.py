@@ -1,6 +1,7 @@
 """Clients of a model of boxes in space: each picture with its camera, and the detector's answers."""
 
 import io
+import json
 
 import keras
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 from centernet_tf.detector import Detector
 from centernet_tf.geometry.camera import DEFAULT_CAMERA
 from centernet_tf.model_file import InputCard, ModelCard
+from centernet_tf.serving import load
 from centernet_tf.serving.client import GrpcClient, RestClient
 
 CARD = ModelCard(
@@ -37,6 +39,24 @@ def png(image) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "png")
     return buffer.getvalue()
+
+
+def test_load_with_a_camera(network, rest, tmp_path, capsys):
+    import tensorflow as tf
+
+    from centernet_tf.export.savedmodel import export_savedmodel
+
+    signatures = tf.saved_model.load(str(export_savedmodel((network, CARD), tmp_path / "spots"))).signatures
+    (tmp_path / "a.png").write_bytes(png(np.random.default_rng(0).integers(0, 256, (60, 130, 3), np.uint8)))
+    (tmp_path / "camera.yaml").write_text(f"camera: {OTHER.tolist()}")
+    with rest(signatures) as server:
+        asked = [f"http://127.0.0.1:{server.server_port}", "spots", str(tmp_path), "--requests=6", "--wrong=3"]
+        assert load.main([*asked, f"--camera={tmp_path / 'camera.yaml'}"]) == 0
+        summary = json.loads(capsys.readouterr().out)
+        assert (summary["answered"], summary["refused"]) == (4, 2)
+        with pytest.raises(SystemExit):
+            load.main(asked)
+        assert "camera" in capsys.readouterr().err
 
 
 def test_each_picture_with_its_camera(network, rest, grpc_server, tmp_path):
