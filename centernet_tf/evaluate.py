@@ -12,6 +12,7 @@ from centernet_tf.metrics.distances import DepthErrors, DistanceScores
 from centernet_tf.metrics.kitti import KittiSolids, SolidScores
 from centernet_tf.metrics.neutral import as_crowd
 from centernet_tf.metrics.oks import CocoJoints, JointScores
+from centernet_tf.metrics.pck import CorrectKeypoints, PckScores
 from centernet_tf.metrics.voc import VocBoxes, VocScores
 from centernet_tf.results import Detections
 from centernet_tf.skeleton import Skeleton
@@ -25,6 +26,7 @@ class Scores:
         coco: AP over overlaps 0.50 to 0.95, and the rest of COCO's numbers.
         voc: AP at overlap 0.5 in Pascal VOC 2007's way.
         joints: COCO's AP of the joints; None where the model finds none or the records have none.
+        pck: How many joints are placed right; likewise.
         solids: KITTI's AP of the 3D boxes; likewise.
         distances: Errors of their depths by distance; likewise.
     """
@@ -32,6 +34,7 @@ class Scores:
     coco: CocoScores
     voc: VocScores
     joints: JointScores | None = None
+    pck: PckScores | None = None
     solids: SolidScores | None = None
     distances: DistanceScores | None = None
 
@@ -128,6 +131,7 @@ def score(
     names = dataset.classes
     coco, voc = CocoBoxes(names, most, digits), VocBoxes(names)
     joints = CocoJoints(names, dataset.skeleton, digits=digits) if dataset.skeleton else None
+    correct = CorrectKeypoints(dataset.joints)
     solids = KittiSolids(names, protocol, overlap) if dataset.solid else None
     depths = DepthErrors()
     for record, found in results:
@@ -140,14 +144,15 @@ def score(
             _check_joints(found.skeleton, dataset)
             found_joints = {**detections, "joints": found.fields["joints"]}
             joints.update(record.image_id, found_joints, truth)
+            correct.update(found_joints, truth)
         if solids is not None and found.solids is not None:
             columns = ("boxes", "classes", "neutral", "names", "solids", "truncated", "occluded")
             placed = {name: getattr(record, name) for name in columns}
             found_solids = {**detections, "solids": found.solids}
             solids.update(record.image_id, found_solids, placed)
             depths.update(found_solids, placed)
-    parts = (metric.result() if metric is not None and metric.images else None for metric in (joints, solids))
-    return Scores(coco.result(), voc.result(), *parts, depths.result())
+    of_joints, of_solids = (one.result() if one is not None and one.images else None for one in (joints, solids))
+    return Scores(coco.result(), voc.result(), of_joints, correct.result(), of_solids, depths.result())
 
 
 def _check_cameras(detector: Detector, dataset: Dataset) -> None:

@@ -117,7 +117,8 @@ def test_joints_are_scored_beside_boxes(spot_model, spot_records, draw_spots, tm
     records = open_dataset(tmp_path)
     scores = evaluate(CornerFinder(detector, skeleton), records)
     assert scores.joints.summary["AP"] == pytest.approx(1) and scores.joints.truth.sum() == len(found) == 2
-    assert evaluate(detector, records).joints is None
+    assert scores.pck.all.tolist() == [1, 1, 1] and scores.pck.labelled.tolist() == [2, 2]
+    assert evaluate(detector, records).joints is evaluate(detector, records).pck is None
     assert evaluate(CornerFinder(detector, skeleton), spot_records).joints is None
     other = Skeleton(joints=("corner", "middle"))
     with pytest.raises(UsageError, match="the records have the joints middle, corner, the model finds corner, middle"):

@@ -15,7 +15,7 @@ from centernet_tf.errors import UsageError
 from centernet_tf.evaluate import evaluate as run
 from centernet_tf.evaluate_files import evaluate_files
 from centernet_tf.metrics.kitti import OVERLAPS
-from centernet_tf.metrics.report import class_table, joint_table, report, save_plot, summary_table
+from centernet_tf.metrics.report import class_table, joint_table, pck_table, report, save_plot, summary_table
 from centernet_tf.metrics.solid_report import distance_table, solid_report, solid_table
 
 
@@ -70,6 +70,8 @@ def evaluate(
     console.print(summary_table(scores.coco))
     if scores.joints:
         console.print(joint_table(scores.joints))
+    if scores.pck:
+        console.print(pck_table(scores.pck))
     if scores.solids:
         console.print(solid_table(scores.solids))
     if scores.distances:
@@ -80,6 +82,8 @@ def evaluate(
     if json_file:
         json_file.parent.mkdir(parents=True, exist_ok=True)
         content = {"model": str(model), "data": str(data), **report(scores.coco, scores.voc, scores.joints)}
+        if scores.pck:
+            content["PCK"] = scores.pck.as_dict()
         if scores.solids:
             content["solids"] = solid_report(scores.solids)
         if scores.distances:

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from centernet_tf.geometry.boxes import overlaps
+from centernet_tf.metrics.pairs import pair
 
-OVERLAP = 0.5  # of boxes in the image, above which a detection is that object
 _STEPS = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 _MOST = 8  # ranges, as far as the steps reach
 
@@ -60,15 +59,9 @@ class DepthErrors:
         """
         solids = np.asarray(truth["solids"], np.float64)
         own = ~np.asarray(truth["neutral"], bool) & np.isfinite(solids).all(axis=1)
-        found = np.full(int(own.sum()), np.nan)
-        common = overlaps(np.asarray(detections["boxes"], np.float64), np.asarray(truth["boxes"], np.float64)[own])
-        alike = np.asarray(detections["classes"])[:, None] == np.asarray(truth["classes"])[own]
-        free = np.where(alike & (common > OVERLAP), common, 0.0)
-        for row in np.argsort(-np.asarray(detections["scores"]), kind="stable"):
-            if free.shape[1] and free[row].max() > 0:
-                place = free[row].argmax()
-                found[place] = detections["solids"][row][6]
-                free[:, place] = 0
+        rows = pair(detections, np.asarray(truth["boxes"])[own], np.asarray(truth["classes"])[own])
+        found = np.full(len(rows), np.nan)
+        found[rows >= 0] = np.asarray(detections["solids"])[rows[rows >= 0], 6]
         self._depths.append(solids[own, 6])
         self._found.append(found)
 

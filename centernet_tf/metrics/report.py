@@ -14,6 +14,7 @@ from rich.table import Table
 from centernet_tf.errors import DataError
 from centernet_tf.metrics.coco import CocoScores
 from centernet_tf.metrics.oks import JointScores
+from centernet_tf.metrics.pck import PckScores
 from centernet_tf.metrics.voc import VocScores
 
 # More classes than this are drawn in grey with the extremes named, for nobody can tell twenty colours apart.
@@ -66,6 +67,19 @@ def joint_table(joints: JointScores) -> Table:
     known = [index for index in range(len(joints.names)) if joints.truth[index]]
     for index in known if len(known) > 1 else ():
         table.add_row("OKS AP", joints.names[index], _percent(joints.ap[index]))
+    return table
+
+
+def pck_table(scores: PckScores) -> Table:
+    """Percents of joints that are placed right, of each joint and of all."""
+    table = Table(title="PCK: joints within these parts of the longer side of the box")
+    table.add_column("joint")
+    for name in ("labelled", *(f"{share:g}" for share in scores.shares)):
+        table.add_column(name, justify="right")
+    for name, count, row in zip(scores.names, scores.labelled, scores.right):
+        table.add_row(name, str(count), *map(_percent, row))
+    table.add_section()
+    table.add_row("all", str(scores.labelled.sum()), *map(_percent, scores.all), style="bold")
     return table
 
 
