@@ -18,17 +18,22 @@ class Section(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
+Share = Annotated[float, pydantic.Field(ge=0, le=1)]
+PositiveShare = Annotated[float, pydantic.Field(gt=0, le=1)]
+
+
 class DataSettings(Section):
     """Where the records are and how images reach the network.
 
-    mean, std and order are those of `preprocess.Normalization`; None for what the weights or the backbone bring.
+    mean, std (from 0 to 1) and order are those of `preprocess.Normalization`; None for what the weights or the backbone
+    bring.
     """
 
     train: Path
     validation: Path | None = None
     size: tuple[pydantic.PositiveInt, pydantic.PositiveInt] = (512, 512)
-    mean: tuple[float, float, float] | None = None
-    std: tuple[pydantic.PositiveFloat, pydantic.PositiveFloat, pydantic.PositiveFloat] | None = None
+    mean: tuple[Share, Share, Share] | None = None
+    std: tuple[PositiveShare, PositiveShare, PositiveShare] | None = None
     order: Literal["bgr", "rgb"] | None = None
     device_warp: bool = False
     workers: pydantic.PositiveInt | None = None
@@ -83,7 +88,7 @@ class EvaluateSettings(Section):
 class LossSettings(Section):
     """What counts how much in the loss."""
 
-    weights: dict[str, Annotated[float, pydantic.Field(ge=0)]] = {}
+    weights: dict[str, Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]] = {}
     corrected_radius: bool = False
     ignore_crowd: bool = False
     neutral_area: bool = False

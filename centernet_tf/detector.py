@@ -100,6 +100,8 @@ class Detector:
         pictures = [pictures] if single else pictures
         if cameras is not None and len(cameras) and np.ndim(cameras[0]) == 1:
             cameras = itertools.repeat(cameras)
+        elif cameras is not None and len(cameras) != len(pictures):
+            raise UsageError(f"{len(cameras)} cameras for {len(pictures)} pictures. Give one for each, or one for all.")
         found = list(self.stream(pictures, threshold, batch, cameras))
         return found[0] if single else found
 
@@ -166,6 +168,12 @@ class Detector:
         """
         if size and self.options.tile:
             raise UsageError("Tiles keep the resolution of a picture, so the input has no other size. Leave out one.")
+        if self.placed and (size is None or size[1] != self.card.input.width):
+            warnings.warn(
+                f"Depth was learnt from inputs {self.card.input.width} pixels wide, into which pictures were fitted. "
+                "Where they come larger or smaller, the same objects look nearer or further.",
+                stacklevel=2,
+            )
         card = self.card.model_copy(update={"input": self.card.input.resized(size)})
         return Detector(self.network, card, self.options)
 

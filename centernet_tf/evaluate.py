@@ -4,6 +4,8 @@ import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 
+import numpy as np
+
 from centernet_tf.data.records import Dataset, Record, iterate
 from centernet_tf.detector import Detector
 from centernet_tf.errors import UsageError
@@ -149,6 +151,9 @@ def score(
             columns = ("boxes", "classes", "neutral", "names", "solids", "truncated", "occluded")
             placed = {name: getattr(record, name) for name in columns}
             found_solids = {**detections, "solids": found.solids}
+            if digits is not None:
+                rounded = ("boxes", "scores", "solids")
+                found_solids |= {name: np.round(found_solids[name], digits) for name in rounded}
             solids.update(record.image_id, found_solids, placed)
             depths.update(found_solids, placed)
     of_joints, of_solids = (one.result() if one is not None and one.images else None for one in (joints, solids))

@@ -8,7 +8,7 @@ import numpy as np
 from centernet_tf.data.records import Dataset, Record, iterate
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.evaluate import Scores, score
-from centernet_tf.kitti_files import read_rows
+from centernet_tf.kitti_files import read_rows, with_directions
 from centernet_tf.results import Detections
 
 _MOST = 100  # results of an image that COCO's AP looks at
@@ -36,21 +36,22 @@ def read_results(
         raise UsageError(f"{folder}: no text files of results. Give KITTI's, one for each image, or a .keras file.")
     if not dataset.solid:
         raise UsageError(f"{dataset.directory}: results in files are of 3D boxes, but these records have no cameras.")
-    places = {name.replace(" ", "_"): place for place, name in enumerate(dataset.classes)}
+    places = {name.replace(" ", "_").lower(): place for place, name in enumerate(dataset.classes)}
     for record in iterate(dataset):
         path = folder / f"{Path(record.filename).stem}.txt"
         rows = read_rows(path)
-        kept = [row for row, name in enumerate(rows.names) if name in places]
+        names = [name.lower() for name in rows.names]  # as the devkit compares them
+        kept = [row for row, name in enumerate(names) if name in places]
         if not np.isfinite(np.column_stack([rows.scores, rows.solids])[kept]).all():
             raise DataError(f"{path}: a line has no score or no 3D box. Expected the 16 columns of KITTI's results.")
-        solids = rows.solids[kept]
+        solids = with_directions(rows.solids[kept])
         fields = {
             "alphas": solids[:, 0],
             "dimensions": solids[:, 1:4],
             "locations": solids[:, 4:7],
             "rotations": solids[:, 7],
         }
-        classes = np.array([places[rows.names[row]] for row in kept], np.int64)
+        classes = np.array([places[names[row]] for row in kept], np.int64)
         yield record, Detections(
             rows.boxes[kept], rows.scores[kept], classes, dataset.classes, (record.width, record.height),
             fields, camera=record.camera,

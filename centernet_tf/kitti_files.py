@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from centernet_tf.errors import DataError, UsageError
+from centernet_tf.geometry.camera import wrap
 
 _COLUMNS = 15
 
@@ -93,6 +94,24 @@ def write_results(
         lines.append(f"{name.replace(' ', '_')} -1 -1 {values} {score:.{max(digits, 4)}f}\n")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(lines), encoding="utf-8")
+
+
+def holds_results(path: Path) -> bool:
+    """Whether a file is one of results, or empty, and so may be written again; labels have no score."""
+    try:
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError):
+        return False
+    return all(len(line.split()) == _COLUMNS + 1 for line in lines)
+
+
+def with_directions(solids: np.ndarray) -> np.ndarray:
+    """[N, 8] solids as in `Rows`; alpha, where it is -10, "unknown", follows from rotation_y, x and z."""
+    solids = np.array(solids)
+    with np.errstate(invalid="ignore"):
+        unknown = np.abs(solids[:, 0]) > np.pi + 0.01  # Two decimals of pi are 3.14, or rounded up 3.15.
+    solids[unknown, 0] = wrap(solids[unknown, 7] - np.arctan2(solids[unknown, 4], solids[unknown, 6]))
+    return solids
 
 
 def read_camera(path: Path, camera: str = "P2") -> np.ndarray:

@@ -35,51 +35,18 @@ from typing import Any
 import numpy as np
 
 from centernet_tf import draw
-from centernet_tf.cameras import Cameras
 from centernet_tf.detector import Detector
-from centernet_tf.errors import DataError, UsageError
+from centernet_tf.errors import DataError
 from centernet_tf.images import read_image
 from centernet_tf.kitti_files import write_results
 from centernet_tf.results import Detections
 from centernet_tf.sources import Source
 from centernet_tf.video import VideoReader, VideoWriter
+from centernet_tf.wanted import Wanted, check_outputs
 
 DIGITS = 4  # Decimals of boxes and scores in the JSON file.
 # Called with a name, how many of its images are done, and how many there are, where that is known.
 Progress = Callable[[str, int, "int | None"], None]
-
-
-@dataclasses.dataclass(frozen=True)
-class Wanted:
-    """What a run finds and writes.
-
-    Attributes:
-        folder: Where pictures go.
-        json_file: Where the results go.
-        threshold: Scores up to this are left out, in 0..1.
-        batch: Images at the same time.
-        pictures: Write every image and video with its objects drawn in.
-        heatmaps: Write what the network answers before peaks are taken, laid over its input.
-        skip_bad: Go on behind an image or video that cannot be read, and list it.
-        frames: Most frames of each video or webcam; None for all.
-        cameras: The camera of each image or video, for boxes in space; None for the model's own.
-        kitti: Folder for a file of results for each image, as KITTI reads them; None writes none.
-    """
-
-    folder: Path
-    json_file: Path
-    threshold: float = 0.3
-    batch: int = 8
-    pictures: bool = True
-    heatmaps: bool = False
-    skip_bad: bool = False
-    frames: int | None = None
-    cameras: Cameras | None = None
-    kitti: Path | None = None
-
-    def camera_of(self, source: Source) -> np.ndarray | None:
-        """The camera [3, 4] of an image or video; None for the model's own."""
-        return self.cameras.of(source.name) if self.cameras else None
 
 
 @dataclasses.dataclass
@@ -150,24 +117,6 @@ def predict(
     return summary
 
 
-def check_outputs(sources: Iterable[Source], wanted: Wanted) -> None:
-    """Raises UsageError where a result would overwrite a source, or a file and a folder are mistaken for each other."""
-    if wanted.folder.exists() and not wanted.folder.is_dir():
-        raise UsageError(f"{wanted.folder}: this is a file. Give a folder to write to.")
-    if wanted.json_file.is_dir():
-        raise UsageError(f"{wanted.json_file}: this is a folder. Give a file to write the results to.")
-    sources = list(sources)
-    originals = {source.place.resolve(): source.name for source in sources if isinstance(source.place, Path)}
-    targets = [wanted.json_file]
-    if wanted.pictures:
-        targets += [wanted.folder / source.output for source in sources]
-    if wanted.heatmaps:
-        targets += [wanted.folder / source.heatmap for source in sources]
-    for target in targets:
-        if target.resolve() in originals:
-            raise UsageError(f"{target}: would overwrite an input. Give another folder to write to.")
-
-
 def _predict_images(
     detector: Detector,
     sources: Iterable[Source],
@@ -191,8 +140,7 @@ def _predict_images(
             draw.save_image(wanted.folder / source.output, found.draw(image, threshold=0, from_above=True))
         if wanted.kitti:
             solids = np.full((len(found), 8), np.nan) if found.solids is None else found.solids
-            path = wanted.kitti / Path(source.output).with_suffix(".txt")
-            write_results(path, found.class_names, found.boxes, solids, found.scores, DIGITS)
+            write_results(wanted.kitti_file(source), found.class_names, found.boxes, solids, found.scores, DIGITS)
         if wanted.heatmaps:
             draw.save_image(wanted.folder / source.heatmap, draw.heatmap_overlay(*detector.look(image)))
         summary.images += 1

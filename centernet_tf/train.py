@@ -220,6 +220,9 @@ def _check_joint_classes(settings: Settings, records: Dataset) -> None:
 def _card(settings: Settings, records: Dataset) -> ModelCard:
     """What the model file will say."""
     _check_joint_classes(settings, records)
+    for name in ("box3d_size", "box3d_amodal_offset"):
+        if "box3d" not in settings.task and getattr(settings, name) != Settings.model_fields[name].default:
+            raise UsageError(f"{name}: {getattr(settings, name)} says something of task box3d, which is not trained.")
     name, backbone = own_name(settings.backbone), find_backbone(settings.backbone)
     stride = backbone.stride
     height, width = settings.data.size

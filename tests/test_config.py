@@ -102,6 +102,10 @@ def test_written_settings_read_the_same(tmp_path, least):
             "here: loss: weights.depth is -1: Input should be greater than or equal to 0.",
         ),
         (
+            {"data": {"train": "records", "mean": [123.675, 0.4, 0.4]}},
+            "here: data: mean: value 1 is 123.675: Input should be less than or equal to 1.",
+        ),
+        (
             {**LEAST, "train": {"optimizer": "sgd"}},
             "here: train: optimizer is 'sgd': Input should be 'adam' or 'adamw'.",
         ),

@@ -1,5 +1,7 @@
 """A detector of boxes in space: each picture's own camera, and what does not go with depth."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -108,8 +110,11 @@ def test_one_camera_for_all_pictures():
 def test_what_is_refused(spot_network, spot_card):
     picture = np.zeros((64, 128, 3), np.uint8)
     detector = Detector(Planted(5, 3), CARD)
+    for count in (2, 4):
+        with pytest.raises(UsageError, match=f"{count} cameras for 3 pictures"):
+            detector([picture] * 3, cameras=[OTHER] * count)
     with pytest.raises(UsageError, match="fewer cameras than pictures"):
-        detector([picture] * 3, cameras=[OTHER] * 2)
+        list(detector.stream([picture] * 3, cameras=iter([OTHER] * 2)))
     with pytest.raises(UsageError, match="has no camera"):
         Detector(Planted(5, 3), CARD.model_copy(update={"camera": None}))(picture)
     with pytest.raises(UsageError, match="needs no cameras"):
@@ -119,3 +124,14 @@ def test_what_is_refused(spot_network, spot_card):
     for options in ({"scales": (0.5, 1)}, {"tile": (64, 64)}):
         with pytest.raises(UsageError, match="Leave tile and scales out"):
             detector.with_options(**options)
+
+
+def test_another_scale_warns():
+    detector = Detector(Planted(5, 3), CARD)
+    height, width = CARD.input.height, CARD.input.width
+    for size in ((height, 2 * width), None):
+        with pytest.warns(UserWarning, match="objects look nearer or further"):
+            detector.with_input(size)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        detector.with_input((2 * height, width))

@@ -125,12 +125,12 @@ def test_command(overlap, code, tmp_path, monkeypatch, capsys):
 
 
 def write_files(folder, dataset):
-    """The oracle's results as files."""
+    """The oracle's results as files, in lower case as some programs write them."""
     oracle = Oracle(dataset)
     records = oracle.known
     stream = oracle.stream([one.image for one in records], 0, 1, [one.camera for one in records])
     for record, found in zip(records, stream):
-        names = [NAMES[label] for label in found.classes]
+        names = [NAMES[label].lower() for label in found.classes]
         path = folder / f"{record.filename.removesuffix('.png')}.txt"
         write_results(path, names, found.boxes, found.solids, found.scores, digits=4)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from centernet_tf.errors import DataError, UsageError
-from centernet_tf.kitti_files import read_camera, read_rows, write_results
+from centernet_tf.kitti_files import holds_results, read_camera, read_rows, with_directions, write_results
 
 LABELS = """Car 0.25 1 1.85 387.63 181.54 423.81 203.12 1.67 1.87 3.69 -16.53 2.39 58.49 1.57
 DontCare -1 -1 -10 503.89 169.71 590.61 190.13 -1 -1 -1 -1000 -1000 -1000 -10
@@ -71,3 +71,21 @@ def test_camera(tmp_path):
         read_camera(path, "R0_rect")
     with pytest.raises(UsageError, match="no such"):
         read_camera(tmp_path / "none.txt")
+
+
+def test_unknown_directions_follow_from_the_place():
+    assert with_directions(np.zeros((0, 8))).shape == (0, 8)
+    solids = np.array(
+        [[-10, 1, 1, 1, 3, 1, 4, 0.5], [3.15, 1, 1, 1, 3, 1, 4, 0.5], [np.nan] * 8, [-10, 1, 1, 1, 1, 1, -1, 3]]
+    )
+    found = with_directions(solids)
+    np.testing.assert_allclose(found[:, 0], [0.5 - np.arctan2(3, 4), 3.15, np.nan, 3 - np.arctan2(1, -1)])
+    np.testing.assert_array_equal(found[:, 1:], solids[:, 1:])
+
+
+def test_what_holds_results(tmp_path):
+    assert holds_results(write(tmp_path / "empty.txt", "\n"))
+    write_results(tmp_path / "a.txt", ["Car"], np.ones((1, 4)), np.ones((1, 8)), np.ones(1))
+    assert holds_results(tmp_path / "a.txt")
+    assert not holds_results(write(tmp_path / "label.txt", LABELS))
+    assert not holds_results(write(tmp_path / "calibration.txt", "P2: 1 2 3"))

@@ -12,9 +12,10 @@ from centernet_tf.detector import load
 from centernet_tf.draw import save_image
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.images import read_image
-from centernet_tf.predict import Wanted, predict
+from centernet_tf.predict import predict
 from centernet_tf.sources import find_sources
 from centernet_tf.video import VideoReader, VideoWriter
+from centernet_tf.wanted import Wanted
 
 
 @pytest.fixture(scope="module")

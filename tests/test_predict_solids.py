@@ -95,6 +95,19 @@ def test_cameras_of_a_folder_or_of_the_model(call, tmp_path):
     assert [skipped["file_name"] for skipped in content["skipped"]] == ["in/a.png"] and len(content["images"]) == 1
 
 
+@pytest.mark.parametrize("text", ["P2: 100 0 48 0 0 100 32 0 0 0 1 0\n", "Car 0 0 -1 1 2 3 4 1 1 1 1 1 9 0\n"])
+def test_labels_and_calibrations_are_not_overwritten(text, call, tmp_path):
+    (tmp_path / "calib").mkdir()
+    for name in "ab":
+        (tmp_path / "calib" / f"{name}.txt").write_text(text)
+    code, errors = call("in", "--out", "out", "--kitti", "calib")
+    assert code == 2 and "a.txt: would overwrite what is no result" in errors
+    assert (tmp_path / "calib" / "a.txt").read_text() == text
+    code, errors = call("in", "--out", "out", "--kitti", "calib/a.txt")
+    assert code == 2 and "this is a file" in errors
+    assert [call("in", "--out", "out", "--kitti", "txt")[0] for _ in range(2)] == [0, 0]  # Results, once more.
+
+
 def test_videos_have_maps_too(call, tmp_path, draw_spots):
     writer = VideoWriter(tmp_path / "clip.mp4", 10, (96, 64))
     for number in range(3):

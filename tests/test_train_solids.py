@@ -62,6 +62,12 @@ def test_a_run(yards, tmp_path, changes):
     assert len(found) and found.fields["locations"].shape == (len(found), 3)
 
 
+def test_settings_of_a_task_that_is_not_trained(shapes_train, tmp_path):
+    for name, value in (("box3d_size", False), ("box3d_amodal_offset", True)):
+        with pytest.raises(UsageError, match=f"{name}: {value} says something of task box3d"):
+            train(settings_of(shapes_train, task="detect", **{name: value}), tmp_path / "run")
+
+
 def test_records_without_cameras(shapes_train, tmp_path):
     with pytest.raises(UsageError, match="no cameras and 3D boxes in it, which task 'box3d' needs"):
         train(settings_of(shapes_train), tmp_path / "run")

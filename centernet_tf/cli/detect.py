@@ -11,8 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from centernet_tf.cameras import Cameras
 from centernet_tf.cli.test_time import Flip, Halo, KeepResolution, Nms, Scales, Size, Tile, load_detector
 from centernet_tf.errors import UsageError
-from centernet_tf.predict import Summary, Wanted, check_outputs, predict
+from centernet_tf.predict import Summary, predict
 from centernet_tf.sources import find_sources
+from centernet_tf.wanted import Wanted, check_outputs
 
 MOST_SKIPPED = 20  # listed by name
 

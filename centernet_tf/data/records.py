@@ -15,6 +15,7 @@ import yaml
 from centernet_tf.data.example import Record, parse, serialize
 from centernet_tf.data.solids import to_rows
 from centernet_tf.errors import DataError, UsageError
+from centernet_tf.geometry.camera import as_camera
 from centernet_tf.skeleton import Skeleton
 
 __all__ = [
@@ -206,15 +207,19 @@ def _to_record(fields: dict[str, Any], num_classes: int, where: str) -> Record:
         area=fields["area"],
         joints=joints,
         neutral=fields["neutral"],
-        **(_solids(fields) if "solid" in fields else {}),
+        **(_solids(fields, where) if "solid" in fields else {}),
     )
 
 
-def _solids(fields: dict[str, Any]) -> dict[str, Any]:
+def _solids(fields: dict[str, Any], where: str) -> dict[str, Any]:
     """What a record with a camera has besides."""
+    try:
+        camera = as_camera(fields["camera"])
+    except ValueError as error:
+        raise DataError(f"{where}: {error} {_AGAIN}") from None
     return {
         "names": tuple(name.decode("utf-8", "replace") for name in fields["names"]),
-        "camera": fields["camera"],
+        "camera": camera,
         "solids": to_rows(fields),
         "truncated": fields["truncated"],
         "occluded": fields["occluded"],

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from centernet_tf.cameras import read_camera
 from centernet_tf.datasets.items import Fault, Item, number_images
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.images import SUFFIXES
-from centernet_tf.kitti_files import read_camera, read_rows
+from centernet_tf.kitti_files import read_rows, with_directions
 
 CLASSES = ("Pedestrian", "Car", "Cyclist")  # in the original's order
 # What looks like a class, so that a detector is neither praised nor blamed for it, as the original trains.
@@ -23,7 +24,8 @@ def read(
     """Reads the labels and cameras of a split; images are not opened.
 
     Objects of `NEUTRAL` become neutral ones of their class unless they are among the classes themselves, DontCare
-    neutral ones of all classes; objects of further classes (Tram, Misc) are left out and counted.
+    neutral ones of all classes; objects of further classes (Tram, Misc) are left out and counted. An alpha of -10,
+    which other programs write for "unknown", is taken from rotation_y and location.
 
     Args:
         root: The folder "training", or the one above it.
@@ -103,7 +105,7 @@ def _to_item(stem: str, image_id: int, image: Path, root: Path, classes: tuple[s
         neutral=neutral,
         names=[rows.names[index] for index in kept],
         camera=camera,
-        solids=rows.solids[kept].reshape(-1, 8),
+        solids=with_directions(rows.solids[kept].reshape(-1, 8)),
         truncated=np.maximum(rows.truncated[kept], 0),
         occluded=np.where(rows.occluded[kept] < 0, 3, rows.occluded[kept]),
         box_names=[f"line {index + 1} of {label.name}" for index in kept],

@@ -55,8 +55,8 @@ def check_export(model: Path, out: Path, kind: str, records: Dataset | None) -> 
     """
     runners = runners_of(out)
     detector = load(model)
-    size = next(iter(runners.values())).size
-    reference = KerasRunner(model, detector.with_input(size) if size else detector)
+    first = next(iter(runners.values()))
+    reference = KerasRunner(model, detector.with_input(first.size) if first.size else detector, first.window)
     images = list(sample_images(records, COMPARED))
     results = []
     for number, (name, runner) in enumerate(runners.items()):

@@ -150,7 +150,7 @@ def measure(
     if records is None:
         return parity
     before, after = (evaluate(runner, records).main for runner in (model, export))
-    return dataclasses.replace(parity, ap={name: after[name] - before[name] for name in before})
+    return dataclasses.replace(parity, ap={name: after[name] - before[name] for name in before if name in after})
 
 
 def write_report(path: Path, results: Sequence[Parity]) -> None:

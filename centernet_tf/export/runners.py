@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,10 @@ class Runner:
         """
         return image[None], np.array([1.0, 0.0, 0.0])
 
+    def window(self, image: np.ndarray) -> np.ndarray:
+        """[4] left, top, right, bottom: the part of an image [H, W, 3] that it answers for, to which boxes are cut."""
+        return np.array([0, 0, *image.shape[1::-1]], np.float64)
+
     def run(self, inputs: Any, camera: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """TFOD's outputs of one image, boxes as shares of the input; the camera [3, 4] is that of the input."""
         raise NotImplementedError
@@ -82,7 +86,8 @@ class Runner:
             if answer.name in rows
         }
         size = image.shape[1::-1]
-        return clipped(Detections(boxes, rows[SCORES], classes, self.names, size, fields, camera=camera))
+        found = Detections(boxes, rows[SCORES], classes, self.names, size, fields, camera=camera)
+        return clipped(found, self.window(image))
 
     first_class = 0
 
@@ -110,11 +115,24 @@ class Runner:
 
 
 class KerasRunner(Runner):
-    """A model file of ours."""
+    """A model file of ours.
+
+    Args:
+        path: The file.
+        detector: It, if it is open already.
+        window: `window` of another runner that this one is compared with.
+    """
 
     kind = "Keras"
 
-    def __init__(self, path: Path, detector: Detector | None = None):
+    def __init__(
+        self,
+        path: Path,
+        detector: Detector | None = None,
+        window: Callable[[np.ndarray], np.ndarray] | None = None,
+    ):
+        if window:
+            self.window = window
         self.detector = detector or load(path)
         super().__init__(path, self.detector.names, self.detector.card.max_objects)
         cameras = cameras_of(self.detector.card)
@@ -142,7 +160,8 @@ class KerasRunner(Runner):
         fields = {name: value[0] for name, value in answers.items()}
         boxes, scores, classes = (fields.pop(name) for name in ("boxes", "scores", "classes"))
         skeleton = self.detector.card.skeleton
-        return clipped(Detections(boxes, scores, classes, self.names, image.shape[1::-1], fields, skeleton, camera))
+        found = Detections(boxes, scores, classes, self.names, image.shape[1::-1], fields, skeleton, camera)
+        return clipped(found, self.window(image))
 
 
 class SavedModelRunner(Runner):
@@ -177,6 +196,13 @@ class _Fitted(Runner):
         scale, left, top = affine.fixed_fit(float(height), float(width), self.size)
         row = np.float32([[scale, scale, left, top]])
         return ops.convert_to_numpy(preprocess.warp(image[None], row, self.size)), np.array([scale, left, top])
+
+    def window(self, image: np.ndarray) -> np.ndarray:
+        """What of the image lies in the input: not all, where it is taller for its width."""
+        height, width = image.shape[:2]
+        scale, left, top = affine.fixed_fit(float(height), float(width), self.size)
+        seen = (np.array([[0, 0], self.size[::-1]]) - [left, top]) / scale
+        return np.clip(seen, 0, [width, height]).ravel()
 
 
 class LiteRunner(_Fitted):
@@ -260,8 +286,6 @@ def open_runner(path: str | Path) -> Runner:
     return kinds[path.suffix](path)
 
 
-def clipped(found: Detections) -> Detections:
-    """With boxes clipped to the image, as exported graphs answer."""
-    width, height = found.image_size
-    boxes = np.clip(found.boxes, 0, [width, height, width, height])
-    return dataclasses.replace(found, boxes=boxes)
+def clipped(found: Detections, window: np.ndarray) -> Detections:
+    """With boxes cut to a part [4] of the image, as exported graphs answer."""
+    return dataclasses.replace(found, boxes=np.clip(found.boxes, np.tile(window[:2], 2), np.tile(window[2:], 2)))

@@ -122,8 +122,8 @@ def export_tflite(
     tasks = card.task_set(flat=True)
     answers = {"graph": answer_names(tasks), "boxes": NAMES}.get(decode)
     graph = PhoneGraph(network, fixed, tasks if answers else None, answers)
-    if decode == "boxes" and tasks.placed and not card.box3d_size:
-        raise UsageError("decode 'boxes': this model knows boxes in space only, which need 'graph' and a camera.")
+    if decode != "graph" and "size" not in {head.name for head in tasks.heads}:
+        raise UsageError(f"decode {decode!r}: this model knows boxes in space only, which need 'graph' and a camera.")
     cameras = cameras_of(card) if graph.placed else None
     seen = np.random.default_rng(0).uniform(0, 255, (1, fixed.height, fixed.width, 3)).astype(np.float32)
     with saved_graph(graph) as directory:

@@ -78,6 +78,11 @@ CHECKS = {
         "boxes in space that the camera sees elsewhere than their boxes in the image",
         "Check that calibration and annotations belong to these images.",
     ),
+    "alpha_off": Check(
+        "warning",
+        "directions that rotation_y and the place of the object contradict",
+        "alpha is rotation_y - atan2(x, z). Correct the annotations and write again.",
+    ),
     "too_many": Check("warning", "objects beyond the most that an image may have", "Raise max_objects."),
     "lost_peak": Check(
         "warning", "objects in the output cell of another of their class", "Train at a larger size; only one is found."

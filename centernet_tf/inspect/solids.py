@@ -6,11 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from centernet_tf.geometry.boxes import overlaps
-from centernet_tf.geometry.camera import corners, project
+from centernet_tf.geometry.camera import as_camera, corners, project, wrap
 from centernet_tf.inspect.findings import Notebook
 
 # Below this overlap, the box in the image is not the outline of the box in space; KITTI's own labels reach 0.9.
 AGREE = 0.5
+_TURNED = 0.3  # radians; KITTI's own labels are rounded, and its camera stands a little aside
 _NEAR = 0.1  # metres; what lies nearer has no outline in the image
 
 
@@ -47,7 +48,9 @@ class SolidSurvey:
         """
         if not self.wanted:
             return
-        if camera is None or not np.isfinite(camera).all() or camera[0, 0] <= 0 or camera[1, 1] <= 0:
+        try:
+            camera = as_camera(() if camera is None else camera)
+        except ValueError:
             self.notebook.add("bad_camera", name if camera is None else f"{name}: {np.round(camera, 2).tolist()}")
             return
         if solids is None:
@@ -60,6 +63,11 @@ class SolidSurvey:
             self.notebook.add("bad_solid", f"{name}: {np.round(solids[bad][0], 2).tolist()}", bad.sum())
         sound = finite.all(axis=1) & ~bad
         self.depths.append(solids[sound, 6])
+        alpha, x, z, rotation = (solids[sound, column] for column in (0, 4, 6, 7))
+        turned = np.abs(wrap(rotation - np.arctan2(x, z) - alpha)) > _TURNED
+        if turned.any():
+            text = f"{name}: alpha {alpha[turned][0]:.2f}, rotation_y {rotation[turned][0]:.2f}"
+            self.notebook.add("alpha_off", f"{text} at x {x[turned][0]:.1f}, z {z[turned][0]:.1f}", turned.sum())
         points = corners(solids[sound, 4:7], solids[sound, 1:4], solids[sound, 7])  # [S, 8, 3]
         seen = (points[..., 2] > _NEAR).all(axis=1) & np.isfinite(boxes[sound]).all(axis=1)
         pixels = project(points[seen], np.broadcast_to(camera, (int(seen.sum()), 3, 4)))

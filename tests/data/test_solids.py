@@ -86,6 +86,12 @@ def test_parsed_fields():
     assert fields["names"].numpy().tolist() == [b"Car", b"Van", b"DontCare"]
 
 
+def test_a_camera_that_is_turned_is_told(tmp_path):
+    turned = np.float32([[0, -700, 320, 0], [700, 0, 120, 0], [0, 0, 1, 0]])
+    with pytest.raises(DataError, match="record 1: A camera of a rectified image"):
+        list(iterate(write(tmp_path, [make_record(camera=turned)])))
+
+
 def test_empty_image_comes_back(tmp_path):
     nothing = {"boxes": np.zeros((0, 4)), "classes": np.zeros(0, np.int64), "crowd": np.zeros(0, bool)}
     nothing |= {"difficult": np.zeros(0, bool), "area": np.zeros(0), "names": ()}

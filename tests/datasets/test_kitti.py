@@ -60,6 +60,21 @@ def test_records(folder, tmp_path):
     np.testing.assert_array_equal(first.occluded, [2] * 6 + [3])
 
 
+def test_unknown_directions(folder):
+    path = folder / "label_2" / "000001.txt"
+    path.write_text(line("Car", 1).replace(" -1.50 1.00", " -10 1.00") + "\n")
+    items = read(folder)[1]
+    np.testing.assert_allclose(items[1].solids[0, 0], 0.3 - np.arctan2(1, 11))
+    assert items[2].solids[0, 0] == -1.5
+
+
+def test_a_camera_that_is_turned_is_a_fault_of_its_image(folder):
+    path = folder / "calib" / "000001.txt"
+    path.write_text("P2: 0 -700 320 0 700 0 120 0 0 0 1 0\n")
+    items = read(folder)[1]
+    assert "A camera of a rectified image has the rows" in items[1].broken.detail and items[0].broken is None
+
+
 def test_chosen_classes(folder):
     classes, items = read(folder, classes=["Van", "Car"])
     assert classes == ("Van", "Car")

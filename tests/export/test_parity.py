@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from centernet_tf.centers import Centers
 from centernet_tf.detector import Detector
 from centernet_tf.errors import DataError
+from centernet_tf.export import parity
 from centernet_tf.export.parity import LIMITS, Limits, Parity, compare, measure, require, write_report
 from centernet_tf.export.runners import KerasRunner
 from centernet_tf.model_file import InputCard, ModelCard
@@ -99,3 +101,10 @@ def test_measure_scores_both_on_records(shapes_val):
     network = build_network(card.backbone, Centers(len(card.classes)).heads())
     runner = KerasRunner("shapes", Detector(network, card))
     assert measure("itself", runner, runner, [], limit=10, records=shapes_val).ap == {"AP": 0}
+
+
+def test_what_an_export_leaves_out_is_not_scored(shapes_val, monkeypatch):
+    """A file of boxes alone, of a model that finds joints too."""
+    found = {"model": {"AP": 0.5, "OKS AP": 0.4}, "file": {"AP": 0.25}}
+    monkeypatch.setattr(parity, "evaluate", lambda runner, records: SimpleNamespace(main=found[runner]))
+    assert measure("file", "model", "file", [], limit=10, records=shapes_val).ap == {"AP": -0.25}

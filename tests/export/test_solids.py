@@ -1,5 +1,7 @@
 """Boxes in space leave with the others: every format takes the cameras of its pictures and answers what Keras does."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -116,6 +118,8 @@ def test_tflite_of_boxes_alone_takes_no_camera(network, tmp_path):
     bare = CARD.model_copy(update={"box3d_size": False})
     with pytest.raises(UsageError, match="boxes in space only"):
         export_tflite((make(bare), bare), tmp_path / "bare.tflite", decode="boxes")
+    with pytest.raises(UsageError, match="boxes in space only"):
+        export_tflite((make(bare), bare), tmp_path / "bare.tflite", decode="none")
 
 
 @pytest.mark.slow
@@ -159,9 +163,8 @@ def test_every_format_finds_the_same_in_pictures_of_any_size(changes, tmp_path):
 
     card = CARD.model_copy(update=changes)
     network = make(card)
-    model = KerasRunner(tmp_path, Detector(network, card))
-    # Wide, so that no box is cut where the input ends before the picture does.
-    picture = np.random.default_rng(2).integers(0, 256, (60, 130, 3), np.uint8)
+    # The second is taller than what the inputs of files for phones show of it.
+    pictures = [np.random.default_rng(2).integers(0, 256, (height, 130, 3), np.uint8) for height in (60, 120)]
     export_savedmodel((network, card), tmp_path / "out")
     exact, half = (
         export_tflite((network, card), tmp_path / f"{kind}.tflite", quantize=kind) for kind in ("none", "float16")
@@ -169,7 +172,8 @@ def test_every_format_finds_the_same_in_pictures_of_any_size(changes, tmp_path):
     for path in (tmp_path / "out", exact, half):
         runner = open_runner(path)
         assert runner.placed
-        for camera in (CAMERAS[1], None):
+        model = KerasRunner(tmp_path, Detector(network, card), runner.window)
+        for picture, camera in itertools.product(pictures, (CAMERAS[1], None)):
             pair = model(picture, camera), runner(picture, camera)
             np.testing.assert_array_equal(pair[1].camera, DEFAULT_CAMERA if camera is None else camera)
             parity = compare("it", [pair], limit=10)

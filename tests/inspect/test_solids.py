@@ -99,7 +99,9 @@ def solid(index, column, value):
         (solid(0, 3, np.nan), "bad_solid"),
         (solid(0, 2, -1.0), "bad_solid"),
         (solid(1, 6, -20.0), "bad_solid"),
-        (solid(0, 4, 6.0), "solid_off"),
+        ({"camera": np.float32([[0, -700, 320, 0], [700, 0, 120, 0], [0, 0, 1, 0]])}, "bad_camera"),
+        (solid(0, 5, 9.0), "solid_off"),
+        (solid(0, 0, 1.0), "alpha_off"),
         (solid(0, 6, 30.0), "solid_off"),
     ],
 )

@@ -114,7 +114,7 @@ def test_amodal_offset_equals_the_slow_twin(seed):
     map_ = np.random.default_rng(seed).normal(size=(6, *GRID, 2)).astype(np.float32)
     errors = []
     for image, row, x, y in trained(rows):
-        if rows["depths"][image, row] > 0.1:
+        if rows["depths"][image, row] - rows["dimensions"][image, row, 1:].max() / 2 > 0.1:
             low, high = rows["boxes"][image, row].reshape(2, 2) / STRIDE
             center = (low.clip(0, (GRID[1] - 1, GRID[0] - 1)) + high.clip(0, (GRID[1] - 1, GRID[0] - 1))) / 2
             errors += list(np.abs(map_[image, y, x] - (rows["middles"][image, row] / STRIDE - center)))
@@ -270,6 +270,12 @@ def test_corners_behind_the_camera_give_finite_boxes():
     arrays = np.float32([[[1, 2, 0.5]]]), np.float32([[[1.5, 2, 9]]]), np.float32([[1.5]])
     tensors = [ops.convert_to_tensor(values) for values in (*arrays, DEFAULT_CAMERA[None])]
     assert np.isfinite(ops.convert_to_numpy(decode.boxes_around(*tensors))).all()
+
+
+def test_a_mirror_image_shows_the_middle_on_the_other_side():
+    (head,) = (head for head in tasks_of(box3d_amodal_offset=True).heads if head.name == "amodal_offset")
+    mirrored = head.mirror(ops.convert_to_tensor(np.float32([[[[2, 3]]]])))
+    np.testing.assert_array_equal(ops.convert_to_numpy(mirrored), [[[[-2, 3]]]])
 
 
 def test_heads_terms_and_fields():

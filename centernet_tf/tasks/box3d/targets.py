@@ -60,15 +60,16 @@ def amodal_offset(rows: Mapping[str, Any], centers: Mapping[str, Any]) -> dict[s
     """Ways from the middles of boxes in the image to the middles in space, as the image shows them.
 
     CenterTrack learns it from the corner of the cell and adds it to the middle of the box; here it is from the middle,
-    so that the sum is right. Objects reaching behind the camera are not trained: their middle may lie anywhere.
+    so that the sum is right. Objects that may reach behind the camera are not trained: their middle lies far outside.
 
     Args:
-        rows: "middles" [B, N, 2] in pixels, "depths" [B, N] and "solid" [B, N].
+        rows: "middles" [B, N, 2] in pixels, "depths" [B, N], "dimensions" [B, N, 3] and "solid" [B, N].
         centers: What `Centers.locate` returned.
 
     Returns:
         "index", "mask", "value" as `losses.masked_l1` takes them, in cells.
     """
-    mask = ops.logical_and(ops.logical_and(centers["keep"], rows["solid"]), rows["depths"] > NEAREST)
+    nearest = rows["depths"] - ops.max(rows["dimensions"][..., 1:], axis=-1) / 2
+    mask = ops.logical_and(ops.logical_and(centers["keep"], rows["solid"]), nearest > NEAREST)
     value = ops.cast(rows["middles"], "float32") / STRIDE - centers["center"]
     return {"index": centers["index"], "mask": ops.cast(mask, "float32")[..., None], "value": value}
