@@ -37,6 +37,7 @@ class Centers:
             slower elsewhere.
         skeleton: Joints of the objects, for tasks that predict them.
         joint_classes: Classes whose objects have joints; all if None.
+        joint_peaks: Peaks of each joint's heatmap that are looked at, at least as many as objects.
         box3d_size: Whether task box3d learns the size in the image too.
         box3d_amodal_offset: Whether task box3d learns where in the image the middle in space lies.
     """
@@ -52,6 +53,7 @@ class Centers:
     flat: bool = False
     skeleton: Skeleton | None = None
     joint_classes: tuple[int, ...] | None = None
+    joint_peaks: int = 100
     box3d_size: bool = True
     box3d_amodal_offset: bool = False
 

@@ -238,7 +238,7 @@ class Detector:
         self, images: Sequence[np.ndarray], threshold: float, cameras: Sequence[np.ndarray | None]
     ) -> Iterable[Detections]:
         found = self._search(images, cameras if self.tasks.placed else None)
-        if not (np.isfinite(found["scores"]).all() and np.isfinite(found["boxes"]).all()):
+        if not all(np.isfinite(values).all() for values in found.values()):
             # A score that is NaN is above no threshold, so it would pass for an empty image.
             raise DataError("The network answers NaN or infinite numbers: its training diverged. Use another model.")
         for row, image in enumerate(images):

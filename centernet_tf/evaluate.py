@@ -50,6 +50,11 @@ class Scores:
         }
 
 
+def with_joints(dataset: Dataset, skeleton: Skeleton | None) -> Dataset:
+    """Records that do not name their joints, with the skeleton of the model that is scored on them."""
+    return dataset if dataset.skeleton or not skeleton else dataclasses.replace(dataset, skeleton=skeleton)
+
+
 def check_classes(detector: Detector, dataset: Dataset) -> None:
     """Raises UsageError where a model and records do not mean the same classes, in the same order."""
     if detector.names == dataset.classes:

@@ -215,6 +215,11 @@ def _check_joint_classes(settings: Settings, records: Dataset) -> None:
                 f"joint_classes: unknown class {name!r}.{closest(name, records.classes)} "
                 f"Known: {', '.join(records.classes)}."
             )
+    for name in ("skeleton", "joint_classes"):
+        if "pose" not in settings.task and getattr(settings, name) is not None:
+            raise UsageError(f"{name}: this says something of task pose, which is not trained. Leave it out.")
+    if settings.joint_classes == ():
+        raise UsageError("joint_classes is empty, so that no object has joints. Name classes, or leave it out for all.")
 
 
 def _card(settings: Settings, records: Dataset) -> ModelCard:

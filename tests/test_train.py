@@ -121,6 +121,8 @@ def test_another_run_in_the_same_folder(run, shapes_train, shapes_val):
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
+        ({"joint_classes": ["circle"]}, "joint_classes: this says something of task pose, which is not trained."),
+        ({"skeleton": "none.yaml"}, "skeleton: this says something of task pose, which is not trained."),
         (
             {"data": {"size": [64, 100]}},
             "data.size is [64, 100], but mobilenetv2_fpn takes multiples of 32. Try [64, 96].",

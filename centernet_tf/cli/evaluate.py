@@ -13,6 +13,7 @@ from centernet_tf.cli.test_time import Flip, Halo, KeepResolution, Nms, Scales, 
 from centernet_tf.data.records import open_dataset
 from centernet_tf.errors import UsageError
 from centernet_tf.evaluate import evaluate as run
+from centernet_tf.evaluate import with_joints
 from centernet_tf.evaluate_files import evaluate_files
 from centernet_tf.metrics.kitti import OVERLAPS
 from centernet_tf.metrics.report import class_table, joint_table, pck_table, report, save_plot, summary_table
@@ -57,6 +58,8 @@ def evaluate(
             )
     detector = None if files else load_detector(model, size, keep_resolution, flip, scales, nms, tile, halo)
     dataset = open_dataset(data)
+    if detector:
+        dataset = with_joints(dataset, detector.card.skeleton)
     console = Console()
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console) as bar:

@@ -1,6 +1,7 @@
 """Reads COCO instances and keypoints: one JSON with images, annotations and categories, and a folder of images."""
 
 import json
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,7 +52,8 @@ def read(
     wanted = tuple(names.values()) if classes is None else _chosen(classes, list(names.values()), path)
     if keypoints is not None:
         _take_joints(content, Path(keypoints))
-    layout = joint_layout([row for row in content["categories"] if row["name"] in wanted], skeleton, path)
+    layout = joint_layout([row for row in content["categories"] if str(row["name"]) in wanted], skeleton, path)
+    _check_joints(content["annotations"], names, wanted, layout, path)
     listed, rows_of = _by_image(content, path)
     items = []
     for number in sorted({*listed, *rows_of}):
@@ -60,6 +62,30 @@ def read(
         else:
             items.append(_unlisted(number, rows_of[number], path))
     return wanted, items, layout.skeleton if layout else None
+
+
+def _check_joints(
+    rows: list[dict[str, Any]],
+    names: dict[int, str],
+    wanted: tuple[str, ...],
+    layout: JointLayout | None,
+    path: Path,
+) -> None:
+    """Warns of joints that cannot be kept, for nothing tells what they are."""
+    placed = layout.places if layout else {}
+    lost = Counter(
+        names[row["category_id"]]
+        for row in rows
+        if row.get("keypoints") and row.get("category_id") in names and row["category_id"] not in placed
+    )
+    lost = {name: count for name, count in lost.items() if name in wanted}
+    if lost:
+        listed = ", ".join(f"{count} of {name}" for name, count in lost.items())
+        warnings.warn(
+            f"{path}: keypoints of annotations are left out ({listed}), for their category names no joints. Name them "
+            "in a YAML file, --skeleton FILE, to keep them.",
+            stacklevel=3,
+        )
 
 
 def _take_joints(content: dict[str, Any], path: Path) -> None:
@@ -178,7 +204,7 @@ def _to_item(
             boxes.append((left, top, left + width, top + height))
             areas.append(float(area) if _is_number(area) else width * height)
             classes.append(wanted.index(name))
-            crowd.append(bool(row.get("iscrowd", 0)))
+            crowd.append(row.get("iscrowd", 0) in (1, "1", True))
             joints.append(points)
             places.append(place)
     return Item(

@@ -41,7 +41,7 @@ class Item:
         classes: [N] class numbers from 0, or class names; -1 for neutral objects of no one class.
         crowd: [N] bool; none where absent.
         difficult: [N] bool; none where absent.
-        area: [N] pixels^2 of the objects' masks; of the boxes where absent.
+        area: [N] pixels^2 of the objects' masks; of the boxes where absent, or no number above 0.
         joints: [N, J, 3] x, y (as the boxes, pixels or fractions) and COCO's label: 0 unlabelled, 1 hidden, 2 visible.
             Places of unlabelled ones mean nothing. None where the image has no joints to tell.
         neutral: [N] bool, neither objects to be found nor background, see `Record`; none where absent.
@@ -159,7 +159,9 @@ def usable_objects(item: Item, width: int, height: int, class_names: Sequence[st
     moved = np.abs(kept - boxes[keep]).max(axis=1, initial=0) > ROUNDING
     area = (kept[:, 2] - kept[:, 0]) * (kept[:, 3] - kept[:, 1])
     if item.area is not None:
-        area = np.minimum(np.asarray(item.area, np.float64)[keep], area)
+        given = np.asarray(item.area, np.float64)[keep]
+        # Some tools write 0. OKS would call every joint of such an object wrong.
+        area = np.where(np.isfinite(given) & (given > 0), np.minimum(given, area), area)
     return Objects(
         boxes=kept.astype(np.float32),
         classes=numbers[keep],

@@ -10,6 +10,7 @@ from rich.table import Table
 from centernet_tf.data.records import Dataset, iterate
 from centernet_tf.datasets import shapes
 from centernet_tf.detector import load
+from centernet_tf.evaluate import with_joints
 from centernet_tf.export.parity import Parity, measure, require, write_report
 from centernet_tf.export.runners import KerasRunner, LiteRunner, Runner, open_runner
 from centernet_tf.images import read_image
@@ -55,6 +56,7 @@ def check_export(model: Path, out: Path, kind: str, records: Dataset | None) -> 
     """
     runners = runners_of(out)
     detector = load(model)
+    records = with_joints(records, detector.card.skeleton) if records else None
     first = next(iter(runners.values()))
     reference = KerasRunner(model, detector.with_input(first.size) if first.size else detector, first.window)
     images = list(sample_images(records, COMPARED))

@@ -27,7 +27,7 @@ import tensorflow as tf
 from centernet_tf.detector_graph import DetectorGraph
 from centernet_tf.errors import DataError, UsageError, closest
 from centernet_tf.export import serving_files
-from centernet_tf.export.answers import BOXES, SCORES, label_lines, label_map, tfod_answers
+from centernet_tf.export.answers import SCORES, label_lines, label_map, tfod_answers
 from centernet_tf.export.camera_files import CAMERA, camera_text, cameras_of
 from centernet_tf.export.folding import inference_network
 from centernet_tf.model_file import ModelCard, load_model
@@ -203,7 +203,7 @@ def _compare(folder: Path, graph: DetectorGraph, limit: float, cameras: np.ndarr
     answers = run(input_tensor=tf.constant(image), **given)
     # Scores are sorted, so equal ones that come in another order do not matter here.
     apart = float(np.abs(answers[SCORES] - expected[SCORES]).max())
-    if not apart <= limit or not np.isfinite(answers[BOXES]).all():
+    if not apart <= limit or not all(np.isfinite(values).all() for values in answers.values()):
         raise DataError(
             f"the written SavedModel scores noise {apart:.2g} away from the model, more than {limit:g}. "
             "Nothing was kept. If the model finds objects in pictures, please report this."

@@ -14,6 +14,7 @@ import tensorflow as tf
 from keras import ops
 from tensorflow.lite.tools import flatbuffer_utils
 
+from centernet_tf.centers import Centers
 from centernet_tf.detector import Picture, as_image
 from centernet_tf.detector_graph import DetectorGraph
 from centernet_tf.errors import DataError, UsageError
@@ -118,8 +119,10 @@ def export_tflite(
     _check(out, quantize, decode, images, max_objects)
     network, card = model if isinstance(model, tuple) else load_model(model)
     fixed = card.input.resized(size or (card.input.height, card.input.width))
+    # With fewer objects, each still finds its joints among all that are in the image.
+    joint_peaks = max(card.max_objects, Centers.joint_peaks)
     card = card.model_copy(update={"input": fixed, "max_objects": max_objects})
-    tasks = card.task_set(flat=True)
+    tasks = card.task_set(flat=True, joint_peaks=joint_peaks)
     answers = {"graph": answer_names(tasks), "boxes": NAMES}.get(decode)
     graph = PhoneGraph(network, fixed, tasks if answers else None, answers)
     if decode != "graph" and "size" not in {head.name for head in tasks.heads}:

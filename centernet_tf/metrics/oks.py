@@ -13,7 +13,7 @@ import numpy as np
 from centernet_tf.errors import DataError
 from centernet_tf.metrics.boxes import mean_where_known
 from centernet_tf.metrics.coco_counting import CocoMetric, where_known
-from centernet_tf.skeleton import Skeleton
+from centernet_tf.skeleton import COCO_PERSON, Skeleton
 
 MAX_DETECTIONS = 20
 
@@ -53,7 +53,7 @@ class CocoJoints(CocoMetric):
         self,
         names: Sequence[str],
         skeleton: Skeleton,
-        max_detections: int = MAX_DETECTIONS,
+        max_detections: int | None = None,
         digits: int | None = None,
     ) -> None:
         """Starts without images.
@@ -61,16 +61,17 @@ class CocoJoints(CocoMetric):
         Args:
             names: Name of each class, by 0-based index.
             skeleton: Its joints and their sigmas.
-            max_detections: Detections per image and class that count, the best ones. COCO's is 20; raise it where
-                images hold more objects.
+            max_detections: Detections per image and class that count, the best ones. COCO's is 20, which is taken for
+                its persons; other skeletons get as many as the fullest image has objects with joints, at least 20.
             digits: Decimals that joints and scores are rounded to; published CenterNet scores were computed with 2.
 
         Raises:
             DataError: There are no names.
             UsageError: max_detections is below 1.
         """
-        super().__init__(names, max_detections, digits)
+        super().__init__(names, MAX_DETECTIONS if max_detections is None else max_detections, digits)
         self.skeleton = skeleton
+        self._grows = max_detections is None and skeleton.joints != COCO_PERSON.joints
 
     def update(self, image_id: int, detections: Mapping[str, Any], truth: Mapping[str, Any]) -> None:
         """Adds an image, each once.
@@ -89,7 +90,9 @@ class CocoJoints(CocoMetric):
         super().update(image_id, detections, truth)
         self.images[image_id].found["joints"] = found
         self.images[image_id].truth["joints"] = there
-        self.images[image_id].truth["labelled"] = (there[..., 2] > 0).any(axis=1)
+        self.images[image_id].truth["labelled"] = labelled = (there[..., 2] > 0).any(axis=1)
+        if self._grows:
+            self.max_detections = max(self.max_detections, int(labelled.sum()))
 
     def result(self) -> JointScores:
         """Scores all images so far.

@@ -56,7 +56,7 @@ def test_joints_agree_with_the_published_rules(size, official_state, official_he
     for name, factor, shift in (("wh", 1.0, 12.0), ("hps", 3.0, 0.0), ("hm_hp", 2.0, -1.0), ("hm", 2.0, 0.0)):
         tensors[f"{name}.2.weight"] = tensors[f"{name}.2.weight"] * np.float32(factor)
         tensors[f"{name}.2.bias"] = tensors[f"{name}.2.bias"] + np.float32(shift)
-    converted = convert_tensors(StateDict(tensors), "model.pth", size=size, max_objects=20)
+    converted = convert_tensors(StateDict(tensors), "model.pth", size=size, max_objects=100)
     assert converted.card.tasks == ("pose",)
     image = np.random.default_rng(0).integers(0, 256, (90, 120, 3)).repeat(2, 0).repeat(2, 1).astype(np.uint8)
     detector = Detector(converted.network, converted.card)
@@ -71,12 +71,12 @@ def test_joints_agree_with_the_published_rules(size, official_state, official_he
         theirs: np.ascontiguousarray(ops.convert_to_numpy(outputs[ours][0])[0].transpose(2, 0, 1))
         for theirs, ours in names.items()
     }
-    boxes, scores, joints = official_decode(maps, 20)
+    boxes, scores, joints = official_decode(maps, 100)
     # The official inverse: the same affine map at a quarter of the size, turned round.
     window = affine.fit_matrix((image.shape[1] / 2, image.shape[0] / 2), 240, (size[0] // 4, size[1] // 4))
     back = affine.invert(window)
     kept = scores > 0
-    np.testing.assert_allclose(found.scores, scores[kept], rtol=1e-5)
+    np.testing.assert_allclose(found.scores, scores[kept], rtol=1e-4)
     np.testing.assert_allclose(found.boxes, affine.move(boxes, back, "boxes")[kept], atol=1e-2)
     np.testing.assert_allclose(found.fields["joints"], affine.move_points(joints, back)[kept], atol=1e-2)
     moved = found.fields["joint_scores"] != np.float32(0.1)

@@ -50,7 +50,7 @@ def test_annotations_become_records(tmp_path):
     rows = [
         annotation(1, 139, 90, (1.5, 2, 10, 20)),
         annotation(2, 7, 1, (0, 0, 64, 48), iscrowd=1, area=99999),
-        annotation(3, 139, 13, (50, 40, 20, 20)),
+        annotation(3, 139, 13, (50, 40, 20, 20), iscrowd="0"),
     ]
     images = [image_row(139, "sub/b.jpg"), image_row(7, "a.jpg")]
     classes, items, _ = read(*make(tmp_path, rows, images))
@@ -60,6 +60,7 @@ def test_annotations_become_records(tmp_path):
     assert (first.image_id, second.image_id, second.filename) == (7, 139, "sub/b.jpg")
     np.testing.assert_array_equal(first.crowd, [True])
     np.testing.assert_array_equal(first.area, [64 * 48])
+    np.testing.assert_array_equal(second.crowd, [False, False])
     np.testing.assert_array_equal(second.classes, [2, 1])
     np.testing.assert_allclose(second.boxes, [(1.5, 2, 11.5, 22), (50, 40, 64, 48)], rtol=1e-6)
     np.testing.assert_allclose(second.area, [50.5, 50.5])

@@ -1,6 +1,7 @@
 """COCO keypoints: from JSON to joints of one skeleton, for people, for animals, and for files that do not fit."""
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -119,3 +120,21 @@ def test_broken_joints_are_named(keypoints, detail, tmp_path):
 def test_categories_that_do_not_fit_are_refused(categories, skeleton, error, words, tmp_path):
     with pytest.raises(error, match=rf"instances\.json: .*{words}"):
         read(*make(tmp_path, categories=categories), skeleton=skeleton)
+
+
+@pytest.mark.parametrize("names", [{}, {"keypoints": []}], ids=["no list", "an empty list"])
+def test_keypoints_that_nothing_names_are_told(names, tmp_path):
+    rows = [annotation(number, 2, keypoints=POINTS) for number in (1, 2)]
+    parts = make(tmp_path, rows, [{"id": 2, "name": "dog", **names}, BALL])
+    with pytest.warns(UserWarning, match=r"left out \(2 of dog\), for their category names no joints"):
+        assert read(*parts)[2] is None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read(*parts, classes=["ball"])[2] is None
+        _, (item,), _ = read(*parts, skeleton=Skeleton(joints=("nose", "eye_l", "eye_r")))
+    assert item.joints.any()
+
+
+def test_categories_whose_name_is_a_number_have_joints(tmp_path):
+    _, (item,), skeleton = read(*make(tmp_path, [annotation(1, 2, keypoints=POINTS)], [{**DOG, "name": 1}]))
+    assert skeleton.joints == ("nose", "eye_l", "eye_r") and item.joints.any()

@@ -82,6 +82,11 @@ def test_area_never_exceeds_the_clipped_box():
     np.testing.assert_array_equal(sort(make_item([(90, 0, 110, 10)], area=[200])).area, [100])
 
 
+@pytest.mark.parametrize("area", [0, -5, np.nan, np.inf])
+def test_area_that_is_none_is_the_box(area):
+    np.testing.assert_array_equal(sort(make_item([(0, 0, 10, 10)], area=[area])).area, [100])
+
+
 def test_all_annotations_are_counted():
     item = make_item([(0, 0, 5, 5)], faults=(Fault("no box", "row 2"),), left_out={"class not chosen": 3})
     assert item.num_boxes == 5

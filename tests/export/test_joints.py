@@ -107,6 +107,23 @@ def test_tflite_with_both_kernels(network, decode, tmp_path):
 
 
 @only_tensorflow
+def test_a_file_of_few_objects_finds_their_joints_among_all(network, tmp_path):
+    pytest.importorskip("ai_edge_litert.interpreter", reason="pip install ai-edge-litert")
+    from centernet_tf.detector import Detector
+    from centernet_tf.export.parity import LIMITS, compare
+    from centernet_tf.export.runners import KerasRunner, LiteRunner
+    from centernet_tf.export.tflite import export_tflite
+
+    card = CARD.model_copy(update={"max_objects": 150})
+    path = export_tflite((network, card), tmp_path / "model.tflite", max_objects=3)
+    runner = LiteRunner(path)
+    model = KerasRunner(path, Detector(network, card), runner.window)
+    pictures = [np.random.default_rng(seed).integers(0, 256, (*SIZE, 3), np.uint8) for seed in range(3)]
+    parity = compare("it", [(model(picture), runner(picture)) for picture in pictures], limit=3)
+    assert parity.objects and "joints" in parity.fields and not parity.crossed(LIMITS["float32"]), parity
+
+
+@only_tensorflow
 def test_onnx(network, tmp_path):
     runtime = pytest.importorskip("onnxruntime", reason="pip install onnxruntime")
     pytest.importorskip("tf2onnx", reason="pip install tf2onnx")

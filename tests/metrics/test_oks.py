@@ -164,6 +164,17 @@ def test_best_detections_count():
     assert score(images).summary["AP"] == pytest.approx(0.5)
 
 
+def test_all_objects_of_a_full_image_can_be_found():
+    """COCO's limit of 20 is for its persons."""
+    places = POINTS + 300 * np.arange(30)[:, None, None]
+    image = (found(places), truth(labelled(places)))
+    assert score(image).summary["AP"] == pytest.approx(1)
+    assert score(image, max_detections=20).summary["AP"] < 0.7
+    joints = np.zeros((30, 17, 2)) + 300 * np.arange(30)[:, None, None]
+    image = (found(joints), truth(labelled(joints)))
+    assert score(image, skeleton=COCO_PERSON).summary["AP"] < 0.7
+
+
 def test_images_without_anything():
     empty = {"boxes": [], "classes": [], "scores": [], "joints": []}
     scores = score((found([POINTS]), truth(labelled([POINTS]))), (empty, empty))

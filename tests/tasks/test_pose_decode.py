@@ -105,7 +105,7 @@ def test_decode_equals_the_slow_twin(grid, level):
     for image in range(5):
         one = {name: values[image] for name, values in maps.items()}
         objects = [(score, 0, x, y) for score, x, y in slow_peaks(sigmoid(one["heatmap"][..., 0]), 12)]
-        points, scores = slow_decode(one, objects, 12)
+        points, scores = slow_decode(one, objects, 100)
         np.testing.assert_allclose(found["joints"][image, : len(objects)], points, rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(found["joint_scores"][image, : len(objects)], scores, atol=1e-5)
         moved.append((scores > 0.1).mean())
@@ -163,6 +163,18 @@ def test_classes_without_joints_have_them_at_the_center_without_score():
     assert not some["joint_scores"][~has].any()
     middle = (some["boxes"][..., :2] + some["boxes"][..., 2:]) / 2
     np.testing.assert_allclose(some["joints"][~has], np.repeat(middle[~has][:, None], JOINTS, 1), atol=1e-4)
+
+
+def test_few_objects_have_the_joints_that_many_have():
+    """Peaks of joints are the image's: those of the best three objects may score less than those of others."""
+    maps = {
+        name: [ops.convert_to_tensor(one)] for name, one in random_maps((20, 30), images=3, seed=4, level=0).items()
+    }
+    many, few = (numpy_of(tasks_of(max_objects=count).decode(maps)) for count in (60, 3))
+    for name, values in few.items():
+        np.testing.assert_allclose(values, many[name][:, :3], atol=1e-5, err_msg=name)
+    scarce = numpy_of(tasks_of(max_objects=3, joint_peaks=3).decode(maps))
+    assert np.abs(scarce["joints"] - few["joints"]).max() > 0.1
 
 
 def test_compiled_decode_of_any_batch_and_small_grids():

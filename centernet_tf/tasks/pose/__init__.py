@@ -30,7 +30,7 @@ def pose(centers: Centers) -> Task:
 
     def find(outputs: Mapping[str, Any], peaks: Mapping[str, Any]) -> dict[str, Any]:
         found = centers.decode(outputs, peaks)
-        return {**found, **decode.decode(outputs, peaks, found["boxes"], centers.joint_classes)}
+        return {**found, **decode.decode(outputs, peaks, found["boxes"], centers.joint_classes, centers.joint_peaks)}
 
     return Task(
         name="pose",

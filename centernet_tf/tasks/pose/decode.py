@@ -18,7 +18,11 @@ AWAY = -10000.0
 
 
 def decode(
-    outputs: Mapping[str, Any], peaks: Mapping[str, Any], boxes: Any, joint_classes: tuple[int, ...] | None = None
+    outputs: Mapping[str, Any],
+    peaks: Mapping[str, Any],
+    boxes: Any,
+    joint_classes: tuple[int, ...] | None = None,
+    joint_peaks: int = 100,
 ) -> dict[str, Any]:
     """Finds the joints of the peaks.
 
@@ -31,6 +35,8 @@ def decode(
         peaks: What `Centers.peaks` returned, K of them.
         boxes: [B, K, 4] left, top, right, bottom of each.
         joint_classes: Classes that have joints; all if None. Others have theirs at the centre, with score 0.
+        joint_peaks: Peaks of each joint's heatmap that are looked at, M, at least K. They are the image's, so few
+            objects need as many as many do.
 
     Returns:
         "joints" [B, K, J, 2] (x, y) and "joint_scores" [B, K, J] in 0..1.
@@ -40,16 +46,17 @@ def decode(
     told = ops.cast(losses.gather_cells(outputs["joints"], peaks["index"]), "float32")
     told = ops.reshape(told, (batch, count, joints, 2)) + peaks["cell"][:, :, None]
     told = ops.transpose(told, (0, 2, 1, 3))  # [B, J, K, 2]
-    points, scores = candidates(outputs["joint_heatmap"], outputs["joint_offset"], count)
+    most = max(count, joint_peaks)
+    points, scores = candidates(outputs["joint_heatmap"], outputs["joint_offset"], most)
 
     x, y = (told[..., axis, None] - points[:, :, None, :, axis] for axis in (0, 1))
-    squares = x * x + y * y  # [B, J, K, K]
+    squares = x * x + y * y  # [B, J, K, M]
     least = ops.min(squares, axis=-1, keepdims=True)
     # A third of the time of `argmin`, which besides takes operators that phones lack.
-    nearest = ops.min(ops.where(squares == least, ops.arange(count, dtype="int32"), count - 1), axis=-1)
+    nearest = ops.min(ops.where(squares == least, ops.arange(most, dtype="int32"), most - 1), axis=-1)
     distance = ops.sqrt(least[..., 0])
     listed = ops.reshape(ops.concatenate([points, scores[..., None]], axis=-1), (-1, 3))
-    start = ops.reshape(ops.arange(batch * joints, dtype="int32") * count, (batch, joints, 1))
+    start = ops.reshape(ops.arange(batch * joints, dtype="int32") * most, (batch, joints, 1))
     chosen = ops.take(listed, start + nearest, axis=0)  # [B, J, K, 3]
 
     left, top, right, bottom = (boxes[:, None, :, side] for side in range(4))
