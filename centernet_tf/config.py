@@ -10,6 +10,7 @@ import pydantic
 import yaml
 
 from centernet_tf.errors import UsageError, closest
+from centernet_tf.yaml_text import parse
 
 
 class Section(pydantic.BaseModel):
@@ -147,7 +148,7 @@ def read_settings(path: str | Path, changes: Sequence[str] = ()) -> Settings:
     """
     path = Path(path)
     try:
-        content = _parse(path.read_text(encoding="utf-8")) or {}
+        content = parse(path.read_text(encoding="utf-8")) or {}
     except FileNotFoundError:
         raise UsageError(f"{path}: no such file. Start from one in configs/.") from None
     except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
@@ -174,21 +175,6 @@ def write_settings(settings: Settings, path: Path) -> None:
     temporary.replace(path)
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML whose maps name each key once; of two sections with one name the first would be lost in silence."""
-
-    def construct_mapping(self, node, deep=False):
-        keys = [key.value for key, _ in node.value]
-        for position, key in enumerate(keys):
-            if key in keys[:position]:
-                raise yaml.constructor.ConstructorError(problem=f"{key!r} stands twice", problem_mark=node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-def _parse(text: str) -> Any:
-    return yaml.load(text, _Loader)
-
-
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
@@ -212,7 +198,7 @@ def _apply(content: dict[str, Any], change: str) -> None:
 
 def _value(text: str) -> Any:
     """YAML, plus Python's 1e-4, which YAML 1.1 takes for text."""
-    value = _parse(text)
+    value = parse(text)
     if isinstance(value, str):
         try:
             value = ast.literal_eval(value)

@@ -17,9 +17,14 @@ The JSON file:
 
 Boxes are in pixels of the image (upright, as it is seen), not clipped to it. Ids count from 1, as in COCO's results, so
 the detections of all images together are such a file. A frame's number counts from 0 and its time is in seconds.
-Outputs are names in the output folder, null where no pictures were asked for. Boxes in space add "location" [x, y, z],
-"dimensions" [height, width, length], "rotation_y" and "alpha" to their row, in metres and radians, and "camera" to the
-line of their image.
+Outputs are names in the output folder, null where no pictures were asked for.
+
+Objects with joints add "keypoints" to their row, x, y and 1 of each joint in turn, in pixels as boxes are, and
+"keypoint_scores", the confidence of each from 0 to 1. Their category names the joints in that order, as "keypoints",
+and lists the limbs as "skeleton", pairs of joints that count from 1.
+
+Boxes in space add "location" [x, y, z], "dimensions" [height, width, length], "rotation_y" and "alpha" to their row, in
+metres and radians, and "camera" to the line of their image.
 """
 
 import collections
@@ -39,6 +44,7 @@ from centernet_tf.detector import Detector
 from centernet_tf.errors import DataError
 from centernet_tf.images import read_image
 from centernet_tf.kitti_files import write_results
+from centernet_tf.model_file import ModelCard
 from centernet_tf.results import Detections
 from centernet_tf.sources import Source
 from centernet_tf.video import VideoReader, VideoWriter
@@ -96,7 +102,7 @@ def predict(
         "model": model,
         "threshold": wanted.threshold,
         "input": "kept" if card.mode == "keep" else f"{card.height}x{card.width}",
-        "categories": [{"id": index, "name": name} for index, name in enumerate(detector.names, start=1)],
+        "categories": _categories(detector.card),
     }
     summary, videos = Summary(), []
     with _results(wanted.json_file, head) as (write, tail):
@@ -115,6 +121,16 @@ def predict(
                     videos.append(_predict_video(detector, source, reader, wanted, write, summary, progress))
         tail["skipped"] = [{"file_name": name, "reason": reason} for name, reason in summary.skipped]
     return summary
+
+
+def _categories(card: ModelCard) -> list[dict[str, Any]]:
+    """COCO's categories: the classes, and the joints and limbs of those that have some."""
+    rows: list[dict[str, Any]] = [{"id": index, "name": name} for index, name in enumerate(card.classes, start=1)]
+    for row in rows:
+        if card.skeleton and (card.joint_classes is None or row["name"] in card.joint_classes):
+            row["keypoints"] = list(card.skeleton.joints)
+            row["skeleton"] = [[one + 1, other + 1] for one, other in card.skeleton.limbs]
+    return rows
 
 
 def _predict_images(
@@ -258,6 +274,9 @@ def _results(path: Path, head: dict[str, Any]) -> Iterator[tuple[Callable[..., N
         rows = found.to_coco(number, digits=DIGITS)
         for row, name in zip(rows, found.class_names):
             row["category"] = name
+        for row, scores in zip(rows, found.fields.get("joint_scores", ())):
+            if "keypoints" in row:
+                row["keypoint_scores"] = [round(float(score), DIGITS) for score in scores]
         for row, solid in zip(rows, () if found.solids is None else found.solids):
             alpha, *values = (round(float(value), DIGITS) for value in solid)
             row |= {"location": values[3:6], "dimensions": values[:3], "rotation_y": values[6], "alpha": alpha}

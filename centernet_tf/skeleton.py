@@ -10,6 +10,7 @@ import pydantic
 import yaml
 
 from centernet_tf.errors import UsageError, closest
+from centernet_tf.yaml_text import parse
 
 # COCO's people measured 0.025 (eyes) to 0.107 (hips), median 0.072; a joint that is 0.1 of the object's size away (size
 # is the root of its area) then counts 0.61. Small figures of sharp points want less, blurred ones more.
@@ -17,7 +18,13 @@ DEFAULT_SIGMA = 0.05
 
 _EXAMPLE = "joints: [nose, left_eye, right_eye]"
 _KEYS = ("joints", "flip_pairs", "limbs", "sigmas")
-_SIDES = (("left", "right"), ("l", "r"))
+_LEFTS = {"left": "right", "l": "r"}
+# Ways to mirror the words of a name, the best first: the left corner of the right eye becomes the right corner of the
+# left one, but in names such as r_hand_l and r_hand_r only one word tells the side.
+_MIRRORS = (
+    _LEFTS | {right: left for left, right in _LEFTS.items()},
+    *({left: right} for left, right in _LEFTS.items()),
+)
 
 
 class Skeleton(pydantic.BaseModel):
@@ -50,6 +57,8 @@ class Skeleton(pydantic.BaseModel):
         count = len(self.joints)
         if not count:
             raise ValueError(f"'joints' is empty; name at least one, such as `{_EXAMPLE}`")
+        if nameless := [index for index, name in enumerate(self.joints, start=1) if not name.strip()]:
+            raise ValueError(f"'joints' has no name for joint {nameless[0]} of {count}; each joint needs its own name")
         if twice := sorted({name for name in self.joints if self.joints.count(name) > 1}):
             raise ValueError(f"'joints' names {', '.join(twice)} twice; each joint needs its own name")
         for what, pairs in (("flip_pairs", self.flip_pairs), ("limbs", self.limbs)):
@@ -125,11 +134,11 @@ def read_skeleton(path: str | Path) -> Skeleton:
     """Reads a skeleton from its YAML file, see `Skeleton.from_dict` for what it may hold.
 
     Raises:
-        UsageError: There is no such file, it is no YAML, or what it says does not fit together.
+        UsageError: There is no such file, it is no YAML, names a key twice, or what it says does not fit together.
     """
     path = Path(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}. Give a YAML file such as `{_EXAMPLE}`.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -144,21 +153,28 @@ def guess_flip_pairs(joints: Sequence[str]) -> tuple[tuple[int, int], ...]:
         joints: Names.
 
     Returns:
-        Left and right index of each pair, in the order of the left joints.
+        Left and right index of each pair, in the order of the left joints; a joint is in one pair at most.
     """
     words = [tuple(_words(name)) for name in joints]
-    pairs = []
-    for index, name in enumerate(words):
-        for left, right in _SIDES:
-            mirrored = tuple(right if word == left else word for word in name)
-            if mirrored != name and mirrored in words:
-                pairs.append((index, words.index(mirrored)))
-    return tuple(pairs)
+    pairs: dict[int, int] = {}
+    for mirror in _MIRRORS:
+        for index, name in enumerate(words):
+            mirrored = tuple(mirror.get(word, word) for word in name)
+            turned = [word for word in name if word in mirror]
+            if not turned or turned[0] not in _LEFTS or mirrored not in words:
+                continue
+            other = words.index(mirrored)
+            if not {index, other} & {*pairs, *pairs.values()}:
+                pairs[index] = other
+    return tuple(sorted(pairs.items()))
 
 
 def _words(name: str) -> Iterable[str]:
-    """Lower-case words of a name: LeftEye, left_eye and "left eye" are the same two."""
-    return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+", name)]
+    """Lower-case words of a name: LeftEye, left_eye and "left eye" are the same two.
+
+    Letters of other scripts, with their marks and digits, are kept: they may be all that tells two names apart.
+    """
+    return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+|[^\x00-\x7f]+", name)]
 
 
 def _indices(values: dict[str, Any], key: str, joints: tuple[str, ...]) -> tuple[tuple[int, int], ...]:

@@ -50,6 +50,8 @@ def test_sigmas_may_be_given_in_four_ways(sigmas, expected):
         ({"joints": "nose"}, "expected a list of joint names"),
         (None, "expected a list of joint names"),
         ({"joints": ["a", True]}, "joint True is no text; put quotes"),
+        ({"joints": ["", "b"]}, "'joints' has no name for joint 1 of 2; each joint needs its own name"),
+        ({"joints": ["a", " "]}, "'joints' has no name for joint 2 of 2"),
         ({"joints": ["a", "b", "a"]}, "names a twice"),
         ({"joints": ["a", "b"], "limb": []}, "unknown 'limb'.*Did you mean 'limbs'"),
         ({**FACE, "limbs": [["nose", "left_eyes"]]}, "'limbs' names 'left_eyes', which is no joint. Did you mean"),
@@ -78,6 +80,16 @@ def test_a_missing_or_broken_file_is_named(tmp_path):
         read_skeleton(tmp_path / "bad.yaml")
 
 
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [("joints: [a]\nlimbs: []\njoints: [b, c]\n", "joints"), ("joints: [a]\nsigmas: {a: 0.1, a: 0.2}\n", "a")],
+)
+def test_what_stands_twice_is_refused(text, key, tmp_path):
+    (tmp_path / "twice.yaml").write_text(text)
+    with pytest.raises(UsageError, match=rf"twice\.yaml: not readable as YAML \('{key}' stands twice"):
+        read_skeleton(tmp_path / "twice.yaml")
+
+
 def test_indices_outside_the_joints_are_refused():
     with pytest.raises(pydantic.ValidationError, match="'limbs' has joint 2 of 2"):
         Skeleton(joints=("a", "b"), limbs=((0, 2),))
@@ -93,7 +105,23 @@ def test_indices_outside_the_joints_are_refused():
         (["hand_l", "hand_r", "tail"], ((0, 1),)),
         (["left_eye", "nose"], ()),
         (["leftover", "rightover"], ()),
+        (["hand_1_l", "hand_2_l", "hand_1_r", "hand_2_r"], ((0, 2), (1, 3))),
+        # Other scripts, also with combining marks and digits of their own.
+        (["left_眼", "right_眼", "left_耳", "right_耳"], ((0, 1), (2, 3))),
+        (["left_耳", "right_眼"], ()),
+        (["épaule_l", "épaule_r", "œil_l", "œil_r"], ((0, 1), (2, 3))),
+        (["left_कि", "left_कु", "right_कु", "right_कि"], ((0, 3), (1, 2))),
+        (["left_१", "left_२", "right_१", "right_२"], ((0, 2), (1, 3))),
+        # Two sides in a name: both change in a mirror, wherever such a joint is.
+        (["l_ear_l", "l_ear_r", "r_ear_l", "r_ear_r"], ((0, 3), (1, 2))),
+        (["l_ear_r", "r_ear_r", "l_ear_l", "r_ear_l"], ((0, 3), (2, 1))),
+        (["LeftEyeL", "LeftEyeR", "RightEyeL", "RightEyeR"], ((0, 3), (1, 2))),
+        (["r_hand_l", "r_hand_r"], ((0, 1),)),
+        # Names that differ in nothing that is read: no joint is in two pairs.
+        (["left_toe", "left toe", "right_toe"], ((0, 2),)),
+        (["left_toe", "right_toe", "right toe"], ((0, 1),)),
     ],
 )
 def test_pairs_are_guessed_from_names(joints, pairs):
     assert guess_flip_pairs(joints) == pairs
+    assert Skeleton(joints=joints, flip_pairs=pairs)

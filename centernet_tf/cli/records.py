@@ -114,6 +114,7 @@ def yolo(
     """From YOLO labels: a text file for each image, with a data.yaml or a list of classes.
 
     An image without a label file shows no object. Of polygons the surrounding box is taken.
+    Of pose labels the boxes are read; joints are not.
 
     Example: centernet records yolo cells/data.yaml --split val --out tfrecords/cells/val
     """

@@ -77,7 +77,8 @@ def joint_layout(categories: Sequence[Mapping[str, Any]], skeleton: Skeleton | N
 
 def _names(row: Mapping[str, Any], path: Path) -> tuple[str, ...]:
     names = row["keypoints"]
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len({*names}) < len(names):
+    valid = isinstance(names, list) and all(isinstance(name, str) and name.strip() for name in names)
+    if not valid or len({*names}) < len(names):
         raise DataError(f"{path}: category {row['name']!r} has keypoints {names!r:.80}; expected different names.")
     return tuple(names)
 

@@ -64,6 +64,7 @@ CHECKS = {
         "error", "images that are also in another of these sets", "Take them out of one; scores are too good otherwise."
     ),
     "other_classes": Check("error", "sets whose class list differs", f"{AGAIN}, with one list of classes for all."),
+    "other_skeleton": Check("error", "sets whose skeleton differs", f"{AGAIN}, with one --skeleton FILE for all."),
     "unused_class": Check(
         "warning", "classes without an object", "Check the spelling in the annotations, or drop them."
     ),

@@ -8,6 +8,15 @@ from centernet_tf.inspect.findings import Notebook
 from centernet_tf.skeleton import Skeleton, guess_flip_pairs
 
 
+def skeleton_difference(one: Skeleton | None, other: Skeleton | None) -> str:
+    """What two skeletons do not share, such as "other limbs, sigmas"; "" where they are equal, or one is missing."""
+    if one is None or other is None:
+        return ""
+    values, others = one.as_dict(), other.as_dict()
+    keys = [key for key in values if values[key] != others[key]]
+    return f"other {', '.join(keys)}" if keys else ""
+
+
 class JointSurvey:
     """Adds up the joints of one image at a time.
 

@@ -17,7 +17,7 @@ from centernet_tf.geometry.boxes import areas
 from centernet_tf.images import Header, inspect_header
 from centernet_tf.inspect.boxes import count_shared, count_twins, faults, to_cells
 from centernet_tf.inspect.findings import Notebook
-from centernet_tf.inspect.joints import JointSurvey
+from centernet_tf.inspect.joints import JointSurvey, skeleton_difference
 from centernet_tf.inspect.report import InspectionReport, Sample, Spread, area_names
 from centernet_tf.inspect.solids import SolidSurvey
 
@@ -69,7 +69,7 @@ def inspect_records(
 def inspect_splits(paths: Sequence[str | Path], **settings: Any) -> list[InspectionReport]:
     """Looks at several directories that belong together, such as training and validation.
 
-    Beside what `inspect_records` finds in each, images that are in two of them and class lists that differ.
+    Beside what `inspect_records` finds in each, images that are in two of them, and classes and skeletons that differ.
 
     Args:
         paths: Directories of records.
@@ -81,10 +81,12 @@ def inspect_splits(paths: Sequence[str | Path], **settings: Any) -> list[Inspect
     seen: dict[bytes, str] = {}
     reports = [inspect_records(path, seen=seen, **settings) for path in paths]
     for report in reports[1:]:
-        if report.classes != reports[0].classes:
-            notebook = Notebook()
-            notebook.add("other_classes", f"{report.path} and {reports[0].path}")
-            report.findings[:0] = notebook.findings()
+        notebook = Notebook()
+        both = f"{report.path} and {reports[0].path}"
+        notebook.add("other_classes", both, report.classes != reports[0].classes)
+        difference = skeleton_difference(report.skeleton, reports[0].skeleton)
+        notebook.add("other_skeleton", f"{both}: {difference}", bool(difference))
+        report.findings[:0] = notebook.findings()
     return reports
 
 

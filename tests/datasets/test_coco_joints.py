@@ -112,6 +112,7 @@ def test_broken_joints_are_named(keypoints, detail, tmp_path):
         ([DOG, CAT], None, UsageError, "'dog' and 'cat' list different joints. Give a skeleton"),
         ([{**DOG, "keypoints": "nose"}], None, DataError, "has keypoints 'nose'; expected different names"),
         ([{**DOG, "keypoints": ["a", "a"]}], None, DataError, "expected different names"),
+        ([{**DOG, "keypoints": ["a", " "]}], None, DataError, "expected different names"),
         ([{**DOG, "skeleton": [[0, 1]]}], None, DataError, "pairs of joints, numbered 1 to 3"),
         ([{**DOG, "skeleton": [1, 2]}], None, DataError, "pairs of joints, numbered 1 to 3"),
         ([{**DOG, "keypoints": ["noes"]}], FACE, UsageError, "its joint 'noes' is not in the given.*mean 'nose'"),

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from centernet_tf.data.records import iterate, open_dataset
+from centernet_tf.data.records import Dataset, Shard, iterate, open_dataset, save_dataset, sha256_of
 from centernet_tf.datasets import figures
 from centernet_tf.datasets.writer import write_records
-from centernet_tf.inspect import inspect_records
+from centernet_tf.inspect import inspect_records, inspect_splits
 from centernet_tf.inspect.findings import Notebook
 from centernet_tf.inspect.joints import JointSurvey
 from centernet_tf.skeleton import Skeleton
@@ -67,3 +67,27 @@ def test_records_are_inspected_with_their_joints(tmp_path):
     assert sum(counts["hidden"] for counts in report.joints.values()) == (labels == 1).sum()
     assert report.sound and report.to_dict()["skeleton"]["joints"] == list(skeleton.joints)
     assert report.sheet() is not None
+
+
+@pytest.mark.parametrize(
+    ("skeleton", "difference"),
+    [
+        (FACE, None),
+        (FACE.model_copy(update={"limbs": ((0, 1),), "sigmas": (0.1, 0.1, 0.1)}), "other limbs, sigmas"),
+        (Skeleton(joints=("nose", "right_eye", "left_eye"), flip_pairs=((2, 1),)), "other joints"),
+        (None, None),
+    ],
+)
+def test_sets_of_another_skeleton_are_told(skeleton, difference, tmp_path):
+    for name, one in (("train", FACE), ("val", skeleton)):
+        shard = tmp_path / name / f"{name}-00000-of-00001.tfrecord"
+        shard.parent.mkdir()
+        shard.touch()
+        files = (Shard(shard, 0, 0, sha256_of(shard)),)
+        save_dataset(Dataset(shard.parent, "a", name, ("cat",), 0, 0, {}, files, skeleton=one))
+    first, second = inspect_splits([tmp_path / "train", tmp_path / "val"])
+    assert "other_skeleton" not in [finding.code for finding in first.findings]
+    told = [finding for finding in second.findings if finding.code == "other_skeleton"]
+    assert second.sound == (not told)
+    examples = [f"{tmp_path / 'val'} and {tmp_path / 'train'}: {difference}"] if difference else []
+    assert [example for finding in told for example in finding.examples] == examples
