@@ -108,7 +108,8 @@ def random_field(random: np.random.Generator, field: Field, boxes: np.ndarray, n
     if field.motion == "angles":
         return random.uniform(-np.pi, np.pi, shape).astype(field.dtype)
     if "metres" in field.meaning:
-        return random.uniform(1, 30, shape).astype(field.dtype)
+        low, high = (1, 5) if field.shape else (10, 30)  # dimensions; distances, from where no object reaches us
+        return random.uniform(low, high, shape).astype(field.dtype)
     if field.motion == "points":
         steps = (1,) * (len(shape) - 2)
         corner, far = (boxes[:, part].reshape(-1, *steps, 2) for part in (slice(2), slice(2, 4)))
