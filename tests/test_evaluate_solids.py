@@ -42,6 +42,7 @@ class Oracle:
     """Finds what the records say, moved, and a car in the region that nobody labelled."""
 
     names, limit, placed, tasks = NAMES, 20, True, SimpleNamespace(placed=True)
+    card = SimpleNamespace(skeleton=None)
 
     def __init__(self, dataset, shift=0.0):
         self.known, self.shift, self.cameras = list(iterate(dataset)), shift, []
