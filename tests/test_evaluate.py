@@ -15,7 +15,7 @@ from centernet_tf.datasets.items import Item
 from centernet_tf.datasets.writer import write_records
 from centernet_tf.detector import Detector, load
 from centernet_tf.errors import UsageError
-from centernet_tf.evaluate import check_classes, detect_records, evaluate
+from centernet_tf.evaluate import check_classes, detect_records, evaluate, with_joints
 from centernet_tf.model_file import InputCard, ModelCard
 from centernet_tf.skeleton import Skeleton
 
@@ -121,6 +121,9 @@ def test_joints_are_scored_beside_boxes(spot_model, spot_records, draw_spots, tm
     assert evaluate(detector, records).joints is evaluate(detector, records).pck is None
     assert evaluate(CornerFinder(detector, skeleton), spot_records).joints is None
     other = Skeleton(joints=("corner", "middle"))
+    nameless = dataclasses.replace(records, skeleton=None)
+    assert with_joints(nameless, skeleton) == records == with_joints(records, other)
+    assert with_joints(nameless, None) is nameless
     with pytest.raises(UsageError, match="the records have the joints middle, corner, the model finds corner, middle"):
         evaluate(CornerFinder(detector, other), records)
 
