@@ -44,7 +44,7 @@ def evaluate(
     tile: Tile = None,
     halo: Halo = None,
 ) -> None:
-    """Score a model on records: COCO AP and Pascal VOC 2007 AP, for each class; OKS AP of joints, KITTI's of 3D boxes.
+    """Score a model on records: AP of boxes (COCO, VOC 2007), OKS AP and PCK of joints, KITTI's AP of 3D boxes.
 
     Example: centernet evaluate runs/shapes/best.keras --data tfrecords/shapes/val --plot curve.png
     """

@@ -73,12 +73,10 @@ def _check_joints(
 ) -> None:
     """Warns of joints that cannot be kept, for nothing tells what they are."""
     placed = layout.places if layout else {}
-    lost = Counter(
-        names[row["category_id"]]
-        for row in rows
-        if row.get("keypoints") and row.get("category_id") in names and row["category_id"] not in placed
-    )
-    lost = {name: count for name, count in lost.items() if name in wanted}
+    categories = (row.get("category_id") for row in rows if row.get("keypoints"))
+    # What is no category's id is told where the annotation is read.
+    unplaced = Counter(names.get(one) for one in categories if isinstance(one, int) and one not in placed)
+    lost = {name: count for name, count in unplaced.items() if name in wanted}
     if lost:
         listed = ", ".join(f"{count} of {name}" for name, count in lost.items())
         warnings.warn(

@@ -139,3 +139,8 @@ def test_keypoints_that_nothing_names_are_told(names, tmp_path):
 def test_categories_whose_name_is_a_number_have_joints(tmp_path):
     _, (item,), skeleton = read(*make(tmp_path, [annotation(1, 2, keypoints=POINTS)], [{**DOG, "name": 1}]))
     assert skeleton.joints == ("nose", "eye_l", "eye_r") and item.joints.any()
+
+
+def test_a_category_that_is_no_number_is_a_fault_of_its_annotation(tmp_path):
+    _, (item,), _ = read(*make(tmp_path, [annotation(9, [2], keypoints=POINTS)], [DOG]))
+    assert [fault.reason for fault in item.faults] == ["unknown class"]
