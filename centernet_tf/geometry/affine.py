@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from centernet_tf.geometry.camera import wrap
+from centernet_tf.geometry.angles import wrap
 
 
 def fit_matrix(center: tuple[float, float], scale: float, size: tuple[int, int], rotation: float = 0.0) -> np.ndarray:
@@ -122,13 +122,14 @@ def move_points(points: Any, matrix: Any) -> Any:
 
 
 def move(values: np.ndarray, matrix: np.ndarray, motion: str) -> np.ndarray:
-    """Moves one field of the objects as `schema.Field.motion` says.
+    """Moves one field of the objects as `properties.fields.Field.motion` says.
 
     Args:
-        values: [N, ...] of the source frame.
+        values: [N, ...] of the source frame; [..., 3, 4] for "projections".
         matrix: [2, 3], source to target.
-        motion: "fixed", "boxes" (left, top, right, bottom), "points" (x, y), "vectors" (x, y without shift) or
-            "angles" (radians; a mirror turns them into pi less them, nothing else changes them).
+        motion: "fixed", "boxes" (left, top, right, bottom), "points" (x, y), "vectors" (x, y without shift), "angles"
+            (radians; a mirror turns them into pi less them, nothing else changes them) or "projections" (from another
+            frame to homogeneous pixels).
 
     Returns:
         Array of the same shape and type, in the target frame. Boxes stay ordered when the image is mirrored.
@@ -147,6 +148,8 @@ def move(values: np.ndarray, matrix: np.ndarray, motion: str) -> np.ndarray:
         moved = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=-1)
     elif motion == "angles":
         moved = wrap(np.pi - values) if np.linalg.det(matrix[:, :2]) < 0 else values
+    elif motion == "projections":
+        moved = np.concatenate([matrix, [[0, 0, 1]]]) @ values
     else:
-        raise ValueError(f"Unknown motion {motion!r}. Known: fixed, boxes, points, vectors, angles.")
+        raise ValueError(f"Unknown motion {motion!r}. Known: fixed, boxes, points, vectors, angles, projections.")
     return moved.astype(values.dtype)

@@ -1,4 +1,4 @@
-"""Boxes as left, top, right, bottom: areas and overlap."""
+"""Boxes as left, top, right, bottom: areas and IoU."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ def areas(boxes: np.ndarray, pixel: float = 0.0) -> np.ndarray:
     return sides[:, 0] * sides[:, 1]
 
 
-def overlaps(first: np.ndarray, second: np.ndarray, pixel: float = 0.0) -> np.ndarray:
+def box_iou(first: np.ndarray, second: np.ndarray, pixel: float = 0.0) -> np.ndarray:
     """Intersection over union of every pair.
 
     Args:

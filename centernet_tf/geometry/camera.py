@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from centernet_tf.geometry.angles import library_of, wrap
+
 # The calibration that the original assumes where none is given (official code, `utils/ddd_utils.py`).
 DEFAULT_CAMERA = np.array(
     [
@@ -82,24 +84,8 @@ def move_camera(cameras: Any, matrix: np.ndarray) -> np.ndarray:
     return (np.concatenate([matrix, [[0, 0, 1]]]) @ cameras).astype(np.float32)
 
 
-def _library(values: Any) -> Any:
-    """What computes with these values: NumPy, or Keras' operators of the same names."""
-    if isinstance(values, (np.ndarray, np.generic, float, int)):
-        return np
-    from keras import ops  # Those who have arrays, such as clients of a server, need no Keras.
-
-    return ops
-
-
-def wrap(angles: Any) -> Any:
-    """Brings angles in radians into -pi to pi; those inside stay what they are."""
-    library = _library(angles)
-    turns = library.ceil((angles - np.pi) / (2 * np.pi))
-    return library.where(library.abs(angles) <= np.pi, angles, angles - 2 * np.pi * turns)
-
-
 def project(points: Any, cameras: Any) -> Any:
-    """Points in space to pixels.
+    """3D points to pixels.
 
     Args:
         points: [..., N, 3] x, y, z in metres; z + P23 must not be 0, and pixels mean nothing where it is negative.
@@ -114,11 +100,11 @@ def project(points: Any, cameras: Any) -> Any:
         entry[..., row, 0, :] * x + entry[..., row, 1, :] * y + entry[..., row, 2, :] * z + entry[..., row, 3, :]
         for row in range(3)
     )
-    return _library(points).stack([u / depth, v / depth], axis=-1)
+    return library_of(points).stack([u / depth, v / depth], axis=-1)
 
 
 def unproject(pixels: Any, depths: Any, cameras: Any) -> Any:
-    """Pixels of known depth to points in space, the inverse of `project` (official code, `unproject_2d_to_3d`).
+    """Pixels of known depth to 3D points, the inverse of `project` (official code, `unproject_2d_to_3d`).
 
     Args:
         pixels: [..., N, 2] (x, y).
@@ -132,14 +118,14 @@ def unproject(pixels: Any, depths: Any, cameras: Any) -> Any:
     z = depths - entry[..., 2, 3, :]
     x = (pixels[..., 0] * depths - entry[..., 0, 3, :] - entry[..., 0, 2, :] * z) / entry[..., 0, 0, :]
     y = (pixels[..., 1] * depths - entry[..., 1, 3, :] - entry[..., 1, 2, :] * z) / entry[..., 1, 1, :]
-    return _library(pixels).stack([x, y, z], axis=-1)
+    return library_of(pixels).stack([x, y, z], axis=-1)
 
 
 def _bearing(columns: Any, cameras: Any) -> Any:
     """[..., N] angle about y between the optical axis and the ray through a pixel's column [..., N]."""
     entry = cameras[..., None]
     focal = entry[..., 0, 0, :] + 0 * columns
-    return _library(columns).arctan2(columns - entry[..., 0, 2, :], focal)
+    return library_of(columns).arctan2(columns - entry[..., 0, 2, :], focal)
 
 
 def alpha_to_rotation(alphas: Any, columns: Any, cameras: Any) -> Any:
@@ -173,7 +159,7 @@ def corners(locations: Any, dimensions: Any, rotations: Any) -> Any:
         [..., 8, 3] x, y, z in metres: four of the bottom face, going round it, then those above them. The first two
         of each four are the front.
     """
-    library = _library(locations)
+    library = library_of(locations)
     along, up, across = (dimensions[..., None, part] * _CORNERS[:, axis] for axis, part in ((0, 2), (1, 0), (2, 1)))
     sine, cosine = library.sin(rotations)[..., None], library.cos(rotations)[..., None]
     turned = library.stack([cosine * along + sine * across, up, cosine * across - sine * along], axis=-1)

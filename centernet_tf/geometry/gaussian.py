@@ -5,7 +5,7 @@ from typing import Any
 from keras import ops
 
 
-def radius(height: Any, width: Any, overlap: float = 0.7, corrected: bool = False) -> Any:
+def radius(height: Any, width: Any, iou: float = 0.7, corrected: bool = False) -> Any:
     """How far a corner may stray before a box of this size overlaps the object too little.
 
     Three cases, each a quadratic in r, of which the smallest root counts (CornerNet, section 3.2). The official code
@@ -15,21 +15,21 @@ def radius(height: Any, width: Any, overlap: float = 0.7, corrected: bool = Fals
     Args:
         height: [...] float, of the object in cells of the output grid.
         width: [...] float, likewise.
-        overlap: Least intersection over union.
+        iou: Least intersection over union.
         corrected: Take the roots that the derivation intends.
 
     Returns:
         [...] float radius in cells, not rounded.
     """
     total, area = height + width, height * width
-    shared = (1 - overlap) / (1 + overlap)
+    shared = (1 - iou) / (1 + iou)
     root_one = ops.sqrt(ops.maximum(total**2 - 4 * area * shared, 0))
-    root_two = ops.sqrt(ops.maximum(4 * total**2 - 16 * (1 - overlap) * area, 0))
+    root_two = ops.sqrt(ops.maximum(4 * total**2 - 16 * (1 - iou) * area, 0))
     # Case three subtracts nearly equal numbers; this form of the same root does not.
-    root_three = ops.sqrt((2 * overlap * total) ** 2 + 16 * overlap * (1 - overlap) * area)
-    case_three = 8 * overlap * (1 - overlap) * area / ops.maximum(2 * overlap * total + root_three, 1e-12)
+    root_three = ops.sqrt((2 * iou * total) ** 2 + 16 * iou * (1 - iou) * area)
+    case_three = 8 * iou * (1 - iou) * area / ops.maximum(2 * iou * total + root_three, 1e-12)
     if corrected:
-        cases = (total - root_one) / 2, (2 * total - root_two) / 8, case_three / (4 * overlap)
+        cases = (total - root_one) / 2, (2 * total - root_two) / 8, case_three / (4 * iou)
     else:
         cases = (total + root_one) / 2, (2 * total + root_two) / 2, case_three
     return ops.minimum(ops.minimum(cases[0], cases[1]), cases[2])

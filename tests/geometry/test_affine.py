@@ -145,6 +145,11 @@ def test_flipped_box_covers_the_flipped_pixels(data, width, height):
         ("vectors", np.float32([[1, 2], [0, 0]]), [[-2, 4], [0, 0]]),
         ("boxes", np.float32([[1, 2, 3, 4]]), [[3, 4, 7, 8]]),
         ("angles", np.float32([0, 0.5, -3]), np.float32([np.pi, np.pi - 0.5, 3 - np.pi])),
+        (
+            "projections",
+            np.float32([[5, 0, 2, 1], [0, 5, 3, 0], [0, 0, 1, 0]]),
+            [[-10, 0, 5, -2], [0, 10, 6, 0], [0, 0, 1, 0]],
+        ),
         ("boxes", np.zeros((0, 4), np.float32), np.zeros((0, 4))),
         ("points", np.zeros((0, 17, 2), np.float32), np.zeros((0, 17, 2))),
     ],

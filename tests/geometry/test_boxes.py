@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from centernet_tf.geometry.boxes import areas, overlaps
+from centernet_tf.geometry.boxes import areas, box_iou
 
 
-def slow_overlap(one, other, pixel):
+def slow_iou(one, other, pixel):
     def side(low, high):
         return max(high - low + pixel, 0)
 
@@ -19,7 +19,7 @@ def slow_overlap(one, other, pixel):
 @pytest.mark.parametrize("first, second", [(0, 0), (0, 3), (3, 0)])
 def test_empty(first, second):
     assert areas(np.zeros((0, 4))).shape == (0,)
-    assert overlaps(np.zeros((first, 4)), np.zeros((second, 4))).shape == (first, second)
+    assert box_iou(np.zeros((first, 4)), np.zeros((second, 4))).shape == (first, second)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_areas(box, pixel, area):
     ],
 )
 def test_overlaps(one, other, pixel, expected):
-    value = overlaps(np.array([one], float), np.array([other], float), pixel)
+    value = box_iou(np.array([one], float), np.array([other], float), pixel)
     np.testing.assert_allclose(value, [[expected]])
 
 
@@ -54,8 +54,8 @@ def test_overlaps_equal_the_slow_twin(pixel):
     first, second = (random.uniform(0, 40, (count, 4)) for count in (60, 50))
     first[:40, 2:] += first[:40, :2]
     second[:40, 2:] += second[:40, :2]
-    expected = [[slow_overlap(one, other, pixel) for other in second] for one in first]
-    value = overlaps(first, second, pixel)
+    expected = [[slow_iou(one, other, pixel) for other in second] for one in first]
+    value = box_iou(first, second, pixel)
     np.testing.assert_allclose(value, expected, atol=1e-12)
-    np.testing.assert_allclose(value, overlaps(second, first, pixel).T, atol=1e-12)
+    np.testing.assert_allclose(value, box_iou(second, first, pixel).T, atol=1e-12)
     assert value.max() <= 1 and value.min() >= 0

@@ -7,7 +7,7 @@ from keras import ops
 from centernet_tf.geometry import gaussian
 
 
-def slow_radius(height, width, overlap=0.7, corrected=False):
+def slow_radius(height, width, iou=0.7, corrected=False):
     """The three quadratics in float64."""
 
     def root(a, b, c, sign):
@@ -15,9 +15,9 @@ def slow_radius(height, width, overlap=0.7, corrected=False):
         return (b + sign * root) / (2 * a) if corrected else (b + root) / 2
 
     total, area = height + width, height * width
-    one = root(1, total, area * (1 - overlap) / (1 + overlap), -1)
-    two = root(4, 2 * total, (1 - overlap) * area, -1)
-    three = root(4 * overlap, -2 * overlap * total, (overlap - 1) * area, +1)
+    one = root(1, total, area * (1 - iou) / (1 + iou), -1)
+    two = root(4, 2 * total, (1 - iou) * area, -1)
+    three = root(4 * iou, -2 * iou * total, (iou - 1) * area, +1)
     return min(one, two, three)
 
 
@@ -72,8 +72,8 @@ def test_whole_radius_of_all_whole_sides():
     np.testing.assert_array_equal(found, expected)
 
 
-def worst_overlap(height, width, reach):
-    """Least overlap of a box with one whose corners stray by `reach`: shifted, shrunk and grown."""
+def worst_iou(height, width, reach):
+    """Least IoU of a box with one whose corners stray by `reach`: shifted, shrunk and grown."""
     common = max(height - reach, 0) * max(width - reach, 0)
     shifted = common / (2 * height * width - common)
     shrunk = max(height - 2 * reach, 0) * max(width - 2 * reach, 0) / (height * width)
@@ -82,10 +82,10 @@ def worst_overlap(height, width, reach):
 
 
 @pytest.mark.parametrize("height, width", [(1, 1), (10, 10), (20, 40), (100, 50), (3, 60)])
-@pytest.mark.parametrize("overlap", [0.5, 0.7, 0.9])
-def test_corrected_radius_keeps_the_overlap(height, width, overlap):
-    reach = float(radius(height, width, overlap=overlap, corrected=True))
-    assert worst_overlap(height, width, reach) == pytest.approx(overlap, abs=1e-3)
+@pytest.mark.parametrize("iou", [0.5, 0.7, 0.9])
+def test_corrected_radius_keeps_the_overlap(height, width, iou):
+    reach = float(radius(height, width, iou=iou, corrected=True))
+    assert worst_iou(height, width, reach) == pytest.approx(iou, abs=1e-3)
 
 
 def test_published_radius_is_larger():

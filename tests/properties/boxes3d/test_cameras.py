@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from centernet_tf.cameras import Cameras, read_camera
 from centernet_tf.errors import DataError, UsageError
+from centernet_tf.properties.boxes3d.cameras import Cameras, read_camera
 
 LENS = [[700, 0, 600], [0, 710, 180], [0, 0, 1]]
 MATRIX = [[700, 0, 600, 45], [0, 710, 180, -0.5], [0, 0, 1, 0.004]]

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from centernet_tf.errors import DataError, UsageError
-from centernet_tf.kitti_files import holds_results, read_camera, read_rows, with_directions, write_results
+from centernet_tf.properties.boxes3d.kitti_files import (
+    holds_results,
+    read_camera,
+    read_rows,
+    with_orientations,
+    write_results,
+)
 
 LABELS = """Car 0.25 1 1.85 387.63 181.54 423.81 203.12 1.67 1.87 3.69 -16.53 2.39 58.49 1.57
 DontCare -1 -1 -10 503.89 169.71 590.61 190.13 -1 -1 -1 -1000 -1000 -1000 -10
@@ -22,25 +28,25 @@ def test_labels(tmp_path):
     np.testing.assert_array_equal(rows.truncated, [0.25, -1])
     np.testing.assert_array_equal(rows.occluded, [1, -1])
     np.testing.assert_array_equal(rows.boxes[0], [387.63, 181.54, 423.81, 203.12])
-    np.testing.assert_array_equal(rows.solids[0], [1.85, 1.67, 1.87, 3.69, -16.53, 2.39, 58.49, 1.57])
-    assert np.isnan(rows.solids[1]).all() and np.isnan(rows.scores).all()
+    np.testing.assert_array_equal(rows.boxes3d[0], [1.85, 1.67, 1.87, 3.69, -16.53, 2.39, 58.49, 1.57])
+    assert np.isnan(rows.boxes3d[1]).all() and np.isnan(rows.scores).all()
 
 
 def test_empty_file_has_no_objects(tmp_path):
     rows = read_rows(write(tmp_path / "a.txt", "\n"))
-    assert rows.names == () and rows.boxes.shape == (0, 4) and rows.solids.shape == (0, 8)
+    assert rows.names == () and rows.boxes.shape == (0, 4) and rows.boxes3d.shape == (0, 8)
 
 
 def test_results_come_back(tmp_path):
     boxes = np.array([[1.234, 2, 3, 4], [5, 6, 7, 8]])
-    solids = np.array([[-1.5, 1.5, 1.6, 3.9, 1.126, 2, 10, 0.3], [np.nan] * 8])
+    boxes3d = np.array([[-1.5, 1.5, 1.6, 3.9, 1.126, 2, 10, 0.3], [np.nan] * 8])
     path = tmp_path / "results" / "000001.txt"
-    write_results(path, ["Car", "Person sitting"], boxes, solids, np.array([0.123456, 1]))
+    write_results(path, ["Car", "Person sitting"], boxes, boxes3d, np.array([0.123456, 1]))
     rows = read_rows(path)
     assert rows.names == ("Car", "Person_sitting")
     np.testing.assert_array_equal(rows.boxes, [[1.23, 2, 3, 4], [5, 6, 7, 8]])
-    np.testing.assert_array_equal(rows.solids[0], [-1.5, 1.5, 1.6, 3.9, 1.13, 2, 10, 0.3])
-    assert np.isnan(rows.solids[1]).all()
+    np.testing.assert_array_equal(rows.boxes3d[0], [-1.5, 1.5, 1.6, 3.9, 1.13, 2, 10, 0.3])
+    assert np.isnan(rows.boxes3d[1]).all()
     np.testing.assert_array_equal(rows.scores, [0.1235, 1])
     assert all(len(line.split()) == 16 for line in path.read_text().splitlines())
 
@@ -74,13 +80,13 @@ def test_camera(tmp_path):
 
 
 def test_unknown_directions_follow_from_the_place():
-    assert with_directions(np.zeros((0, 8))).shape == (0, 8)
-    solids = np.array(
+    assert with_orientations(np.zeros((0, 8))).shape == (0, 8)
+    boxes3d = np.array(
         [[-10, 1, 1, 1, 3, 1, 4, 0.5], [3.15, 1, 1, 1, 3, 1, 4, 0.5], [np.nan] * 8, [-10, 1, 1, 1, 1, 1, -1, 3]]
     )
-    found = with_directions(solids)
+    found = with_orientations(boxes3d)
     np.testing.assert_allclose(found[:, 0], [0.5 - np.arctan2(3, 4), 3.15, np.nan, 3 - np.arctan2(1, -1)])
-    np.testing.assert_array_equal(found[:, 1:], solids[:, 1:])
+    np.testing.assert_array_equal(found[:, 1:], boxes3d[:, 1:])
 
 
 def test_what_holds_results(tmp_path):

@@ -13,12 +13,14 @@ import numpy as np
 
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.geometry.camera import wrap
+from centernet_tf.properties.boxes3d import records
+from centernet_tf.properties.property import Rows as Results
 
 _COLUMNS = 15
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class Lines:
     """The N lines of one file.
 
     Attributes:
@@ -26,7 +28,7 @@ class Rows:
         truncated: [N] share outside the image; -1 where not known.
         occluded: [N] int, 0 to 3; -1 where not known.
         boxes: [N, 4] left, top, right, bottom in pixels.
-        solids: [N, 8] alpha, height, width, length, x, y, z, rotation_y; NaN for objects without 3D box.
+        boxes3d: [N, 8] alpha, height, width, length, x, y, z, rotation_y; NaN for objects without 3D box.
         scores: [N]; NaN where the file has labels.
     """
 
@@ -34,11 +36,11 @@ class Rows:
     truncated: np.ndarray
     occluded: np.ndarray
     boxes: np.ndarray
-    solids: np.ndarray
+    boxes3d: np.ndarray
     scores: np.ndarray
 
 
-def read_rows(path: Path) -> Rows:
+def read_lines(path: Path) -> Lines:
     """Reads a file of labels or results; an empty one has no objects.
 
     Raises:
@@ -60,20 +62,20 @@ def read_rows(path: Path) -> Rows:
         try:
             values = [float(column) for column in columns]
         except ValueError as error:
-            raise DataError(f"{path}: line {number} holds no number where one belongs ({error}).") from error
+            raise DataError(f"{path}: line {number} holds text in place of a number ({error}).") from error
         names.append(name)
         numbers.append(values + [np.nan] * (_COLUMNS - len(values)))
     table = np.array(numbers, np.float64).reshape(-1, _COLUMNS)
-    solids = np.concatenate([table[:, 2:3], table[:, 7:14]], axis=1)
-    solids[(solids[:, 1:4] == -1).all(axis=1) | (solids[:, 6] <= -1000)] = np.nan
-    return Rows(tuple(names), table[:, 0], table[:, 1].astype(np.int64), table[:, 3:7], solids, table[:, 14])
+    boxes3d = np.concatenate([table[:, 2:3], table[:, 7:14]], axis=1)
+    boxes3d[(boxes3d[:, 1:4] == -1).all(axis=1) | (boxes3d[:, 6] <= -1000)] = np.nan
+    return Lines(tuple(names), table[:, 0], table[:, 1].astype(np.int64), table[:, 3:7], boxes3d, table[:, 14])
 
 
 def write_results(
     path: Path,
     names: Sequence[str],
     boxes: np.ndarray,
-    solids: np.ndarray,
+    boxes3d: np.ndarray,
     scores: np.ndarray,
     digits: int = 2,
 ) -> None:
@@ -83,13 +85,13 @@ def write_results(
         path: Such as results/000007.txt; folders on the way are made. Nothing found makes an empty file.
         names: [N] classes.
         boxes: [N, 4] left, top, right, bottom in pixels of the image.
-        solids: [N, 8] alpha, height, width, length, x, y, z, rotation_y; NaN for objects without 3D box.
+        boxes3d: [N, 8] alpha, height, width, length, x, y, z, rotation_y; NaN for objects without 3D box.
         scores: [N].
         digits: Decimals; the original writes 2, which costs a little accuracy. Scores have at least 4.
     """
     lines = []
-    for name, box, solid, score in zip(names, boxes, solids, scores):
-        alpha, *place = solid if np.isfinite(solid).all() else (-10, -1, -1, -1, -1000, -1000, -1000, -10)
+    for name, box, values3d, score in zip(names, boxes, boxes3d, scores):
+        alpha, *place = values3d if np.isfinite(values3d).all() else (-10, -1, -1, -1, -1000, -1000, -1000, -10)
         values = " ".join(f"{value:.{digits}f}" for value in (alpha, *box, *place))
         lines.append(f"{name.replace(' ', '_')} -1 -1 {values} {score:.{max(digits, 4)}f}\n")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,13 +107,44 @@ def holds_results(path: Path) -> bool:
     return all(len(line.split()) == _COLUMNS + 1 for line in lines)
 
 
-def with_directions(solids: np.ndarray) -> np.ndarray:
-    """[N, 8] solids as in `Rows`; alpha, where it is -10, "unknown", follows from rotation_y, x and z."""
-    solids = np.array(solids)
+def with_orientations(boxes3d: np.ndarray) -> np.ndarray:
+    """[N, 8] boxes3d as in `Lines`; alpha, where it is -10, "unknown", follows from rotation_y, x and z."""
+    boxes3d = np.array(boxes3d)
     with np.errstate(invalid="ignore"):
-        unknown = np.abs(solids[:, 0]) > np.pi + 0.01  # Two decimals of pi are 3.14, or rounded up 3.15.
-    solids[unknown, 0] = wrap(solids[unknown, 7] - np.arctan2(solids[unknown, 4], solids[unknown, 6]))
-    return solids
+        unknown = np.abs(boxes3d[:, 0]) > np.pi + 0.01  # Two decimals of pi are 3.14, or rounded up 3.15.
+    boxes3d[unknown, 0] = wrap(boxes3d[unknown, 7] - np.arctan2(boxes3d[unknown, 4], boxes3d[unknown, 6]))
+    return boxes3d
+
+
+def write_rows(path: Path, names: Sequence[str], rows: Results, digits: int) -> None:
+    """`write_results` of what a model found: "boxes" [N, 4], "scores" [N] and, where there are, 3D boxes."""
+    boxes3d = np.full((len(names), 8), np.nan) if records.known(rows) is None else records.columns(rows)
+    write_results(path, names, rows["boxes"], boxes3d, rows["scores"], digits)
+
+
+def read(path: Path, classes: Sequence[str]) -> dict[str, np.ndarray]:
+    """Reads the results of one image; lines of other classes are left out.
+
+    Args:
+        path: Such as results/000007.txt; an empty file tells that nothing was found.
+        classes: Names; case does not count, as in the devkit, and spaces are written as "_".
+
+    Returns:
+        "boxes" [K, 4], "scores" [K], "classes" [K] int64 and the rows of the 3D boxes.
+
+    Raises:
+        DataError: The file cannot be understood, or a result has no score or no 3D box.
+    """
+    places = {name.replace(" ", "_").lower(): place for place, name in enumerate(classes)}
+    lines = read_lines(path)
+    names = [name.lower() for name in lines.names]
+    kept = [row for row, name in enumerate(names) if name in places]
+    if not np.isfinite(np.column_stack([lines.scores, lines.boxes3d])[kept]).all():
+        raise DataError(f"{path}: a line has no score or no 3D box. Expected the 16 columns of KITTI's results.")
+    found = records.from_columns(with_orientations(lines.boxes3d[kept]))
+    del found["has_box3d"]
+    labels = np.array([places[names[row]] for row in kept], np.int64)
+    return {"boxes": lines.boxes[kept], "scores": lines.scores[kept], "classes": labels, **found}
 
 
 def read_camera(path: Path, camera: str = "P2") -> np.ndarray:

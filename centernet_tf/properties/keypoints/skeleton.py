@@ -1,4 +1,4 @@
-"""The joints of an object: their names, mirrored pairs and limbs, and how exactly people place each of them."""
+"""The keypoints of an object: their names, mirrored pairs and limbs, and how exactly people place each of them."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -10,14 +10,14 @@ import pydantic
 import yaml
 
 from centernet_tf.errors import UsageError, closest
-from centernet_tf.yaml_text import parse
+from centernet_tf.strict_yaml import parse
 
-# COCO's people measured 0.025 (eyes) to 0.107 (hips), median 0.072; a joint that is 0.1 of the object's size away (size
-# is the root of its area) then counts 0.61. Small figures of sharp points want less, blurred ones more.
+# COCO's people measured 0.025 (eyes) to 0.107 (hips), median 0.072; a keypoint that is 0.1 of the object's size away
+# (size is the root of its area) then counts 0.61. Small figures of sharp points want less, blurred ones more.
 DEFAULT_SIGMA = 0.05
 
-_EXAMPLE = "joints: [nose, left_eye, right_eye]"
-_KEYS = ("joints", "flip_pairs", "limbs", "sigmas")
+_EXAMPLE = "keypoints: [nose, left_eye, right_eye]"
+_KEYS = ("keypoints", "flip_pairs", "limbs", "sigmas")
 _LEFTS = {"left": "right", "l": "r"}
 # Ways to mirror the words of a name, the best first: the left corner of the right eye becomes the right corner of the
 # left one, but in names such as r_hand_l and r_hand_r only one word tells the side.
@@ -28,19 +28,19 @@ _MIRRORS = (
 
 
 class Skeleton(pydantic.BaseModel):
-    """J joints in the order of the arrays [J, ...] that hold them; joints are meant by their index.
+    """J keypoints in the order of the arrays [J, ...] that hold them; keypoints are meant by their index.
 
     Attributes:
-        joints: Name of each joint.
-        flip_pairs: Joints that change places in a mirrored image, such as the eyes; a joint in no pair stays.
-        limbs: Joints that a picture connects.
-        sigmas: One a joint, OKS's tolerance: the standard deviation of annotators, in parts of the object's size (the
-            root of its area). `DEFAULT_SIGMA` each where none are given.
+        keypoints: Name of each keypoint.
+        flip_pairs: Keypoints that change places in a mirrored image, such as the eyes; a keypoint in no pair stays.
+        limbs: Keypoints that are joined by a line in drawn images.
+        sigmas: One a keypoint, OKS's tolerance: the standard deviation of annotators, in parts of the object's size
+            (the root of its area). `DEFAULT_SIGMA` each where none are given.
     """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
-    joints: tuple[str, ...]
+    keypoints: tuple[str, ...]
     flip_pairs: tuple[tuple[int, int], ...] = ()
     limbs: tuple[tuple[int, int], ...] = ()
     sigmas: tuple[float, ...] = ()
@@ -49,47 +49,51 @@ class Skeleton(pydantic.BaseModel):
     @classmethod
     def _default_sigmas(cls, values: Any) -> Any:
         if isinstance(values, dict) and not values.get("sigmas"):
-            return {**values, "sigmas": (DEFAULT_SIGMA,) * len(values.get("joints", ()))}
+            return {**values, "sigmas": (DEFAULT_SIGMA,) * len(values.get("keypoints", ()))}
         return values
 
     @pydantic.model_validator(mode="after")
     def _consistent(self) -> "Skeleton":
-        count = len(self.joints)
+        count = len(self.keypoints)
         if not count:
-            raise ValueError(f"'joints' is empty; name at least one, such as `{_EXAMPLE}`")
-        if nameless := [index for index, name in enumerate(self.joints, start=1) if not name.strip()]:
-            raise ValueError(f"'joints' has no name for joint {nameless[0]} of {count}; each joint needs its own name")
-        if twice := sorted({name for name in self.joints if self.joints.count(name) > 1}):
-            raise ValueError(f"'joints' names {', '.join(twice)} twice; each joint needs its own name")
+            raise ValueError(f"'keypoints' is empty; name at least one, such as `{_EXAMPLE}`")
+        if nameless := [index for index, name in enumerate(self.keypoints, start=1) if not name.strip()]:
+            raise ValueError(
+                f"'keypoints' has no name for keypoint {nameless[0]} of {count}; each keypoint needs its own name"
+            )
+        if twice := sorted({name for name in self.keypoints if self.keypoints.count(name) > 1}):
+            raise ValueError(f"'keypoints' names {', '.join(twice)} twice; each keypoint needs its own name")
         for what, pairs in (("flip_pairs", self.flip_pairs), ("limbs", self.limbs)):
             for pair in pairs:
                 if outside := [index for index in pair if not 0 <= index < count]:
-                    raise ValueError(f"'{what}' has joint {outside[0]} of {count}; expected 0 to {count - 1}")
+                    raise ValueError(f"'{what}' has keypoint {outside[0]} of {count}; expected 0 to {count - 1}")
                 if pair[0] == pair[1]:
-                    raise ValueError(f"'{what}' joins {self.joints[pair[0]]!r} with itself; a pair is two joints")
+                    raise ValueError(f"'{what}' joins {self.keypoints[pair[0]]!r} with itself; a pair is two keypoints")
         paired = [index for pair in self.flip_pairs for index in pair]
-        if twice := sorted({self.joints[index] for index in paired if paired.count(index) > 1}):
-            raise ValueError(f"'flip_pairs' has {', '.join(twice)} in two pairs; a joint changes places with one other")
+        if twice := sorted({self.keypoints[index] for index in paired if paired.count(index) > 1}):
+            raise ValueError(
+                f"'flip_pairs' has {', '.join(twice)} in two pairs; a keypoint changes places with one other"
+            )
         if len(self.sigmas) != count:
-            raise ValueError(f"{len(self.sigmas)} 'sigmas' for {count} joints; expected one each, or none at all")
+            raise ValueError(f"{len(self.sigmas)} 'sigmas' for {count} keypoints; expected one each, or none at all")
         if bad := [value for value in self.sigmas if not 0 < value < np.inf]:
             raise ValueError(f"'sigmas' holds {bad[0]}; expected numbers above 0, COCO's are 0.025 to 0.107")
         return self
 
     @property
     def flip_order(self) -> tuple[int, ...]:
-        """Where each joint of a mirrored object comes from: `joints[:, order]` puts the pairs in their places."""
-        order = list(range(len(self.joints)))
+        """Where each keypoint of a mirrored object comes from: `keypoints[:, order]` puts the pairs in their places."""
+        order = list(range(len(self.keypoints)))
         for left, right in self.flip_pairs:
             order[left], order[right] = right, left
         return tuple(order)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain lists and text for YAML and JSON; joints are meant by name."""
+        """Plain lists and text for YAML and JSON; keypoints are meant by name."""
         return {
-            "joints": list(self.joints),
-            "flip_pairs": [[self.joints[index] for index in pair] for pair in self.flip_pairs],
-            "limbs": [[self.joints[index] for index in pair] for pair in self.limbs],
+            "keypoints": list(self.keypoints),
+            "flip_pairs": [[self.keypoints[index] for index in pair] for pair in self.flip_pairs],
+            "limbs": [[self.keypoints[index] for index in pair] for pair in self.limbs],
             "sigmas": list(self.sigmas),
         }
 
@@ -98,31 +102,31 @@ class Skeleton(pydantic.BaseModel):
         """Reads what `as_dict` gave or a person wrote.
 
         Args:
-            values: "joints", a list of names; "flip_pairs" and "limbs", lists of two names each; "sigmas", a list of
-                one number a joint, one number for all, or numbers by name, where other joints have `DEFAULT_SIGMA`.
-                All but the joints may be missing.
+            values: "keypoints", a list of names; "flip_pairs" and "limbs", lists of two names each; "sigmas", a list of
+                one number a keypoint, one number for all, or numbers by name, where other keypoints have
+                `DEFAULT_SIGMA`. All but the keypoints may be missing.
             where: Stands in front of errors, such as the file's name.
 
         Raises:
-            UsageError: A name is unknown, a joint is paired with itself or twice, a count is wrong.
+            UsageError: A name is unknown, a keypoint is paired with itself or twice, a count is wrong.
         """
-        if not isinstance(values, dict) or not isinstance(values.get("joints"), list | tuple):
-            raise UsageError(f"{where}: got {values!r:.80}; expected a list of joint names, such as `{_EXAMPLE}`.")
+        if not isinstance(values, dict) or not isinstance(values.get("keypoints"), list | tuple):
+            raise UsageError(f"{where}: got {values!r:.80}; expected a list of keypoint names, such as `{_EXAMPLE}`.")
         if unknown := [str(key) for key in values if key not in _KEYS]:
             hint = closest(unknown[0], _KEYS)
             raise UsageError(f"{where}: unknown {unknown[0]!r}; expected {', '.join(_KEYS)}.{hint}")
-        joints = tuple(values["joints"])
-        if wrong := [name for name in joints if not isinstance(name, str)]:
+        keypoints = tuple(values["keypoints"])
+        if wrong := [name for name in keypoints if not isinstance(name, str)]:
             raise UsageError(
-                f"{where}: joint {wrong[0]!r} is no text; put quotes around names that YAML takes for numbers or "
+                f"{where}: keypoint {wrong[0]!r} is not text; put quotes around names that YAML takes for numbers or "
                 "yes and no."
             )
         try:
             return cls(
-                joints=joints,
-                flip_pairs=_indices(values, "flip_pairs", joints),
-                limbs=_indices(values, "limbs", joints),
-                sigmas=_sigmas(values.get("sigmas"), joints),
+                keypoints=keypoints,
+                flip_pairs=_indices(values, "flip_pairs", keypoints),
+                limbs=_indices(values, "limbs", keypoints),
+                sigmas=_sigmas(values.get("sigmas"), keypoints),
             )
         except pydantic.ValidationError as error:
             raise UsageError(f"{where}: {_reason(error)}.") from error
@@ -146,16 +150,17 @@ def read_skeleton(path: str | Path) -> Skeleton:
     return Skeleton.from_dict(content, str(path))
 
 
-def guess_flip_pairs(joints: Sequence[str]) -> tuple[tuple[int, int], ...]:
-    """Pairs joints whose names differ in left and right (or l and r) alone, as left_eye and right_eye, handL and handR.
+def guess_flip_pairs(keypoints: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """Pairs keypoints whose names differ in left and right (or l and r) alone, as left_eye and right_eye, handL and
+    handR.
 
     Args:
-        joints: Names.
+        keypoints: Names.
 
     Returns:
-        Left and right index of each pair, in the order of the left joints; a joint is in one pair at most.
+        Left and right index of each pair, in the order of the left keypoints; a keypoint is in one pair at most.
     """
-    words = [tuple(_words(name)) for name in joints]
+    words = [tuple(_words(name)) for name in keypoints]
     pairs: dict[int, int] = {}
     for mirror in _MIRRORS:
         for index, name in enumerate(words):
@@ -177,25 +182,27 @@ def _words(name: str) -> Iterable[str]:
     return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+|[^\x00-\x7f]+", name)]
 
 
-def _indices(values: dict[str, Any], key: str, joints: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
+def _indices(values: dict[str, Any], key: str, keypoints: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
     pairs = values.get(key) or ()
     if not isinstance(pairs, list | tuple):
         raise UsageError(f"'{key}' is {pairs!r:.60}; expected a list of pairs, such as [[left_eye, right_eye]].")
     for pair in pairs:
         if not isinstance(pair, list | tuple) or len(pair) != 2:
             raise UsageError(f"'{key}' holds {pair!r:.60}; expected two names, such as [left_eye, right_eye].")
-        if unknown := [name for name in pair if name not in joints]:
-            raise UsageError(f"'{key}' names {unknown[0]!r}, which is no joint.{closest(str(unknown[0]), joints)}")
-    return tuple((joints.index(one), joints.index(other)) for one, other in pairs)
+        if unknown := [name for name in pair if name not in keypoints]:
+            raise UsageError(
+                f"'{key}' names {unknown[0]!r}, which is not a keypoint.{closest(str(unknown[0]), keypoints)}"
+            )
+    return tuple((keypoints.index(one), keypoints.index(other)) for one, other in pairs)
 
 
-def _sigmas(given: Any, joints: tuple[str, ...]) -> tuple[float, ...]:
+def _sigmas(given: Any, keypoints: tuple[str, ...]) -> tuple[float, ...]:
     if isinstance(given, dict):
-        if unknown := [str(name) for name in given if name not in joints]:
-            raise UsageError(f"'sigmas' names {unknown[0]!r}, which is no joint.{closest(unknown[0], joints)}")
-        return tuple(given.get(name, DEFAULT_SIGMA) for name in joints)
+        if unknown := [str(name) for name in given if name not in keypoints]:
+            raise UsageError(f"'sigmas' names {unknown[0]!r}, which is not a keypoint.{closest(unknown[0], keypoints)}")
+        return tuple(given.get(name, DEFAULT_SIGMA) for name in keypoints)
     if isinstance(given, int | float) and not isinstance(given, bool):
-        return (given,) * len(joints)
+        return (given,) * len(keypoints)
     return tuple(given or ()) if isinstance(given, list | tuple | None) else (given,)
 
 
@@ -208,7 +215,7 @@ def _reason(error: pydantic.ValidationError) -> str:
 
 COCO_PERSON = Skeleton.from_dict(
     {
-        "joints": [
+        "keypoints": [
             "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
             "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee",
             "left_ankle", "right_ankle",

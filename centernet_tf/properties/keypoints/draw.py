@@ -1,46 +1,50 @@
-"""Skeletons on pictures: limbs in the colour of their side, joints the fainter the less sure they are."""
+"""Skeletons on images: limbs in the colour of their side, keypoints the fainter the less sure they are."""
 
 import cv2
 import numpy as np
 
-from centernet_tf.draw import line_thickness
-from centernet_tf.skeleton import Skeleton
+from centernet_tf.media.draw import line_thickness
+from centernet_tf.properties.keypoints.skeleton import Skeleton
 
-# Of joints and limbs in no pair, of the first of each pair (the left one, as people write them), of the second.
+# Of keypoints and limbs in no pair, of the first of each pair (the left one, as people write them), of the second.
 COLORS = np.array([[255, 235, 80], [40, 220, 120], [255, 110, 40]], np.uint8)
-SURE = 0.4  # Scores from here on are drawn in full; heatmaps seldom give hidden joints more.
+SURE = 0.4  # Scores from here on are drawn in full; heatmaps seldom give hidden keypoints more.
 FAINTEST = 0.3
 
 
-def draw_joints(
-    image: np.ndarray, joints: np.ndarray, scores: np.ndarray | None = None, skeleton: Skeleton | None = None
+def draw_keypoints(
+    image: np.ndarray, keypoints: np.ndarray, scores: np.ndarray | None = None, skeleton: Skeleton | None = None
 ) -> np.ndarray:
     """Draws skeletons; the last one lies on top.
 
     Args:
         image: [H, W, 3] uint8, RGB.
-        joints: [N, J, 2] x, y in pixels of `image`; what lies outside is cut.
-        scores: [N, J] confidence of each joint; those of 0 are left out, with their limbs. None draws all in full.
-        skeleton: Its limbs connect the joints, and its pairs have colours; None draws points of one colour.
+        keypoints: [N, J, 2] x, y in pixels of `image`; what lies outside is cut.
+        scores: [N, J] confidence of each keypoint; those of 0 are left out, with their limbs. None draws all in full.
+        skeleton: Its limbs connect the keypoints, and its pairs have colours; None draws points of one colour.
 
     Returns:
         [H, W, 3] uint8, RGB, a new array.
 
     Raises:
-        ValueError: The shapes disagree, or a joint is not a number.
+        ValueError: The shapes disagree, or a keypoint is not a number.
     """
-    image, joints = np.array(image), np.asarray(joints, np.float64)
-    count = len(skeleton.joints) if skeleton else joints.shape[1]
-    scores = np.ones(joints.shape[:2]) if scores is None else np.asarray(scores, np.float64)
-    if joints.shape[1:] != (count, 2) or scores.shape != joints.shape[:2]:
-        raise ValueError(f"draw_joints: joints {joints.shape} and scores {scores.shape} for {count} joints each.")
-    if not np.isfinite(joints).all():
-        raise ValueError("draw_joints: a joint is NaN or infinite. Give joints without a place the score 0 and 0, 0.")
+    image, keypoints = np.array(image), np.asarray(keypoints, np.float64)
+    count = len(skeleton.keypoints) if skeleton else keypoints.shape[1]
+    scores = np.ones(keypoints.shape[:2]) if scores is None else np.asarray(scores, np.float64)
+    if keypoints.shape[1:] != (count, 2) or scores.shape != keypoints.shape[:2]:
+        raise ValueError(
+            f"draw_keypoints: keypoints {keypoints.shape} and scores {scores.shape} for {count} keypoints each."
+        )
+    if not np.isfinite(keypoints).all():
+        raise ValueError(
+            "draw_keypoints: a keypoint is NaN or infinite. Give keypoints without a place the score 0 and 0, 0."
+        )
     far = 4 * max(image.shape)
-    joints = np.rint(joints.clip(-far, far)).astype(int)
+    keypoints = np.rint(keypoints.clip(-far, far)).astype(int)
     width = line_thickness(image)
     sides = _sides(skeleton, count)
-    for points, sure in zip(joints, np.where(scores > 0, FAINTEST + (1 - FAINTEST) * (scores / SURE).clip(0, 1), 0)):
+    for points, sure in zip(keypoints, np.where(scores > 0, FAINTEST + (1 - FAINTEST) * (scores / SURE).clip(0, 1), 0)):
         for one, other in skeleton.limbs if skeleton else ():
             side = sides[one] if sides[one] == sides[other] else 0
             _blend(image, points[[one, other]], min(sure[one], sure[other]), width, COLORS[side].tolist())

@@ -1,15 +1,19 @@
-"""3D boxes on pictures, their front crossed, and on a map of the ground as a bird sees it."""
+"""3D boxes on images, their front crossed, and in the bird's-eye view."""
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-from centernet_tf.draw import FONT, draw_label, line_thickness
 from centernet_tf.geometry.camera import corners, project
+from centernet_tf.media.draw import FONT, draw_label, line_thickness
+from centernet_tf.properties.boxes3d.records import known
+from centernet_tf.properties.property import Look, Rows
 
-NEAREST = 1.0  # metres; boxes whose middle is nearer are not drawn on pictures, as in the original
+NEAREST = 1.0  # metres; boxes whose middle is nearer are not drawn on images, as in the original
 CUT = 0.1  # metres before the camera where lines that pass it are cut
-REACH = 64.0  # metres that the original's map shows
-STEPS = (16.0, 32.0, REACH, 128.0, 256.0)  # metres, for maps that choose by what is on them
+REACH = 64.0  # metres that the original's bird's-eye view shows
+STEPS = (16.0, 32.0, REACH, 128.0, 256.0)  # metres, for views that choose by what is in them
 # Corners are numbered by `geometry.camera.corners`: 0 to 3 on the ground, 0 and 1 in front, 4 to 7 above them.
 EDGES = (
     *((corner, (corner + 1) % 4) for corner in range(4)),
@@ -22,7 +26,7 @@ _LINES = (205, 210, 214)
 _WRITING = (120, 126, 130)
 
 
-def draw_solids(
+def draw_boxes3d(
     image: np.ndarray,
     locations: np.ndarray,
     dimensions: np.ndarray,
@@ -52,10 +56,10 @@ def draw_solids(
     locations, dimensions, rotations, colors = _checked(locations, dimensions, rotations, colors)
     camera = np.asarray(camera, np.float64)
     if camera.shape != (3, 4) or not np.isfinite(camera).all():
-        raise ValueError(f"draw_solids: the camera is {camera.shape}; expected finite numbers [3, 4].")
+        raise ValueError(f"draw_boxes3d: the camera is {camera.shape}; expected finite numbers [3, 4].")
     labels = [""] * len(locations) if labels is None else list(labels)
     if len(labels) != len(locations):
-        raise ValueError(f"draw_solids: {len(labels)} labels for {len(locations)} boxes.")
+        raise ValueError(f"draw_boxes3d: {len(labels)} labels for {len(locations)} boxes.")
     width = line_thickness(canvas)
     shown = []
     for points, depth, label, color in zip(
@@ -88,14 +92,14 @@ def birds_eye(
     reach: float | None = None,
     truth: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
 ) -> np.ndarray:
-    """Draws the ground from above: the camera in the middle of the lower edge, z up and x to the right.
+    """Draws the bird's-eye view: the camera in the middle of the lower edge, z up and x to the right.
 
     Args:
-        locations: [N, 3], see `draw_solids`.
+        locations: [N, 3], see `draw_boxes3d`.
         dimensions: [N, 3].
         rotations: [N].
         colors: [N, 3] uint8, RGB.
-        side: Pixels of the map's sides.
+        side: Pixels of the view's sides.
         reach: Metres that it shows, ahead and from side to side; None chooses by the farthest box, `STEPS`.
         truth: Locations, dimensions and rotations of annotated boxes, drawn filled below the others.
 
@@ -119,11 +123,42 @@ def birds_eye(
     return canvas
 
 
-def beside(image: np.ndarray, view: np.ndarray) -> np.ndarray:
-    """An image [H, W, 3] with a square map to its right, brought to the image's height: [H, W + H, 3]."""
-    side = image.shape[0]
-    method = cv2.INTER_AREA if view.shape[0] > side else cv2.INTER_LINEAR
-    return np.concatenate([image, cv2.resize(view, (side, side), interpolation=method)], axis=1)
+def with_distances(labels: Sequence[str], rows: Rows) -> list[str]:
+    """Labels with the distance of each object in metres appended, where it is known; empty ones stay empty."""
+    has = known(rows)
+    if has is None or "camera" not in rows:
+        return list(labels)
+    depths = rows["locations"][:, 2]
+    return [f"{label} {depth:.1f} m" if own and label else label for label, depth, own in zip(labels, depths, has)]
+
+
+def outlined(rows: Rows) -> np.ndarray | None:
+    """[N] bool: objects that `draw_rows` draws; none without a camera."""
+    return known(rows) if "camera" in rows else None
+
+
+def draw_rows(canvas: np.ndarray, rows: Rows, look: Look) -> np.ndarray:
+    """Draws the 3D boxes that are known as the camera sees them, with the objects' labels."""
+    has = outlined(rows)
+    if has is None:
+        return canvas
+    labels = [label for label, own in zip(look.labels, has) if own]
+    return draw_boxes3d(canvas, *_places(rows, has), rows["camera"], labels, look.colors[has])
+
+
+def birds_eye_of(rows: Rows, look: Look, side: int) -> np.ndarray | None:
+    """The bird's-eye view of the 3D boxes, over those of the ground truth where that is shown."""
+    has = outlined(rows)
+    if has is None:
+        return None
+    truth = None
+    if look.truth is not None and (there := known(look.truth)) is not None:
+        truth = _places(look.truth, there & ~np.asarray(look.truth.get("ignored", ~there), bool))
+    return birds_eye(*_places(rows, has), look.colors[has], side=side, truth=truth)
+
+
+def _places(rows: Rows, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return rows["locations"][kept], rows["dimensions"][kept], rows["rotations"][kept]
 
 
 def _checked(
@@ -134,11 +169,11 @@ def _checked(
     colors = np.tile(np.uint8([[255, 210, 0]]), (len(locations), 1)) if colors is None else np.asarray(colors)
     if not len(locations) == len(dimensions) == len(rotations) == len(colors):
         raise ValueError(
-            f"draw_solids: {len(locations)} locations, {len(dimensions)} dimensions, {len(rotations)} rotations and "
+            f"draw_boxes3d: {len(locations)} locations, {len(dimensions)} dimensions, {len(rotations)} rotations and "
             f"{len(colors)} colors. Pass one of each per box."
         )
     if not all(np.isfinite(values).all() for values in (locations, dimensions, rotations)):
-        raise ValueError("draw_solids: a box is NaN or infinite. Remove such boxes first.")
+        raise ValueError("draw_boxes3d: a box is NaN or infinite. Remove such boxes first.")
     return locations, dimensions, rotations, colors
 
 
@@ -168,7 +203,7 @@ def _draw_line(image: np.ndarray, line: np.ndarray, color: list[int], width: int
     if low >= high:
         return
     # Pixel 0 reaches from 0 to 1; OpenCV counts from its centre, in sixteenths here.
-    ends = [tuple(np.rint((start + share * way - 0.5) * 16).astype(int).tolist()) for share in (low, high)]
+    ends = [tuple(np.rint((start + fraction * way - 0.5) * 16).astype(int).tolist()) for fraction in (low, high)]
     cv2.line(image, *ends, color, width, cv2.LINE_AA, shift=4)
 
 
@@ -181,7 +216,7 @@ def _fitting(locations: np.ndarray) -> float:
 def _outlines(
     locations: np.ndarray, dimensions: np.ndarray, rotations: np.ndarray, side: int, reach: float
 ) -> list[np.ndarray]:
-    """Ground faces as [4, 2] int32 in sixteenths of a pixel of the map, in front first; none of boxes far outside."""
+    """Ground faces as [4, 2] int32 in sixteenths of a pixel of the view, in front first; none of boxes far outside."""
     points = corners(locations, dimensions, rotations)[:, :4][..., [0, 2]]
     near = np.abs(points).max(axis=(1, 2)) < 4 * reach
     places = points[near] * [1, -1] * (side / reach) + [side / 2, side]
@@ -189,7 +224,7 @@ def _outlines(
 
 
 def _paper(side: int, reach: float) -> np.ndarray:
-    """An empty map with circles around the camera, each with its metres."""
+    """An empty view with circles around the camera, each with its metres."""
     canvas = np.full((side, side, 3), _GROUND, np.uint8)
     step = reach / 4
     for number in range(1, 6):

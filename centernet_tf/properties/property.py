@@ -1,0 +1,342 @@
+"""All that a property of objects must say: how it is recorded, checked, drawn, told in JSON, exported and scored.
+
+A property is what an object can have besides its box and its class. Everything here is plain NumPy: records, images,
+inspection, result files and clients of servers need it without Keras. How a network learns it, a task says.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pydantic
+from rich.table import Table
+
+from centernet_tf.properties.fields import Field, Level
+from centernet_tf.properties.notebook import Check, Notebook
+
+# Arrays of one image by field: {"boxes": [N, 4], "keypoints": [N, J, 2], ...}. Records, batches and results use the
+# same names; what the image has one of, such as its camera, stands among them.
+Rows = Mapping[str, np.ndarray]
+Size = tuple[int, int]  # Width and height of an image in pixels.
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """An output of exported models beyond boxes, classes and scores.
+
+    Attributes:
+        field: What is found, [B, K, ...], as a task's `Find.name`.
+        name: Of the output; TFOD's where it has one.
+        kind: How it is told and compared: points (x, y) in pixels become fractions of the image, y first; scores,
+            metres, angles (radians) and other values stay as they are.
+        meaning: What it is, for people who read a model's files: shape, unit, frame.
+        label: Name that TFLite's metadata gives it.
+        level: Whether each object or each pair has one.
+    """
+
+    field: str
+    name: str
+    kind: Literal["points", "scores", "metres", "angles", "values"]
+    meaning: str
+    label: str = ""
+    level: Level = "object"
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    """Why an object or an image cannot be used.
+
+    Attributes:
+        reason: Short and the same for all of its kind, to be counted: "zero area".
+        detail: What was found, to be read behind the object's name: "has zero area: left 181, ...".
+    """
+
+    reason: str
+    detail: str
+
+
+class BrokenListsError(ValueError):
+    """Stored lists that make no rows.
+
+    Attributes:
+        code: The check of an inspection that this belongs to.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """How the objects of one image are drawn.
+
+    Attributes:
+        labels: [N] text of each object.
+        colors: [N, 3] uint8 RGB of each object.
+        truth: Rows of annotated objects to compare with, in the same frame; None where there are none to show.
+    """
+
+    labels: Sequence[str]
+    colors: np.ndarray
+    truth: Rows | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageKey:
+    """Which image a metric is told of.
+
+    Attributes:
+        image_id: Number in its data set.
+        video: Name of its video; "" for a single image.
+        frame: Number in the video.
+    """
+
+    image_id: int
+    video: str = ""
+    frame: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class ResultFiles:
+    """The result files of a benchmark, a text file for each image.
+
+    Attributes:
+        suffix: Of the files, with its dot.
+        write: (path, class names [K], rows, decimals) writes one, whole or not at all.
+        owns: Whether an existing file is such a result, which may be replaced.
+        read: (path, names of all classes) -> rows: "boxes", "scores", "classes" and fields of the property.
+    """
+
+    suffix: str
+    write: Callable[[Path, Sequence[str], Rows, int], None]
+    owns: Callable[[Path], bool]
+    read: Callable[[Path, Sequence[str]], Rows]
+
+
+class Survey:
+    """What an inspection learns of a property, an image at a time. The base learns nothing."""
+
+    def add(self, name: str, rows: Rows, size: Size) -> None:
+        """Takes in the rows of an image as they are stored; values may be wrong, shapes are not."""
+
+    def close(self) -> None:
+        """Notes what only all images together show."""
+
+    def facts(self) -> dict[str, str]:
+        """Lines of the summary: {what: text}."""
+        return {}
+
+    def tables(self) -> list[Table]:
+        """Tables for people."""
+        return []
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same ready for JSON."""
+        return {}
+
+
+class Score:
+    """What a metric says.
+
+    Attributes:
+        main: The one number of each thing measured, 0 to 1, NaN without ground truth; the best model of a training has
+            the highest mean of all.
+    """
+
+    main: Mapping[str, float] = {}
+
+    def tables(self) -> list[Table]:
+        """Tables for people."""
+        return []
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON; keys must not be those of another score."""
+        return {}
+
+
+class Metric:
+    """Measures what was found against what is annotated, an image at a time."""
+
+    def update(self, image: ImageKey, found: Rows, truth: Rows) -> None:
+        """Adds an image.
+
+        Args:
+            image: Which one; each comes once.
+            found: "boxes" [K, 4], "scores" [K], "classes" [K] and the fields that the model finds.
+            truth: "boxes" [N, 4], "classes" [N], "crowd" [N], "difficult" [N], "ignored" [N], "area" [N], "names" [N]
+                and the rows of the records' properties.
+        """
+        raise TypeError(f"{type(self).__name__} does not implement update(image, found, truth).")
+
+    def result(self) -> Score | None:
+        """Scores all images so far; None where nothing was found or annotated that it measures."""
+        return None
+
+
+class Property(pydantic.BaseModel):
+    """What objects may have. An instance holds what a data set or a model says of it, such as names of keypoints.
+
+    Every method but `fields` has a default that does nothing, so a property says only what it has to say.
+
+    Attributes:
+        name: Key in `PROPERTIES`, in dataset.yaml and in the model card.
+        keys: Keys of tf.train.Example that hold it, and their types: "float", "int" or "bytes".
+        answers: Outputs of exported models.
+        checks: What an inspection may find, by code.
+        broken: The code in `checks` of lists that `unpack` cannot read.
+        result_files: Formats of result files, by the name of the option that writes them.
+    """
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    name: ClassVar[str]
+    keys: ClassVar[Mapping[str, Literal["float", "int", "bytes"]]] = {}
+    answers: ClassVar[tuple[Answer, ...]] = ()
+    checks: ClassVar[Mapping[str, Check]] = {}
+    broken: ClassVar[str] = "bad_example"
+    result_files: ClassVar[Mapping[str, ResultFiles]] = {}
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """The rows that `unpack` makes."""
+        return ()
+
+    # Records.
+
+    def unpack(self, lists: Rows, boxes: np.ndarray, size: Size) -> Rows:
+        """Lists as they are stored to rows.
+
+        Args:
+            lists: {key: [L]} for `keys`; float32, int64 or bytes, empty where a record lacks one.
+            boxes: [N, 4] left, top, right, bottom in pixels.
+            size: Width and height of the image.
+
+        Returns:
+            An array for each of `fields`, points in pixels. Values are not judged, see `faults`.
+
+        Raises:
+            ValueError: The lists do not make N whole objects; the message says which key holds what.
+        """
+        del lists, boxes, size
+        return {}
+
+    def pack(self, rows: Rows, size: Size) -> dict[str, Sequence[Any]]:
+        """Rows to the lists that `unpack` reads; {key: values}."""
+        del rows, size
+        return {}
+
+    def fill(self, rows: Rows, count: int) -> Rows:
+        """Rows as a reader of annotations gives them, completed for `count` objects; some or all may be missing.
+
+        Raises:
+            ValueError: An array has another shape than its field.
+        """
+        filled = {}
+        for field in self.fields:
+            shape = field.shape if field.level != "object" else (count, *field.shape)
+            values = np.asarray(rows.get(field.name, np.full(shape, field.fill)), field.dtype)
+            if values.shape != shape and field.level != "pair":
+                raise ValueError(f"{field.name} has shape {values.shape}, expected {shape}: {field.meaning}.")
+            filled[field.name] = values
+        return filled
+
+    def faults(self, rows: Rows, size: Size) -> list[Fault | None]:
+        """What is wrong with the values of each object, if anything."""
+        del size
+        objects = [rows[field.name] for field in self.fields if field.level == "object"]
+        return [None] * (len(objects[0]) if objects else 0)
+
+    def image_fault(self, rows: Rows) -> Fault | None:
+        """Why the whole image cannot be used, if so."""
+        del rows
+        return None
+
+    def count(self, rows: Rows, size: Size) -> dict[str, int]:
+        """What the report of a conversion adds up over the images."""
+        del rows, size
+        return {}
+
+    def tell(self, counts: Mapping[str, int]) -> str:
+        """The sum of `count` as a sentence."""
+        del counts
+        return ""
+
+    def difference(self, other: "Property") -> str:
+        """What keeps this and another of the kind from meaning the same, for people; "" where they do."""
+        return "" if self == other else f"{self!r} and {other!r}"
+
+    # Looking.
+
+    def survey(self, notebook: Notebook) -> Survey:
+        """Starts an inspection that notes what it finds."""
+        del notebook
+        return Survey()
+
+    def outlined(self, rows: Rows) -> np.ndarray | None:
+        """[N] bool: objects whose outline `draw` draws itself, so that their box is left out; None for none."""
+        del rows
+        return None
+
+    def labels(self, labels: Sequence[str], rows: Rows) -> list[str]:
+        """The text of each object, with what this property adds to it."""
+        del rows
+        return list(labels)
+
+    def draw(self, canvas: np.ndarray, rows: Rows, look: Look) -> np.ndarray:
+        """Draws the objects' property over an image.
+
+        Args:
+            canvas: [H, W, 3] uint8 RGB, boxes are drawn already.
+            rows: In pixels of the canvas; found or annotated.
+            look: Text and colour of each object.
+
+        Returns:
+            A new array of the same size, or the canvas.
+        """
+        del rows, look
+        return canvas
+
+    def panel(self, rows: Rows, look: Look, side: int) -> np.ndarray | None:
+        """A picture [side, side, 3] to stand beside the image, such as the bird's-eye view; None for none."""
+        del rows, look, side
+        return None
+
+    # Telling.
+
+    def to_json(self, rows: Rows, digits: int | None) -> list[dict[str, Any]]:
+        """More keys of each object's line of JSON, numbers rounded to `digits` decimals; None keeps them."""
+        del digits
+        return [{} for _ in rows["boxes"]]
+
+    def image_to_json(self, rows: Rows) -> dict[str, Any]:
+        """More keys of the image's line."""
+        del rows
+        return {}
+
+    def class_to_json(self, name: str) -> dict[str, Any]:
+        """More keys of a category of this name."""
+        del name
+        return {}
+
+    # Scoring.
+
+    def mismatch(self, model: "Property") -> str:
+        """What keeps results of a model that says `model` from being scored on records that say this; "" for nothing.
+
+        What changes only how it is drawn, or how strictly it is scored, is left to the records.
+        """
+        return self.difference(model)
+
+    def metrics(self, names: Sequence[str], **options: Any) -> list[Metric]:
+        """Starts what measures it.
+
+        Args:
+            names: Of the classes.
+            options: "digits" (decimals that boxes and scores are rounded to, or None) and "iou" (text of --iou); more
+                may come.
+        """
+        del names, options
+        return []
