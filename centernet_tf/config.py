@@ -2,25 +2,23 @@
 
 import ast
 import difflib
+import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import pydantic
 import yaml
+from pydantic_core import PydanticCustomError
 
 from centernet_tf.errors import UsageError, closest
-from centernet_tf.yaml_text import parse
+from centernet_tf.points.task import Section, TaskSettings
+from centernet_tf.strict_yaml import parse
+from centernet_tf.tasks import TASKS, check_tasks
 
-
-class Section(pydantic.BaseModel):
-    """Base of all settings: unknown names are errors, values cannot change."""
-
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
-
-
-Share = Annotated[float, pydantic.Field(ge=0, le=1)]
-PositiveShare = Annotated[float, pydantic.Field(gt=0, le=1)]
+Fraction = Annotated[float, pydantic.Field(ge=0, le=1)]
+PositiveFraction = Annotated[float, pydantic.Field(gt=0, le=1)]
+Weight = Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]
 
 
 class DataSettings(Section):
@@ -33,8 +31,8 @@ class DataSettings(Section):
     train: Path
     validation: Path | None = None
     size: tuple[pydantic.PositiveInt, pydantic.PositiveInt] = (512, 512)
-    mean: tuple[Share, Share, Share] | None = None
-    std: tuple[PositiveShare, PositiveShare, PositiveShare] | None = None
+    mean: tuple[Fraction, Fraction, Fraction] | None = None
+    std: tuple[PositiveFraction, PositiveFraction, PositiveFraction] | None = None
     order: Literal["bgr", "rgb"] | None = None
     device_warp: bool = False
     workers: pydantic.PositiveInt | None = None
@@ -62,7 +60,7 @@ class TrainSettings(Section):
     """Optimisation; the defaults are the original's."""
 
     epochs: pydantic.PositiveInt = 140
-    batch: pydantic.PositiveInt = 32
+    batch_size: pydantic.PositiveInt = 32
     accumulate: pydantic.PositiveInt = 1
     optimizer: Literal["adam", "adamw"] = "adam"
     weight_decay: float = pydantic.Field(0.0, ge=0)
@@ -71,7 +69,7 @@ class TrainSettings(Section):
     drop_epochs: tuple[pydantic.PositiveInt, ...] = (90, 120)
     warmup_steps: int = pydantic.Field(0, ge=0)
     clip_norm: pydantic.PositiveFloat | None = None
-    average: float = pydantic.Field(0.0, ge=0, lt=1)
+    ema: float = pydantic.Field(0.0, ge=0, lt=1)
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     xla: Literal["auto"] | bool = "auto"
     checkpoint_steps: pydantic.PositiveInt | None = None
@@ -82,21 +80,24 @@ class EvaluateSettings(Section):
     """Average precision on the validation set while training."""
 
     every: pydantic.PositiveInt = 5
-    batch: pydantic.PositiveInt = 8
-    pictures: int = pydantic.Field(4, ge=0)
+    batch_size: pydantic.PositiveInt = 8
+    images: int = pydantic.Field(4, ge=0)
 
 
 class LossSettings(Section):
     """What counts how much in the loss."""
 
-    weights: dict[str, Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]] = {}
+    weights: dict[str, Weight] = pydantic.Field(default_factory=dict)
     corrected_radius: bool = False
     ignore_crowd: bool = False
-    neutral_area: bool = False
+    ignored_area: bool = False
 
 
 class Settings(Section):
-    """One run. Every value can be set from the command line: --set train.epochs=10."""
+    """One run. Every value can be set from the command line: --set train.epochs=10.
+
+    The settings of each task that is trained are a section under the task's name; `settings_type` adds them.
+    """
 
     task: tuple[str, ...] = ("detect",)
     backbone: str = "resnet18"
@@ -105,20 +106,41 @@ class Settings(Section):
     weights: Literal["imagenet"] | Path | None = None
     max_objects: pydantic.PositiveInt = 100
     class_specific_size: bool = False
-    skeleton: Path | None = None
-    joint_classes: tuple[str, ...] | None = None
-    box3d_size: bool = True
-    box3d_amodal_offset: bool = False
     data: DataSettings
     augment: AugmentSettings = AugmentSettings()
     loss: LossSettings = LossSettings()
     train: TrainSettings = TrainSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
 
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _sections_of_tasks(cls, content: Any) -> Any:
+        """Gives every task that is trained its section, so that defaults are filled in and what is missing is told."""
+        named = content.get("task", ("detect",)) if isinstance(content, dict) else ()
+        named = [named] if isinstance(named, str) else named
+        named = named if isinstance(named, list | tuple) else []
+        sections = {name: {} for name in named if isinstance(name, str) and name in TASKS}
+        return {**sections, **content} if sections else content
+
     @pydantic.field_validator("task", mode="before")
     @classmethod
     def _one_task(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
+
+    @pydantic.field_validator("task")
+    @classmethod
+    def _known_tasks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        check_tasks(value)
+        return value
+
+    @pydantic.model_serializer(mode="wrap")
+    def _without_other_tasks(self, handler: pydantic.SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in handler(self).items() if name not in TASKS or name in self.task}
+
+    @property
+    def tasks(self) -> dict[str, TaskSettings]:
+        """The settings of each task that is trained."""
+        return {name: getattr(self, name) for name in self.task}
 
     def learning_rate(self) -> float:
         """The peak learning rate, for the images of one update.
@@ -127,9 +149,31 @@ class Settings(Section):
         images and no trained weights it is too low to take off in hours. "scratch" is 5e-4 for 8 images and grows with
         the square root of their number, as Adam's noise does.
         """
-        images = self.train.batch * self.train.accumulate
+        images = self.train.batch_size * self.train.accumulate
         rules = {"auto": 1.25e-4 * images / 32, "scratch": 5e-4 * (images / 8) ** 0.5}
         return rules.get(self.train.learning_rate, self.train.learning_rate)
+
+
+def settings_type() -> type[Settings]:
+    """Settings with a section for each task that is in the table now."""
+    return _settings_type(tuple(TASKS.items()))
+
+
+@functools.cache
+def _settings_type(tasks: tuple[tuple[str, type[TaskSettings]], ...]) -> type[Settings]:
+    if taken := [name for name, _ in tasks if name in Settings.model_fields]:
+        raise ValueError(f"Task {taken[0]!r} has the name of a setting. Give it another in centernet_tf.tasks.TASKS.")
+    sections: dict[str, Any] = {
+        name: (Annotated[section | None, pydantic.BeforeValidator(_some_section)], None) for name, section in tasks
+    }
+    return pydantic.create_model("Settings", __base__=Settings, __module__=__name__, **sections)
+
+
+def _some_section(value: Any) -> Any:
+    """Refuses a section that is there but empty, as all other sections do."""
+    if value is None:
+        raise PydanticCustomError("model_type", "Input should be settings")
+    return value
 
 
 def read_settings(path: str | Path, changes: Sequence[str] = ()) -> Settings:
@@ -163,9 +207,16 @@ def read_settings(path: str | Path, changes: Sequence[str] = ()) -> Settings:
 def parse_settings(content: dict[str, Any], source: str) -> Settings:
     """Checks settings that are already read; `source` names where they come from in errors."""
     try:
-        return Settings.model_validate(content)
+        settings = settings_type().model_validate(content)
     except pydantic.ValidationError as error:
         raise UsageError("\n".join(f"{source}: {line}" for line in _explain(error.errors()))) from None
+    for name in content:
+        if name in TASKS and name not in settings.task:
+            raise UsageError(
+                f"{source}: {name}: settings of a task that is not trained; this run trains "
+                f"{', '.join(settings.task)}. Leave them out, or add it: task: [{', '.join((*settings.task, name))}]."
+            )
+    return settings
 
 
 def write_settings(settings: Settings, path: Path) -> None:
@@ -218,15 +269,18 @@ def _explain(problems: Sequence[Any]) -> list[str]:
         if problem["type"] == "extra_forbidden":
             known = list(_section(sections).model_fields)
             hint = closest(last, known) or _elsewhere(last)
-            lines.append(f"{where}unknown setting {last!r}.{hint} Known here: {', '.join(known)}.")
+            lines.append(f"{where}unknown setting {last!r}.{hint} Known here: {', '.join(known) or 'none'}.")
         elif problem["type"] == "missing":
             lines.append(f"{where}setting {last!r} is missing.")
         elif problem["type"] == "model_type":
-            known = list(_section([*sections, last]).model_fields)
+            known = ", ".join(_section([*sections, last]).model_fields) or "none"
             lines.append(
-                f"{where}{last} is {problem['input']!r}: expected settings of its own, {last}: {{name: value}}, or no "
-                f"such line. Known there: {', '.join(known)}."
+                f"{where}{last} is {problem['input']!r}: expected a section, {last}: {{name: value}}, or no "
+                f"such line. Known there: {known}."
             )
+        elif problem["type"] == "value_error":
+            said = str(problem["ctx"]["error"])
+            lines.append(f"{where}{last} is {problem['input']!r}: {said if said.endswith(('.', '?')) else f'{said}.'}")
         else:
             also = "".join(f" or {other['msg'].removeprefix('Input should be ')}" for other in others)
             lines.append(f"{where}{last} is {problem['input']!r}: {problem['msg']}{also}.")
@@ -236,7 +290,7 @@ def _explain(problems: Sequence[Any]) -> list[str]:
 def _place(location: Sequence[str | int]) -> tuple[str, ...]:
     """Names down to the setting, without pydantic's names for the types that its value might have had."""
     place: list[str] = []
-    section: Any = Settings
+    section: Any = settings_type()
     for part in location:
         if isinstance(part, int):
             place.append(f"value {part + 1}")
@@ -245,26 +299,31 @@ def _place(location: Sequence[str | int]) -> tuple[str, ...]:
             section = None
         elif section is not None:
             place.append(part)
-            kind = section.model_fields[part].annotation if part in section.model_fields else None
-            kind = get_origin(kind) or kind
-            section = kind if isinstance(kind, type) and issubclass(kind, (Section, dict)) else None
+            section = _kind(section, part)
     return tuple(place)
+
+
+def _kind(section: type[Section], name: str) -> type | None:
+    """What a setting holds: the type of a section or `dict`; None for plain values and unknown names."""
+    field = section.model_fields.get(name)
+    parts = (get_args(field.annotation) or (field.annotation,)) if field else ()
+    if field and get_origin(field.annotation) is dict:
+        return dict
+    return next((part for part in parts if isinstance(part, type) and issubclass(part, Section)), None)
 
 
 def _elsewhere(name: str) -> str:
     """The hint for a setting of another section."""
-    homes = {
-        inner: f"{section}.{inner}"
-        for section, field in Settings.model_fields.items()
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
-        for inner in field.annotation.model_fields
-    }
+    homes: dict[str, str] = {}
+    for section in settings_type().model_fields:
+        for inner in getattr(_kind(settings_type(), section), "model_fields", ()):
+            homes.setdefault(inner, f"{section}.{inner}")
     near = difflib.get_close_matches(name, homes, n=1, cutoff=0.75)
     return f" Did you mean {homes[near[0]]!r}?" if near else ""
 
 
 def _section(names: Sequence[str]) -> type[Section]:
-    model: Any = Settings
+    model: Any = settings_type()
     for name in names:
-        model = model.model_fields[name].annotation
+        model = _kind(model, name)
     return model

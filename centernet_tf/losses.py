@@ -32,23 +32,38 @@ def gather_cells(values: Any, index: Any) -> Any:
     """Reads a map at cells.
 
     Args:
-        values: [B, h, w, D].
+        values: [B, h, w, D]; or, of a head whose map is never made, {"features" [B, h, w, C], "kernel" [C, D], "bias"
+            [D]}: the last 1x1 layer is then applied to these cells alone, in float32. A map of 1,024 channels and 128 x
+            128 cells is 64 MB an image; 256 features at 100 cells are 0.1 MB, and their kernel 1 MB a batch.
         index: [B, M] int32, y * w + x.
 
     Returns:
         [B, M, D].
     """
+    if isinstance(values, Mapping):
+        features = ops.cast(gather_cells(values["features"], index), "float32")
+        batch, count, depth = ops.shape(features)
+        products = ops.matmul(ops.reshape(features, (batch * count, depth)), values["kernel"])
+        return ops.reshape(products + values["bias"], (batch, count, values["kernel"].shape[1]))
     batch, height, width, depth = ops.shape(values)
     flat = ops.reshape(values, (-1, depth))
     start = ops.arange(batch, dtype="int32")[:, None] * (height * width)
     return ops.take(flat, start + index, axis=0)
 
 
+def whole_map(values: Any) -> Any:
+    """The map [B, h, w, D] of either form that `gather_cells` takes, for what has to have all of it."""
+    if isinstance(values, Mapping):
+        features = ops.cast(values["features"], "float32")
+        return ops.conv(features, values["kernel"][None, None]) + values["bias"]
+    return values
+
+
 def masked_l1(values: Any, target: Mapping[str, Any]) -> Any:
     """L1 at the cells of the objects, per coordinate.
 
     Args:
-        values: [B, h, w, D].
+        values: [B, h, w, D], or what `gather_cells` takes instead.
         target: "index" [B, M] int32 cells (y * w + x), "mask" [B, M, 1] or [B, M, D] float32 of 0 and 1, "value"
             [B, M, D] float32.
 

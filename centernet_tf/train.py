@@ -2,7 +2,6 @@
 
 import dataclasses
 import gc
-import itertools
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,20 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from centernet_tf.backbones import find_backbone, own_name
 from centernet_tf.config import Settings, read_settings, write_settings
 from centernet_tf.data.augment import Augmentation
+from centernet_tf.data.dataset import Dataset, open_dataset
 from centernet_tf.data.pipeline import Feed, reading
-from centernet_tf.data.records import DATASET_FILE, Dataset, iterate, open_dataset
-from centernet_tf.detector import Detector
-from centernet_tf.errors import UsageError, closest
-from centernet_tf.model_file import InputCard, ModelCard, load_model, read_card
-from centernet_tf.network import build_network
-from centernet_tf.skeleton import read_skeleton
-from centernet_tf.task import TaskSet
-from centernet_tf.training.board import Pictures
+from centernet_tf.detector.detector import Detector
+from centernet_tf.errors import UsageError
+from centernet_tf.model.card import InputCard, ModelCard
+from centernet_tf.model.file import load_model, read_card
+from centernet_tf.model.network import build_network
+from centernet_tf.points.task_set import TaskSet
+from centernet_tf.training.board import Board
 from centernet_tf.training.callbacks import BEST, LAST, AveragePrecision, CsvLog, Watch
 from centernet_tf.training.checkpoint import STATE_FILE, KeepState, Progress, load_state
 from centernet_tf.training.schedule import build_optimizer
@@ -33,7 +31,6 @@ from centernet_tf.training.trainer import Trainer
 from centernet_tf.version import VERSION
 
 SETTINGS_FILE = "settings.yaml"
-SEEN = 200  # Records whose cameras are looked at.
 CHECKPOINTS = (".pth", ".pt", ".tar", ".pkl")  # Endings of PyTorch's files.
 
 
@@ -57,6 +54,7 @@ def train(settings: Settings, out: str | Path, say: Callable[[str], None] = prin
     out = Path(out)
     records, validation = _open_data(settings)
     card = _card(settings, records)
+    records, validation = _with_properties(settings, card, records, validation)
     keras.utils.set_random_seed(settings.train.seed)
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(settings.train.precision)
@@ -82,22 +80,22 @@ def _train(
     if settings.weights:
         say(_start(network, card.backbone, settings.weights))
     _claim(out, settings)
-    trainer = Trainer(network, tasks, card.input.normalization, settings.data.size, settings.train.average)
-    steps = records.images // settings.train.batch
+    trainer = Trainer(network, tasks, card.input.normalization, settings.data.size, settings.train.ema)
+    steps = records.images // settings.train.batch_size
     trainer.compile(build_optimizer(settings, steps), loss=None, jit_compile=_compiled(settings.train.xla))
-    trainer.optimizer.build(network.trainable_variables)
+    trainer.optimizer.build(trainer.trainable_variables)
 
     progress = Progress()
     keep = KeepState(out / STATE_FILE, progress, settings.train.checkpoint_steps)
     if keep.path.exists():
         vars(progress).update(vars(load_state(keep.path, trainer)))
-        say(f"Going on after step {progress.step}, epoch {progress.step / steps:.2f} of {settings.train.epochs}.")
+        say(f"Resuming after step {progress.step}, epoch {progress.step / steps:.2f} of {settings.train.epochs}.")
 
     def detector() -> Detector:
         return _detector(trainer, card)
 
-    shown = settings.evaluate.pictures
-    show = [Pictures(out / "board", validation or records, shown)] if shown else []
+    shown = settings.evaluate.images
+    show = [Board(out / "board", validation or records, shown)] if shown else []
     callbacks = [
         Watch(max(300, 3 * steps), progress),
         AveragePrecision(detector, validation, settings, out, progress, *show),
@@ -125,7 +123,7 @@ def _fit(
 ) -> None:
     """Runs `fit` from where the run stands; an epoch that was broken off is finished first, on its own."""
     feed, augment = _feed(settings, trainer.tasks), Augmentation(**settings.augment.model_dump())
-    steps = records.images // settings.train.batch
+    steps = records.images // settings.train.batch_size
     epoch, within = divmod(keep.progress.step, steps)
     parts = [(epoch, settings.train.epochs, steps)]
     if within:
@@ -135,11 +133,11 @@ def _fit(
         if first >= last:
             continue
         trainer.fit(
-            feed.training(records, settings.train.batch, augment, keep.progress.step),
+            feed.training(records, settings.train.batch_size, augment, keep.progress.step),
             initial_epoch=first,
             epochs=last,
             steps_per_epoch=count,
-            validation_data=feed.validation(validation, settings.evaluate.batch) if validation else None,
+            validation_data=feed.validation(validation, settings.evaluate.batch_size) if validation else None,
             validation_freq=settings.evaluate.every,
             callbacks=list(callbacks),
             shuffle=False,
@@ -152,6 +150,7 @@ def _feed(settings: Settings, tasks: TaskSet) -> Feed:
         size=settings.data.size,
         max_objects=settings.max_objects,
         fields=tasks.fields,
+        properties=tasks.properties,
         device_warp=settings.data.device_warp,
         workers=settings.data.workers,
         shuffle=settings.data.shuffle,
@@ -170,64 +169,34 @@ def _open_data(settings: Settings) -> tuple[Dataset, Dataset | None]:
                 f"{dataset.directory}: classes {list(dataset.classes)}, expected {list(expected)}, in this order. "
                 "Write the records again with --classes, or correct the setting 'classes'."
             )
-    if records.images < settings.train.batch:
+    if records.images < settings.train.batch_size:
         raise UsageError(
-            f"{records.directory}: {records.images} images do not fill one batch of {settings.train.batch}. "
-            "Set train.batch lower, or add images."
+            f"{records.directory}: {records.images} images do not fill one batch of {settings.train.batch_size}. "
+            "Set train.batch_size lower, or add images."
         )
-    if "box3d" in settings.task:
-        for dataset in filter(None, (records, validation)):
-            if not dataset.solid:
-                raise UsageError(
-                    f"{dataset.directory}: no cameras and 3D boxes in it, which task 'box3d' needs. Write records with "
-                    "`centernet records kitti`, or take another task."
-                )
-    if "pose" in settings.task:
-        records, *others = (_with_skeleton(settings, one) for one in (records, *filter(None, [validation])))
-        validation = others[0] if others else None
-        if validation and validation.skeleton != records.skeleton:
-            raise UsageError(
-                f"{validation.directory}: another skeleton than that of {records.directory}. Write one of them again."
-            )
     return records, validation
 
 
-def _with_skeleton(settings: Settings, dataset: Dataset) -> Dataset:
-    """Gives records that do not know the skeleton of their objects the one of the settings."""
-    if settings.skeleton is None and dataset.skeleton is None:
-        raise UsageError(
-            f"{dataset.directory}: its {DATASET_FILE} has no skeleton, which task 'pose' needs. Write the records with "
-            "joints; where they hold keypoints by other names, set skeleton to a YAML file that lists these."
-        )
-    given = read_skeleton(settings.skeleton) if settings.skeleton else dataset.skeleton
-    if dataset.skeleton and given.joints != dataset.skeleton.joints:
-        raise UsageError(
-            f"{settings.skeleton}: joints {', '.join(given.joints)}, but {dataset.directory} has "
-            f"{', '.join(dataset.skeleton.joints)}. Leave the setting 'skeleton' out, or correct it."
-        )
-    return dataclasses.replace(dataset, skeleton=given)
-
-
-def _check_joint_classes(settings: Settings, records: Dataset) -> None:
-    for name in settings.joint_classes or ():
-        if name not in records.classes:
+def _with_properties(
+    settings: Settings, card: ModelCard, records: Dataset, validation: Dataset | None
+) -> tuple[Dataset, Dataset | None]:
+    """The records with the properties that the tasks learn, as the settings or the records themselves say them."""
+    properties = card.task_set().properties
+    if validation is None:
+        return records.with_properties(properties), None
+    completed = {name: one.complete(validation).model_dump(mode="json") for name, one in settings.tasks.items()}
+    theirs = card.model_copy(update={"tasks": completed}).task_set().properties
+    for ours, other in zip(properties, theirs, strict=True):
+        if difference := ours.difference(other):
             raise UsageError(
-                f"joint_classes: unknown class {name!r}.{closest(name, records.classes)} "
-                f"Known: {', '.join(records.classes)}."
+                f"{validation.directory}: its {ours.name} are not those of {records.directory}: {difference}. "
+                "Write one of them again."
             )
-    for name in ("skeleton", "joint_classes"):
-        if "pose" not in settings.task and getattr(settings, name) is not None:
-            raise UsageError(f"{name}: this says something of task pose, which is not trained. Leave it out.")
-    if settings.joint_classes == ():
-        raise UsageError("joint_classes is empty, so that no object has joints. Name classes, or leave it out for all.")
+    return records.with_properties(properties), validation.with_properties(properties)
 
 
 def _card(settings: Settings, records: Dataset) -> ModelCard:
     """What the model file will say."""
-    _check_joint_classes(settings, records)
-    for name in ("box3d_size", "box3d_amodal_offset"):
-        if "box3d" not in settings.task and getattr(settings, name) != Settings.model_fields[name].default:
-            raise UsageError(f"{name}: {getattr(settings, name)} says something of task box3d, which is not trained.")
     name, backbone = own_name(settings.backbone), find_backbone(settings.backbone)
     stride = backbone.stride
     height, width = settings.data.size
@@ -236,30 +205,19 @@ def _card(settings: Settings, records: Dataset) -> ModelCard:
         raise UsageError(f"data.size is [{height}, {width}], but {name} takes multiples of {stride}. Try {near}.")
     pixels = dataclasses.asdict(backbone.normalization)
     if isinstance(settings.weights, Path) and settings.weights.suffix == ".keras":
-        # Weights go on as they were trained; official ones of Pascal VOC and KITTI have statistics of their own.
+        # Weights go on as they were trained; official ones of other data than COCO have statistics of their own.
         pixels = read_card(settings.weights).input.model_dump(include={"mean", "std", "order"})
     pixels |= settings.data.model_dump(include={"mean", "std", "order"}, exclude_none=True)
     return ModelCard(
-        tasks=settings.task,
+        tasks={name: one.complete(records).model_dump(mode="json") for name, one in settings.tasks.items()},
         backbone=name,
         head_channels=settings.head_channels,
         classes=records.classes,
         max_objects=settings.max_objects,
         class_specific_size=settings.class_specific_size,
-        skeleton=records.skeleton if "pose" in settings.task else None,
-        joint_classes=settings.joint_classes,
-        box3d_size=settings.box3d_size,
-        box3d_amodal_offset=settings.box3d_amodal_offset,
-        camera=_usual_camera(records) if "box3d" in settings.task else None,
         input=InputCard(height=height, width=width, stride=stride, **pixels),
         about={"version": VERSION, "data": records.name, "settings": settings.model_dump(mode="json")},
     )
-
-
-def _usual_camera(records: Dataset) -> list[list[float]]:
-    """The median of the cameras of the first records: that of pictures whose own is not given."""
-    cameras = [record.camera for record in itertools.islice(iterate(records), SEEN)]
-    return np.median(cameras, axis=0).tolist()
 
 
 def _start(network: keras.Model, backbone: str, weights: str | Path) -> str:
@@ -284,7 +242,7 @@ def _claim(out: Path, settings: Settings) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"{out}: cannot be made a folder ({error.strerror}).") from None
+        raise UsageError(f"{out}: cannot create this folder ({error.strerror}).") from None
     write_settings(settings, path)
 
 
@@ -297,7 +255,7 @@ def _differences(theirs: Any, ours: Any, name: str = "") -> Iterator[str]:
 
 
 def _detector(trainer: Trainer, card: ModelCard) -> Detector:
-    """A float32 twin with the weights as they are now, the moving average where there is one."""
+    """A float32 twin with the weights as they are now, the EMA where there is one."""
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     network = build_network(card.backbone, trainer.tasks.heads, trainer.tasks.inputs, card.head_channels)

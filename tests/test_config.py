@@ -2,8 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from centernet_tf.config import Settings, parse_settings, read_settings, write_settings
+from centernet_tf.config import parse_settings, read_settings, settings_type, write_settings
 from centernet_tf.errors import UsageError
+from centernet_tf.points.task import TaskSettings
+from centernet_tf.tasks import TASKS
+from centernet_tf.tasks.detect import Detect
+from centernet_tf.tasks.pose import Pose
 
 LEAST = {"data": {"train": "records"}}
 
@@ -46,10 +50,50 @@ def test_nothing_said(file):
 
 
 @pytest.mark.parametrize(
-    ("written", "read"), [("detect", ("detect",)), ("[detect]", ("detect",)), ("[a, b]", ("a", "b"))]
+    ("written", "read"), [("detect", ("detect",)), ("[detect]", ("detect",)), ("[pose, detect]", ("pose", "detect"))]
 )
 def test_one_task_or_several(least, written, read):
     assert read_settings(least, [f"task={written}"]).task == read
+
+
+def test_only_tasks_that_are_trained_have_settings(least):
+    settings = read_settings(least, ["task=[detect, pose]", "pose.classes=[person]"])
+    assert settings.tasks == {"detect": Detect(), "pose": Pose(classes=("person",))}
+    assert settings.box3d is None
+    assert read_settings(least).model_dump().keys() & TASKS.keys() == {"detect"}
+
+
+def test_a_skeleton_is_written_out(tmp_path, least):
+    """So that the settings alone repeat the run, whatever becomes of the file."""
+    (tmp_path / "face.yaml").write_text("keypoints: [nose, left, right]\nflip_pairs: [[left, right]]")
+    settings = read_settings(least, ["task=pose", f"pose.skeleton={tmp_path / 'face.yaml'}"])
+    (tmp_path / "face.yaml").unlink()
+    write_settings(settings, tmp_path / "again.yaml")
+    again = read_settings(tmp_path / "again.yaml")
+    assert again == settings and again.pose.skeleton.flip_pairs == ((1, 2),)
+
+
+class Hue(TaskSettings):
+    shades: int
+    wheel: bool = False
+
+
+def test_a_task_of_the_user_has_its_section(least, monkeypatch):
+    monkeypatch.setitem(TASKS, "hue", Hue)
+    settings = read_settings(least, ["task=[detect, hue]", "hue.shades=4"])
+    assert settings.tasks["hue"] == Hue(shades=4)
+    assert complaint(read_settings, least, ["task=hue"]) == f"{least}: hue: setting 'shades' is missing."
+    assert complaint(read_settings, least, ["weel=yes"]).startswith(
+        f"{least}: unknown setting 'weel'. Did you mean 'hue.wheel'? Known here: task, "
+    )
+    monkeypatch.delitem(TASKS, "hue")
+    assert "Unknown task 'hue'" in complaint(read_settings, least, ["task=hue"])
+
+
+def test_a_task_must_not_have_the_name_of_a_setting(least, monkeypatch):
+    monkeypatch.setitem(TASKS, "train", Hue)
+    with pytest.raises(ValueError, match="Task 'train' has the name of a setting"):
+        read_settings(least)
 
 
 def test_settings_cannot_change(least):
@@ -86,8 +130,51 @@ def test_written_settings_read_the_same(tmp_path, least):
         (
             {**LEAST, "backbon": "resnet18"},
             "here: unknown setting 'backbon'. Did you mean 'backbone'? Known here: "
-            "task, backbone, head_channels, classes, weights, max_objects, class_specific_size, skeleton, "
-            "joint_classes, box3d_size, box3d_amodal_offset, data, augment, loss, train, evaluate.",
+            "task, backbone, head_channels, classes, weights, max_objects, class_specific_size, "
+            "data, augment, loss, train, evaluate, detect, pose, box3d.",
+        ),
+        (
+            {**LEAST, "task": "detekt"},
+            "here: task is 'detekt': Unknown task 'detekt'. Did you mean 'detect'? Known: box3d, detect, pose.",
+        ),
+        ({**LEAST, "task": []}, "here: task is []: Tasks []: name at least one, and each only once."),
+        ({**LEAST, "task": [["pose"]]}, "here: task: value 1 is ['pose']: Input should be a valid string."),
+        (
+            {**LEAST, "pose": {}},
+            "here: pose: settings of a task that is not trained; this run trains detect. "
+            "Leave them out, or add it: task: [detect, pose].",
+        ),
+        (
+            {**LEAST, "amodal_ofset": True},
+            "here: unknown setting 'amodal_ofset'. Did you mean 'box3d.amodal_offset'? Known here: task, backbone, "
+            "head_channels, classes, weights, max_objects, class_specific_size, data, augment, loss, train, evaluate, "
+            "detect, pose, box3d.",
+        ),
+        (
+            {**LEAST, "task": "pose", "pose": {"clases": ["a"]}},
+            "here: pose: unknown setting 'clases'. Did you mean 'classes'? Known here: skeleton, classes.",
+        ),
+        (
+            {**LEAST, "task": "pose", "pose": None},
+            "here: pose is None: expected a section, pose: {name: value}, or no such line. "
+            "Known there: skeleton, classes.",
+        ),
+        (
+            {**LEAST, "detect": {"size": 1}},
+            "here: detect: unknown setting 'size'. Did you mean 'data.size'? Known here: none.",
+        ),
+        (
+            {**LEAST, "task": "pose", "pose": {"skeleton": "none.yaml"}},
+            "here: pose: skeleton is 'none.yaml': none.yaml: No such file or directory. "
+            "Give a YAML file such as `keypoints: [nose, left_eye, right_eye]`.",
+        ),
+        (
+            {**LEAST, "task": "pose", "pose": {"classes": []}},
+            "here: pose: classes is []: no object would have keypoints. Name classes, or leave it out for all.",
+        ),
+        (
+            {**LEAST, "task": "box3d", "box3d": {"camera": [[1]]}},
+            "here: box3d: camera is [[1]]: A camera is 3x4 (or 3x3) finite numbers, such as P2 of KITTI; got [[1]].",
         ),
         (
             {**LEAST, "train": {"epochs": 0}},
@@ -115,13 +202,13 @@ def test_written_settings_read_the_same(tmp_path, least):
         ),
         (
             {**LEAST, "augment": None},
-            "here: augment is None: expected settings of its own, augment: {name: value}, or no such line. "
+            "here: augment is None: expected a section, augment: {name: value}, or no such line. "
             "Known there: crop, shift, scale, jitter_probability, shift_each_side, rotate, "
             "rotate_probability, flip, brightness, contrast, saturation, lighting.",
         ),
         (
             {"data": "records"},
-            "here: data is 'records': expected settings of its own, data: {name: value}, or no such line. "
+            "here: data is 'records': expected a section, data: {name: value}, or no such line. "
             "Known there: train, validation, size, mean, std, order, device_warp, workers, shuffle.",
         ),
         (
@@ -202,7 +289,7 @@ def test_changes_that_cannot_be_read(least, change, text):
 
 def test_an_empty_section_may_be_filled_from_the_command_line(file):
     path = file("data: {train: records}\ntrain:\n")
-    assert "train is None: expected settings of its own" in complaint(read_settings, path)
+    assert "train is None: expected a section" in complaint(read_settings, path)
     assert read_settings(path, ["train.epochs=3"]).train.epochs == 3
 
 
@@ -217,8 +304,11 @@ def test_anchors_and_merges_still_work(file):
     [
         ("data: [1", "not readable as YAML (while parsing a flow sequence"),
         ("data: {train: !!python/object:os.system x}", "not readable as YAML (could not determine a constructor"),
-        ("data: {train: a}\ntrain: {epochs: 1}\ntrain: {batch: 2}\n", "not readable as YAML ('train' stands twice"),
-        ("data: {train: a, train: b}\n", "not readable as YAML ('train' stands twice"),
+        (
+            "data: {train: a}\ntrain: {epochs: 1}\ntrain: {seed: 2}\n",
+            "not readable as YAML ('train' is given twice",
+        ),
+        ("data: {train: a, train: b}\n", "not readable as YAML ('train' is given twice"),
         ("- a\n- b\n", "expected settings such as 'task: detect', got ['a', 'b']."),
         ("hello\n", "expected settings such as 'task: detect', got 'hello'."),
     ],
@@ -241,12 +331,12 @@ def test_missing_files(tmp_path):
     ("changes", "rate"),
     [
         ([], 1.25e-4),
-        (["train.batch=128"], 5e-4),
-        (["train.batch=8", "train.accumulate=4"], 1.25e-4),
-        (["train.batch=8"], 3.125e-5),
-        (["train.batch=8", "train.learning_rate=1e-3"], 1e-3),
-        (["train.batch=8", "train.learning_rate=scratch"], 5e-4),
-        (["train.batch=16", "train.accumulate=2", "train.learning_rate=scratch"], 1e-3),
+        (["train.batch_size=128"], 5e-4),
+        (["train.batch_size=8", "train.accumulate=4"], 1.25e-4),
+        (["train.batch_size=8"], 3.125e-5),
+        (["train.batch_size=8", "train.learning_rate=1e-3"], 1e-3),
+        (["train.batch_size=8", "train.learning_rate=scratch"], 5e-4),
+        (["train.batch_size=16", "train.accumulate=2", "train.learning_rate=scratch"], 1e-3),
     ],
 )
 def test_learning_rate_grows_with_the_batch(least, changes, rate):
@@ -254,6 +344,6 @@ def test_learning_rate_grows_with_the_batch(least, changes, rate):
 
 
 def test_every_section_has_defaults_but_the_data():
-    settings = Settings.model_validate(LEAST)
+    settings = settings_type().model_validate(LEAST)
     assert settings == parse_settings(LEAST, "here")
     assert settings.model_dump(mode="json")["data"]["train"] == "records"

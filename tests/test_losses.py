@@ -162,6 +162,51 @@ def test_gather_cells_of_no_objects():
     assert ops.convert_to_numpy(gathered).shape == (2, 0, 2)
 
 
+def last_layer(depth=4, channels=3, seed=0) -> dict[str, np.ndarray]:
+    """Features of a head whose map is never made, and its last layer."""
+    random = np.random.default_rng(seed)
+    shapes = {"features": (2, 3, 4, depth), "kernel": (depth, channels), "bias": (channels,)}
+    return {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+
+
+@pytest.mark.parametrize("cells", [0, 5])
+def test_gather_cells_of_a_map_that_is_never_made(cells):
+    parts, index = last_layer(), np.random.default_rng(1).integers(0, 12, (2, cells)).astype(np.int32)
+    whole = parts["features"] @ parts["kernel"] + parts["bias"]
+    np.testing.assert_allclose(ops.convert_to_numpy(losses.whole_map(parts)), whole, atol=1e-6)
+    found = ops.convert_to_numpy(losses.gather_cells(parts, index))
+    assert found.shape == (2, cells, 3)
+    np.testing.assert_allclose(found, ops.convert_to_numpy(losses.gather_cells(whole, index)), atol=1e-6)
+
+
+def test_gather_cells_of_sixteen_bits_is_multiplied_in_thirty_two():
+    parts, index = last_layer(), np.int32([[0, 5], [11, 3]])
+    rounded = {**parts, "features": ops.cast(parts["features"], "bfloat16")}
+    exact = {**parts, "features": ops.cast(rounded["features"], "float32")}
+    found, expected = (ops.convert_to_numpy(losses.gather_cells(given, index)) for given in (rounded, exact))
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("name", ["features", "kernel", "bias"])
+def test_gradients_of_a_map_that_is_never_made_are_those_of_the_map(name):
+    parts, random = last_layer(), np.random.default_rng(2)
+    target = {
+        "index": np.int32([[0, 5], [5, 5]]),
+        "mask": np.float32([[[1], [1]], [[1], [0]]]),
+        "value": random.normal(size=(2, 2, 3)).astype(np.float32),
+    }
+
+    def whole(values):
+        given = {**parts, name: values}
+        return losses.masked_l1(ops.matmul(given["features"], given["kernel"]) + given["bias"], target)
+
+    expected = gradient(whole, parts[name])
+    found = gradient(lambda values: losses.masked_l1({**parts, name: values}, target), parts[name])
+    assert abs(expected).max() > 0.01
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
 def test_l1_without_objects():
     nothing = {"index": np.zeros((2, 3)), "mask": np.zeros((2, 3, 1)), "value": np.ones((2, 3, 2))}
     assert l1(ramp(), **nothing) == 0

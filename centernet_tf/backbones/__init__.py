@@ -109,7 +109,7 @@ def find_backbone(name: str) -> Backbone:
         return entry
     if entry.variant is None:
         takers = ", ".join(f"{taker}:{other.argument}" for taker, other in BACKBONES.items() if other.variant)
-        raise UsageError(f"{name}: {plain} takes nothing behind a colon. Write {plain}. Those that do: {takers}.")
+        raise UsageError(f"{name}: {plain} takes no argument after a colon. Write {plain}. These do: {takers}.")
     try:
         changes = entry.variant(text)
     except UsageError as error:

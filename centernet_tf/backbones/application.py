@@ -37,9 +37,9 @@ def parse_application(name: str) -> str:
     """
     usable = f"Usable: {', '.join(USABLE)}."
     if not name:
-        raise UsageError(f"expected the name of a Keras application behind a colon, such as :ResNet50. {usable}")
+        raise UsageError(f"expected the name of a Keras application after a colon, such as :ResNet50. {usable}")
     if name in REFUSED:
-        raise UsageError(f"{name} leaves out the image's border, so its maps do not fit onto each other. {usable}")
+        raise UsageError(f"{name} crops the image's border, so its feature maps do not align. {usable}")
     if name not in USABLE:
         raise UsageError(f"Keras has no application {name!r}.{closest(name, USABLE)} {usable}")
     return name

@@ -15,7 +15,7 @@ from centernet_tf.layers import DeformableConv2D, DepthwiseUpsample
 
 CHANNELS = (16, 32, 64, 128, 256, 512)  # of levels 0 to 5, at strides 1 to 32
 DEEP = (3, 4)  # levels of two trees, the second of which sees what the first one made
-JOINTS = (256, 128, 64)  # channels; the first joins level 5 into 4, the second both into 3, the third all into 2
+JUNCTIONS = (256, 128, 64)  # channels; the first joins level 5 into 4, the second both into 3, the third all into 2
 
 Start = Callable[[], keras.initializers.Initializer]
 
@@ -134,9 +134,9 @@ def dla34(inputs: Mapping[str, int], deformable: bool = False) -> keras.Model:
     images = {name: keras.Input((None, None, channels), name=name) for name, channels in inputs.items()}
     maps = trunk(images, torch_uniform if deformable else he_normal)
     ends = []
-    for number, filters in enumerate(JOINTS):
+    for number, filters in enumerate(JUNCTIONS):
         first = len(maps) - 2 - number
         maps[first + 1 :] = join(maps[first:], filters, (2,) * (number + 1), f"joint{number + 1}", deformable)
         ends.insert(0, maps[-1])
-    x = join(ends, JOINTS[-1], (2, 4), "last_joint", deformable)[-1] if deformable else maps[-1]
+    x = join(ends, JUNCTIONS[-1], (2, 4), "last_joint", deformable)[-1] if deformable else maps[-1]
     return keras.Model(images, {"stack1": x}, name=f"dla34{'_dcn' if deformable else ''}")

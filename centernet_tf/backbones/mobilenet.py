@@ -46,7 +46,7 @@ def parse_width(text: str) -> float:
     except ValueError:
         width = math.nan
     if not 0 < width <= WIDEST:
-        raise UsageError(f"{text!r} is no width. Expected a number above 0 and up to {WIDEST}, such as 0.5.")
+        raise UsageError(f"{text!r} is not a valid width. Expected a number above 0 and up to {WIDEST}, such as 0.5.")
     return width
 
 

@@ -15,18 +15,12 @@ from centernet_tf.checkpoints.origins import ORIGINS, Origin, origin_of
 from centernet_tf.checkpoints.state_dict import StateDict, read_state_dict
 from centernet_tf.checkpoints.weights import assign, match, official_names, our_layout, unused
 from centernet_tf.errors import DataError, UsageError, closest
-from centernet_tf.geometry.camera import DEFAULT_CAMERA
-from centernet_tf.model_file import InputCard, ModelCard, load_model
-from centernet_tf.network import build_network
-from centernet_tf.skeleton import Skeleton
-from centernet_tf.tasks import TASKS
+from centernet_tf.model.card import InputCard, ModelCard
+from centernet_tf.model.file import load_model
+from centernet_tf.model.network import build_network
+from centernet_tf.points.task import TaskSettings
+from centernet_tf.tasks import check_tasks, read_task
 from centernet_tf.version import VERSION
-
-# What a file must have to be decoded as one of these tasks, and what that is for.
-NEEDED = {
-    "pose": (("hps", "hm_hp", "hp_offset"), "joints"),
-    "box3d": (("dep", "rot", "dim"), "boxes in space"),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +55,7 @@ def convert_tensors(
     classes: Sequence[str] | None = None,
     arch: str | None = None,
     origin: str | None = None,
-    skeleton: Skeleton | None = None,
+    settings: Mapping[str, Any] | None = None,
     size: tuple[int, int] | None = None,
     max_objects: int = 100,
 ) -> Converted:
@@ -75,7 +69,7 @@ def convert_tensors(
         arch: What the network should be, official name or ours; checked against the tensors.
         origin: Key of `ORIGINS`: the data whose normalisation and input size it was trained with; by task and number
             of classes if left out, COCO's where there is none.
-        skeleton: Of a network for joints; the origin's if left out.
+        settings: Of the task; what its heads and its origin say if left out.
         size: Height and width of the input in pixels; the origin's if left out.
         max_objects: Detections per image.
 
@@ -86,7 +80,7 @@ def convert_tensors(
     entry = find_backbone(backbone)
     if arch and find_backbone(arch) is not entry:
         raise UsageError(f"{path}: it is a {backbone} ({entry.official}), not {arch}. Leave --arch out.")
-    source = _origin(origin, heads, path)
+    source = _origin(origin, heads)
     names = _class_names(classes, heads, source, path)
 
     network = build_network(backbone, heads.ours(), head_channels=heads.width)
@@ -96,20 +90,16 @@ def convert_tensors(
     left = unused(content.tensors, list(wanted.values()), family.unused, path)
     if heads.lacks_offset:
         assign(network, _middle_of_the_cell(network))
-        left.append("no head 'reg': the offset is the middle of the cell, as in the official decoder")
-    tasks, remark = _tasks(task, heads)
-    joints, guess = _skeleton(skeleton, heads, source, path)
-    left += remark + guess
+        left.append("no head 'reg': the offset is the centre of the cell, as in the official decoder")
+    tasks, remarks = _tasks(task, settings or {}, heads, source, path)
+    left += remarks
     card = ModelCard(
-        tasks=tasks,
+        tasks={name: one.model_dump(mode="json") for name, one in tasks.items()},
         backbone=backbone,
         head_channels=heads.width,
         classes=names,
         max_objects=max_objects,
         class_specific_size=heads.class_specific_size,
-        skeleton=joints,
-        box3d_size="wh" in heads.channels,
-        camera=DEFAULT_CAMERA.tolist() if "box3d" in tasks else None,
         input=InputCard(
             height=source.size[0], width=source.size[1], stride=entry.stride, mean=source.mean, std=source.std
         ),
@@ -162,10 +152,9 @@ def verify(path: str | Path, model: str | Path) -> int:
     return len(names)
 
 
-def _origin(name: str | None, heads: Heads, path: str) -> Origin:
+def _origin(name: str | None, heads: Heads) -> Origin:
     if name is None:
-        usual = {"pose": "coco_pose", "box3d": "kitti"}.get(heads.task, "coco")
-        return origin_of(heads.task, heads.classes) or ORIGINS[usual]
+        return origin_of(heads.task, heads.classes)
     if name not in ORIGINS:
         raise UsageError(f"Unknown origin {name!r}.{closest(name, ORIGINS)} Known: {', '.join(ORIGINS)}.")
     return ORIGINS[name]
@@ -176,7 +165,7 @@ def _class_names(given: Sequence[str] | None, heads: Heads, source: Origin, path
         return source.classes
     if given is None:
         raise UsageError(
-            f"{path}: its heatmap has {heads.classes} channels, as no official data set has. Name the classes: "
+            f"{path}: its heatmap has {heads.classes} channels, unlike any official data set. Name the classes: "
             "--classes FILE, one name on each line."
         )
     if len(given) != heads.classes:
@@ -187,33 +176,23 @@ def _class_names(given: Sequence[str] | None, heads: Heads, source: Origin, path
     return tuple(given)
 
 
-def _tasks(task: str | None, heads: Heads) -> tuple[tuple[str, ...], list[str]]:
-    """The tasks of the model, and a remark where that is less than its heads could do."""
-    needed, purpose = NEEDED.get(task or heads.task, ((), ""))
-    missing = [name for name in needed if name not in heads.channels]
-    if task is None and missing:
-        return ("detect",), [f"no head {', '.join(missing)}, which {purpose} need: boxes are decoded"]
-    task = task or heads.task
-    if task not in TASKS:
-        raise UsageError(f"Unknown task {task!r}.{closest(task, TASKS)} Known: {', '.join(sorted(TASKS))}.")
-    if missing:
+def _tasks(
+    task: str | None, given: Mapping[str, Any], heads: Heads, source: Origin, path: str
+) -> tuple[dict[str, TaskSettings], list[str]]:
+    """The task of the model with its settings, and remarks on what was assumed or is less than its heads could do."""
+    wanted = task or heads.task
+    check_tasks([wanted])
+    missing, remarks = heads.missing(wanted), []
+    if missing and task:
         raise UsageError(f"Task {task!r} needs heads {', '.join(missing)}, which the file lacks. Leave --task out.")
-    if task == "box3d":
-        return (task,), ["camera of pictures whose own is not given: the one that the original assumes, KITTI's"]
-    return (task,), []
-
-
-def _skeleton(given: Skeleton | None, heads: Heads, source: Origin, path: str) -> tuple[Skeleton | None, list[str]]:
-    """The joints of the model, and a remark where their names are not known."""
-    count = heads.channels.get("hps", 0) // 2
-    if given is None and source.skeleton and len(source.skeleton.joints) == count:
-        return source.skeleton, []
-    if given is None and count:
-        names = tuple(f"joint{number + 1}" for number in range(count))
-        return Skeleton(joints=names), [f"{count} joints, as no official data set has: they have numbers for names"]
-    if given and len(given.joints) != count:
-        raise UsageError(f"{path}: it has {count} joints, but the skeleton has {len(given.joints)}.")
-    return given, []
+    if missing:
+        remarks = [f"no head {', '.join(missing)}, which task {wanted!r} needs: boxes are decoded"]
+        wanted = "detect"
+    try:
+        settings, assumed = read_task(wanted, given).from_heads(heads.our_channels, source)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
+    return {wanted: settings}, remarks + assumed
 
 
 def _middle_of_the_cell(network: keras.Model) -> dict[str, np.ndarray]:

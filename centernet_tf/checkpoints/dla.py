@@ -1,6 +1,6 @@
 """Where the official code keeps each layer of DLA-34."""
 
-from centernet_tf.backbones.dla import DEEP, JOINTS
+from centernet_tf.backbones.dla import DEEP, JUNCTIONS
 
 # Ours: theirs.
 UNIT = {"conv": "0", "norm": "1"}
@@ -37,7 +37,7 @@ def modules(backbone: str) -> dict[str, str]:
             names |= _tree(f"level{level}_tree2", f"base.level{level}.tree2", False)
         else:
             names |= _tree(f"level{level}", f"base.level{level}", True)
-    for number in range(len(JOINTS)):
+    for number in range(len(JUNCTIONS)):
         names |= _joint(f"joint{number + 1}", f"dla_up.ida_{number}", number + 1, deformable)
     return names | (_joint("last_joint", "ida_up", 2, True) if deformable else {})
 

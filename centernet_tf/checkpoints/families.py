@@ -78,6 +78,6 @@ def recognise(shapes: Shapes, where: str) -> tuple[Family, str]:
             except UsageError as error:
                 raise UsageError(f"{where}: {error}.") from None
     raise UsageError(
-        f"{where}: of no network that is known here; its {len(shapes)} tensors begin with "
+        f"{where}: not a known network; its {len(shapes)} tensors begin with "
         f"{', '.join(list(shapes)[:3])}. Known are the official res_*, resdcn_*, dla_34, dlav0_34 and hourglass."
     )

@@ -5,27 +5,21 @@ import re
 from collections.abc import Iterable, Mapping
 
 from centernet_tf.errors import UsageError, closest
-from centernet_tf.task import Head
+from centernet_tf.points.task import Head
+from centernet_tf.tasks import TASKS
 
-# Official name: ours (Objects as Points, official options). Names with "hm" score cells.
-NAMES = {
-    "hm": "heatmap",
-    "wh": "size",
-    "reg": "offset",
-    "hps": "joints",
-    "hm_hp": "joint_heatmap",
-    "hp_offset": "joint_offset",
-    "dep": "depth",
-    "rot": "rotation",
-    "dim": "dimensions",
-}
-# Task of ours: official heads that only it has.
-TASKS = {"pose": ("hps",), "box3d": ("dep", "rot", "dim")}
+# Official name: ours, of the heads that every task has (Objects as Points, official options).
+SHARED = {"hm": "heatmap", "wh": "size", "reg": "offset"}
 
 SINGLE = r"(?P<head>[a-z]\w*)\.(?:(?P<part>[02])\.)?(?:weight|bias)"
 STACKED = r"(?P<head>[a-z]\w*)\.(?P<stack>\d)\.(?P<part>0\.conv|1)\.(?:weight|bias)"
 
 Shapes = Mapping[str, tuple[int, ...]]
+
+
+def head_names() -> dict[str, str]:
+    """{official name: ours} of the heads of all tasks. Those with "hm" in their official names score cells."""
+    return SHARED | {theirs: ours for settings in TASKS.values() for theirs, ours in settings.official.items()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +38,19 @@ class Heads:
 
     @property
     def task(self) -> str:
-        """Our name of the task."""
-        return next((task for task, own in TASKS.items() if any(head in self.channels for head in own)), "detect")
+        """Our name of the task: the first with a head that only it has."""
+        own = (name for name, settings in TASKS.items() if any(head in self.channels for head in settings.official))
+        return next(own, "detect")
+
+    def missing(self, task: str) -> list[str]:
+        """Official heads that the task has and the file lacks."""
+        return [head for head in TASKS[task].official if head not in self.channels]
+
+    @property
+    def our_channels(self) -> dict[str, int]:
+        """{our name: channels}."""
+        names = head_names()
+        return {names[name]: count for name, count in self.channels.items()}
 
     @property
     def classes(self) -> int:
@@ -59,7 +64,8 @@ class Heads:
 
     def ours(self) -> tuple[Head, ...]:
         """As our networks name and start them; an offset the file lacks is added, see `modules`."""
-        heads = [Head(NAMES[name], count, heatmap="hm" in name) for name, count in self.channels.items()]
+        names = head_names()
+        heads = [Head(names[name], count, heatmap="hm" in name) for name, count in self.channels.items()]
         return (*heads, Head("offset", 2)) if self.lacks_offset else tuple(heads)
 
     @property
@@ -76,7 +82,7 @@ def head_modules(names: Iterable[str], stacks: int, stacked: bool, direct: bool)
     """Where the official code keeps the layers of heads.
 
     Args:
-        names: Official names, keys of `NAMES`.
+        names: Official names, keys of `head_names`.
         stacks: Maps of each head.
         stacked: Whether names carry the number of a stack.
         direct: Whether there is no hidden convolution.
@@ -84,14 +90,14 @@ def head_modules(names: Iterable[str], stacks: int, stacked: bool, direct: bool)
     Returns:
         {our layer: official module}.
     """
-    found = {}
+    found, ours = {}, head_names()
     for name in names:
         for stack in range(stacks):
             hidden, last = f"{name}.0", name if direct else f"{name}.2"
             if stacked:
                 hidden, last = f"{name}.{stack}.0.conv", f"{name}.{stack}.1"
-            found[f"{NAMES[name]}_stack{stack + 1}_conv"] = hidden
-            found[f"{NAMES[name]}_stack{stack + 1}_out"] = last
+            found[f"{ours[name]}_stack{stack + 1}_conv"] = hidden
+            found[f"{ours[name]}_stack{stack + 1}_out"] = last
     return found
 
 
@@ -132,6 +138,7 @@ def find_heads(shapes: Shapes, stacked: bool, where: str) -> Heads:
 
 
 def _check_names(names: Iterable[str], where: str) -> None:
+    known = head_names()
     for name in names:
-        if name not in NAMES:
-            raise UsageError(f"{where}: unknown head {name!r}.{closest(name, NAMES)} Known: {', '.join(NAMES)}.")
+        if name not in known:
+            raise UsageError(f"{where}: unknown head {name!r}.{closest(name, known)} Known: {', '.join(known)}.")

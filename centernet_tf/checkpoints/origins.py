@@ -1,9 +1,8 @@
-"""What the official code trained on, as far as a file's heads tell: classes, input, normalisation, skeleton."""
+"""What the official code trained on, as far as a file's heads tell: classes, input and normalisation."""
 
 import dataclasses
 
 from centernet_tf import preprocess
-from centernet_tf.skeleton import COCO_PERSON, Skeleton
 
 
 def _listed(text: str) -> tuple[str, ...]:
@@ -46,7 +45,6 @@ class Origin:
         size: Height and width of the input in pixels.
         mean: See `preprocess.Normalization`; likewise `std`.
         std: See mean.
-        skeleton: Joints of its objects.
     """
 
     title: str
@@ -55,17 +53,17 @@ class Origin:
     size: tuple[int, int] = (512, 512)
     mean: tuple[float, float, float] = preprocess.COCO_MEAN
     std: tuple[float, float, float] = preprocess.COCO_STD
-    skeleton: Skeleton | None = None
 
 
 ORIGINS = {
     "coco": Origin("COCO", "detect", COCO_CLASSES),
     "pascal": Origin("Pascal VOC", "detect", PASCAL_CLASSES, (384, 384), IMAGENET_MEAN, IMAGENET_STD),
-    "coco_pose": Origin("COCO, persons", "pose", ("person",), skeleton=COCO_PERSON),
+    "coco_pose": Origin("COCO, persons", "pose", ("person",)),
     "kitti": Origin("KITTI", "box3d", KITTI_CLASSES, (384, 1280), IMAGENET_MEAN, IMAGENET_STD),
 }
 
 
-def origin_of(task: str, classes: int) -> Origin | None:
-    """The official data set of this task with as many classes, if there is one."""
-    return next((one for one in ORIGINS.values() if (one.task, len(one.classes)) == (task, classes)), None)
+def origin_of(task: str, classes: int) -> Origin:
+    """The official data set of this task with as many classes, else the task's first, else COCO."""
+    same = [one for one in ORIGINS.values() if one.task == task]
+    return next((one for one in same if len(one.classes) == classes), (same or [ORIGINS["coco"]])[0])

@@ -84,7 +84,7 @@ def match(
     if missing or misshapen:
         parts = [f"{len(missing)} tensors are missing: {some(missing)}"] if missing else []
         parts += [f"{len(misshapen)} have another shape: {some(misshapen)}"] if misshapen else []
-        raise UsageError(f"{where}: {'; '.join(parts)}. It is of another network, or not whole.")
+        raise UsageError(f"{where}: {'; '.join(parts)}. It belongs to another network, or is incomplete.")
     broken = [names[path] for path, value in values.items() if not np.isfinite(value).all()]
     if broken:
         raise UsageError(f"{where}: NaN or infinite numbers in {some(broken)}. The training diverged.")
@@ -116,7 +116,7 @@ def unused(tensors: Mapping[str, Any], used: Sequence[str], known: Sequence[tupl
             reasons.setdefault(reason, []).append(name)
     if strange:
         raise UsageError(
-            f"{where}: {len(strange)} tensors have no place in this network: {some(strange)}. It is of another one."
+            f"{where}: {len(strange)} tensors do not belong to this network: {some(strange)}. It is another one."
         )
     return [f"{len(names)} left out, {reason}: {some(names, 2)}" for reason, names in sorted(reasons.items())]
 

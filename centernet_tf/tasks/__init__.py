@@ -1,40 +1,66 @@
 """The table of tasks, and their union on one trunk."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from centernet_tf.centers import Centers
+import pydantic
+
 from centernet_tf.errors import UsageError, closest
-from centernet_tf.task import Task, TaskSet
-from centernet_tf.tasks.box3d import box3d
-from centernet_tf.tasks.detect import detect
-from centernet_tf.tasks.pose import pose
+from centernet_tf.points.centers import Centers
+from centernet_tf.points.task import TaskSettings, first_problem
+from centernet_tf.points.task_set import TaskSet
+from centernet_tf.tasks.box3d import Box3d
+from centernet_tf.tasks.detect import Detect
+from centernet_tf.tasks.pose import Pose
 
-TASKS: dict[str, Callable[[Centers], Task]] = {"detect": detect, "pose": pose, "box3d": box3d}
+TASKS: dict[str, type[TaskSettings]] = {"detect": Detect, "pose": Pose, "box3d": Box3d}
 
 
-def build_tasks(names: Sequence[str], centers: Centers) -> TaskSet:
-    """Joins tasks on one trunk.
-
-    Args:
-        names: Keys of `TASKS`, at least one.
-        centers: Settings of the points they share.
-
-    Returns:
-        The union of their heads and terms, with one encode and one decode.
+def check_tasks(names: Sequence[str]) -> None:
+    """Checks names of tasks that share one trunk.
 
     Raises:
-        UsageError: No task, an unknown one, or one named twice; or a weight of a term that none of them has.
+        UsageError: No task, an unknown one, or one named twice.
     """
     for name in names:
         if name not in TASKS:
             raise UsageError(f"Unknown task {name!r}.{closest(name, TASKS)} Known: {', '.join(sorted(TASKS))}.")
     if not names or len(set(names)) < len(names):
         raise UsageError(f"Tasks {list(names)}: name at least one, and each only once.")
-    tasks = tuple(TASKS[name](centers) for name in names)
+
+
+def read_task(name: str, values: Mapping[str, Any]) -> TaskSettings:
+    """The settings of a task, from plain values such as those of a model card.
+
+    Raises:
+        UsageError: The task is unknown, or its settings are.
+    """
+    check_tasks([name])
+    try:
+        return TASKS[name].model_validate(values)
+    except pydantic.ValidationError as error:
+        raise UsageError(f"{name}.{first_problem(error)}.") from None
+
+
+def build_tasks(tasks: Mapping[str, TaskSettings], centers: Centers) -> TaskSet:
+    """Joins tasks on one trunk.
+
+    Args:
+        tasks: {key of `TASKS`: settings}, at least one.
+        centers: Settings of the points they share.
+
+    Returns:
+        The union of their heads and terms, with one encode and one decode.
+
+    Raises:
+        UsageError: No task or an unknown one; settings that do not suffice; a weight of a term that none of them has.
+    """
+    check_tasks(list(tasks))
+    built = tuple(settings.build(centers) for settings in tasks.values())
     # The original of one task rounds, that of another does not; a heatmap has one radius for both.
-    located = dataclasses.replace(centers, whole_sides=any(task.whole_sides for task in tasks))
-    made = TaskSet(tasks, located.locate, centers.peaks, centers.weights)
+    located = dataclasses.replace(centers, whole_sides=any(task.whole_sides for task in built))
+    made = TaskSet(built, located.locate, centers.peaks, centers.weights)
     terms = [term.name for term in made.terms]
     for name in centers.weights:
         if name not in terms:

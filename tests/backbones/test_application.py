@@ -117,11 +117,11 @@ def test_further_inputs_change_nothing_at_first():
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("", "expected the name of a Keras application behind a colon, such as :ResNet50. Usable: "),
-        (":", "expected the name of a Keras application behind a colon, such as :ResNet50. Usable: "),
+        ("", "expected the name of a Keras application after a colon, such as :ResNet50. Usable: "),
+        (":", "expected the name of a Keras application after a colon, such as :ResNet50. Usable: "),
         (":ResNet5O", "Keras has no application 'ResNet5O'. Did you mean 'ResNet50'? Usable: "),
         (":imagenet_utils", "Keras has no application 'imagenet_utils'. Usable: "),
-        (":Xception", "Xception leaves out the image's border, so its maps do not fit onto each other. Usable: "),
+        (":Xception", "Xception crops the image's border, so its feature maps do not align. Usable: "),
     ],
 )
 def test_wrong_names(name, text):

@@ -7,16 +7,21 @@ from keras import ops
 
 from centernet_tf.backbones import find_backbone
 from centernet_tf.checkpoints.convert import convert_tensors
-from centernet_tf.checkpoints.heads import NAMES, Heads
+from centernet_tf.checkpoints.heads import Heads, head_names
 from centernet_tf.checkpoints.origins import COCO_CLASSES, PASCAL_CLASSES
 from centernet_tf.checkpoints.state_dict import StateDict
 from centernet_tf.errors import UsageError
-from centernet_tf.model_file import load_model, save_model
-from centernet_tf.network import head_map
-from centernet_tf.skeleton import COCO_PERSON, Skeleton
+from centernet_tf.geometry.camera import DEFAULT_CAMERA
+from centernet_tf.model.file import load_model, save_model
+from centernet_tf.model.network import head_map
+from centernet_tf.properties.keypoints.skeleton import COCO_PERSON, Skeleton
+from centernet_tf.tasks.box3d import Box3d
+from centernet_tf.tasks.detect import Detect
+from centernet_tf.tasks.pose import Pose
 
 ARCHS = {"res_18": "resnet18", "resdcn_18": "resnet18_dcn", "dla_34": "dla34_dcn", "hourglass": "hourglass104"}
 THREE = ("one", "two", "three")
+CAMERA = [[190.0, 0, 80, 12], [0, 190, 50, 0], [0, 0, 1, 0]]
 
 
 def converted(tensors, **options):
@@ -54,9 +59,10 @@ def test_heads_of_every_task(arch, task, official_state, official_heads):
     side = 128 if arch == "hourglass" else 32
     image = np.random.default_rng(0).normal(size=(1, side, side, 3)).astype("float32")
     maps, features = network(image, training=False), trunk({"image": image}, training=False)
-    assert set(maps) == {NAMES[name] for name in official_heads[task]}
+    names = head_names()
+    assert set(maps) == {names[name] for name in official_heads[task]}
     for name in official_heads[task]:
-        for stack, ours in enumerate(maps[NAMES[name]]):
+        for stack, ours in enumerate(maps[names[name]]):
             places = (
                 (f"{name}.{stack}.0.conv", f"{name}.{stack}.1") if arch == "hourglass" else (f"{name}.0", f"{name}.2")
             )
@@ -110,15 +116,14 @@ def test_card_of_official_data(task, classes, given, size, mean, official_state,
     card = converted(official_state("res_18", {**official_heads[task], "hm": classes})).card
     assert (card.classes, (card.input.height, card.input.width), card.input.mean) == (given, size, mean)
     assert (card.input.order, card.input.stride, card.input.mode) == ("bgr", 32, "fixed")
-    assert card.skeleton == (COCO_PERSON if task == "pose" else None)
-    assert card.tasks == (task,)
-    assert (card.camera is not None) == (task == "box3d")
+    expected = {"detect": Detect(), "pose": Pose(skeleton=COCO_PERSON), "box3d": Box3d(camera=DEFAULT_CAMERA)}
+    assert card.settings == {task: expected[task]}
 
 
 def test_own_classes_and_settings(official_state, official_heads):
     tensors = official_state("res_18", official_heads["detect"])
     card = converted(tensors, classes=THREE, origin="pascal", size=(256, 320), max_objects=30).card
-    assert (card.classes, card.max_objects, card.tasks) == (THREE, 30, ("detect",))
+    assert (card.classes, card.max_objects, card.tasks) == (THREE, 30, {"detect": {}})
     assert (card.input.height, card.input.width, card.input.mean[0]) == (256, 320, 0.485)
 
 
@@ -148,7 +153,7 @@ def test_without_offset_the_middle_of_the_cell(official_state):
     found = converted(official_state("res_18", {"hm": 3, "wh": 2}), classes=THREE)
     image = np.random.default_rng(0).normal(size=(1, 32, 64, 3)).astype("float32")
     assert (ops.convert_to_numpy(found.network(image, training=False)["offset"][0]) == 0.5).all()
-    assert any("middle of the cell" in line for line in found.report)
+    assert any("centre of the cell" in line for line in found.report)
 
 
 def test_class_specific_size(official_state):
@@ -161,29 +166,37 @@ def test_boxes_in_space_without_all_their_heads_are_boxes(missing, official_stat
     heads = {name: count for name, count in official_heads["box3d"].items() if name != missing}
     tensors = official_state("res_18", heads)
     found = converted(tensors)
-    assert found.card.tasks == ("detect",)
-    assert f"no head {missing}, which boxes in space need: boxes are decoded" in found.report
+    assert found.card.tasks == {"detect": {}}
+    assert f"no head {missing}, which task 'box3d' needs: boxes are decoded" in found.report
     with pytest.raises(UsageError, match=f"Task 'box3d' needs heads {missing}, which the file lacks"):
         converted(tensors, task="box3d")
 
 
-@pytest.mark.parametrize("missing", ["hm_hp", "hp_offset"])
+@pytest.mark.parametrize("missing", ["hps", "hm_hp", "hp_offset"])
 def test_poses_without_all_their_heads_are_boxes(missing, official_state, official_heads):
     heads = {name: count for name, count in official_heads["pose"].items() if name != missing}
     found = converted(official_state("res_18", heads))
-    assert found.card.tasks == ("detect",)
-    assert f"no head {missing}, which joints need: boxes are decoded" in found.report
+    assert found.card.tasks == {"detect": {}}
+    assert f"no head {missing}, which task 'pose' needs: boxes are decoded" in found.report
 
 
 def test_poses_of_another_skeleton(official_state):
     tensors = official_state("res_18", {"hm": 1, "wh": 2, "hps": 6, "reg": 2, "hm_hp": 3, "hp_offset": 2})
-    face = Skeleton(joints=("nose", "left_eye", "right_eye"), flip_pairs=((1, 2),))
-    assert converted(tensors, skeleton=face).card.skeleton == face
+    face = Skeleton(keypoints=("nose", "left_eye", "right_eye"), flip_pairs=((1, 2),))
+    given = {"skeleton": face, "classes": ["person"]}
+    assert converted(tensors, settings=given).card.settings["pose"] == Pose(**given)
     unnamed = converted(tensors)
-    assert unnamed.card.skeleton.joints == ("joint1", "joint2", "joint3")
-    assert any("3 joints, as no official data set has" in line for line in unnamed.report)
-    with pytest.raises(UsageError, match="it has 3 joints, but the skeleton has 17"):
-        converted(tensors, skeleton=COCO_PERSON)
+    assert unnamed.card.settings["pose"].skeleton.keypoints == ("keypoint1", "keypoint2", "keypoint3")
+    assert any("3 keypoints, unlike any official data set" in line for line in unnamed.report)
+    with pytest.raises(UsageError, match=r"model\.pth: it has 3 keypoints, but the skeleton has 17\."):
+        converted(tensors, settings={"skeleton": COCO_PERSON})
+
+
+def test_a_camera_of_their_own(official_state, official_heads):
+    heads = {name: count for name, count in official_heads["box3d"].items() if name != "wh"}
+    found = converted(official_state("res_18", heads), settings={"camera": CAMERA})
+    assert found.card.settings["box3d"] == Box3d(size=False, camera=CAMERA)
+    assert not any("camera of images" in line for line in found.report)
 
 
 def test_every_tensor_is_accounted_for(official_state, official_heads):
@@ -210,28 +223,29 @@ def changed(name, value):
 @pytest.mark.parametrize(
     ("change", "options", "said"),
     [
-        (lambda tensors: {}, {}, "of no network that is known here"),
+        (lambda tensors: {}, {}, "not a known network"),
         (lambda tensors: {"features.0.weight": np.zeros(3)}, {}, "its 1 tensors begin with features.0.weight"),
         (changed("bn1.weight", None), {}, "1 tensors are missing: bn1.weight"),
         (changed("layer1.0.conv1.weight", np.zeros((64, 64, 1, 1))), {}, "layer1.0.conv1.weight is (64, 64, 1, 1)"),
         (changed("bn1.weight", np.full(64, np.nan)), {}, "NaN or infinite numbers in bn1.weight"),
-        (changed("neck.weight", np.zeros((3, 3))), {}, "1 tensors have no place in this network: neck.weight"),
+        (changed("neck.weight", np.zeros((3, 3))), {}, "1 tensors do not belong to this network: neck.weight"),
         (
             changed("layer5.0.conv1.weight", np.zeros((2, 2, 3, 3))),
             {},
-            "no place in this network: layer5.0.conv1.weight",
+            "tensors do not belong to this network: layer5.0.conv1.weight",
         ),
         (changed("layer1.1.conv1.weight", None), {}, "a residual network with (1, 2, 2, 2) blocks in its stages"),
         (changed("tracking.2.weight", np.zeros((2, 64, 1, 1))), {}, "unknown head 'tracking'"),
         (changed("wh.2.weight", np.zeros((4, 64, 1, 1))), {}, "'wh' has 4 channels"),
         (changed("wh.0.weight", np.zeros((32, 256, 3, 3))), {}, "widths [32, 64]"),
         (lambda tensors: {n: t for n, t in tensors.items() if n[:3] not in ("hm.", "wh.", "reg")}, {}, "no head 'hm'"),
-        (dict, {"classes": None}, "has 3 channels, as no official data set has. Name the classes"),
+        (dict, {"classes": None}, "has 3 channels, unlike any official data set. Name the classes"),
         (dict, {"classes": ("a", "b")}, "has 3 channels, but 2 classes were given"),
         (dict, {"arch": "dla_34"}, "it is a resnet18 (res_18), not dla_34"),
         (dict, {"arch": "resnet"}, "Unknown backbone 'resnet'"),
         (dict, {"origin": "voc"}, "Unknown origin 'voc'"),
         (dict, {"task": "detekt"}, "Did you mean 'detect'?"),
+        (dict, {"settings": {"skeleton": "face.yaml"}}, "model.pth: detect.skeleton: unknown setting."),
         (dict, {"size": (500, 512)}, "Try 512x512"),
     ],
 )

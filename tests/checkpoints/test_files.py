@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from keras import ops
 
-from centernet_tf.checkpoints.heads import NAMES
+from centernet_tf.checkpoints.heads import head_names
 from centernet_tf.cli import main
 from centernet_tf.config import parse_settings
-from centernet_tf.detector import load
-from centernet_tf.draw import save_image
+from centernet_tf.detector.detector import load
 from centernet_tf.evaluate import evaluate
-from centernet_tf.model_file import load_model
+from centernet_tf.media.draw import save_image
+from centernet_tf.model.file import load_model
 from centernet_tf.train import train
 
 torch = pytest.importorskip("torch", reason="writing checkpoints needs the extra [torch]")
@@ -85,18 +85,12 @@ def call(tmp_path, monkeypatch, capfd):
     return run
 
 
-@pytest.mark.parametrize(
-    ("form", "task"),
-    [
-        pytest.param(form, task, marks=[] if task == "detect" or form == "release" else pytest.mark.long)
-        for form in FORMS
-        for task in ("detect", "pose", "box3d")
-    ],
-)
-def test_equals_pytorch(form, task, tmp_path, call, official_state, official_heads):
+@pytest.mark.parametrize("task", ["detect", "pose", "box3d"])
+def test_equals_pytorch(task, tmp_path, call, official_state, official_heads):
+    """Other forms of files give the same tensors, see `test_state_dict`."""
     heads = official_heads[task]
     tensors = official_state("res_18", heads)
-    FORMS[form](tensors, tmp_path / "model.pth")
+    FORMS["release"](tensors, tmp_path / "model.pth")
     names = "person" if task == "pose" else "a,b,c"
     code, output, errors = call("convert", "model.pth", "--out", "model.keras", "--classes", names, "--arch", "res_18")
     assert code == 0, errors
@@ -111,12 +105,17 @@ def test_equals_pytorch(form, task, tmp_path, call, official_state, official_hea
     ours = network(image, training=False)
     for name, theirs in expected.items():
         theirs = theirs.numpy().transpose(0, 2, 3, 1)
-        difference = np.abs(ops.convert_to_numpy(ours[NAMES[name]][0]) - theirs).max() / np.abs(theirs).max()
+        difference = np.abs(ops.convert_to_numpy(ours[head_names()[name]][0]) - theirs).max() / np.abs(theirs).max()
         assert difference < 1e-3, f"{name} differs by {difference:.1e}"
 
 
 @pytest.mark.parametrize(
-    ("arch", "form"), [("resdcn_18", "training"), ("dla_34", "release"), ("dlav0_34", "before 1.6")]
+    ("arch", "form"),
+    [
+        ("resdcn_18", "training"),
+        pytest.param("dla_34", "bare", marks=pytest.mark.long),
+        pytest.param("dlav0_34", "before 1.6", marks=pytest.mark.long),
+    ],
 )
 def test_other_networks_from_files(arch, form, tmp_path, call, official_state, official_heads, golden):
     meta, tensors, maps = golden(arch)
@@ -125,7 +124,7 @@ def test_other_networks_from_files(arch, form, tmp_path, call, official_state, o
     assert code == 0, errors
     ours = load_model(tmp_path / "model.keras")[0](meta["image"], training=False)
     for (stack, head), expected in maps.items():
-        found = ops.convert_to_numpy(ours[NAMES[head]][int(stack)])
+        found = ops.convert_to_numpy(ours[head_names()[head]][int(stack)])
         assert np.abs(found - expected).max() / np.abs(expected).max() < 1e-3
 
 
@@ -159,7 +158,7 @@ def test_wrong_calls(content, arguments, said, tmp_path, call, official_state, o
 def converted(tmp_path, call, shapes_train, official_state, official_heads):
     """model.pth and model.keras in tmp_path, with heads of width 32 and ImageNet's statistics; its tensors."""
     heads = {**official_heads["detect"], "hm": len(shapes_train.classes)}
-    tensors = official_state("resdcn_18", heads, width=32)
+    tensors = official_state("res_18", heads, width=32)
     FORMS["release"](tensors, tmp_path / "model.pth")
     names = ",".join(shapes_train.classes)
     arguments = ("--classes", names, "--size", "64x64", "--origin", "pascal")
@@ -176,25 +175,23 @@ def test_a_converted_model_detects_and_is_evaluated(converted, tmp_path, call, s
     assert 0 <= evaluate(load("model.keras"), shapes_val).coco.summary["AP"] <= 1
 
 
-@pytest.mark.parametrize("weights", ["model.keras", "model.pth"])
-def test_training_goes_on_from_it(weights, converted, tmp_path, shapes_train):
+def test_training_goes_on_from_it(converted, tmp_path, shapes_train):
     settings = parse_settings(
         {
-            "backbone": "resdcn_18",
+            "backbone": "res_18",
             "head_channels": 32,
-            "weights": weights,
+            "weights": "model.pth",
             "data": {"train": str(shapes_train.directory), "size": [64, 64], "shuffle": 24},
-            "train": {"epochs": 1, "batch": 12, "learning_rate": 1e-5},
-            "evaluate": {"pictures": 0},
+            "train": {"epochs": 1, "batch_size": 12, "learning_rate": 1e-5},
+            "evaluate": {"images": 0},
         },
         "the test",
     )
     said = []
     trained, card = load_model(train(settings, tmp_path / "run", said.append))
-    assert said[0].startswith(f"{weights}: {len(converted)} of {len(converted)} weights loaded.")
-    assert (card.backbone, card.head_channels) == ("resnet18_dcn", 32)
-    # A model of ours knows its statistics, a bare checkpoint gets COCO's.
-    assert card.input.mean[0] == (0.485 if weights == "model.keras" else 0.40789654)
+    assert said[0].startswith(f"model.pth: {len(converted)} of {len(converted)} weights loaded.")
+    assert (card.backbone, card.head_channels) == ("resnet18", 32)
+    assert card.input.mean[0] == 0.40789654  # COCO's, since a bare checkpoint does not tell its own
     start = {weight.path: ops.convert_to_numpy(weight) for weight in load_model("model.keras")[0].weights}
     for weight in trained.weights:
         moved = np.abs(ops.convert_to_numpy(weight) - start[weight.path]).max()

@@ -1,4 +1,4 @@
-"""Boxes in space against slow twins, written object by object as the official sampler, losses and decoder say."""
+"""3D boxes against slow twins, written object by object as the official sampler, losses and decoder say."""
 
 import keras
 import numpy as np
@@ -7,18 +7,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from centernet_tf.centers import STRIDE, Centers
 from centernet_tf.geometry import camera as geometry
 from centernet_tf.geometry.camera import DEFAULT_CAMERA
+from centernet_tf.points.centers import STRIDE, Centers
+from centernet_tf.properties.boxes3d import Boxes3d
 from centernet_tf.tasks import build_tasks
-from centernet_tf.tasks.box3d import decode, losses, targets
+from centernet_tf.tasks.box3d import Box3d, decode, losses, targets
+from centernet_tf.tasks.detect import Detect
 
 GRID = (12, 20)
 ROWS = 7
 
 
-def tasks_of(names=("box3d",), **options):
-    return build_tasks(names, Centers(3, max_objects=ROWS, **options))
+def tasks_of(names=("box3d",), **settings):
+    sections = {"detect": Detect(), "box3d": Box3d(**settings)}
+    return build_tasks({name: sections[name] for name in names}, Centers(3, max_objects=ROWS))
 
 
 def numpy_of(values):
@@ -30,32 +33,32 @@ def tensors_of(values):
 
 
 def random_rows(seed, images=6, objects=5):
-    """Objects of every awkward kind: unknown in space, neutral, outside, in jittered images, padding."""
+    """Objects of every awkward kind: unknown in space, ignored, outside, in jittered images, padding."""
     random = np.random.default_rng(seed)
     limit = np.array([GRID[1], GRID[0]], np.float32) * STRIDE
     center = random.uniform(-0.1, 1.1, (images, objects, 2)) * limit
     size = random.uniform(2, 40, (images, objects, 2))
     valid = np.arange(objects) < random.integers(1, objects + 1, (images, 1))
-    solid = valid & (random.random(valid.shape) > 0.2)
+    has_box3d = valid & (random.random(valid.shape) > 0.2)
     return {
         "boxes": np.concatenate([center - size / 2, center + size / 2], axis=-1).astype(np.float32),
         "classes": np.where(valid, random.integers(0, 3, valid.shape), -1).astype(np.int32),
         "crowd": np.zeros(valid.shape, bool),
-        "neutral": valid & (random.random(valid.shape) < 0.2),
-        "depths": np.where(solid, random.uniform(2, 60, valid.shape), 0).astype(np.float32),
-        "dimensions": np.where(solid[..., None], random.uniform(0.5, 5, (*valid.shape, 3)), 0).astype(np.float32),
+        "ignored": valid & (random.random(valid.shape) < 0.2),
+        "depths": np.where(has_box3d, random.uniform(2, 60, valid.shape), 0).astype(np.float32),
+        "dimensions": np.where(has_box3d[..., None], random.uniform(0.5, 5, (*valid.shape, 3)), 0).astype(np.float32),
         "middles": (center + random.uniform(-30, 30, center.shape)).astype(np.float32),
-        "alphas": np.where(solid, random.uniform(-np.pi, np.pi, valid.shape), 0).astype(np.float32),
-        "solid": solid,
+        "alphas": np.where(has_box3d, random.uniform(-np.pi, np.pi, valid.shape), 0).astype(np.float32),
+        "has_box3d": has_box3d,
         "jittered": np.arange(images) % 3 == 1,
         "valid": valid,
     }
 
 
 def trained(rows):
-    """(image, row, x, y) of the objects that train their directions."""
+    """(image, row, x, y) of the objects that train their orientations."""
     height, width = GRID
-    for image, row in zip(*np.nonzero(rows["valid"] & ~rows["neutral"] & rows["solid"])):
+    for image, row in zip(*np.nonzero(rows["valid"] & ~rows["ignored"] & rows["has_box3d"])):
         left, top, right, bottom = rows["boxes"][image, row] / np.float32(STRIDE)
         left, right = (np.float32(min(max(value, 0), width - 1)) for value in (left, right))
         top, bottom = (np.float32(min(max(value, 0), height - 1)) for value in (top, bottom))
@@ -109,7 +112,7 @@ def test_losses_equal_the_slow_twin(seed, kept):
 @pytest.mark.parametrize("seed", range(4))
 def test_amodal_offset_equals_the_slow_twin(seed):
     """The mean over the coordinates of objects known in space, jittered or not; not of those behind the camera."""
-    rows, tasks = random_rows(seed), tasks_of(box3d_amodal_offset=True)
+    rows, tasks = random_rows(seed), tasks_of(amodal_offset=True)
     rows["depths"][:2] *= -1
     map_ = np.random.default_rng(seed).normal(size=(6, *GRID, 2)).astype(np.float32)
     errors = []
@@ -206,11 +209,11 @@ def scene(seed, objects=4, apart=0):
         "middles": middles,
         "classes": random.integers(0, 3, (2, objects)).astype(np.int32),
         "crowd": np.zeros((2, objects), bool),
-        "neutral": np.zeros((2, objects), bool),
+        "ignored": np.zeros((2, objects), bool),
         "depths": depths,
         "dimensions": dimensions,
         "alphas": geometry.rotation_to_alpha(rotations, middles[..., 0], cameras),
-        "solid": np.ones((2, objects), bool),
+        "has_box3d": np.ones((2, objects), bool),
         "jittered": np.zeros(2, bool),
         "valid": np.ones((2, objects), bool),
     }
@@ -240,13 +243,13 @@ def perfect_maps(tasks, made, grid):
 def test_objects_come_back_in_metres(seed, sized, apart):
     """Two cameras in one batch; nothing but 1e-6 of the depth's transform and float32 is lost."""
     cameras, rows, truth = scene(seed, apart=apart)
-    tasks, grid = tasks_of(box3d_size=sized, box3d_amodal_offset=apart > 0), (48, 80)
+    tasks, grid = tasks_of(size=sized, amodal_offset=apart > 0), (48, 80)
     made = numpy_of(tasks.encode(tensors_of(rows), grid))
     assert ("size" in made) == sized
     found = tasks.decode(perfect_maps(tasks, made, grid))
     assert ("boxes" in found) == sized
     found = {name: value * STRIDE if name in tasks.motions else value for name, value in found.items()}
-    found = numpy_of(tasks.place(found, ops.convert_to_tensor(cameras)))
+    found = numpy_of(tasks.place(found, {"camera": ops.convert_to_tensor(cameras)}))
     for image in range(2):
         kept = found["scores"][image] > 0.5
         order = np.argsort(found["middles"][image, kept, 0])
@@ -273,7 +276,7 @@ def test_corners_behind_the_camera_give_finite_boxes():
 
 
 def test_a_mirror_image_shows_the_middle_on_the_other_side():
-    (head,) = (head for head in tasks_of(box3d_amodal_offset=True).heads if head.name == "amodal_offset")
+    (head,) = (head for head in tasks_of(amodal_offset=True).heads if head.name == "amodal_offset")
     mirrored = head.mirror(ops.convert_to_tensor(np.float32([[[[2, 3]]]])))
     np.testing.assert_array_equal(ops.convert_to_numpy(mirrored), [[[[-2, 3]]]])
 
@@ -285,13 +288,14 @@ def test_heads_terms_and_fields():
     }  # fmt: skip
     weights = {term.name: term.weight for term in tasks.terms}
     assert weights == {"heatmap": 1, "offset": 1, "size": 0.1, "depth": 1, "rotation": 1, "dimensions": 1}
-    assert tasks.placed and not tasks_of(["detect"]).placed
-    assert tasks.finds == ("depths", "dimensions", "alphas", "middles", "locations", "rotations")
+    names = [find.name for find in tasks.finds]
+    assert names == ["depths", "dimensions", "alphas", "middles", "locations", "rotations"]
+    assert tasks.properties == (Boxes3d(),)
     assert tasks.motions == {"boxes": "boxes", "middles": "points"}
-    bare = tasks_of(box3d_size=False)
+    bare = tasks_of(size=False)
     assert "size" not in {head.name for head in bare.heads} | {term.name for term in bare.terms}
-    assert "size" in {head.name for head in tasks_of(["box3d", "detect"], box3d_size=False).heads}
-    amodal = tasks_of(box3d_amodal_offset=True)
+    assert "size" in {head.name for head in tasks_of(["box3d", "detect"], size=False).heads}
+    amodal = tasks_of(amodal_offset=True)
     assert amodal.finds == tasks.finds and amodal.motions == tasks.motions
     assert {head.name for head in amodal.heads} - {head.name for head in tasks.heads} == {"amodal_offset"}
 
@@ -314,3 +318,18 @@ def test_losses_are_means_over_all_rows():
     }
     values = ops.convert_to_tensor(np.zeros((1, 1, 1, 3), np.float32))
     assert float(ops.convert_to_numpy(losses.padded_l1(values, target))) == pytest.approx(2 / 50)
+
+
+def test_the_camera_that_an_image_needs():
+    (extra,) = tasks_of().extras
+    assert (extra.name, extra.shape, extra.usual) == ("camera", (3, 4), None)
+    assert tasks_of(["detect"]).extras == ()
+    (extra,) = tasks_of(camera=DEFAULT_CAMERA[:, :3]).extras
+    np.testing.assert_allclose(np.float32(extra.usual)[:, :3], DEFAULT_CAMERA[:, :3])
+    assert extra == tasks_of(camera=DEFAULT_CAMERA[:, :3]).extras[0], "two tasks may need the same"
+    with pytest.raises(ValueError, match="A camera is 3x4"):
+        extra.check([[1, 2]])
+    half = extra.fit(DEFAULT_CAMERA[None], np.array([[0.5, 0, 0], [0, 0.5, 0]]))
+    np.testing.assert_allclose(half[0, :2], DEFAULT_CAMERA[:2] / 2)
+    with pytest.raises(ValueError, match="A camera is 3x4"):
+        Box3d(camera=[[1, 2]])

@@ -1,22 +1,25 @@
-"""Decoded joints against a slow twin, written rule by rule as the paper and the official decoder say."""
+"""Decoded keypoints against a slow twin, written rule by rule as the paper and the official decoder say."""
 
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from centernet_tf.centers import Centers
-from centernet_tf.skeleton import Skeleton
+from centernet_tf.points.centers import Centers
+from centernet_tf.properties.keypoints.skeleton import Skeleton
 from centernet_tf.tasks import build_tasks
-from centernet_tf.tasks.pose import decode
+from centernet_tf.tasks.pose import Pose, decode
 
-FACE = Skeleton(joints=("nose", "left_eye", "right_eye", "chin"), flip_pairs=((1, 2),))
-JOINTS = len(FACE.joints)
+FACE = Skeleton(keypoints=("nose", "left_eye", "right_eye", "chin"), flip_pairs=((1, 2),))
+KEYPOINTS = len(FACE.keypoints)
 GRIDS = [(8, 8), (16, 11), (30, 32)]
 
 
-def tasks_of(num_classes=1, **options):
-    return build_tasks(("pose",), Centers(num_classes, skeleton=FACE, **options))
+def tasks_of(num_classes=1, classes=None, **options):
+    names = ("ball", "person")[:num_classes]
+    return build_tasks(
+        {"pose": Pose(skeleton=FACE, classes=classes)}, Centers(num_classes, class_names=names, **options)
+    )
 
 
 def numpy_of(values):
@@ -41,44 +44,44 @@ def slow_peaks(scores, count):
 
 
 def slow_decode(maps, found, count):
-    """Section 4.2 and the official decoder: for each object and joint, rule by rule.
+    """Section 4.2 and the official decoder: for each object and keypoint, rule by rule.
 
     Args:
         maps: Of one image, [h, w, channels].
         found: Objects [(score, class, x, y)] by whole cells.
-        count: Candidates of a joint.
+        count: Candidates of a keypoint.
     """
-    joints = maps["joint_heatmap"].shape[-1]
-    scores = sigmoid(maps["joint_heatmap"])
+    keypoints = maps["keypoint_heatmap"].shape[-1]
+    scores = sigmoid(maps["keypoint_heatmap"])
     candidates = [
         [
-            (score, x + maps["joint_offset"][y, x, 0], y + maps["joint_offset"][y, x, 1])
-            for score, x, y in slow_peaks(scores[..., joint], count)
+            (score, x + maps["keypoint_offset"][y, x, 0], y + maps["keypoint_offset"][y, x, 1])
+            for score, x, y in slow_peaks(scores[..., keypoint], count)
             if score > 0.1
         ]
-        for joint in range(joints)
+        for keypoint in range(keypoints)
     ]
-    points, confidence = np.zeros((len(found), joints, 2)), np.full((len(found), joints), 0.1)
+    points, confidence = np.zeros((len(found), keypoints, 2)), np.full((len(found), keypoints), 0.1)
     for row, (_, _, x, y) in enumerate(found):
         center = maps["offset"][y, x] + [x, y]
         width, height = maps["size"][y, x]
         half = np.array([width / 2, height / 2])
         left, top, right, bottom = *(center - half), *(center + half)
-        for joint in range(joints):
-            points[row, joint] = told = maps["joints"][y, x, 2 * joint : 2 * joint + 2] + [x, y]
-            if not candidates[joint]:
+        for keypoint in range(keypoints):
+            points[row, keypoint] = told = maps["keypoints"][y, x, 2 * keypoint : 2 * keypoint + 2] + [x, y]
+            if not candidates[keypoint]:
                 continue
             score, near_x, near_y = min(
-                candidates[joint], key=lambda one: (told[0] - one[1]) ** 2 + (told[1] - one[2]) ** 2
+                candidates[keypoint], key=lambda one: (told[0] - one[1]) ** 2 + (told[1] - one[2]) ** 2
             )
             distance = np.hypot(told[0] - near_x, told[1] - near_y)
             outside = near_x < left or near_x > right or near_y < top or near_y > bottom
             if not outside and distance <= 0.3 * max(width, height):
-                points[row, joint], confidence[row, joint] = (near_x, near_y), score
+                points[row, keypoint], confidence[row, keypoint] = (near_x, near_y), score
     return points, confidence
 
 
-def random_maps(grid, images, seed, joints=JOINTS, num_classes=1, level=-2.0):
+def random_maps(grid, images, seed, keypoints=KEYPOINTS, num_classes=1, level=-2.0):
     random = np.random.default_rng(seed)
 
     def normal(channels, mean=0.0, spread=1.0):
@@ -88,9 +91,9 @@ def random_maps(grid, images, seed, joints=JOINTS, num_classes=1, level=-2.0):
         "heatmap": normal(num_classes, -2, 2),
         "offset": random.random((images, *grid, 2), np.float32),
         "size": random.uniform(0.5, max(grid), (images, *grid, 2)).astype(np.float32),
-        "joints": normal(2 * joints, spread=max(grid) / 5),
-        "joint_heatmap": normal(joints, level, 1.5),
-        "joint_offset": random.random((images, *grid, 2), np.float32),
+        "keypoints": normal(2 * keypoints, spread=max(grid) / 5),
+        "keypoint_heatmap": normal(keypoints, level, 1.5),
+        "keypoint_offset": random.random((images, *grid, 2), np.float32),
     }
 
 
@@ -100,25 +103,27 @@ def test_decode_equals_the_slow_twin(grid, level):
     maps = random_maps(grid, images=5, seed=1, level=level)
     tasks = tasks_of(max_objects=12)
     found = numpy_of(tasks.decode({name: [ops.convert_to_tensor(one)] for name, one in maps.items()}))
-    assert found["joints"].shape == (5, 12, JOINTS, 2) and found["joint_scores"].shape == (5, 12, JOINTS)
+    assert found["keypoints"].shape == (5, 12, KEYPOINTS, 2) and found["keypoint_scores"].shape == (5, 12, KEYPOINTS)
     moved = []
     for image in range(5):
         one = {name: values[image] for name, values in maps.items()}
         objects = [(score, 0, x, y) for score, x, y in slow_peaks(sigmoid(one["heatmap"][..., 0]), 12)]
         points, scores = slow_decode(one, objects, 100)
-        np.testing.assert_allclose(found["joints"][image, : len(objects)], points, rtol=1e-5, atol=1e-5)
-        np.testing.assert_allclose(found["joint_scores"][image, : len(objects)], scores, atol=1e-5)
+        np.testing.assert_allclose(found["keypoints"][image, : len(objects)], points, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(found["keypoint_scores"][image, : len(objects)], scores, atol=1e-5)
         moved.append((scores > 0.1).mean())
     assert (np.mean(moved) > 0.1) == (level > -9)
 
 
-def one_joint(told, peaks, box=(10.0, 10.0)):
-    """Joint and score of one object at cell (8, 8) of a 20 x 20 grid, told a way; peaks are {(x, y): score}."""
-    maps = {name: np.zeros((1, 20, 20, depth), np.float32) for name, depth in (("joints", 2), ("joint_offset", 2))}
+def one_keypoint(told, peaks, box=(10.0, 10.0)):
+    """Keypoint and score of one object at cell (8, 8) of a 20 x 20 grid, told a way; peaks are {(x, y): score}."""
+    maps = {
+        name: np.zeros((1, 20, 20, depth), np.float32) for name, depth in (("keypoints", 2), ("keypoint_offset", 2))
+    }
     heatmap = np.full((1, 20, 20, 1), -20.0, np.float32)
     for (x, y), score in peaks.items():
         heatmap[0, y, x] = np.log(score / (1 - score))
-    maps["joints"][0, 8, 8] = told
+    maps["keypoints"][0, 8, 8] = told
     center = ops.convert_to_tensor(np.float32([[[8, 8]] * 3]))
     half = np.float32(box) / 2
     shown = {
@@ -126,12 +131,12 @@ def one_joint(told, peaks, box=(10.0, 10.0)):
         "index": ops.convert_to_tensor(np.int32([[8 * 20 + 8] * 3])),
     }  # fmt: skip
     boxes = ops.concatenate([center - half, center + half], axis=-1)
-    found = numpy_of(decode.decode(tensors_of({**maps, "joint_heatmap": heatmap}), shown, boxes))
-    return found["joints"][0, 0, 0].tolist(), pytest.approx(float(found["joint_scores"][0, 0, 0]), abs=1e-5)
+    found = numpy_of(decode.decode(tensors_of({**maps, "keypoint_heatmap": heatmap}), shown, boxes))
+    return found["keypoints"][0, 0, 0].tolist(), pytest.approx(float(found["keypoint_scores"][0, 0, 0]), abs=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("told", "peaks", "box", "joint", "score"),
+    ("told", "peaks", "box", "keypoint", "score"),
     [
         ((2, 0), {}, (10, 10), [10, 8], 0.1),
         ((2, 0), {(11, 8): 0.7}, (10, 10), [11, 8], 0.7),
@@ -144,37 +149,37 @@ def one_joint(told, peaks, box=(10.0, 10.0)):
         ((2.1, 0), {(11, 8): 0.2, (8, 8): 0.9}, (10, 10), [11, 8], 0.2),  # the nearest, not the best
     ],
 )
-def test_when_a_joint_moves(told, peaks, box, joint, score):
-    place, sure = one_joint(told, {**peaks}, box)
-    if joint is None:  # of two as near, either
+def test_when_a_keypoint_moves(told, peaks, box, keypoint, score):
+    place, sure = one_keypoint(told, {**peaks}, box)
+    if keypoint is None:  # of two as near, either
         assert place in ([11, 8], [9, 8])
     else:
-        assert place == pytest.approx(joint, abs=1e-5) and score == sure
+        assert place == pytest.approx(keypoint, abs=1e-5) and score == sure
 
 
-def test_classes_without_joints_have_them_at_the_center_without_score():
+def test_classes_without_keypoints_have_them_at_the_center_without_score():
     maps = random_maps((16, 11), images=3, seed=2, num_classes=2)
     outputs = {name: [ops.convert_to_tensor(one)] for name, one in maps.items()}
-    every, some = (numpy_of(tasks_of(2, max_objects=6, joint_classes=which).decode(outputs)) for which in (None, (1,)))
+    every, some = (numpy_of(tasks_of(2, max_objects=6, classes=which).decode(outputs)) for which in (None, ("person",)))
     has = some["classes"] == 1
     assert has.any() and not has.all()
-    for name in ("joints", "joint_scores"):
+    for name in ("keypoints", "keypoint_scores"):
         np.testing.assert_array_equal(some[name][has], every[name][has])
-    assert not some["joint_scores"][~has].any()
+    assert not some["keypoint_scores"][~has].any()
     middle = (some["boxes"][..., :2] + some["boxes"][..., 2:]) / 2
-    np.testing.assert_allclose(some["joints"][~has], np.repeat(middle[~has][:, None], JOINTS, 1), atol=1e-4)
+    np.testing.assert_allclose(some["keypoints"][~has], np.repeat(middle[~has][:, None], KEYPOINTS, 1), atol=1e-4)
 
 
-def test_few_objects_have_the_joints_that_many_have():
-    """Peaks of joints are the image's: those of the best three objects may score less than those of others."""
+def test_few_objects_have_the_keypoints_that_many_have():
+    """Peaks of keypoints are the image's: those of the best three objects may score less than those of others."""
     maps = {
         name: [ops.convert_to_tensor(one)] for name, one in random_maps((20, 30), images=3, seed=4, level=0).items()
     }
     many, few = (numpy_of(tasks_of(max_objects=count).decode(maps)) for count in (60, 3))
     for name, values in few.items():
         np.testing.assert_allclose(values, many[name][:, :3], atol=1e-5, err_msg=name)
-    scarce = numpy_of(tasks_of(max_objects=3, joint_peaks=3).decode(maps))
-    assert np.abs(scarce["joints"] - few["joints"]).max() > 0.1
+    scarce = numpy_of(tasks_of(max_objects=3, candidates=3).decode(maps))
+    assert np.abs(scarce["keypoints"] - few["keypoints"]).max() > 0.1
 
 
 def test_compiled_decode_of_any_batch_and_small_grids():

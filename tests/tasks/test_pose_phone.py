@@ -1,13 +1,14 @@
-"""Joints are decoded by operators that every phone has, with the numbers that Keras finds."""
+"""Keypoints are decoded by operators that every phone has, with the numbers that Keras finds."""
 
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from centernet_tf.centers import Centers
-from centernet_tf.skeleton import COCO_PERSON
+from centernet_tf.points.centers import Centers
+from centernet_tf.properties.keypoints.skeleton import COCO_PERSON
 from centernet_tf.tasks import build_tasks
+from centernet_tf.tasks.pose import Pose
 
 interpreters = pytest.importorskip("ai_edge_litert.interpreter", reason="runs TFLite files; pip install ai-edge-litert")
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow writes TFLite files")
@@ -18,7 +19,8 @@ GRID = (24, 16)
 def test_builtin_operators_find_the_same(flat, tmp_path):
     import tensorflow as tf
 
-    tasks = build_tasks(("pose",), Centers(2, 10, flat=flat, skeleton=COCO_PERSON, joint_classes=(0,)))
+    centers = Centers(2, 10, flat=flat, class_names=("person", "ball"))
+    tasks = build_tasks({"pose": Pose(skeleton=COCO_PERSON, classes=("person",))}, centers)
     random = np.random.default_rng(0)
     maps = {
         head.name: random.normal(8 if head.name == "size" else -1, 2, (1, *GRID, head.channels)).astype(np.float32)
@@ -45,4 +47,4 @@ def test_builtin_operators_find_the_same(flat, tmp_path):
     assert set(found) == set(expected)
     for name, values in expected.items():
         np.testing.assert_allclose(found[name], values, rtol=1e-4, atol=1e-4, err_msg=name)
-    assert 0.02 < (expected["joint_scores"] > 0.1001).mean() < 0.98
+    assert 0.02 < (expected["keypoint_scores"] > 0.1001).mean() < 0.98

@@ -1,24 +1,26 @@
-"""Boxes in space from one camera: depth, size and direction of each object (Objects as Points, section 4.1)."""
+"""3D boxes from one camera: depth, size and orientation of each object (Objects as Points, section 4.1)."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
+import pydantic
 from keras import ops
 
-from centernet_tf.centers import Centers
+from centernet_tf.errors import UsageError
+from centernet_tf.geometry.camera import DEFAULT_CAMERA, as_camera, move_camera
 from centernet_tf.losses import masked_l1
-from centernet_tf.schema import JITTERED, SHARED, Field
-from centernet_tf.task import Head, Task, Term
+from centernet_tf.points.centers import Centers
+from centernet_tf.points.task import Extra, Find, Head, Task, TaskSettings, Term
+from centernet_tf.properties.boxes3d import Boxes3d
+from centernet_tf.properties.boxes3d.cameras import Cameras
+from centernet_tf.properties.fields import JITTERED, SHARED
 from centernet_tf.tasks.box3d import decode, losses, targets
 
-FIELDS = (
-    Field("depths", "float32", (), "fixed", 0.0, "z in the camera's frame in metres"),
-    Field("dimensions", "float32", (3,), "fixed", 0.0, "height, width, length in metres"),
-    Field("alphas", "float32", (), "angles", 0.0, "direction as the image shows it, -pi to pi"),
-    Field("solid", "bool", (), "fixed", False, "depth, dimensions and alpha are known"),
-)
-MIDDLES = Field("middles", "float32", (2,), "points", 0.0, "x, y of the middle in space in pixels of the image")
+SEEN = 200  # Records whose cameras are looked at.
+
+CameraRow = tuple[float, float, float, float]
 
 
 def negated_x(values: Any) -> Any:
@@ -26,54 +28,113 @@ def negated_x(values: Any) -> Any:
     return values * ops.cast(np.float32([-1, 1]), values.dtype)
 
 
-def box3d(centers: Centers) -> Task:
-    """Objects as boxes in the camera's frame, and in the image.
+def read_cameras(path: Path) -> Callable[[str], np.ndarray]:
+    """A function from an image's name to its camera [3, 4]; the path is that of a file for all, or of a folder."""
+    return Cameras(path).of
 
-    Without `Centers.box3d_size` no size in the image is learnt; the box in the image is then that around the corners
-    in space, unless another task has one.
+
+class Box3d(TaskSettings):
+    """Objects with 3D boxes in the camera's frame, and 2D boxes.
 
     The original takes the middle of the box in the image for that of the object, which it is not where an object is
-    near or cut off by the image's edge. With `Centers.box3d_amodal_offset` the way from one to the other is learnt
-    (CenterTrack's head `amodel_offset`), so that objects get their place right.
+    near or cut off by the image's edge. With `amodal_offset` the way from one to the other is learnt (CenterTrack's
+    head `amodel_offset`), so that objects get their place right.
+
+    Attributes:
+        size: Whether the size in the image is learnt too. Without it, the box in the image is that around the corners
+            in space, unless another task has one.
+        amodal_offset: Whether the offset from the 2D box's centre to the projected 3D centre is learnt.
+        camera: 3x4 numbers, see `geometry.camera`: that of images whose own is not given. The median of the records' if
+            None.
     """
-    unused = () if centers.box3d_size else ("size",)
-    amodal = centers.box3d_amodal_offset
 
-    def encode(rows: Mapping[str, Any], located: Mapping[str, Any]) -> dict[str, Any]:
-        made = {**centers.encode(rows, located), **targets.encode(rows, located, centers.max_objects)}
-        if amodal:
-            made["amodal_offset"] = targets.amodal_offset(rows, located)
-        return {name: target for name, target in made.items() if name not in unused}
+    official: ClassVar[Mapping[str, str]] = {"dep": "depth", "rot": "rotation", "dim": "dimensions"}
 
-    def find(outputs: Mapping[str, Any], peaks: Mapping[str, Any]) -> dict[str, Any]:
-        if centers.box3d_size:
-            found = centers.decode(outputs, peaks)
-        else:
-            found = {"scores": peaks["scores"], "classes": peaks["classes"]}
-        return {**found, **decode.decode(outputs, peaks)}
+    size: bool = True
+    amodal_offset: bool = False
+    camera: tuple[CameraRow, CameraRow, CameraRow] | None = None
 
-    return Task(
-        name="box3d",
-        heads=(
-            *(head for head in centers.heads() if head.name not in unused),
-            Head("depth", 1),
-            Head("rotation", 8),
-            Head("dimensions", 3),
-            *([Head("amodal_offset", 2, mirror=negated_x)] if amodal else []),
-        ),
-        terms=(
-            *(term for term in centers.terms() if term.name not in unused),
-            Term("depth", ("depth",), losses.depth),
-            Term("rotation", ("rotation",), losses.rotation),
-            Term("dimensions", ("dimensions",), losses.padded_l1),
-            *([Term("amodal_offset", ("amodal_offset",), masked_l1)] if amodal else []),
-        ),
-        encode=encode,
-        decode=find,
-        fields=(*SHARED, *FIELDS, *([MIDDLES] if amodal else []), JITTERED),
-        finds=("depths", "dimensions", "alphas", "middles"),
-        points=() if amodal else ("middles",),
-        place=decode.place,
-        places=("locations", "rotations"),
-        whole_sides=False,
-    )
+    @pydantic.field_validator("camera", mode="before")
+    @classmethod
+    def _checked_camera(cls, value: Any) -> Any:
+        return None if value is None else as_camera(value).tolist()
+
+    def complete(self, records: Any) -> "Box3d":
+        if records.property("boxes3d") is None:
+            raise UsageError(
+                f"{records.directory}: it has no cameras and 3D boxes, which task 'box3d' needs. Write records with "
+                "`centernet records kitti`, or take another task."
+            )
+        if self.camera is not None:
+            return self
+        cameras = [record.rows["camera"] for record in records.head(SEEN)]
+        return type(self).model_validate({**self.model_dump(), "camera": np.median(cameras, axis=0)})
+
+    def from_heads(self, channels: Mapping[str, int], origin: Any) -> tuple["Box3d", list[str]]:
+        remark = "camera of images whose own is not given: the one that the original assumes, KITTI's"
+        found = {"size": "size" in channels, "amodal_offset": "amodal_offset" in channels}
+        if self.camera is not None:
+            return self.model_copy(update=found), []
+        return type(self)(camera=DEFAULT_CAMERA, **found), [remark]
+
+    def build(self, centers: Centers) -> Task:
+        unused = () if self.size else ("size",)
+        boxes3d = Boxes3d()
+        wanted = ("depths", "dimensions", "alphas", "has_box3d", *(["middles"] if self.amodal_offset else []))
+
+        def encode(rows: Mapping[str, Any], located: Mapping[str, Any]) -> dict[str, Any]:
+            made = {**centers.encode(rows, located), **targets.encode(rows, located, centers.max_objects)}
+            if self.amodal_offset:
+                made["amodal_offset"] = targets.amodal_offset(rows, located)
+            return {name: target for name, target in made.items() if name not in unused}
+
+        def find(outputs: Mapping[str, Any], peaks: Mapping[str, Any]) -> dict[str, Any]:
+            if self.size:
+                found = centers.decode(outputs, peaks)
+            else:
+                found = {"scores": peaks["scores"], "classes": peaks["classes"]}
+            return {**found, **decode.decode(outputs, peaks)}
+
+        return Task(
+            name="box3d",
+            heads=(
+                *(head for head in centers.heads() if head.name not in unused),
+                Head("depth", 1),
+                Head("rotation", 8),
+                Head("dimensions", 3),
+                *([Head("amodal_offset", 2, mirror=negated_x)] if self.amodal_offset else []),
+            ),
+            terms=(
+                *(term for term in centers.terms() if term.name not in unused),
+                Term("depth", ("depth",), losses.depth),
+                Term("rotation", ("rotation",), losses.rotation),
+                Term("dimensions", ("dimensions",), losses.padded_l1),
+                *([Term("amodal_offset", ("amodal_offset",), masked_l1)] if self.amodal_offset else []),
+            ),
+            encode=encode,
+            decode=find,
+            fields=(*SHARED, *(field for field in boxes3d.fields if field.name in wanted), JITTERED),
+            finds=(
+                Find("depths"),
+                Find("dimensions"),
+                Find("alphas"),
+                Find("middles", "points"),
+                Find("locations"),
+                Find("rotations"),
+            ),
+            property=boxes3d,
+            extras=(self._camera(),),
+            place=decode.place,
+            whole_sides=False,
+        )
+
+    def _camera(self) -> Extra:
+        return Extra(
+            "camera",
+            (3, 4),
+            usual=self.camera,
+            check=as_camera,
+            fit=move_camera,
+            read=read_cameras,
+            meaning="[3, 4] the image's camera matrix, metres in the camera's frame to pixels of the image",
+        )

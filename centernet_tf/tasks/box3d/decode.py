@@ -1,4 +1,4 @@
-"""Maps to boxes in space (official code, `ddd_decode`, `get_alpha` and `ddd2locrot`)."""
+"""Maps to 3D boxes (official code, `ddd_decode`, `get_alpha` and `ddd2locrot`)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ def to_metres(values: Any) -> Any:
 
 
 def to_alphas(values: Any) -> Any:
-    """Directions as the image shows them, of the surer bin.
+    """Orientations as the image shows them, of the surer bin.
 
     Args:
         values: [..., 8] float32, see `losses.rotation`.
@@ -57,7 +57,7 @@ def decode(outputs: Mapping[str, Any], peaks: Mapping[str, Any]) -> dict[str, An
     }
 
 
-def place(found: Mapping[str, Any], cameras: Any) -> dict[str, Any]:
+def place(found: Mapping[str, Any], extras: Mapping[str, Any]) -> dict[str, Any]:
     """Puts objects into the frame of the camera.
 
     What is learnt is z, so z comes back. The original takes it for the distance from the plane of the camera's matrix,
@@ -65,14 +65,14 @@ def place(found: Mapping[str, Any], cameras: Any) -> dict[str, Any]:
 
     Args:
         found: What `decode` returned, "middles" in pixels of the image.
-        cameras: [B, 3, 4] of the images.
+        extras: "camera" [B, 3, 4] of the images.
 
     Returns:
         "locations" [B, K, 3] x, y, z of the middle of the bottom face in metres; "rotations" [B, K] about y, in
         radians; and, where nothing tells them, "boxes" [B, K, 4] left, top, right, bottom in pixels, around all
         corners.
     """
-    middles, dimensions = found["middles"], found["dimensions"]
+    middles, dimensions, cameras = found["middles"], found["dimensions"], extras["camera"]
     ahead = found["depths"] + cameras[:, 2, 3, None]
     x, y, z = ops.unstack(unproject(middles, ahead, cameras), 3, axis=-1)
     locations = ops.stack([x, y + dimensions[..., 0] / 2, z], axis=-1)
@@ -84,7 +84,7 @@ def place(found: Mapping[str, Any], cameras: Any) -> dict[str, Any]:
 
 
 def boxes_around(locations: Any, dimensions: Any, rotations: Any, cameras: Any) -> Any:
-    """[B, K, 4] left, top, right, bottom in pixels around boxes in space, which may reach beyond the image."""
+    """[B, K, 4] left, top, right, bottom in pixels around 3D boxes, which may reach beyond the image."""
     points = corners(locations, dimensions, rotations)  # [B, K, 8, 3]
     ahead = ops.maximum(points[..., 2:], NEAREST - cameras[:, None, None, 2:, 3])
     pixels = project(ops.concatenate([points[..., :2], ahead], axis=-1), cameras[:, None])

@@ -1,4 +1,4 @@
-"""What wrong depths, dimensions and directions cost (official code, `L1Loss` and `BinRotLoss`).
+"""What wrong depths, dimensions and orientations cost (official code, `L1Loss` and `BinRotLoss`).
 
 All are means over as many rows as an image may have objects, filled or not, so few objects cost little.
 """

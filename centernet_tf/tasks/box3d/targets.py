@@ -1,4 +1,4 @@
-"""Objects in space as targets (official code, `datasets/sample/ddd.py`)."""
+"""3D boxes as targets (official code, `datasets/sample/ddd.py`)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from centernet_tf.centers import STRIDE
 from centernet_tf.geometry.camera import wrap
+from centernet_tf.points.centers import STRIDE
 from centernet_tf.tasks.box3d.decode import NEAREST
 
 EDGE = np.float32(np.pi / 6)  # How far each bin reaches into the other.
@@ -15,7 +15,7 @@ HALF = np.float32(np.pi / 2)
 
 
 def bins_of(alphas: Any) -> tuple[Any, Any]:
-    """Directions by two overlapping bins, around -pi / 2 and pi / 2.
+    """Orientations by two overlapping bins, around -pi / 2 and pi / 2.
 
     Args:
         alphas: [...] radians, -pi to pi.
@@ -30,21 +30,21 @@ def bins_of(alphas: Any) -> tuple[Any, Any]:
 
 
 def encode(rows: Mapping[str, Any], centers: Mapping[str, Any], count: int) -> dict[str, Any]:
-    """Targets of the three heads in space.
+    """Targets of the three heads of 3D boxes.
 
-    Directions are trained wherever they are known. Depths and dimensions are not in images that augmentation scaled or
-    moved, for there the same object looks nearer or further.
+    Orientations are trained wherever they are known. Depths and dimensions are not in images that augmentation scaled
+    or moved, for there the same object looks nearer or further.
 
     Args:
-        rows: "depths" [B, N] metres, "dimensions" [B, N, 3] metres, "alphas" [B, N] radians, "solid" [B, N] bool, where
-            these are known, and "jittered" [B] bool.
+        rows: "depths" [B, N] metres, "dimensions" [B, N, 3] metres, "alphas" [B, N] radians, "has_box3d" [B, N] bool,
+            where these are known, and "jittered" [B] bool.
         centers: What `Centers.locate` returned.
         count: Rows of an image before those that no image of the batch needs were cut off.
 
     Returns:
         "depth", "dimensions" and "rotation" as the functions of `losses` take them.
     """
-    known = ops.logical_and(centers["keep"], rows["solid"])
+    known = ops.logical_and(centers["keep"], rows["has_box3d"])
     still = ops.logical_and(known, ops.logical_not(rows["jittered"])[:, None])
     bins, residuals = bins_of(wrap(ops.cast(rows["alphas"], "float32")))
     known, still = (ops.cast(mask, "float32")[..., None] for mask in (known, still))
@@ -57,19 +57,19 @@ def encode(rows: Mapping[str, Any], centers: Mapping[str, Any], count: int) -> d
 
 
 def amodal_offset(rows: Mapping[str, Any], centers: Mapping[str, Any]) -> dict[str, Any]:
-    """Ways from the middles of boxes in the image to the middles in space, as the image shows them.
+    """Offsets from the centres of 2D boxes to the projected 3D centres.
 
     CenterTrack learns it from the corner of the cell and adds it to the middle of the box; here it is from the middle,
     so that the sum is right. Objects that may reach behind the camera are not trained: their middle lies far outside.
 
     Args:
-        rows: "middles" [B, N, 2] in pixels, "depths" [B, N], "dimensions" [B, N, 3] and "solid" [B, N].
+        rows: "middles" [B, N, 2] in pixels, "depths" [B, N], "dimensions" [B, N, 3] and "has_box3d" [B, N].
         centers: What `Centers.locate` returned.
 
     Returns:
         "index", "mask", "value" as `losses.masked_l1` takes them, in cells.
     """
     nearest = rows["depths"] - ops.max(rows["dimensions"][..., 1:], axis=-1) / 2
-    mask = ops.logical_and(ops.logical_and(centers["keep"], rows["solid"]), nearest > NEAREST)
+    mask = ops.logical_and(ops.logical_and(centers["keep"], rows["has_box3d"]), nearest > NEAREST)
     value = ops.cast(rows["middles"], "float32") / STRIDE - centers["center"]
     return {"index": centers["index"], "mask": ops.cast(mask, "float32")[..., None], "value": value}

@@ -1,59 +1,139 @@
-"""Joints: where each lies from the centre, and heatmaps that place it exactly (Objects as Points, section 4.2)."""
+"""Keypoints: where each lies from the centre, and heatmaps that place it exactly (Objects as Points, section 4.2)."""
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pydantic
 
 from centernet_tf import losses
-from centernet_tf.centers import HEATMAP_BIAS, Centers
-from centernet_tf.errors import UsageError
-from centernet_tf.schema import ROTATED, SHARED, Field
-from centernet_tf.task import Head, Task, Term
+from centernet_tf.errors import UsageError, closest
+from centernet_tf.points.centers import HEATMAP_BIAS, Centers
+from centernet_tf.points.task import Find, Head, Task, TaskSettings, Term
+from centernet_tf.properties.fields import ROTATED, SHARED
+from centernet_tf.properties.keypoints import Keypoints
+from centernet_tf.properties.keypoints.skeleton import COCO_PERSON, Skeleton, read_skeleton
 from centernet_tf.tasks.pose import decode, targets
 from centernet_tf.tasks.pose.mirror import MirrorOffsets, MirrorScores
 
 
-def pose(centers: Centers) -> Task:
-    """Objects as a box and the joints of a skeleton, each with a score.
+class Pose(TaskSettings):
+    """Objects as a box and the keypoints of a skeleton, each with a score.
 
-    Raises:
-        UsageError: No skeleton is known.
+    Attributes:
+        skeleton: Its keypoints, as in YAML: a file's path or what such a file holds. The records' if None.
+        classes: Names of the classes whose objects have keypoints; all if None.
     """
-    if centers.skeleton is None:
-        raise UsageError(
-            "Task 'pose' needs a skeleton: records of objects with joints have one in their dataset.yaml; for others, "
-            "name a file of joint names with the setting 'skeleton'."
+
+    official: ClassVar[Mapping[str, str]] = {
+        "hps": "keypoints",
+        "hm_hp": "keypoint_heatmap",
+        "hp_offset": "keypoint_offset",
+    }
+
+    skeleton: Skeleton | None = None
+    classes: tuple[str, ...] | None = None
+
+    @pydantic.field_validator("skeleton", mode="before")
+    @classmethod
+    def _read_skeleton(cls, value: Any) -> Any:
+        if isinstance(value, str | Path):
+            return read_skeleton(value)
+        return Skeleton.from_dict(value) if isinstance(value, dict) else value
+
+    @pydantic.field_serializer("skeleton")
+    def _names_of_skeleton(self, value: Skeleton | None) -> dict[str, Any] | None:
+        return value.as_dict() if value else None
+
+    @pydantic.field_validator("classes")
+    @classmethod
+    def _some_class(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if value == ():
+            raise ValueError("no object would have keypoints. Name classes, or leave it out for all")
+        return value
+
+    def complete(self, records: Any) -> "Pose":
+        known = records.property("keypoints")
+        if self.skeleton is None and known is None:
+            raise UsageError(
+                f"{records.directory}: its dataset.yaml has no keypoints, which task 'pose' needs. Write the records "
+                "with keypoints; where they hold keypoints by other names, set pose.skeleton to a YAML file that lists "
+                "these."
+            )
+        skeleton = self.skeleton or known.skeleton
+        if known and skeleton.keypoints != known.skeleton.keypoints:
+            raise UsageError(
+                f"pose.skeleton: keypoints {', '.join(skeleton.keypoints)}, but {records.directory} has "
+                f"{', '.join(known.skeleton.keypoints)}. Leave the setting out, or correct it."
+            )
+        self._numbers_of_classes(records.classes)
+        return self.model_copy(update={"skeleton": skeleton})
+
+    def from_heads(self, channels: Mapping[str, int], origin: Any) -> tuple["Pose", list[str]]:
+        count = channels["keypoints"] // 2
+        if self.skeleton and len(self.skeleton.keypoints) != count:
+            raise UsageError(f"it has {count} keypoints, but the skeleton has {len(self.skeleton.keypoints)}.")
+        if self.skeleton:
+            return self, []
+        if origin.task == "pose" and count == len(COCO_PERSON.keypoints):
+            return self.model_copy(update={"skeleton": COCO_PERSON}), []
+        names = tuple(f"keypoint{number + 1}" for number in range(count))
+        remark = f"{count} keypoints, unlike any official data set: they are named by numbers"
+        return self.model_copy(update={"skeleton": Skeleton(keypoints=names)}), [remark]
+
+    def _numbers_of_classes(self, known: tuple[str, ...]) -> tuple[int, ...] | None:
+        """Places of `classes` among the known ones.
+
+        Raises:
+            UsageError: One is unknown.
+        """
+        for name in self.classes or ():
+            if name not in known:
+                raise UsageError(
+                    f"pose.classes: unknown class {name!r}.{closest(name, known)} Known: {', '.join(known)}."
+                )
+        return None if self.classes is None else tuple(known.index(name) for name in self.classes)
+
+    def build(self, centers: Centers) -> Task:
+        """The task.
+
+        Raises:
+            UsageError: No skeleton is known, or `classes` names one that the network does not have.
+        """
+        if self.skeleton is None:
+            raise UsageError(
+                "Task 'pose' needs a skeleton: records of objects with keypoints have one in dataset.yaml; for others, "
+                "name a file of keypoint names with the setting pose.skeleton."
+            )
+        keypoints = Keypoints(skeleton=self.skeleton, classes=self.classes)
+        count, order = len(self.skeleton.keypoints), self.skeleton.flip_order
+        classes = self._numbers_of_classes(centers.class_names)
+
+        def encode(rows: Mapping[str, Any], located: Mapping[str, Any]) -> dict[str, Any]:
+            return {**centers.encode(rows, located), **targets.encode(rows, located)}
+
+        def find(outputs: Mapping[str, Any], peaks: Mapping[str, Any]) -> dict[str, Any]:
+            found = centers.decode(outputs, peaks)
+            return {**found, **decode.decode(outputs, peaks, found["boxes"], classes, centers.candidates)}
+
+        return Task(
+            name="pose",
+            heads=(
+                *centers.heads(),
+                Head("keypoints", 2 * count, mirror=MirrorOffsets(order)),
+                Head("keypoint_heatmap", count, bias=HEATMAP_BIAS, heatmap=True, mirror=MirrorScores(order)),
+                Head("keypoint_offset", 2),
+            ),
+            terms=(
+                *centers.terms(),
+                Term("keypoints", ("keypoints",), losses.masked_l1),
+                Term("keypoint_heatmap", ("keypoint_heatmap",), losses.focal),
+                Term("keypoint_offset", ("keypoint_offset",), losses.masked_l1),
+            ),
+            encode=encode,
+            decode=find,
+            fields=(*SHARED, *keypoints.fields, ROTATED),
+            finds=(Find("keypoints", "points"), Find("keypoint_scores")),
+            property=keypoints,
+            boxed=targets.labelled,
         )
-    count, order = len(centers.skeleton.joints), centers.skeleton.flip_order
-
-    def encode(rows: Mapping[str, Any], located: Mapping[str, Any]) -> dict[str, Any]:
-        return {**centers.encode(rows, located), **targets.encode(rows, located)}
-
-    def find(outputs: Mapping[str, Any], peaks: Mapping[str, Any]) -> dict[str, Any]:
-        found = centers.decode(outputs, peaks)
-        return {**found, **decode.decode(outputs, peaks, found["boxes"], centers.joint_classes, centers.joint_peaks)}
-
-    return Task(
-        name="pose",
-        heads=(
-            *centers.heads(),
-            Head("joints", 2 * count, mirror=MirrorOffsets(order)),
-            Head("joint_heatmap", count, bias=HEATMAP_BIAS, heatmap=True, mirror=MirrorScores(order)),
-            Head("joint_offset", 2),
-        ),
-        terms=(
-            *centers.terms(),
-            Term("joints", ("joints",), losses.masked_l1),
-            Term("joint_heatmap", ("joint_heatmap",), losses.focal),
-            Term("joint_offset", ("joint_offset",), losses.masked_l1),
-        ),
-        encode=encode,
-        decode=find,
-        fields=(
-            *SHARED,
-            Field("joints", "float32", (count, 2), "points", 0.0, "x, y in pixels", order, labels="joint_labels"),
-            Field("joint_labels", "int32", (count,), "fixed", 0, "0 unlabelled, 1 hidden, 2 visible", order),
-            ROTATED,
-        ),
-        finds=("joints", "joint_scores"),
-        boxed=targets.labelled,
-    )

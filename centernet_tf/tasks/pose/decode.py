@@ -1,4 +1,4 @@
-"""Maps to joints: what the centre says, moved to a peak of the joint's own heatmap where one is near.
+"""Maps to keypoints: what the centre says, moved to a peak of the keypoint's own heatmap where one is near.
 
 Objects as Points, section 4.2; official code, `multi_pose_decode`. All in cells of the output grid.
 """
@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from centernet_tf import losses
+from centernet_tf.losses import gather_cells
+from centernet_tf.points.peaks import best_of_each, cells_of, local_maxima
 
-THRESHOLD = 0.1  # Least score of a joint's peak.
-REACH = 0.3  # Of the longer side of the box: how far a joint moves at most.
-UNSEEN = 0.1  # Score of a joint that the centre alone tells; the original has no score for joints.
+THRESHOLD = 0.1  # Least score of a keypoint's peak.
+REACH = 0.3  # Of the longer side of the box: how far a keypoint moves at most.
+UNSEEN = 0.1  # Score of a keypoint that the centre alone tells; the original has no score for keypoints.
 AWAY = -10000.0
 
 
@@ -21,33 +22,33 @@ def decode(
     outputs: Mapping[str, Any],
     peaks: Mapping[str, Any],
     boxes: Any,
-    joint_classes: tuple[int, ...] | None = None,
-    joint_peaks: int = 100,
+    classes: tuple[int, ...] | None = None,
+    most: int = 100,
 ) -> dict[str, Any]:
-    """Finds the joints of the peaks.
+    """Finds the keypoints of the peaks.
 
-    A joint keeps the place that the object's cell gives it, unless the nearest peak of its heatmap scores at least 0.1,
-    lies within the object's box and is no further away than 0.3 of the box's longer side. Several objects may take the
-    same peak.
+    A keypoint keeps the place that the object's cell gives it, unless the nearest peak of its heatmap scores at least
+    0.1, lies within the object's box and is no further away than 0.3 of the box's longer side. Several objects may take
+    the same peak.
 
     Args:
-        outputs: "joints" [B, h, w, 2 J], "joint_heatmap" [B, h, w, J] logits, "joint_offset" [B, h, w, 2].
+        outputs: "keypoints" [B, h, w, 2 J], "keypoint_heatmap" [B, h, w, J] logits, "keypoint_offset" [B, h, w, 2].
         peaks: What `Centers.peaks` returned, K of them.
         boxes: [B, K, 4] left, top, right, bottom of each.
-        joint_classes: Classes that have joints; all if None. Others have theirs at the centre, with score 0.
-        joint_peaks: Peaks of each joint's heatmap that are looked at, M, at least K. They are the image's, so few
-            objects need as many as many do.
+        classes: Numbers of those that have keypoints; all if None. Others have theirs at the centre, with score 0.
+        most: Peaks of each keypoint's heatmap that are looked at, M, at least K. They are the image's, so few objects
+            need as many as many do.
 
     Returns:
-        "joints" [B, K, J, 2] (x, y) and "joint_scores" [B, K, J] in 0..1.
+        "keypoints" [B, K, J, 2] (x, y) and "keypoint_scores" [B, K, J] in 0..1.
     """
-    batch, _, _, joints = ops.shape(outputs["joint_heatmap"])
+    batch, _, _, keypoints = ops.shape(outputs["keypoint_heatmap"])
     count = peaks["scores"].shape[1]
-    told = ops.cast(losses.gather_cells(outputs["joints"], peaks["index"]), "float32")
-    told = ops.reshape(told, (batch, count, joints, 2)) + peaks["cell"][:, :, None]
+    told = ops.cast(gather_cells(outputs["keypoints"], peaks["index"]), "float32")
+    told = ops.reshape(told, (batch, count, keypoints, 2)) + peaks["cell"][:, :, None]
     told = ops.transpose(told, (0, 2, 1, 3))  # [B, J, K, 2]
-    most = max(count, joint_peaks)
-    points, scores = candidates(outputs["joint_heatmap"], outputs["joint_offset"], most)
+    most = max(count, most)
+    points, scores = candidates(outputs["keypoint_heatmap"], outputs["keypoint_offset"], most)
 
     x, y = (told[..., axis, None] - points[:, :, None, :, axis] for axis in (0, 1))
     squares = x * x + y * y  # [B, J, K, M]
@@ -56,7 +57,7 @@ def decode(
     nearest = ops.min(ops.where(squares == least, ops.arange(most, dtype="int32"), most - 1), axis=-1)
     distance = ops.sqrt(least[..., 0])
     listed = ops.reshape(ops.concatenate([points, scores[..., None]], axis=-1), (-1, 3))
-    start = ops.reshape(ops.arange(batch * joints, dtype="int32") * most, (batch, joints, 1))
+    start = ops.reshape(ops.arange(batch * keypoints, dtype="int32") * most, (batch, keypoints, 1))
     chosen = ops.take(listed, start + nearest, axis=0)  # [B, J, K, 3]
 
     left, top, right, bottom = (boxes[:, None, :, side] for side in range(4))
@@ -67,37 +68,30 @@ def decode(
     found = ops.where(taken[..., None], chosen[..., :2], told)
     score = ops.where(taken, score, UNSEEN)
     found, score = ops.transpose(found, (0, 2, 1, 3)), ops.transpose(score, (0, 2, 1))
-    if joint_classes is None:
-        return {"joints": found, "joint_scores": score}
-    has = ops.any(peaks["classes"][..., None] == np.array(joint_classes, np.int32), axis=-1)[..., None]
+    if classes is None:
+        return {"keypoints": found, "keypoint_scores": score}
+    has = ops.any(peaks["classes"][..., None] == np.array(classes, np.int32), axis=-1)[..., None]
     return {
-        "joints": ops.where(has[..., None], found, peaks["center"][:, :, None]),
-        "joint_scores": ops.where(has, score, 0.0),
+        "keypoints": ops.where(has[..., None], found, peaks["center"][:, :, None]),
+        "keypoint_scores": ops.where(has, score, 0.0),
     }
 
 
 def candidates(heatmap: Any, offset: Any, count: int) -> tuple[Any, Any]:
-    """The best local maxima of each joint's heatmap.
+    """The best local maxima of each keypoint's heatmap.
 
     Args:
         heatmap: [B, h, w, J] logits.
-        offset: [B, h, w, 2] within a cell, of any joint.
-        count: How many of each joint, K.
+        offset: [B, h, w, 2] within a cell, of any keypoint.
+        count: How many of each keypoint, K.
 
     Returns:
         [B, J, K, 2] (x, y) and [B, J, K] scores in 0..1; those up to 0.1 are far away and score -1.
     """
-    batch, height, width, joints = ops.shape(heatmap)
-    scores = ops.sigmoid(ops.cast(heatmap, "float32"))
-    pooled = ops.max_pool(scores, 3, strides=1, padding="same")
-    kept = ops.where(scores < pooled, 0.0, scores)
-    listed = ops.reshape(ops.transpose(kept, (0, 3, 1, 2)), (batch, joints, height * width))
-    if not isinstance(height * width, int) or height * width < count:
-        listed = ops.pad(listed, ((0, 0), (0, 0), (0, count)))
-    best, place = ops.top_k(listed, count)
-    index = ops.minimum(ops.cast(place, "int32"), height * width - 1)
-    shift = losses.gather_cells(offset, ops.reshape(index, (batch, joints * count)))
-    shift = ops.reshape(ops.cast(shift, "float32"), (batch, joints, count, 2))
-    points = ops.cast(ops.stack([index % width, index // width], axis=-1), "float32") + shift
+    batch, _, width, keypoints = ops.shape(heatmap)
+    best, index = best_of_each(local_maxima(ops.sigmoid(ops.cast(heatmap, "float32"))), count)
+    shift = gather_cells(offset, ops.reshape(index, (batch, keypoints * count)))
+    shift = ops.reshape(ops.cast(shift, "float32"), (batch, keypoints, count, 2))
+    points = cells_of(index, width) + shift
     low = best <= THRESHOLD
     return ops.where(low[..., None], AWAY, points), ops.where(low, -1.0, best)

@@ -1,4 +1,4 @@
-"""What a mirror image does to the maps of joints: left and right change places, and x points the other way."""
+"""What a mirror image does to the maps of keypoints: left and right change places, and x points the other way."""
 
 import dataclasses
 from typing import Any
@@ -12,7 +12,7 @@ class MirrorScores:
     """A `Head.mirror` of [B, h, w, J].
 
     Attributes:
-        order: Where each joint of a mirrored object comes from.
+        order: Where each keypoint of a mirrored object comes from.
     """
 
     order: tuple[int, ...]
@@ -23,15 +23,15 @@ class MirrorScores:
 
 @dataclasses.dataclass(frozen=True)
 class MirrorOffsets:
-    """A `Head.mirror` of [B, h, w, 2 J], x and y of each joint as seen from the centre.
+    """A `Head.mirror` of [B, h, w, 2 J], x and y of each keypoint as seen from the centre.
 
     Attributes:
-        order: Where each joint of a mirrored object comes from.
+        order: Where each keypoint of a mirrored object comes from.
     """
 
     order: tuple[int, ...]
 
     def __call__(self, values: Any) -> Any:
-        channels = np.array([2 * joint + axis for joint in self.order for axis in (0, 1)], np.int32)
+        channels = np.array([2 * keypoint + axis for keypoint in self.order for axis in (0, 1)], np.int32)
         signs = np.tile(np.float32([-1, 1]), len(self.order))
         return ops.take(values, channels, axis=-1) * ops.cast(signs, values.dtype)

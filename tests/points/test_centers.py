@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from keras import ops
 
 from centernet_tf import losses
-from centernet_tf.centers import STRIDE, Centers
+from centernet_tf.points.centers import STRIDE, Centers
 
 GRIDS = [(8, 8), (16, 11), (5, 24), (30, 32)]
 
@@ -33,12 +33,12 @@ def random_rows(grid, images, objects, classes, seed) -> dict[str, np.ndarray]:
     }
 
 
-def with_neutral(rows, seed):
-    """The same objects, a third of them neutral, for their class or for all."""
+def with_ignored(rows, seed):
+    """The same objects, a third of them ignored, for their class or for all."""
     random = np.random.default_rng(seed)
-    neutral = rows["valid"] & (random.random(rows["valid"].shape) < 0.35)
-    every = neutral & (random.random(neutral.shape) < 0.3)
-    return {**rows, "neutral": neutral, "classes": np.where(every, -1, rows["classes"]).astype(np.int32)}
+    ignored = rows["valid"] & (random.random(rows["valid"].shape) < 0.35)
+    every = ignored & (random.random(ignored.shape) < 0.3)
+    return {**rows, "ignored": ignored, "classes": np.where(every, -1, rows["classes"]).astype(np.int32)}
 
 
 def slow_radius(height, width, corrected):
@@ -90,10 +90,10 @@ def slow_targets(rows, grid, centers: Centers) -> dict[str, np.ndarray]:
         sides = (float(bottom - top), float(right - left))
         sides = np.ceil(sides) if centers.whole_sides else sides
         radius = slow_radius(*sides, centers.corrected_radius)
-        if "neutral" in rows and rows["neutral"][image, number]:
+        if "ignored" in rows and rows["ignored"][image, number]:
             for channel in range(classes) if label < 0 else [label]:
                 plane = targets["heatmap"][image, :, :, channel]
-                if centers.neutral_area:
+                if centers.ignored_area:
                     plane[int(top) : int(bottom) + 1, int(left) : int(right) + 1] = 0.9999
                 else:
                     draw_slowly(plane, x, y, radius)
@@ -205,34 +205,16 @@ def test_crowd_is_an_object_unless_ignored():
 
 @pytest.mark.parametrize("grid", GRIDS)
 @pytest.mark.parametrize(
-    "options", [{}, {"neutral_area": True}, {"whole_sides": False}], ids=["centre", "area", "raw sides"]
+    "options", [{}, {"ignored_area": True}, {"whole_sides": False}], ids=["centre", "area", "raw sides"]
 )
-def test_neutral_objects_equal_the_slow_twin(grid, options):
+def test_ignored_objects_equal_the_slow_twin(grid, options):
     centers = Centers(num_classes=3, **options)
-    rows = with_neutral(random_rows(grid, images=80, objects=9, classes=3, seed=sum(grid) + 1), seed=2)
+    rows = with_ignored(random_rows(grid, images=80, objects=9, classes=3, seed=sum(grid) + 1), seed=2)
     targets, expected = encode(rows, grid, centers), slow_targets(rows, grid, centers)
     np.testing.assert_allclose(targets["heatmap"]["heatmap"], expected["heatmap"], rtol=0, atol=1e-6)
     np.testing.assert_array_equal(targets["heatmap"]["heatmap"] == 1, expected["heatmap"] == 1)
     for name in ("offset", "size"):
         np.testing.assert_array_equal(targets[name]["mask"], expected["offset mask"])
-
-
-@pytest.mark.parametrize("options", [{}, {"neutral_area": True}], ids=["centre", "area"])
-@pytest.mark.parametrize(("neutral", "centers_left"), [([0, 1], 0), ([1, 0], 1), ([0, 0], 1), ([1, 1], 0)])
-def test_the_later_of_two_objects_of_one_place_counts(options, neutral, centers_left):
-    rows = {**rows_of([[1, 1, 5, 5], [1, 1, 5, 5]], classes=[1, 1]), "neutral": np.array([neutral], bool)}
-    heatmap = encode(rows, (8, 8), Centers(num_classes=2, **options))["heatmap"]["heatmap"]
-    assert (heatmap == 1).sum() == centers_left
-    assert heatmap[0, 3, 3].tolist() == [0, 1 if centers_left else np.float32(0.9999)]
-
-
-def test_neutral_for_all_classes():
-    rows = {**rows_of([[1, 1, 5, 5]], classes=[-1]), "neutral": np.array([[True]])}
-    heatmap = encode(rows, (8, 8), Centers(num_classes=2))["heatmap"]["heatmap"]
-    assert heatmap[0, 3, 3].tolist() == [np.float32(0.9999)] * 2
-    np.testing.assert_array_equal(heatmap[..., 0], heatmap[..., 1])
-    area = encode(rows, (8, 8), Centers(num_classes=2, neutral_area=True))["heatmap"]["heatmap"]
-    assert (area == np.float32(0.9999)).sum() == 2 * 25 and (area == 0).sum() == 2 * (64 - 25)
 
 
 def test_rotated_images_have_no_centers_and_no_boxes():

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from centernet_tf.centers import Centers
+from centernet_tf.points.centers import Centers
+from centernet_tf.points.peaks import best_of_each, cells_of, local_maxima
 
 GRIDS = [(8, 8), (16, 11), (5, 24), (30, 32)]
 
@@ -99,3 +100,17 @@ def test_compiled_decode_of_any_batch():
         compiled, eager = model.predict(outputs, verbose=0), decode(outputs, centers)
         for name, values in eager.items():
             np.testing.assert_allclose(compiled[name], values, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("grid", [(16, 11), (2, 3)])
+def test_the_best_of_each_channel_equal_the_slow_twin(grid):
+    scores = np.random.default_rng(0).random((3, *grid, 2)).astype(np.float32)
+    best, index = best_of_each(local_maxima(ops.convert_to_tensor(scores)), 10)
+    best, cells = ops.convert_to_numpy(best), ops.convert_to_numpy(cells_of(index, grid[1]))
+    assert best.shape == (3, 2, 10)
+    for image, channel in np.ndindex(3, 2):
+        expected = slow_peaks(scores[image, :, :, channel, None], 10)
+        assert expected and not best[image, channel, len(expected) :].any()
+        for number, (score, _, x, y) in enumerate(expected):
+            assert best[image, channel, number] == score
+            assert cells[image, channel, number].tolist() == [x, y]

@@ -1,4 +1,4 @@
-"""A converted checkpoint of boxes in space finds what the published rules find in the same maps, row by row."""
+"""A converted checkpoint of 3D boxes finds what the published rules find in the same maps, row by row."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,9 @@ from keras import ops
 from centernet_tf import preprocess
 from centernet_tf.checkpoints.convert import convert_tensors
 from centernet_tf.checkpoints.state_dict import StateDict
-from centernet_tf.detector import Detector
+from centernet_tf.detector.detector import Detector
 from centernet_tf.geometry.camera import DEFAULT_CAMERA
+from centernet_tf.tasks.box3d import Box3d
 
 COUNT = 20
 CAMERA = np.float32([[190, 0, 80, 12], [0, 190, 50, -0.1], [0, 0, 1, 0.003]])
@@ -63,11 +64,11 @@ def test_rows_agree_with_the_published_rules(sized, camera, official_state, offi
             tensors[f"{name}.2.weight"] = tensors[f"{name}.2.weight"] * np.float32(factor)
             tensors[f"{name}.2.bias"] = tensors[f"{name}.2.bias"] + np.float32(shift)
     converted = convert_tensors(StateDict(tensors), "model.pth", size=(64, 160), max_objects=COUNT)
-    assert converted.card.tasks == ("box3d",) and converted.card.box3d_size == sized
+    assert converted.card.settings == {"box3d": Box3d(size=sized, camera=DEFAULT_CAMERA)}
     assert converted.card.classes == ("Pedestrian", "Car", "Cyclist")
     image = np.random.default_rng(0).integers(0, 256, (50, 165, 3)).repeat(2, 0).repeat(2, 1).astype(np.uint8)
     detector = Detector(converted.network, converted.card)
-    found = detector(image, threshold=0.0, cameras=camera)
+    found = detector(image, threshold=0.0, camera=camera)
 
     fitted, _ = detector.graph.fit_images(image[None], np.array([image.shape[:2]], np.int32))
     outputs = converted.network(preprocess.normalize(fitted, converted.card.input.normalization), training=False)

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from centernet_tf.yaml_text import parse
+from centernet_tf.strict_yaml import parse
 
 
 @pytest.mark.parametrize(
@@ -22,5 +22,5 @@ def test_keys_that_stand_twice_are_refused_as_broken_text_is(text):
 
 
 def test_the_key_and_its_place_are_told():
-    with pytest.raises(yaml.YAMLError, match=r"'b' stands twice\n.*line 2, column 4"):
+    with pytest.raises(yaml.YAMLError, match=r"'b' is given twice\n.*line 2, column 4"):
         parse("a: 1\nc: {b: 1, b: 1}")

@@ -1,13 +1,16 @@
-"""Training on boxes in space: from records to a detector that knows a camera, and what is refused."""
+"""Training on 3D boxes: from records to a detector that knows a camera, and what is refused."""
+
+import dataclasses
+import shutil
 
 import numpy as np
 import pytest
 
 from centernet_tf.config import parse_settings
-from centernet_tf.data.records import iterate, open_dataset
-from centernet_tf.datasets import scenes
+from centernet_tf.data.dataset import iterate, open_dataset, save_dataset
+from centernet_tf.datasets.drawn import scenes
 from centernet_tf.datasets.writer import write_records
-from centernet_tf.detector import load
+from centernet_tf.detector.detector import load
 from centernet_tf.errors import UsageError
 from centernet_tf.preprocess import Normalization
 from centernet_tf.train import train
@@ -21,8 +24,9 @@ def yards(tmp_path_factory):
     found = []
     for split, count in (("train", 8), ("val", 4)):
         directory = tmp_path_factory.mktemp("scenes") / split
-        classes, items = scenes.read(count, (96, 160), split=split)
-        write_records(items, directory=directory, name="scenes", split=split, classes=classes, shards=1, solid=True)
+        classes, items, properties = scenes.read(count, (96, 160), split=split)
+        names = {"classes": classes, "properties": properties, "shards": 1}
+        write_records(items, directory=directory, name="scenes", split=split, **names)
         found.append(open_dataset(directory))
     return found
 
@@ -32,12 +36,12 @@ def settings_of(records, validation=None, **changes):
     data |= {"validation": str(validation.directory)} if validation else {}
     content = {
         "task": "box3d",
-        "backbone": "mobilenetv2_fpn",
+        "backbone": "tiny",
         "max_objects": 20,
         "data": data,
         "augment": STILL,
-        "train": {"epochs": 1, "batch": 4, "learning_rate": 1e-3},
-        "evaluate": {"every": 1, "batch": 4, "pictures": 1},
+        "train": {"epochs": 1, "batch_size": 4, "learning_rate": 1e-3},
+        "evaluate": {"every": 1, "batch_size": 4, "images": 1},
     }
     return parse_settings({**content, **changes}, "the test")
 
@@ -45,35 +49,40 @@ def settings_of(records, validation=None, **changes):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
-    [{"box3d_amodal_offset": True}, {"task": ["detect", "box3d"], "box3d_size": False}],
+    [{"box3d": {"amodal_offset": True}}, {"task": ["detect", "box3d"], "box3d": {"size": False}}],
     ids=["alone", "mixed"],
 )
 def test_a_run(yards, tmp_path, changes):
     records, validation = yards
     detector = load(train(settings_of(records, validation, **changes), tmp_path / "run", lambda line: None))
-    cameras = np.stack([record.camera for record in iterate(records)])
+    cameras = np.stack([record.rows["camera"] for record in iterate(records)])
+    section = detector.card.settings["box3d"]
     assert detector.card.input.normalization == Normalization(mean=(0.5, 0.25, 0.125), order="rgb")
-    np.testing.assert_allclose(detector.card.camera, np.median(cameras, axis=0), rtol=1e-5)
-    assert detector.card.box3d_size == detector.card.box3d_amodal_offset == ("task" not in changes)
+    np.testing.assert_allclose(section.camera, np.median(cameras, axis=0), rtol=1e-5)
+    assert section.size == section.amodal_offset == ("task" not in changes)
     log = (tmp_path / "run" / "log.csv").read_text().splitlines()[0].split(",")
     assert {"depth_loss", "rotation_loss", "dimensions_loss", "size_loss", "val_AP"} < set(log)
     record = next(iterate(validation))
-    found = detector(record.image, cameras=record.camera, threshold=0)
+    found = detector(record.image, camera=record.rows["camera"], threshold=0)
     assert len(found) and found.fields["locations"].shape == (len(found), 3)
 
 
-def test_settings_of_a_task_that_is_not_trained(shapes_train, tmp_path):
-    for name, value in (("box3d_size", False), ("box3d_amodal_offset", True)):
-        with pytest.raises(UsageError, match=f"{name}: {value} says something of task box3d"):
-            train(settings_of(shapes_train, task="detect", **{name: value}), tmp_path / "run")
-
-
 def test_records_without_cameras(shapes_train, tmp_path):
-    with pytest.raises(UsageError, match="no cameras and 3D boxes in it, which task 'box3d' needs"):
+    with pytest.raises(UsageError, match="it has no cameras and 3D boxes, which task 'box3d' needs"):
         train(settings_of(shapes_train), tmp_path / "run")
+
+
+def test_validation_records_without_cameras(yards, tmp_path):
+    records, validation = yards
+    copy = tmp_path / "val"
+    shutil.copytree(validation.directory, copy)
+    save_dataset(dataclasses.replace(validation, directory=copy, properties=()))
+    with pytest.raises(UsageError) as error:
+        train(settings_of(records, open_dataset(copy)), tmp_path / "run")
+    assert str(error.value).startswith(f"{copy}: it has no cameras and 3D boxes, which task 'box3d' needs.")
 
 
 @pytest.mark.parametrize("augment", [{}, {"crop": False}, {"crop": False, "scale": 0}])
 def test_all_images_jittered(yards, tmp_path, augment):
-    with pytest.raises(UsageError, match="no depth is learnt"):
+    with pytest.raises(UsageError, match="a task here cannot learn distances"):
         train(settings_of(yards[0], augment=augment), tmp_path / "run")

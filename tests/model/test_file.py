@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from keras import ops
 
+from centernet_tf import layers
 from centernet_tf.errors import UsageError
-from centernet_tf.model_file import CARD, FORMAT, load_model, read_card, save_model
-from centernet_tf.network import build_network
+from centernet_tf.model.card import FORMAT
+from centernet_tf.model.file import CARD, load_model, read_card, save_model
+from centernet_tf.model.network import build_network
 
 
 def maps(network):
@@ -34,12 +36,25 @@ def rewrite(source, target, card):
             new.writestr(CARD, card)
 
 
-@pytest.mark.parametrize("backbone", ["spots", "mobilenetv2_fpn", "resnet18_dcn"])
-def test_round_trip_gives_the_same_maps(backbone, spot_network, spot_card, tmp_path):
-    network = spot_network
-    if backbone != "spots":
-        network = build_network(backbone, spot_card.task_set().heads)
-    card = spot_card.model_copy(update={"backbone": backbone, "about": {"score": 0.5, "data": ["a", {"b": None}]}})
+def own_layers():
+    """A network of every layer that Keras does not have."""
+    image = keras.Input((64, 96, 3), name="image")
+    x = layers.NearestUpsample()(layers.DeformableConv2D(4)(keras.layers.Conv2D(4, 8, 8)(image)))
+    x = layers.UnfoldFrames(1)(layers.FoldFrames()(keras.layers.Reshape((1, 16, 24, 4))(x)))
+    x = layers.DepthwiseUpsample(2)(keras.layers.AveragePooling2D(2)(x))
+    return keras.Model(
+        image, {name: [keras.layers.Conv2D(2, 1, name=name)(x)] for name in ("heatmap", "offset", "size")}
+    )
+
+
+@pytest.mark.parametrize("kind", ["spots", "tiny", "own layers"])
+def test_round_trip_gives_the_same_maps(kind, spot_network, spot_card, tmp_path):
+    network = {
+        "spots": lambda: spot_network,
+        "tiny": lambda: build_network("tiny", spot_card.task_set().heads),
+        "own layers": own_layers,
+    }[kind]()
+    card = spot_card.model_copy(update={"backbone": kind, "about": {"score": 0.5, "data": ["a", {"b": None}]}})
     path = tmp_path / "new" / "folder" / "model.keras"
     save_model(path, network, card)
     assert [child.name for child in path.parent.iterdir()] == ["model.keras"]
@@ -57,14 +72,12 @@ def test_card_holds_all_that_a_detector_needs(spot_model, spot_card):
         content = json.loads(archive.read(CARD))
     assert content == {
         "format": FORMAT,
-        "tasks": ["detect"],
+        "tasks": {"detect": {}},
         "backbone": "mobilenetv2_fpn",
         "classes": ["red", "green"],
         "max_objects": 20,
         "class_specific_size": False,
         "head_channels": None,
-        "skeleton": None,
-        "joint_classes": None,
         "input": {
             "mode": "fixed",
             "height": 128,
@@ -74,9 +87,6 @@ def test_card_holds_all_that_a_detector_needs(spot_model, spot_card):
             "std": [1, 1, 1],
             "order": "rgb",
         },
-        "box3d_size": True,
-        "box3d_amodal_offset": False,
-        "camera": None,
         "about": {},
     }
     assert read_card(spot_model) == spot_card
@@ -130,7 +140,15 @@ def changed(**changes):
         (changed(format=FORMAT + 1), f"model format {FORMAT + 1}, but this version reads {FORMAT}. Upgrade"),
         (changed(format=None), "model format None"),
         (changed(classes=None), "centernet.json is damaged: classes:"),
-        (changed(clases=[]), "centernet.json is damaged: clases:"),
+        (changed(clases=[]), "centernet.json is damaged: clases: unknown setting."),
+        (changed(tasks=["detect"]), "centernet.json is damaged: tasks:"),
+        (changed(tasks={}), "centernet.json is damaged: tasks: Tasks []: name at least one"),
+        (changed(tasks={"detect": {"sise": 1}}), "centernet.json is damaged: tasks: detect.sise: unknown setting."),
+        (changed(tasks={"box3d": {"camera": [1]}}), "centernet.json is damaged: tasks: box3d.camera: A camera is 3x4"),
+        (
+            changed(tasks={"detec": {}}),
+            "unknown task 'detec'. Did you mean 'detect'? Known: box3d, detect, pose. Add",
+        ),
         (changed(input={"height": 0, "width": 64, "stride": 32}), "centernet.json is damaged: input.height:"),
         (lambda path, model: rewrite(model, path, '{"format": 1, "ta'), "centernet.json is damaged: "),
         (lambda path, model: rewrite(model, path, b"\xff\xfe\x00"), "centernet.json is damaged: "),

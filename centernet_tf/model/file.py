@@ -1,0 +1,103 @@
+"""The model file: a .keras archive that also says what the network is, so it runs with nothing else at hand."""
+
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import pydantic
+
+from centernet_tf import layers  # noqa: F401  Keras finds the layers by their registered names.
+from centernet_tf.errors import UsageError, closest
+from centernet_tf.model.card import FORMAT, ModelCard
+from centernet_tf.points.task import first_problem
+from centernet_tf.tasks import TASKS
+
+CARD = "centernet.json"
+
+
+def save_model(path: str | Path, network: keras.Model, card: ModelCard) -> None:
+    """Writes network and card as one .keras file, whole or not at all.
+
+    Raises:
+        UsageError: The name does not end in .keras.
+    """
+    path = Path(path)
+    if path.suffix != ".keras":
+        raise UsageError(f"{path}: a model's file name ends in .keras; try {path.with_suffix('.keras')}.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.keras")
+    try:
+        network.save(temporary)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.writestr(CARD, card.model_dump_json(indent=2))
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_card(path: str | Path) -> ModelCard:
+    """Reads what a model file says of itself, without its weights.
+
+    Raises:
+        UsageError: No such file, not a .keras archive, one that this package did not write, or one that a later version
+            wrote. The message names the file and says what to do.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UsageError(f"{path}: no such model file. Train one with `centernet train`.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            text = archive.read(CARD)
+    except zipfile.BadZipFile:
+        raise UsageError(
+            f"{path}: not a .keras file, or one that was cut off. Give one that `centernet train` wrote."
+        ) from None
+    except KeyError:
+        raise UsageError(
+            f"{path}: a Keras model, but not one of ours: {CARD} is not in it. Give one that `centernet train` wrote."
+        ) from None
+    try:
+        content = json.loads(text)
+    except ValueError as error:  # Broken text as well as broken JSON.
+        raise UsageError(f"{path}: {CARD} is damaged: {error}. Copy the file again.") from None
+    if not isinstance(content, dict):
+        raise UsageError(f"{path}: {CARD} is damaged: it holds a {type(content).__name__}. Copy the file again.")
+    if content.get("format") != FORMAT:
+        raise UsageError(
+            f"{path}: model format {content.get('format')!r}, but this version reads {FORMAT}. Upgrade centernet_tf."
+        )
+    _check_known(content, path)
+    try:
+        return ModelCard.model_validate(content)
+    except pydantic.ValidationError as error:
+        raise UsageError(f"{path}: {CARD} is damaged: {first_problem(error)}.") from None
+
+
+def _check_known(content: dict[str, Any], path: Path) -> None:
+    """Refuses a model of a task that is not in the table, which is no damage."""
+    tasks = content.get("tasks")
+    for name in tasks if isinstance(tasks, dict) else ():
+        if name not in TASKS:
+            raise UsageError(
+                f"{path}: unknown task {name!r}.{closest(name, TASKS)} Known: "
+                f"{', '.join(sorted(TASKS))}. Add a task of your own to centernet_tf.tasks.TASKS before you load it."
+            )
+
+
+def load_model(path: str | Path) -> tuple[keras.Model, ModelCard]:
+    """Reads network and card.
+
+    Returns:
+        Model from normalised images [B, H, W, 3] to {head: [map per stack]}, and its card.
+
+    Raises:
+        UsageError: As `read_card`, or the weights cannot be read.
+    """
+    card = read_card(path)
+    try:
+        return keras.models.load_model(path, compile=False), card
+    except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise UsageError(f"{path}: the network in it cannot be rebuilt ({error}). Copy or train it again.") from error

@@ -1,0 +1,1 @@
+"""What all tasks share: objects as points, their heatmaps, and what a task must say."""

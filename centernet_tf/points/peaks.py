@@ -1,0 +1,82 @@
+"""The best local maxima of heatmaps."""
+
+from typing import Any
+
+from keras import ops
+
+from centernet_tf.losses import gather_cells
+
+
+def local_maxima(scores: Any) -> Any:
+    """Scores [B, h, w, C] of at least 0, 0 wherever a cell is not the largest of its 3x3 neighbourhood."""
+    pooled = ops.max_pool(scores, 3, strides=1, padding="same")
+    return ops.where(scores < pooled, 0.0, scores)
+
+
+def best_of_all(scores: Any, count: int, flat: bool = False) -> tuple[Any, Any, Any]:
+    """The best scores of a map whatever their channel.
+
+    Args:
+        scores: [B, h, w, C] of at least 0.
+        count: How many of each image, K; a map of fewer cells is filled up with scores of 0.
+        flat: Search cells and channels in one list instead of cells first: the same, see `Centers.flat`.
+
+    Returns:
+        Scores [B, K], falling; channels [B, K] int32; cells [B, K] int32, y * w + x. Equal scores come in any order.
+    """
+    _, height, width, _ = ops.shape(scores)
+    best, channels, index = (_best_listed if flat else _best_cells)(scores, count)
+    return best, channels, ops.minimum(index, height * width - 1)
+
+
+def best_of_each(scores: Any, count: int) -> tuple[Any, Any]:
+    """The best scores of each channel.
+
+    Args:
+        scores: [B, h, w, C] of at least 0.
+        count: How many of each channel, K; a map of fewer cells is filled up with scores of 0.
+
+    Returns:
+        Scores [B, C, K], falling; cells [B, C, K] int32, y * w + x.
+    """
+    batch, height, width, channels = ops.shape(scores)
+    listed = ops.reshape(ops.transpose(scores, (0, 3, 1, 2)), (batch, channels, height * width))
+    if not isinstance(height * width, int) or height * width < count:
+        listed = ops.pad(listed, ((0, 0), (0, 0), (0, count)))
+    best, place = ops.top_k(listed, count)
+    return best, ops.minimum(ops.cast(place, "int32"), height * width - 1)
+
+
+def cells_of(index: Any, width: Any) -> Any:
+    """[..., 2] float32 (x, y) of cells [...] int32, y * w + x."""
+    return ops.cast(ops.stack([index % width, index // width], axis=-1), "float32")
+
+
+def _best_cells(scores: Any, count: int) -> tuple[Any, Any, Any]:
+    """The K best of [B, h, w, C]: scores, channels and cells [B, K]; a cell may lie beyond the last.
+
+    They lie in the K cells whose best channel scores highest, for any other cell is beaten by K of them; so only K x C
+    scores are sorted, not h x w x C.
+    """
+    batch, height, width, channels = ops.shape(scores)
+    cells = ops.reshape(scores, (batch, height * width, channels))
+    if not isinstance(height * width, int) or height * width < count:
+        cells = ops.pad(cells, ((0, 0), (0, count), (0, 0)))
+    _, best_cells = ops.top_k(ops.max(cells, axis=-1), count)
+    best_cells = ops.cast(best_cells, "int32")  # [B, K]
+    candidates = gather_cells(cells[:, :, None], best_cells)  # [B, K, C]
+    best, place = ops.top_k(ops.reshape(candidates, (batch, count * channels)), count)
+    place = ops.cast(place, "int32")
+    return best, place % channels, ops.take_along_axis(best_cells, place // channels, axis=1)
+
+
+def _best_listed(scores: Any, count: int) -> tuple[Any, Any, Any]:
+    """As `_best_cells`, of one list."""
+    batch, height, width, channels = ops.shape(scores)
+    length = height * width * channels
+    listed = ops.reshape(scores, (batch, length))
+    if not isinstance(length, int) or length < count:
+        listed = ops.pad(listed, ((0, 0), (0, count)))
+    best, place = ops.top_k(listed, count)
+    place = ops.cast(place, "int32")
+    return best, place % channels, place // channels

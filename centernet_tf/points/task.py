@@ -1,0 +1,238 @@
+"""All that a task must say: what it predicts, what it penalises, how objects become targets and maps become objects."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pydantic
+
+from centernet_tf.properties.fields import SHARED, Field, Level, Motion
+from centernet_tf.properties.property import Property, Rows
+
+
+def unmirrored(values: Any) -> Any:
+    """The `Head.mirror` of a map whose numbers mean the same in a mirror image."""
+    return values
+
+
+@dataclasses.dataclass(frozen=True)
+class Head:
+    """One output map, [B, H/4, W/4, channels], without activation.
+
+    Attributes:
+        name: Key of the map.
+        channels: Its depth.
+        bias: Start of the last bias; -2.19 gives a heatmap the prior probability 0.1.
+        heatmap: Whether it scores cells: other initial weights, and the flip test averages scores.
+        mirror: What brings a mirror image's map back, after its columns are: a module-level function of one
+            [B, h, w, channels], such as swapping left and right parts or negating x. None where the flip test keeps
+            to the original image, as for offsets within a cell.
+        at_centers: Whether the last layer is left to whoever reads the map at cells (`losses.gather_cells`), for heads
+            of many channels: the same numbers without a map of them.
+        per_frame: Of clips: whether it reads the features of each frame alone, and gives the frames' maps one behind
+            the other, instead of reading those of all frames at once.
+    """
+
+    name: str
+    channels: int
+    bias: float = 0.0
+    heatmap: bool = False
+    mirror: Callable[[Any], Any] | None = None
+    at_centers: bool = False
+    per_frame: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Term:
+    """One term of the loss: function(*maps read, target) -> scalar, summed over stacks and divided by their number.
+
+    Attributes:
+        name: Key of its target, and its name in the logs.
+        reads: Names of the heads it compares.
+        function: A module-level function, so that two tasks can say the same term; or a built Keras layer of float32
+            where it owns weights, such as a classifier, which are trained and saved for resuming but are no part of the
+            model.
+        weight: Factor in the total.
+    """
+
+    name: str
+    reads: tuple[str, ...]
+    function: Callable[..., Any]
+    weight: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Input:
+    """One input of the network.
+
+    Attributes:
+        channels: Of each frame.
+        frames: Which frames of a video it shows, the present one is 0; one frame gives [B, H, W, channels], several
+            [B, T, H, W, channels].
+        draw: (rows, size) -> [B, H, W, channels]: draws it on the device from rows of objects, in pixels of the
+            network's input of this height and width; None for pixels of images.
+    """
+
+    channels: int = 3
+    frames: tuple[int, ...] = (0,)
+    draw: Callable[[Mapping[str, Any], tuple[int, int]], Any] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Extra:
+    """What a task needs of each image beside its pixels, such as a calibration matrix.
+
+    Attributes:
+        name: Key among the rows of records and detections, argument of `Detector`, second input of exports.
+        shape: Of one image's.
+        usual: Nested tuples of numbers, taken for images whose own is not given; None where each must bring its own.
+        check: What a caller gives -> an array of `shape` float32; raises ValueError where it is none.
+        fit: (values [B, *shape], matrix [2, 3]) -> those of images that the matrix moved; None where they stay.
+        read: A file or folder -> function from an image's name to its value; None where no files hold it. Raises
+            DataError and UsageError.
+        meaning: What it is, for people: shape, unit, frame.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    usual: tuple[Any, ...] | None = None
+    check: Callable[[Any], np.ndarray] = np.asarray
+    fit: Callable[[Any, Any], Any] | None = None
+    read: Callable[[Path], Callable[[str], np.ndarray]] | None = None
+    meaning: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Find:
+    """What a task finds of each object besides box, score and class.
+
+    Attributes:
+        name: Key of the array [B, K, ...] that `decode` or `place` gives.
+        motion: How it moves from cells of the output grid to pixels of the image: points or vectors; None where it
+            does not.
+        level: Whether objects or pairs of them have it.
+    """
+
+    name: str
+    motion: Motion | None = None
+    level: Level = "object"
+
+
+@dataclasses.dataclass(frozen=True)
+class Association:
+    """What makes detections of a video belong together; pure functions of what came before.
+
+    Attributes:
+        start: () -> memory of a video that begins.
+        step: (detections, memory) -> (those that can be told now, in order; the new memory).
+        finish: memory -> what was held back until the end.
+        recall: memory -> rows that the next frame's inputs are drawn from, "boxes" [N, 4] among them, in pixels of the
+            images; None where none are.
+    """
+
+    start: Callable[[], Any]
+    step: Callable[[Any, Any], tuple[list[Any], Any]]
+    finish: Callable[[Any], list[Any]]
+    recall: Callable[[Any], Rows] | None = None
+
+
+IMAGE = {"image": Input()}
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What one task adds to the points.
+
+    Attributes:
+        name: Key in the table of tasks.
+        heads: What is predicted.
+        terms: What is penalised.
+        encode: (rows, centers) -> {term: target}. Rows are padded objects [B, N, ...] with a "valid" mask, in pixels of
+            the network's input; centers is what `locate` made of them.
+        decode: (outputs, peaks) -> {field: [B, K, ...]} in cells of the output grid. Outputs are the last stack's maps.
+        fields: What its rows need.
+        finds: What `decode` and `place` give besides boxes, scores and classes.
+        property: The property of objects that it learns; None for boxes alone.
+        inputs: Named inputs of the network.
+        extras: What `place` needs of each image beside its pixels.
+        place: (what is found, with boxes and points in pixels of the images; {extra: [B, ...]}) -> more of it, [B, K,
+            ...]; None for a task of the image alone.
+        whole_sides: Whether the sides of objects are rounded up before the radius of their Gaussians; where several
+            tasks share a trunk, they are if any of them says so.
+        boxed: rows -> [B, N] bool: whose box it trains; None for all objects. Where several tasks share a trunk, a box
+            is trained if any of them wants it.
+        join: {frame: rows} of a clip -> rows of its present frame; None for single images.
+        associate: What makes detections of a video belong together; None for single images.
+        combine: {term: weighted value} -> the scalar that trains, a built Keras layer where it owns weights, such as
+            learned weights of the terms; None for their sum.
+    """
+
+    name: str
+    heads: tuple[Head, ...]
+    terms: tuple[Term, ...]
+    encode: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
+    decode: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
+    fields: tuple[Field, ...] = SHARED
+    finds: tuple[Find, ...] = ()
+    property: Property | None = None
+    inputs: Mapping[str, Input] = dataclasses.field(default_factory=lambda: dict(IMAGE))
+    extras: tuple[Extra, ...] = ()
+    place: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]] | None = None
+    whole_sides: bool = True
+    boxed: Callable[[Mapping[str, Any]], Any] | None = None
+    join: Callable[[Mapping[int, Rows]], Rows] | None = None
+    associate: Association | None = None
+    combine: Callable[[Mapping[str, Any]], Any] | None = None
+
+
+class Section(pydantic.BaseModel):
+    """Base of all settings: unknown names are errors, values cannot change."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+def first_problem(error: pydantic.ValidationError) -> str:
+    """The first thing that is wrong with settings, "classes.1: what", for messages."""
+    problem = error.errors()[0]
+    place = ".".join(str(part) for part in problem["loc"])
+    said = "unknown setting" if problem["type"] == "extra_forbidden" else problem["msg"].removeprefix("Value error, ")
+    return f"{place}: {said.rstrip('.')}"
+
+
+class TaskSettings(Section):
+    """The settings of one task: a section of a run's YAML and of the model card, both under the task's name.
+
+    Attributes:
+        official: Heads of published checkpoints that only this task has, and our names of them.
+    """
+
+    official: ClassVar[Mapping[str, str]] = {}
+
+    def complete(self, records: Any) -> "TaskSettings":
+        """The settings with what nobody set taken from the records that are trained on.
+
+        Args:
+            records: A `data.dataset.Dataset`: its `properties`, `classes`, `directory` and `head(count)`, the first
+                records.
+
+        Raises:
+            UsageError: The records lack what the task learns, or contradict the settings.
+        """
+        del records
+        return self
+
+    def from_heads(self, channels: Mapping[str, int], origin: Any) -> tuple["TaskSettings", list[str]]:
+        """The settings of a published checkpoint, and lines for people on what was assumed.
+
+        Args:
+            channels: {our head: channels} of the checkpoint.
+            origin: The row of `checkpoints.origins` that says where it comes from.
+        """
+        del channels, origin
+        return self, []
+
+    def build(self, centers: Any) -> Task:
+        """The task, on points with these `points.centers.Centers`."""
+        raise TypeError(f"{type(self).__name__} does not implement build(centers).")
