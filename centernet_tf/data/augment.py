@@ -31,12 +31,13 @@ class Augmentation:
 
     Attributes:
         crop: Random scale from 0.6 to 1.3 and random centre; otherwise `shift` and `scale` jitter the whole image.
-        shift: Standard deviation of the centre's jitter, in parts of the longer side; cut at twice that.
+        shift: Standard deviation of the centre's jitter, as a fraction of the longer side; cut at twice that.
         scale: Standard deviation of the jitter of the scale; cut at that.
-        jitter_probability: Share of the images that `shift` and `scale` change; cropping changes all.
-        shift_each_side: Shift in parts of each side instead of the longer, as the original does for 3D boxes.
+        jitter_probability: Fraction of the images that `shift` and `scale` change; cropping changes all.
+        shift_each_side: Shift by a fraction of each side instead of the longer, as the original does where distances
+            are learnt.
         rotate: Standard deviation of the angle in degrees, cut at twice that.
-        rotate_probability: Share of the images that are turned. Nothing but joints learns from these.
+        rotate_probability: Fraction of the images that are rotated. Only points learn from these; boxes do not rotate.
         flip: Probability of mirroring.
         brightness: Half range of the factor around 1; likewise `contrast` and `saturation`.
         contrast: See brightness.
@@ -59,7 +60,7 @@ class Augmentation:
 
     @property
     def turns(self) -> bool:
-        """Whether any image is turned."""
+        """Whether any image is rotated."""
         return self.rotate > 0 and self.rotate_probability > 0
 
     @property
@@ -89,7 +90,7 @@ class Augmentation:
             center += sides * np.clip(random.standard_normal(2) * self.shift, -2 * self.shift, 2 * self.shift)
             side *= np.clip(1 + random.standard_normal() * self.scale, 1 - self.scale, 1 + self.scale)
         angle = 0.0
-        # Where nothing is turned, no chance is spent, so that runs of one seed stay what they are.
+        # Where nothing is rotated, no chance is spent, so that runs of one seed stay what they are.
         if self.turns and random.random() < self.rotate_probability:
             angle = float(np.clip(random.standard_normal() * self.rotate, -2 * self.rotate, 2 * self.rotate))
         if random.random() < self.flip:

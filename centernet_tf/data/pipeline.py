@@ -14,17 +14,29 @@ import numpy as np
 import tensorflow as tf
 
 from centernet_tf.data.augment import PLAIN_COLOR, Augmentation, is_plain, plain_matrix
-from centernet_tf.data.example import parse
-from centernet_tf.data.records import Dataset
+from centernet_tf.data.dataset import Dataset
+from centernet_tf.data.example import (
+    ENCODED,
+    FILENAME,
+    SOURCE_ID,
+    check_classes,
+    rows_of,
+    spec,
+    stored_size,
+)
+from centernet_tf.data.record import BASE
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.geometry import affine
-from centernet_tf.schema import JITTERED, ROTATED, SHARED, Field
+from centernet_tf.properties.fields import JITTERED, ROTATED, SHARED, Field
+from centernet_tf.properties.property import Property
+from centernet_tf.properties.rows import select
 
 # Few shapes mean few compilations: images that the device warps are padded to multiples of the first, and rows of
 # objects to the second doubled until the fullest image of the batch fits.
 PADDING = 32
 FEWEST_ROWS = 16
 
+_DRAWN = (ROTATED, JITTERED)  # fields that augmentation itself makes
 _DAMAGE = (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError)
 
 
@@ -35,7 +47,9 @@ def reading(dataset: Dataset) -> Iterator[None]:
         yield
     except (*_DAMAGE, UnicodeDecodeError) as error:
         # TensorFlow repeats the bytes it cannot parse in its message, which may then be no text itself.
-        reason = error.message.strip().splitlines()[0] if isinstance(error, _DAMAGE) else "it is no tf.train.Example"
+        reason = error.message.strip().splitlines()[0] if isinstance(error, _DAMAGE) else "it is not a tf.train.Example"
+        # What Python raises in a stream comes with the name of its class.
+        reason = reason.rpartition("ValueError: ")[2].rstrip(".")
         raise DataError(
             f"{dataset.directory}: a record cannot be read ({reason}). "
             f"`centernet inspect {dataset.directory}` finds which."
@@ -49,7 +63,8 @@ class Feed:
     Attributes:
         size: Height and width of the network's input in pixels.
         max_objects: Rows per image; further objects are left out, in file order, as in the original.
-        fields: What the tasks train on.
+        fields: What the tasks train on; a property must have each, if not every record.
+        properties: Of the records, at least those whose fields are wanted.
         device_warp: Ship whole images and let the training step warp them, instead of warping here.
         workers: Images prepared at the same time; None lets tf.data choose.
         shuffle: Records that are shuffled among each other; shards come in random order besides.
@@ -59,10 +74,19 @@ class Feed:
     size: tuple[int, int]
     max_objects: int = 100
     fields: tuple[Field, ...] = SHARED
+    properties: tuple[Property, ...] = ()
     device_warp: bool = False
     workers: int | None = None
     shuffle: int = 2048
     seed: int = 317
+
+    def __post_init__(self) -> None:
+        known = {*BASE, *(field.name for field in _DRAWN)}
+        known |= {field.name for one in self.properties for field in one.fields}
+        if missing := [field.name for field in self.fields if field.name not in known]:
+            raise ValueError(
+                f"No property has the fields {', '.join(missing)}. Give `properties` those that the tasks learn."
+            )
 
     @property
     def _parallel(self) -> int:
@@ -81,7 +105,7 @@ class Feed:
             Batches of (inputs, rows). Inputs: "image" [B, h, w, 3] uint8 RGB and "color" [B, 6] float32; where the
             device warps, the image is [B, H, W, 3], whole, and "fit" [B, 4] float32 is as in `preprocess.warp`. Rows:
             {field: [B, N, ...]} in pixels of the network's input, and "valid" [B, N] bool; N is 16, 32, ... up to
-            max_objects, enough for the batch; fields of the image are [B, ...].
+            max_objects, enough for the batch; fields of the image are [B, ...], of pairs [B, max_objects, ...].
 
         Raises:
             UsageError: Fewer images than one batch, or as `check_augment`.
@@ -91,7 +115,7 @@ class Feed:
         if steps == 0:
             raise UsageError(
                 f"{dataset.directory}: {dataset.images} images do not fill one batch of {batch}. "
-                f"Set train.batch to {max(dataset.images, 1)} or less, or add images."
+                f"Set train.batch_size to {max(dataset.images, 1)} or less, or add images."
             )
         start = step // steps
 
@@ -110,21 +134,22 @@ class Feed:
     def check_augment(self, augment: Augmentation) -> None:
         """Raises UsageError where images would be changed so that a task learns nothing from them.
 
-        That is where images are turned for no task that learns from turned ones, or by the device, which cannot, and
+        That is where images are rotated for no task that learns from rotated ones, or by the device, which cannot, and
         where all are scaled or moved although distances are to be learnt.
         """
         if augment.jitters_all and JITTERED in self.fields:
             raise UsageError(
-                "augment: every image would be scaled or moved, and from such images no depth is learnt. Set "
-                "augment.crop to false, and augment.jitter_probability to 0.5 as the original, or shift and scale to 0."
+                "augment: every image would be scaled or moved, and from such images a task here cannot learn "
+                "distances. Set augment.crop to false, and augment.jitter_probability to 0.5 as the original, or shift "
+                "and scale to 0."
             )
         if augment.turns and ROTATED not in self.fields:
             raise UsageError(
-                "augment.rotate: boxes do not turn, so only joints learn from turned images, and none are trained. "
-                "Set augment.rotate_probability to 0."
+                "augment.rotate: boxes do not rotate, and no task here learns anything else from rotated images. Set "
+                "augment.rotate_probability to 0."
             )
         if augment.turns and self.device_warp:
-            raise UsageError("augment.rotate: the device does not turn images. Set data.device_warp to false.")
+            raise UsageError("augment.rotate: the device does not rotate images. Set data.device_warp to false.")
 
     def validation(self, dataset: Dataset, batch: int) -> tf.data.Dataset:
         """Every image once, in file order, whole and centred; batches as `training`, the last one may be smaller."""
@@ -149,15 +174,17 @@ class Feed:
         ).unbatch()
 
     def _prepare(self, example: tf.Tensor, classes: Sequence[str], place: Any, augment: Augmentation | None) -> Any:
-        joints = next((field.shape[0] for field in self.fields if field.name == "joints"), 0)
-        solid = any(field.name == "depths" for field in self.fields)
-        sample = parse(example, classes, joints, solid)
-        image = tf.io.decode_image(sample["image"], channels=3, expand_animations=False)
-        fields = [field for field in self.fields if field.level == "object"]
+        fields = [field for field in self.fields if field not in _DRAWN]
+        names = {field.name for field in fields}
+        used = [one for one in self.properties if names & {field.name for field in one.fields}]
+        lists = tf.io.parse_single_example(example, spec(used))
+        image = tf.io.decode_image(lists.pop(ENCODED)[0], channels=3, expand_animations=False)
+        for key in (FILENAME, SOURCE_ID):
+            del lists[key]
         # Pixels take the way through NumPy only where they are warped there.
         matrix, color, jittered, valid, *values = tf.numpy_function(
-            self._draw(fields, augment),
-            [tf.shape(image), *(place or (0, 0)), *(sample[field.name] for field in fields)],
+            self._draw(fields, tuple(lists), classes, used, augment),
+            [tf.shape(image), *(place or (0, 0)), *lists.values()],
             [tf.float32, tf.float32, tf.bool, tf.bool, *(field.dtype for field in fields)],
             stateful=False,
         )
@@ -169,38 +196,61 @@ class Feed:
         else:
             warped = tf.numpy_function(self._warp, [image, matrix], tf.uint8, stateful=False)
             inputs["image"] = tf.ensure_shape(warped, (*self.size, 3))
-        rows = {
-            field.name: tf.ensure_shape(value, (self.max_objects, *field.shape)) for field, value in zip(fields, values)
-        }
+        rows = {field.name: tf.ensure_shape(value, self._shape(field)) for field, value in zip(fields, values)}
         if ROTATED in self.fields:
             rows[ROTATED.name] = tf.not_equal(matrix[0, 1], 0)
         if JITTERED in self.fields:
             rows[JITTERED.name] = tf.ensure_shape(jittered, ())
         return inputs, {**rows, "valid": tf.ensure_shape(valid, (self.max_objects,))}
 
-    def _draw(self, fields: Sequence[Field], augment: Augmentation | None) -> Callable[..., Any]:
-        """Draws one image's matrix and colour, and moves its objects. Boxes move as if nothing were turned."""
+    def _shape(self, field: Field) -> tuple[int, ...]:
+        """Of one image's padded array."""
+        return field.shape if field.level == "image" else (self.max_objects, *field.shape)
 
-        def draw(shape: np.ndarray, epoch: int, place: int, *arrays: np.ndarray) -> Any:
+    def _draw(
+        self,
+        fields: Sequence[Field],
+        keys: Sequence[str],
+        classes: Sequence[str],
+        properties: Sequence[Property],
+        augment: Augmentation | None,
+    ) -> Callable[..., Any]:
+        """Draws one image's matrix and colour, reads its objects and moves them. Boxes move as if nothing rotated."""
+
+        def draw(shape: np.ndarray, epoch: int, place: int, *lists: np.ndarray) -> Any:
             height, width = int(shape[0]), int(shape[1])
             if augment is None:
                 matrix, color = plain_matrix(height, width, self.size), PLAIN_COLOR
             else:
                 random = np.random.default_rng([self.seed, epoch, place])
                 matrix, color = augment.matrix(random, height, width, self.size), augment.color(random)
+            stored = dict(zip(keys, lists))
+            rows = rows_of(stored, stored_size(stored) or (width, height), classes, properties)
+            check_classes(rows, classes)
+            count = len(rows["boxes"])
+            if count > self.max_objects:
+                rows = select(rows, fields, np.arange(self.max_objects), count)
             straight = affine.upright(matrix, self.size) if matrix[0, 1] else matrix
             mirrored = np.linalg.det(matrix[:, :2]) < 0
-            count = min(len(arrays[0]), self.max_objects)
             padded = []
-            for field, values in zip(fields, arrays):
-                rows = np.full((self.max_objects, *field.shape), field.fill, field.dtype)
-                moved = affine.move(values[:count], straight if field.motion == "boxes" else matrix, field.motion)
-                rows[:count] = moved[:, list(field.order)] if mirrored and field.order else moved
-                padded.append(rows)
+            for field in fields:
+                moved = affine.move(rows[field.name], straight if field.motion == "boxes" else matrix, field.motion)
+                if mirrored and field.order:
+                    moved = moved[:, list(field.order)]
+                padded.append(self._padded(field, moved))
             jittered = not is_plain(matrix, height, width, self.size)
-            return matrix.astype(np.float32), color, jittered, np.arange(self.max_objects) < count, *padded
+            valid = np.arange(self.max_objects) < count
+            return matrix.astype(np.float32), color, jittered, valid, *padded
 
         return draw
+
+    def _padded(self, field: Field, values: np.ndarray) -> np.ndarray:
+        full = np.full(self._shape(field), field.fill, field.dtype)
+        if field.level == "image":
+            full[...] = values
+        else:
+            full[: len(values)] = values[: self.max_objects]
+        return full
 
     def _warp(self, image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
         """OpenCV's warp is six times as fast as TensorFlow's operator."""
@@ -222,7 +272,7 @@ class Feed:
         count = tf.constant(FEWEST_ROWS)
         while count < fullest:
             count *= 2
-        whole = [field.name for field in self.fields if field.level == "image"]
+        whole = [field.name for field in self.fields if field.level != "object"]
         return inputs, {
             name: value if name in whole else value[:, : tf.minimum(count, self.max_objects)]
             for name, value in rows.items()

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from centernet_tf.datasets.coco_joints import JointLayout, joint_layout
-from centernet_tf.datasets.items import Fault, Item
+from centernet_tf.datasets.coco_keypoints import KeypointLayout, describe, keypoint_layout
+from centernet_tf.datasets.items import Item, Split
 from centernet_tf.errors import DataError, UsageError, closest
-from centernet_tf.skeleton import Skeleton
+from centernet_tf.properties.keypoints import Keypoints
+from centernet_tf.properties.keypoints.skeleton import Skeleton
+from centernet_tf.properties.property import Fault, Property
 
 
 def read(
@@ -22,7 +24,7 @@ def read(
     classes: Sequence[str] | None = None,
     skeleton: Skeleton | None = None,
     keypoints: str | Path | None = None,
-) -> tuple[tuple[str, ...], list[Item], Skeleton | None]:
+) -> Split:
     """Reads the annotations of a split; images are not opened.
 
     Class numbers follow the category ids in ascending order: COCO's own 80 categories, 1 to 90 with gaps, become 0 to
@@ -33,12 +35,12 @@ def read(
         images: Folder that the file names of the JSON start from.
         classes: Names of the categories to keep, in the order of the class numbers; all by default. Boxes of the
             others are counted as left out.
-        skeleton: Of the joints; by default the one the JSON tells, see `coco_joints.joint_layout`.
-        keypoints: A second JSON of the same objects, by annotation id, that has the joints, such as
+        skeleton: Of the keypoints; by default the one the JSON tells, see `coco_keypoints.keypoint_layout`.
+        keypoints: A second JSON of the same objects, by annotation id, that has the keypoints, such as
             person_keypoints_train2017.json beside instances_train2017.json.
 
     Returns:
-        The class names, the images in the order of their ids, and the skeleton; None where there are no joints.
+        The class names, the images in the order of their ids, and the property keypoints where there are some.
 
     Raises:
         UsageError: A JSON or the folder is missing, a class is not among the categories, or the skeleton does not fit.
@@ -51,9 +53,9 @@ def read(
     names = _category_names(content["categories"], path)
     wanted = tuple(names.values()) if classes is None else _chosen(classes, list(names.values()), path)
     if keypoints is not None:
-        _take_joints(content, Path(keypoints))
-    layout = joint_layout([row for row in content["categories"] if str(row["name"]) in wanted], skeleton, path)
-    _check_joints(content["annotations"], names, wanted, layout, path)
+        _take_keypoints(content, Path(keypoints))
+    layout = keypoint_layout([row for row in content["categories"] if str(row["name"]) in wanted], skeleton, path)
+    _check_keypoints(content["annotations"], names, wanted, layout, path)
     listed, rows_of = _by_image(content, path)
     items = []
     for number in sorted({*listed, *rows_of}):
@@ -61,17 +63,22 @@ def read(
             items.append(_to_item(listed[number], rows_of[number], images, names, wanted, layout))
         else:
             items.append(_unlisted(number, rows_of[number], path))
-    return wanted, items, layout.skeleton if layout else None
+    return Split(wanted, items, (Keypoints(skeleton=layout.skeleton),) if layout else ())
 
 
-def _check_joints(
+def assumptions(properties: Sequence[Property]) -> list[str]:
+    """Lines for people on what `read` took from the JSON that it does not quite say, such as pairs of keypoints."""
+    return [line for one in properties if isinstance(one, Keypoints) for line in describe(one.skeleton)]
+
+
+def _check_keypoints(
     rows: list[dict[str, Any]],
     names: dict[int, str],
     wanted: tuple[str, ...],
-    layout: JointLayout | None,
+    layout: KeypointLayout | None,
     path: Path,
 ) -> None:
-    """Warns of joints that cannot be kept, for nothing tells what they are."""
+    """Warns of keypoints that cannot be kept, for nothing tells what they are."""
     placed = layout.places if layout else {}
     categories = (row.get("category_id") for row in rows if row.get("keypoints"))
     # What is no category's id is told where the annotation is read.
@@ -80,14 +87,14 @@ def _check_joints(
     if lost:
         listed = ", ".join(f"{count} of {name}" for name, count in lost.items())
         warnings.warn(
-            f"{path}: keypoints of annotations are left out ({listed}), for their category names no joints. Name them "
+            f"{path}: keypoints of annotations are left out ({listed}): their category names no keypoints. Name them "
             "in a YAML file, --skeleton FILE, to keep them.",
             stacklevel=3,
         )
 
 
-def _take_joints(content: dict[str, Any], path: Path) -> None:
-    """Copies joints of categories and annotations from a second JSON, in place."""
+def _take_keypoints(content: dict[str, Any], path: Path) -> None:
+    """Copies keypoints of categories and annotations from a second JSON, in place."""
     second = _load(path)
     for what, keys in (("categories", ("keypoints", "skeleton")), ("annotations", ("keypoints",))):
         rows = {row.get("id"): row for row in second[what]}
@@ -115,7 +122,7 @@ def _load(path: Path) -> dict[str, Any]:
             )
     for row in content["images"]:
         if not isinstance(row.get("id"), int) or not isinstance(row.get("file_name"), str):
-            raise DataError(f"{path}: image {row!r:.120} needs a whole number 'id' and a 'file_name'.")
+            raise DataError(f"{path}: image {row!r:.120} needs an integer 'id' and a 'file_name'.")
     return content
 
 
@@ -124,7 +131,7 @@ def _category_names(categories: list[dict[str, Any]], path: Path) -> dict[int, s
     try:
         pairs = sorted((int(row["id"]), str(row["name"])) for row in categories)
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: a category lacks a whole number 'id' or a 'name' ({error}).") from error
+        raise DataError(f"{path}: a category lacks an integer 'id' or a 'name' ({error}).") from error
     if not pairs:
         raise DataError(f"{path}: 'categories' is empty; expected at least one.")
     for column, what in enumerate(("id", "name")):
@@ -150,7 +157,7 @@ def _by_image(content: dict[str, Any], path: Path) -> tuple[dict[int, dict[str, 
     rows_of: dict[int, list[dict[str, Any]]] = defaultdict(list)
     for row in content["annotations"]:
         if not isinstance(row.get("image_id"), int):
-            raise DataError(f"{path}: annotation {row!r:.120} needs a whole number 'image_id'.")
+            raise DataError(f"{path}: annotation {row!r:.120} needs an integer 'image_id'.")
         rows_of[row["image_id"]].append(row)
     return listed, rows_of
 
@@ -179,9 +186,9 @@ def _to_item(
     folder: Path,
     names: dict[int, str],
     wanted: tuple[str, ...],
-    layout: JointLayout | None,
+    layout: KeypointLayout | None,
 ) -> Item:
-    boxes, classes, crowd, areas, joints, places, faults = [], [], [], [], [], [], []
+    boxes, classes, crowd, areas, keypoints, places, faults = [], [], [], [], [], [], []
     left_out: dict[str, int] = defaultdict(int)
     for row in rows:
         place, box, category = f"annotation {row.get('id')}", _box(row.get("bbox")), row.get("category_id")
@@ -194,7 +201,7 @@ def _to_item(
         elif box is None:
             detail = f"{place} has bbox {row.get('bbox')!r:.60}; expected four numbers, x, y, width, height"
             faults.append(Fault("annotation not readable", detail))
-        elif isinstance(points := layout.joints(row, place) if layout else None, Fault):
+        elif isinstance(points := layout.keypoints(row, place) if layout else None, Fault):
             faults.append(points)
         else:
             left, top, width, height = box
@@ -203,7 +210,7 @@ def _to_item(
             areas.append(float(area) if _is_number(area) else width * height)
             classes.append(wanted.index(name))
             crowd.append(row.get("iscrowd", 0) in (1, "1", True))
-            joints.append(points)
+            keypoints.append(points)
             places.append(place)
     return Item(
         key=_key(image["id"]),
@@ -214,7 +221,7 @@ def _to_item(
         classes=classes,
         crowd=crowd,
         area=areas,
-        joints=np.array(joints).reshape(len(boxes), -1, 3) if boxes and layout else None,
+        rows=layout.rows(keypoints) if layout else {},
         width=_size(image.get("width")),
         height=_size(image.get("height")),
         box_names=places,

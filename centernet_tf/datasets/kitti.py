@@ -6,25 +6,26 @@ from pathlib import Path
 
 import numpy as np
 
-from centernet_tf.cameras import read_camera
-from centernet_tf.datasets.items import Fault, Item, number_images
+from centernet_tf.datasets.items import Item, Split, number_images
 from centernet_tf.errors import DataError, UsageError
-from centernet_tf.images import SUFFIXES
-from centernet_tf.kitti_files import read_rows, with_directions
+from centernet_tf.media.images import SUFFIXES
+from centernet_tf.properties.boxes3d import Boxes3d
+from centernet_tf.properties.boxes3d.cameras import read_camera
+from centernet_tf.properties.boxes3d.kitti_files import read_lines, with_orientations
+from centernet_tf.properties.boxes3d.records import from_columns
+from centernet_tf.properties.property import Fault
 
 CLASSES = ("Pedestrian", "Car", "Cyclist")  # in the original's order
 # What looks like a class, so that a detector is neither praised nor blamed for it, as the original trains.
-NEUTRAL = {"Van": "Car", "Truck": "Car", "Person_sitting": "Pedestrian"}
+IGNORED = {"Van": "Car", "Truck": "Car", "Person_sitting": "Pedestrian"}
 NOBODY = "DontCare"  # regions in which nothing was labelled
 
 
-def read(
-    root: str | Path, names: str | Path | None = None, *, classes: Sequence[str] | None = None
-) -> tuple[tuple[str, ...], list[Item]]:
+def read(root: str | Path, names: str | Path | None = None, *, classes: Sequence[str] | None = None) -> Split:
     """Reads the labels and cameras of a split; images are not opened.
 
-    Objects of `NEUTRAL` become neutral ones of their class unless they are among the classes themselves, DontCare
-    neutral ones of all classes; objects of further classes (Tram, Misc) are left out and counted. An alpha of -10,
+    Objects of `IGNORED` become ignored ones of their class unless they are among the classes themselves, DontCare
+    ignored ones of all classes; objects of further classes (Tram, Misc) are left out and counted. An alpha of -10,
     which other programs write for "unknown", is taken from rotation_y and location.
 
     Args:
@@ -34,7 +35,7 @@ def read(
         classes: Names in the order of the class numbers; by default Pedestrian, Car, Cyclist, as the original.
 
     Returns:
-        The class names, and the images sorted by name. Ids are the numbers in the file names.
+        The class names, the images sorted by name, and the property boxes3d. Ids are the numbers in the file names.
 
     Raises:
         UsageError: A folder or the list is missing, or the list names no image.
@@ -53,7 +54,7 @@ def read(
     for stem in stems:
         image = images.get(stem, root / "image_2" / f"{stem}.png")
         items.append(_to_item(stem, ids[stem], image, root, wanted))
-    return wanted, items
+    return Split(wanted, items, (Boxes3d(),))
 
 
 def _folder(root: Path) -> Path:
@@ -84,30 +85,32 @@ def _to_item(stem: str, image_id: int, image: Path, root: Path, classes: tuple[s
         camera = read_camera(calibration)
         if not label.is_file():
             raise UsageError(f"{label}: no such label file.")
-        rows = read_rows(label)
+        lines = read_lines(label)
     except (DataError, UsageError) as error:
         fault = Fault("annotation not readable", str(error).rstrip("."))
         return Item(**item, boxes=np.zeros((0, 4)), classes=[], broken=fault)
-    numbers, neutral, kept = [], [], []
+    numbers, ignored, kept = [], [], []
     left_out: Counter[str] = Counter()
-    for index, name in enumerate(rows.names):
-        meant = name if name in classes else NEUTRAL.get(name)
+    for index, name in enumerate(lines.names):
+        meant = name if name in classes else IGNORED.get(name)
         if meant not in classes and name != NOBODY:
             left_out["class not chosen"] += 1
             continue
         kept.append(index)
         numbers.append(classes.index(meant) if meant in classes else -1)
-        neutral.append(name not in classes)
+        ignored.append(name not in classes)
     return Item(
         **item,
-        boxes=rows.boxes[kept].reshape(-1, 4),
+        boxes=lines.boxes[kept].reshape(-1, 4),
         classes=numbers,
-        neutral=neutral,
-        names=[rows.names[index] for index in kept],
-        camera=camera,
-        solids=with_directions(rows.solids[kept].reshape(-1, 8)),
-        truncated=np.maximum(rows.truncated[kept], 0),
-        occluded=np.where(rows.occluded[kept] < 0, 3, rows.occluded[kept]),
+        ignored=ignored,
+        names=[lines.names[index] for index in kept],
+        rows={
+            "camera": camera,
+            **from_columns(with_orientations(lines.boxes3d[kept].reshape(-1, 8))),
+            "truncated": np.maximum(lines.truncated[kept], 0),
+            "occluded": np.where(lines.occluded[kept] < 0, 3, lines.occluded[kept]),
+        },
         box_names=[f"line {index + 1} of {label.name}" for index in kept],
         left_out=dict(left_out),
     )

@@ -4,8 +4,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-JOINT_COUNTS = ("objects", "visible", "hidden", "unlabelled", "outside")
-
 
 @dataclass
 class Report:
@@ -20,10 +18,9 @@ class Report:
         boxes_clipped: Written boxes that reached over the edge of their image.
         boxes_dropped: Boxes left out, counted by reason.
         dropped: File name and description of each unusable box.
-        objects_per_class: Written boxes of each class, by name, without neutral ones.
-        neutral: Written neutral boxes, by the name that the source gives them.
-        joints: Written joints that are "visible", "hidden" or "unlabelled", how many of the first two lie "outside"
-            their image, and how many "objects" have one; None where the records have no joints.
+        objects_per_class: Written boxes of each class, by name, without ignored ones.
+        ignored: Written ignored boxes, by the name that the source gives them.
+        properties: What each property of the records counts of the written objects, by its name.
     """
 
     images_in: int = 0
@@ -37,11 +34,12 @@ class Report:
     boxes_dropped: Counter = field(default_factory=Counter)
     dropped: list[tuple[str, str]] = field(default_factory=list)
     objects_per_class: Counter = field(default_factory=Counter)
-    neutral: Counter = field(default_factory=Counter)
-    joints: Counter | None = None
+    ignored: Counter = field(default_factory=Counter)
+    properties: dict[str, Counter] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain lists and dictionaries, as dataset.yaml keeps it."""
+        counted = {name: dict(counts) for name, counts in self.properties.items() if counts}
         return {
             "images": {
                 "in": self.images_in,
@@ -54,9 +52,9 @@ class Report:
                 "in": self.boxes_in,
                 "written": self.boxes_written,
                 "clipped": self.boxes_clipped,
-                **({"neutral": dict(sorted(self.neutral.items()))} if self.neutral else {}),
+                **({"ignored": dict(sorted(self.ignored.items()))} if self.ignored else {}),
                 "dropped": dict(sorted(self.boxes_dropped.items())),
                 "unusable": [f"{name}: {detail}" for name, detail in self.dropped],
             },
-            **({} if self.joints is None else {"joints": {name: self.joints[name] for name in JOINT_COUNTS}}),
+            **({"properties": counted} if counted else {}),
         }

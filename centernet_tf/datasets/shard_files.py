@@ -5,7 +5,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from centernet_tf.data.records import DATASET_FILE, Shard, sha256_of
+from centernet_tf.data.dataset import DATASET_FILE, Shard, sha256_of
 
 SHARD_BYTES = 100_000_000
 MAX_SHARDS = 500  # all are open at once, and systems allow about a thousand open files

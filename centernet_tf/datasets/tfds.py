@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from centernet_tf.datasets.items import Item
+from centernet_tf.datasets.items import Item, Split
 from centernet_tf.errors import DataError, UsageError, closest
-from centernet_tf.images import inspect_header
+from centernet_tf.media.images import inspect_header
 
 # Names that hold the class, in order; other class labels (pose, source, occlusion) say something else of an object.
 LABELS = ("label", "type", "category", "class")
@@ -76,7 +76,7 @@ def read(
     data_dir: str | Path | None = None,
     download: bool = False,
     one_class: str | None = None,
-) -> tuple[tuple[str, ...], Images]:
+) -> Split:
     """Opens one split of a data set.
 
     Args:
@@ -108,7 +108,7 @@ def read(
         layout = find_layout(name, builder.info.features, one_class)  # some class names come with the data
     else:
         _check_prepared(name, builder)
-    return layout.classes, Images(builder, split, layout, _count(name, builder, split))
+    return Split(layout.classes, Images(builder, split, layout, _count(name, builder, split)))
 
 
 def find_layout(name: str, features: Any, one_class: str | None = None) -> Layout:

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from centernet_tf.datasets.items import Fault, Item, number_images
+from centernet_tf.datasets.items import Item, Split, number_images
 from centernet_tf.errors import DataError, UsageError, closest
-from centernet_tf.images import SUFFIXES
+from centernet_tf.media.images import SUFFIXES
+from centernet_tf.properties.property import Fault
 
 ORIGINS = ("auto", "one", "zero")
 
@@ -48,7 +49,7 @@ def read(
     images: str | Path | None = None,
     classes: Sequence[str] | None = None,
     origin: str = "auto",
-) -> tuple[tuple[str, ...], list[Item]]:
+) -> Split:
     """Reads the annotations of a split; images are not opened.
 
     Args:
@@ -70,7 +71,7 @@ def read(
     if origin not in ORIGINS:
         raise UsageError(f"origin is {origin!r}; expected {', '.join(ORIGINS)}.{closest(origin, ORIGINS)}")
     root = Path(root)
-    folder, pictures = _folders(root, Path(images) if images else None)
+    folder, photos = _folders(root, Path(images) if images else None)
     annotations = {path.stem: _parse(path) for path in sorted(folder.glob("*.xml"), key=lambda path: path.stem)}
     if not annotations:
         raise UsageError(f"{folder}: no XML files. Give a folder in Pascal VOC format.")
@@ -80,14 +81,14 @@ def read(
     stems = sorted({*annotations, *wanted})
     ids = dict(zip(stems, number_images(stems)))
     offset = _offset(folder, annotations.values(), origin)
-    files = sorted(path for path in pictures.iterdir() if path.suffix.lower() in SUFFIXES)
+    files = sorted(path for path in photos.iterdir() if path.suffix.lower() in SUFFIXES)
     by_name, by_stem = {path.name: path for path in files}, {path.stem: path for path in reversed(files)}
     items = []
     for stem in wanted:
         annotation = annotations.get(stem) or _missing(folder / f"{stem}.xml")
-        image = _image_of(annotation, by_name, by_stem) or pictures / (annotation.filename or f"{stem}.jpg")
+        image = _image_of(annotation, by_name, by_stem) or photos / (annotation.filename or f"{stem}.jpg")
         items.append(_to_item(annotation, stem, ids[stem], image, offset))
-    return tuple(classes), items
+    return Split(tuple(classes), items)
 
 
 def _folders(root: Path, images: Path | None) -> tuple[Path, Path]:

@@ -12,18 +12,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
-from centernet_tf.data.records import Dataset, Record, Shard, save_dataset, serialize
-from centernet_tf.datasets.items import ROUNDING, Fault, Item, usable_objects
-from centernet_tf.datasets.pictures import to_picture
+from centernet_tf.data.dataset import Dataset, Shard, save_dataset
+from centernet_tf.data.example import serialize
+from centernet_tf.data.record import Record
+from centernet_tf.datasets.encoded import to_encoded
+from centernet_tf.datasets.items import Item, usable_objects
 from centernet_tf.datasets.report import Report
 from centernet_tf.datasets.shard_files import MAX_SHARDS, ShardFiles
 from centernet_tf.errors import DataError, UsageError
-from centernet_tf.skeleton import Skeleton
-
-__all__ = ["Fault", "Item", "Report", "write_records"]
+from centernet_tf.properties.property import Fault, Property
 
 _REMEDY = "Correct it, or pass --skip-bad to leave out what cannot be used and have it listed."
 
@@ -35,8 +34,7 @@ def write_records(
     name: str,
     split: str,
     classes: Sequence[str],
-    skeleton: Skeleton | None = None,
-    solid: bool = False,
+    properties: Sequence[Property] = (),
     shards: int | None = None,
     workers: int | None = None,
     skip_bad: bool = False,
@@ -53,8 +51,7 @@ def write_records(
         name: Name of the data set.
         split: "train", "val", ...; shards are called after it.
         classes: Class names in the order of the class numbers.
-        skeleton: The joints of the items; None where they have none.
-        solid: Whether the items have cameras and 3D boxes; an image without camera cannot be used then.
+        properties: What objects have besides box and class, with all that the annotations say of it.
         shards: Number of files, filled in turn; None starts a new one after about 100 MB.
         workers: Threads that read, check and encode; None takes one for each core.
         skip_bad: Leave out images and boxes that cannot be used and report them, instead of stopping at the first.
@@ -69,12 +66,12 @@ def write_records(
     """
     directory = Path(directory)
     _check_settings(directory, split, classes, shards, workers)
-    joints = skeleton.joints if skeleton else ()
+    properties = tuple(properties)
     try:
         with _workplace(directory) as temporary:
-            report = Report(joints=Counter() if skeleton else None)
+            report = Report(properties={one.name: Counter() for one in properties})
             with ShardFiles(temporary, shards) as files:
-                for outcome in _convert_all(items, tuple(classes), joints, solid, workers or os.cpu_count() or 1):
+                for outcome in _convert_all(items, tuple(classes), properties, workers or os.cpu_count() or 1):
                     _count(report, outcome, skip_bad)
                     if outcome.serialized is not None:
                         files.write(outcome.serialized)
@@ -82,7 +79,7 @@ def write_records(
                         progress(report.images_in)
             _check_written(report, files)
             parts = files.publish(directory, split)
-            save_dataset(_describe(directory, name, split, classes, report, parts, skeleton, solid))
+            save_dataset(_describe(directory, name, split, classes, report, parts, properties))
     except (OSError, tf.errors.OpError) as error:
         raise DataError(
             f"{directory}: the records cannot be written ({error}). Check the free space and the permissions."
@@ -114,19 +111,19 @@ class _Outcome:
     faults: tuple[Fault, ...] = ()
     clipped: int = 0
     classes: tuple[str, ...] = ()
-    neutral: tuple[str, ...] = ()
-    joints: Mapping[str, int] = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 def _convert_all(
-    items: Iterable[Item], classes: tuple[str, ...], joints: tuple[str, ...], solid: bool, workers: int
+    items: Iterable[Item], classes: tuple[str, ...], properties: tuple[Property, ...], workers: int
 ) -> Iterator[_Outcome]:
     """Converts images in threads and hands them over in order; reading, decoding and hashing release Python's lock."""
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[Future] = deque()
         try:
             for item in _checked_order(items):
-                waiting.append(pool.submit(_convert, item, classes, joints, solid))
+                waiting.append(pool.submit(_convert, item, classes, properties))
                 if len(waiting) > 2 * workers:  # bounds how many images are in memory
                     yield waiting.popleft().result()
             while waiting:
@@ -151,22 +148,22 @@ def _checked_order(items: Iterable[Item]) -> Iterator[Item]:
         yield item
 
 
-def _convert(item: Item, classes: tuple[str, ...], joints: tuple[str, ...], solid: bool) -> _Outcome:
+def _convert(item: Item, classes: tuple[str, ...], properties: tuple[Property, ...]) -> _Outcome:
     if item.broken:
         return _Outcome(item, broken=item.broken)
     declared = (item.width, item.height) if item.width and item.height else None
     try:
-        picture = to_picture(item.source, item.filename, declared)
+        encoded = to_encoded(item.source, item.filename, declared)
     except DataError as error:
         return _Outcome(item, broken=Fault("image skipped", str(error).removeprefix(f"{item.filename}: ").rstrip(".")))
-    if solid and (np.shape(item.camera) != (3, 4) or not np.isfinite(item.camera).all()):
-        return _Outcome(item, broken=Fault("no camera", f"its camera is {np.asarray(item.camera).tolist()}, not 3x4"))
-    objects = usable_objects(item, picture.width, picture.height, classes, len(joints))
+    objects = usable_objects(item, encoded.width, encoded.height, classes, properties)
+    if objects.broken:
+        return _Outcome(item, broken=objects.broken)
     record = Record(
-        image=picture.data,
-        format=picture.format,
-        width=picture.width,
-        height=picture.height,
+        image=encoded.data,
+        format=encoded.format,
+        width=encoded.width,
+        height=encoded.height,
         image_id=int(item.image_id),
         filename=item.filename,
         boxes=objects.boxes,
@@ -174,37 +171,20 @@ def _convert(item: Item, classes: tuple[str, ...], joints: tuple[str, ...], soli
         crowd=objects.crowd,
         difficult=objects.difficult,
         area=objects.area,
-        joints=objects.joints,
-        neutral=objects.neutral,
+        ignored=objects.ignored,
         names=objects.names,
-        camera=np.asarray(item.camera, np.float32) if solid else None,
-        solids=objects.solids,
-        truncated=objects.truncated,
-        occluded=objects.occluded,
+        rows=objects.rows,
     )
     return _Outcome(
         item,
-        serialized=serialize(record, classes, joints),
-        change=picture.change,
+        serialized=serialize(record, classes, properties),
+        change=encoded.change,
         faults=objects.faults,
         clipped=objects.clipped,
-        classes=tuple(classes[number] for number in objects.classes[~objects.neutral]),
-        neutral=tuple(itertools.compress(record.names or ("",) * len(record.neutral), record.neutral)),
-        joints=_joint_counts(record),
+        classes=tuple(classes[number] for number in objects.classes[~objects.ignored]),
+        ignored=tuple(itertools.compress(record.names or ("",) * len(record.ignored), record.ignored)),
+        counts={one.name: one.count(record.rows, record.size) for one in properties},
     )
-
-
-def _joint_counts(record: Record) -> dict[str, int]:
-    """How many joints are of each kind, see `Report.joints`."""
-    points, labels = record.joints[..., :2], record.joints[..., 2]
-    outside = ((points < -ROUNDING) | (points > np.array([record.width, record.height]) + ROUNDING)).any(axis=-1)
-    return {
-        "objects": int((labels > 0).any(axis=1).sum()),
-        "visible": int((labels == 2).sum()),
-        "hidden": int((labels == 1).sum()),
-        "unlabelled": int((labels == 0).sum()),
-        "outside": int((outside & (labels > 0)).sum()),
-    }
 
 
 def _count(report: Report, outcome: _Outcome, skip_bad: bool) -> None:
@@ -220,17 +200,17 @@ def _count(report: Report, outcome: _Outcome, skip_bad: bool) -> None:
         report.boxes_dropped["image skipped"] += outcome.item.num_boxes
         return
     report.images_written += 1
-    report.images_empty += not outcome.classes and not outcome.neutral
+    report.images_empty += not outcome.classes and not outcome.ignored
     report.images_changed.update([outcome.change] if outcome.change else [])
-    report.boxes_written += len(outcome.classes) + len(outcome.neutral)
+    report.boxes_written += len(outcome.classes) + len(outcome.ignored)
     report.boxes_clipped += outcome.clipped
     report.boxes_dropped.update(outcome.item.left_out)
     report.boxes_dropped.update(fault.reason for fault in outcome.faults)
     report.dropped.extend((name, fault.detail) for fault in outcome.faults)
     report.objects_per_class.update(outcome.classes)
-    report.neutral.update(outcome.neutral)
-    if report.joints is not None:
-        report.joints.update(outcome.joints)
+    report.ignored.update(outcome.ignored)
+    for own, counts in outcome.counts.items():
+        report.properties[own].update(counts)
 
 
 def _describe(
@@ -240,8 +220,7 @@ def _describe(
     classes: Sequence[str],
     report: Report,
     shards: tuple[Shard, ...],
-    skeleton: Skeleton | None,
-    solid: bool,
+    properties: tuple[Property, ...],
 ) -> Dataset:
     return Dataset(
         directory=directory,
@@ -253,8 +232,7 @@ def _describe(
         objects_per_class={name: report.objects_per_class[name] for name in classes},
         files=shards,
         report=report.to_dict(),
-        skeleton=skeleton,
-        solid=solid,
+        properties=properties,
     )
 
 

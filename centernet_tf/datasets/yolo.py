@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import yaml
 
-from centernet_tf.datasets.items import Fault, Item, number_images
+from centernet_tf.datasets.items import Item, Split, number_images
 from centernet_tf.errors import DataError, UsageError, closest
-from centernet_tf.images import SUFFIXES
+from centernet_tf.media.images import SUFFIXES
+from centernet_tf.properties.property import Fault
 
 # A box may reach over the edge, but a value this large is a number of pixels.
 LARGEST = 2.0
@@ -41,7 +42,7 @@ def read(
     *,
     labels: str | Path | None = None,
     classes: Sequence[str] | None = None,
-) -> tuple[tuple[str, ...], list[Item]]:
+) -> Split:
     """Reads the labels of a split; images are not opened.
 
     An image without a label file, or with an empty one, shows no object. A row of seven or more columns is a polygon,
@@ -71,7 +72,7 @@ def read(
     label_of, with_rows = _pair(found.roots, folder, source)
     names = tuple(classes or found.classes or _classes_beside(with_rows[0].parent))
     if not names:
-        raise UsageError(f"{source}: nothing names the classes. Give them in the order of their numbers.")
+        raise UsageError(f"{source}: no class names. Give them in the order of their numbers.")
     _warn_of_spare_labels(with_rows, found.roots)
     paths = sorted(label_of, key=Path.as_posix)
     numbers = number_images([path.stem for path in paths])
@@ -79,7 +80,7 @@ def read(
         _to_item(path, number, _read_rows(label_of[path], len(names), found.keypoint_columns))
         for path, number in zip(paths, numbers)
     ]
-    return names, items
+    return Split(names, items)
 
 
 def _pair(roots: Sequence[Path], folder: Path | None, source: Path) -> tuple[dict[Path, Path], list[Path]]:
@@ -228,7 +229,7 @@ def _read_row(columns: list[str], keypoint_columns: int) -> tuple[int, tuple[flo
     except ValueError:
         raise ValueError("has a column that is not a number") from None
     if not label.is_integer():
-        raise ValueError("has a class that is not a whole number")
+        raise ValueError("has a class that is not an integer")
     if keypoint_columns and len(values) == 4 + keypoint_columns:
         values = values[:4]
     if any(abs(value) > LARGEST for value in values):

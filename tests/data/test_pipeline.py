@@ -9,15 +9,15 @@ import tensorflow as tf
 from keras import ops
 
 from centernet_tf import preprocess
-from centernet_tf.data import pipeline
 from centernet_tf.data.augment import PLAIN_COLOR, Augmentation
+from centernet_tf.data.dataset import open_dataset
 from centernet_tf.data.pipeline import FEWEST_ROWS, PADDING, Feed, reading
-from centernet_tf.data.records import open_dataset
 from centernet_tf.datasets.items import Item
 from centernet_tf.datasets.writer import write_records
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.geometry import affine
-from centernet_tf.schema import FIELDS, JITTERED, ROTATED, SHARED, Field
+from centernet_tf.properties.fields import FIELDS, JITTERED, ROTATED, SHARED, Field
+from centernet_tf.properties.property import Property
 
 STILL = Augmentation(crop=False, shift=0, scale=0, flip=0, brightness=0, contrast=0, saturation=0, lighting=0)
 GEOMETRY = Augmentation(brightness=0, contrast=0, saturation=0, lighting=0)
@@ -66,7 +66,7 @@ def test_a_batch_is_what_it_says(shapes_train):
         "boxes": (np.float32, (4, FEWEST_ROWS, 4)),
         "classes": (np.int32, (4, FEWEST_ROWS)),
         "crowd": (bool, (4, FEWEST_ROWS)),
-        "neutral": (bool, (4, FEWEST_ROWS)),
+        "ignored": (bool, (4, FEWEST_ROWS)),
         "valid": (bool, (4, FEWEST_ROWS)),
     }
     assert (rows["classes"][~rows["valid"]] == -1).all()
@@ -185,23 +185,39 @@ KNOWN = Field("known", "int32", (2,), "fixed", 0, "0, 1", order=(1, 0))
 TURNS = Augmentation(rotate=30, rotate_probability=0.5, brightness=0, contrast=0, saturation=0, lighting=0)
 
 
-@pytest.fixture
-def corners(monkeypatch):
+class Corners(Property):
     """Makes every record hold the corners of its boxes."""
 
-    def parse_more(example, *more):
-        sample = parse(example, *more)
-        boxes = sample["boxes"]
-        points = tf.stack([boxes[:, :2], tf.gather(boxes, [2, 1], axis=1)], axis=1)
-        known = tf.zeros(tf.shape(boxes)[:1], tf.int32)
-        return {**sample, "corners": points, "known": tf.stack([known, known + 1], axis=1)}
+    name = "corners"
 
-    parse = pipeline.parse
-    monkeypatch.setattr(pipeline, "parse", parse_more)
+    @property
+    def fields(self):
+        return CORNERS, KNOWN
+
+    def unpack(self, lists, boxes, size):
+        corners = np.stack([boxes[:, :2], boxes[:, [2, 1]]], axis=1)
+        return {"corners": corners, "known": np.tile(np.int32([0, 1]), (len(boxes), 1))}
+
+
+class Links(Property):
+    """Every object with the one behind it, and what projects to the image."""
+
+    name = "links"
+
+    @property
+    def fields(self):
+        return (
+            Field("links", "int32", (2,), "fixed", -1, "two objects", level="pair", refers=True),
+            Field("lens", "float32", (3, 4), "projections", 0.0, "to pixels", level="image"),
+        )
+
+    def unpack(self, lists, boxes, size):
+        numbers = np.arange(len(boxes) - 1)
+        return {"links": np.stack([numbers, numbers + 1], axis=1), "lens": np.eye(3, 4, dtype=np.float32)}
 
 
 @pytest.mark.parametrize("augment", [STILL, GEOMETRY, TURNS], ids=["still", "moved", "turned"])
-def test_fields_of_a_task_move_with_the_image(tmp_path, corners, augment):
+def test_fields_of_a_task_move_with_the_image(tmp_path, augment):
     boxes, pictures = [*BOXES[:2], (20, 12, 70, 40), BOXES[3]], []
     for left, top, right, _ in boxes:
         picture = np.zeros((64, 96, 3), np.uint8)
@@ -209,7 +225,7 @@ def test_fields_of_a_task_move_with_the_image(tmp_path, corners, augment):
         picture[top - 2 : top + 3, right - 2 : right + 3] = 0, 255, 0
         pictures.append(picture)
     dataset = write(tmp_path, pictures, [[box] for box in boxes])
-    feed = Feed((64, 96), max_objects=3, fields=(*SHARED, CORNERS, KNOWN, ROTATED))
+    feed = Feed((64, 96), max_objects=3, fields=(*SHARED, CORNERS, KNOWN, ROTATED), properties=(Corners(),))
     seen, turned, mirrored = 0, 0, 0
     for inputs, rows in take(feed.training(dataset, 4, augment), 10):
         assert rows["rotated"].shape == (4,) and rows["corners"].shape == (4, 3, 2, 2)
@@ -231,6 +247,20 @@ def test_fields_of_a_task_move_with_the_image(tmp_path, corners, augment):
             assert side == pytest.approx(box[0, 2] - box[0, 0], rel=1e-4)
     assert seen > 15
     assert (turned > 10) == (augment is TURNS) and (mirrored > 5) == (augment is not STILL)
+
+
+def test_pairs_and_what_an_image_has_one_of(tmp_path):
+    dataset = write(tmp_path, [np.zeros((32, 64, 3), np.uint8)] * 2, [[BOXES[0]] * 5, []])
+    feed = Feed((64, 128), max_objects=3, fields=(*SHARED, *Links().fields), properties=(Links(),))
+    ((_, rows),) = feed.validation(dataset, 2).as_numpy_iterator()
+    # Two of five objects are left out, and with them the pairs that they are in.
+    np.testing.assert_array_equal(rows["links"], [[[0, 1], [1, 2], [-1, -1]], [[-1, -1]] * 3])
+    np.testing.assert_array_equal(rows["lens"], [[[2, 0, 0, 0], [0, 2, 0, 0], [0, 0, 1, 0]]] * 2)
+
+
+def test_fields_of_no_property_are_named():
+    with pytest.raises(ValueError, match="No property has the fields corners, known"):
+        Feed((64, 64), fields=(*SHARED, CORNERS, KNOWN))
 
 
 def test_boxes_of_turned_images_stay_where_they_were(tmp_path):
@@ -255,9 +285,9 @@ def test_images_know_whether_they_were_jittered(numbered, share):
 @pytest.mark.parametrize(
     ("feed", "said"),
     [
-        (FEED, "augment.rotate: boxes do not turn, so only joints learn from turned images"),
+        (FEED, "augment.rotate: boxes do not rotate, and no task here learns anything else"),
         (Feed((64, 64), fields=(*SHARED, ROTATED), device_warp=True), "Set data.device_warp to false."),
-        (Feed((64, 64), fields=(*SHARED, JITTERED)), "no depth is learnt. Set augment.crop to false"),
+        (Feed((64, 64), fields=(*SHARED, JITTERED)), "a task here cannot learn distances. Set augment.crop to false"),
     ],
 )
 def test_who_cannot_turn_images(numbered, feed, said):
@@ -322,7 +352,7 @@ def test_too_few_images_for_a_batch(tmp_path, images, batch, advice):
         FEED.training(dataset, batch, STILL)
     assert str(error.value) == (
         f"{tmp_path}: {images} images do not fill one batch of {batch}. "
-        f"Set train.batch to {advice} or less, or add images."
+        f"Set train.batch_size to {advice} or less, or add images."
     )
 
 
@@ -350,7 +380,31 @@ def no_picture(path):
         file.write(example.SerializeToString())
 
 
-@pytest.mark.parametrize("damage", [truncate, scribble, no_example, no_picture])
+def wrong_lists(path):
+    rewrite(path, "image/object/area", lambda feature: feature.float_list.value.append(1))
+
+
+def wrong_label(path):
+    rewrite(path, "image/object/class/label", lambda feature: feature.int64_list.value.append(4))
+
+
+def rewrite(path, key, change):
+    (serialized, *_) = tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
+    example = tf.train.Example.FromString(serialized)
+    change(example.features.feature[key])
+    for side in ("xmin", "xmax", "ymin", "ymax"):
+        example.features.feature[f"image/object/bbox/{side}"].float_list.value.append(0.5)
+    with tf.io.TFRecordWriter(str(path)) as file:
+        file.write(example.SerializeToString())
+
+
+SAID = {
+    wrong_lists: "(image/object/class/label holds 0 labels for 1 boxes",
+    wrong_label: "(object 1 has label 4, but 3 classes are declared, labels 1 to 3: a, b, c)",
+}
+
+
+@pytest.mark.parametrize("damage", [truncate, scribble, no_example, no_picture, wrong_lists, wrong_label])
 @pytest.mark.parametrize("training", [False, True])
 def test_damaged_records_are_named(tmp_path, damage, training):
     dataset = write(tmp_path, [np.zeros((32, 32, 3), np.uint8)] * 6, [[]] * 6)
@@ -360,7 +414,8 @@ def test_damaged_records_are_named(tmp_path, damage, training):
         take(batches, 3)
     assert str(error.value).startswith(f"{tmp_path}: a record cannot be read (")
     assert str(error.value).endswith(f"`centernet inspect {tmp_path}` finds which.")
-    assert "\n" not in str(error.value)
+    assert "\n" not in str(error.value) and "ValueError" not in str(error.value)
+    assert SAID.get(damage, "") in str(error.value)
 
 
 def test_the_global_seed_of_zero_changes_nothing(shapes_train):

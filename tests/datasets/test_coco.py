@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from centernet_tf.data.records import iterate, open_dataset
+from centernet_tf.data.dataset import iterate, open_dataset
 from centernet_tf.datasets.coco import read
 from centernet_tf.datasets.writer import write_records
 from centernet_tf.errors import DataError, UsageError
@@ -122,9 +122,9 @@ def test_missing_image_is_named_with_its_path(tmp_path):
     ("changes", "message"),
     [
         ({"images": [image_row(), image_row()]}, "2 images have the id 5"),
-        ({"images": [{"id": "5", "file_name": "a.jpg"}]}, "needs a whole number 'id' and a 'file_name'"),
-        ({"images": [{"id": 5}]}, "needs a whole number 'id' and a 'file_name'"),
-        ({"annotations": [annotation(image_id="5")]}, "needs a whole number 'image_id'"),
+        ({"images": [{"id": "5", "file_name": "a.jpg"}]}, "needs an integer 'id' and a 'file_name'"),
+        ({"images": [{"id": 5}]}, "needs an integer 'id' and a 'file_name'"),
+        ({"annotations": [annotation(image_id="5")]}, "needs an integer 'image_id'"),
         ({"categories": []}, "'categories' is empty"),
         ({"categories": [{"id": 1}]}, "a category lacks"),
         ({"categories": [*CATEGORIES, {"id": 1, "name": "x"}]}, "2 categories have the id 1"),

@@ -3,8 +3,13 @@
 import numpy as np
 import pytest
 
-from centernet_tf.datasets.items import Fault, Item, usable_objects
+from centernet_tf.datasets.items import Item, usable_objects
 from centernet_tf.errors import DataError
+from centernet_tf.properties.boxes3d import Boxes3d
+from centernet_tf.properties.boxes3d.records import columns, from_columns
+from centernet_tf.properties.keypoints import Keypoints
+from centernet_tf.properties.keypoints.skeleton import Skeleton
+from centernet_tf.properties.property import Fault
 
 NAN = float("nan")
 
@@ -15,8 +20,18 @@ def make_item(boxes=(), classes=None, **fields):
     return Item(**{**values, "classes": [0] * len(boxes) if classes is None else classes, **fields})
 
 
-def sort(item):
-    return usable_objects(item, 100, 50, ("cat", "dog"))
+def sort(item, *properties):
+    return usable_objects(item, 100, 50, ("cat", "dog"), properties)
+
+
+def keypoints(count):
+    return Keypoints(skeleton=Skeleton(keypoints=tuple("abcd"[:count])))
+
+
+def keypoint_rows(rows):
+    """Rows of [[(x, y, label), ...], ...]."""
+    values = np.array(rows, float)
+    return {"keypoints": values[..., :2], "keypoint_labels": values[..., 2].astype(int)}
 
 
 def test_no_boxes_give_empty_arrays():
@@ -101,82 +116,91 @@ def test_lists_of_other_length_are_refused():
 SEEN, HIDDEN, UNKNOWN = (5, 6, 2), (-40, 900, 1), (NAN, NAN, 0)
 
 
-def test_joints_follow_their_boxes_and_stay_outside():
-    item = make_item(
-        [(0, 0, 5, 5), (7, 7, 7, 7), (0, 0, 9, 9)], joints=[[SEEN] * 3, [SEEN] * 3, [SEEN, HIDDEN, UNKNOWN]]
-    )
-    objects = usable_objects(item, 100, 50, ("cat",), 3)
-    np.testing.assert_array_equal(objects.joints, np.float32([[SEEN] * 3, [SEEN, HIDDEN, (0, 0, 0)]]))
-    assert objects.joints.dtype == np.float32 and len(objects.faults) == 1
-
-
-def test_joints_may_be_fractions_or_missing():
-    item = make_item([(0, 0, 0.5, 0.5)], normalised=True, joints=[[(0.5, 0.5, 2)]])
-    np.testing.assert_array_equal(usable_objects(item, 100, 50, ("cat",), 1).joints, [[[50, 25, 2]]])
+def test_rows_follow_their_boxes_and_points_stay_outside():
+    rows = keypoint_rows([[SEEN] * 3, [SEEN] * 3, [SEEN, HIDDEN, UNKNOWN]])
+    objects = sort(make_item([(0, 0, 5, 5), (7, 7, 7, 7), (0, 0, 9, 9)], rows=rows), keypoints(3))
     np.testing.assert_array_equal(
-        usable_objects(make_item([(0, 0, 5, 5)]), 9, 9, ("cat",), 2).joints, np.zeros((1, 2, 3))
+        objects.rows["keypoints"], np.float32([[SEEN[:2]] * 3, [SEEN[:2], HIDDEN[:2], (0, 0)]])
     )
-    assert sort(make_item([(0, 0, 5, 5)])).joints.shape == (1, 0, 3)
+    np.testing.assert_array_equal(objects.rows["keypoint_labels"], [[2, 2, 2], [2, 1, 0]])
+    assert objects.rows["keypoints"].dtype == np.float32 and len(objects.faults) == 1
+
+
+def test_points_may_be_fractions_and_rows_may_be_missing():
+    item = make_item([(0, 0, 0.5, 0.5)], normalised=True, rows=keypoint_rows([[(0.5, 0.5, 2)]]))
+    objects = sort(item, keypoints(1))
+    np.testing.assert_array_equal(objects.boxes, [[0, 0, 50, 25]])
+    np.testing.assert_array_equal(objects.rows["keypoints"], [[[50, 25]]])
+    np.testing.assert_array_equal(sort(make_item([(0, 0, 5, 5)]), keypoints(2)).rows["keypoints"], np.zeros((1, 2, 2)))
+    assert sort(make_item([(0, 0, 5, 5)])).rows == {}
 
 
 @pytest.mark.parametrize(
-    ("joint", "reason", "detail"),
+    ("keypoint", "reason", "detail"),
     [
-        ((NAN, 5, 2), "joint not a number", "box 1 of 1 has its joint 2 at x nan, y 5, no numbers"),
-        ((5, float("inf"), 1), "joint not a number", "y inf"),
-        ((5, 5, 3), "unknown label of a joint", "box 1 of 1 labels joint 2 with 3; known are 0"),
-        ((5, 5, NAN), "unknown label of a joint", "with nan"),
+        ((NAN, 5, 2), "keypoint not a number", "box 1 of 1 has its keypoint 2 at x nan, y 5, not numbers"),
+        ((5, 5, 3), "unknown label of a keypoint", "box 1 of 1 labels keypoint 2 with 3; known are 0"),
     ],
 )
-def test_broken_joints_are_faults(joint, reason, detail):
-    objects = usable_objects(make_item([(0, 0, 5, 5)], joints=[[SEEN, joint]]), 100, 50, ("cat",), 2)
+def test_faults_of_a_property_leave_the_object_out(keypoint, reason, detail):
+    objects = sort(make_item([(0, 0, 5, 5)], rows=keypoint_rows([[SEEN, keypoint]])), keypoints(2))
     (fault,) = objects.faults
-    assert fault.reason == reason and detail in fault.detail and not len(objects.joints)
+    assert fault.reason == reason and detail in fault.detail and not len(objects.rows["keypoints"])
 
 
-def test_joints_of_another_skeleton_are_refused():
-    with pytest.raises(DataError, match=r"a\.jpg: joints are \(1, 2, 3\), expected \(1, 3, 3\)"):
-        usable_objects(make_item([(0, 0, 5, 5)], joints=[[SEEN, HIDDEN]]), 100, 50, ("cat",), 3)
+def test_an_object_is_told_of_once():
+    rows = keypoint_rows([[(NAN, 5, 2)]])
+    (fault,) = sort(make_item([(7, 7, 7, 7)], rows=rows), keypoints(1)).faults
+    assert fault == Fault("zero area", "box 1 of 1 has zero area: left 7, top 7, right 7, bottom 7")
 
 
-def solid_item(**changes):
-    solids = np.array([[-1.5, 1.5, 1.6, 3.9, 1, 2, 10, 0.3], [np.nan] * 8], np.float32)
+def test_rows_that_do_not_fit_are_refused():
+    item = make_item([(0, 0, 5, 5)], rows=keypoint_rows([[SEEN, HIDDEN]]))
+    with pytest.raises(DataError, match=r"a\.jpg: keypoints has shape \(1, 2, 2\), expected \(1, 3, 2\)"):
+        sort(item, keypoints(3))
+    with pytest.raises(DataError, match=r"a\.jpg: no property has the rows keypoints, keypoint_labels. Known: none"):
+        sort(item)
+
+
+COLUMNS = np.array([[-1.5, 1.5, 1.6, 3.9, 1, 2, 10, 0.3], [NAN] * 8], np.float32)
+
+
+def boxes3d_item(made=COLUMNS, **changes):
     boxes = np.array([[1, 2, 30, 40], [0, 0, 20, 20]])
-    values = {"boxes": boxes, "classes": ["cat", -1], "neutral": [False, True], "names": ["tom", "no one"]}
-    values |= {"solids": solids, "truncated": [0.5, 0], "occluded": [2, 3], **changes}
-    return make_item(**values)
+    values = {"boxes": boxes, "classes": ["cat", -1], "ignored": [False, True], "names": ["tom", "no one"]}
+    rows = {"camera": np.eye(3, 4), **from_columns(made), "truncated": [0.5, 0], "occluded": [2, 3]}
+    return make_item(**{**values, "rows": rows, **changes})
 
 
-def test_neutral_objects_and_solids_are_kept():
-    objects = usable_objects(solid_item(), 64, 48, ("cat",))
-    assert objects.names == ("tom", "no one") and not objects.faults
+def test_ignored_objects_and_rows_of_the_image_are_kept():
+    objects = sort(boxes3d_item(), Boxes3d())
+    assert objects.names == ("tom", "no one") and not objects.faults and objects.broken is None
     np.testing.assert_array_equal(objects.classes, [0, -1])
-    np.testing.assert_array_equal(objects.neutral, [False, True])
-    np.testing.assert_array_equal(objects.solids, solid_item().solids)
-    np.testing.assert_array_equal(objects.truncated, [0.5, 0])
-    np.testing.assert_array_equal(objects.occluded, [2, 3])
+    np.testing.assert_array_equal(objects.ignored, [False, True])
+    np.testing.assert_array_equal(columns(objects.rows), COLUMNS)
+    np.testing.assert_array_equal(objects.rows["truncated"], [0.5, 0])
+    np.testing.assert_array_equal(objects.rows["camera"], np.eye(3, 4))
 
 
-def test_what_is_left_out_takes_its_solid_along():
-    objects = usable_objects(solid_item(boxes=np.array([[30, 2, 1, 40], [0, 0, 20, 20]])), 64, 48, ("cat",))
-    assert objects.names == ("no one",) and objects.solids.shape == (1, 8) and objects.occluded.tolist() == [3]
+def test_what_is_left_out_takes_its_rows_along():
+    objects = sort(boxes3d_item(boxes=np.array([[30, 2, 1, 40], [0, 0, 20, 20]])), Boxes3d())
+    assert objects.names == ("no one",) and objects.rows["has_box3d"].tolist() == [False]
+    assert objects.rows["occluded"].tolist() == [3] and objects.rows["camera"].shape == (3, 4)
 
 
-@pytest.mark.parametrize(
-    ("column", "value", "reason"),
-    [(0, np.nan, "3D box not a number"), (2, 0.0, "3D box without extent"), (3, -1.0, "3D box without extent")],
-)
-def test_unusable_solids_are_faults(column, value, reason):
-    item = solid_item()
-    item.solids[0, column] = value
-    assert [fault.reason for fault in usable_objects(item, 64, 48, ("cat",)).faults] == [reason]
+def test_faults_of_several_properties():
+    made = COLUMNS.copy()
+    made[0, 2] = 0
+    rows = {**boxes3d_item(made).rows, **keypoint_rows([[SEEN], [(NAN, 5, 2)]])}
+    faults = sort(boxes3d_item(rows=rows), keypoints(1), Boxes3d()).faults
+    assert [fault.reason for fault in faults] == ["3D box of zero size", "keypoint not a number"]
 
 
-def test_only_neutral_objects_may_have_no_class():
-    faults = usable_objects(solid_item(neutral=None), 64, 48, ("cat",)).faults
+def test_an_image_may_be_unusable():
+    rows = {name: values for name, values in boxes3d_item().rows.items() if name != "camera"}
+    assert sort(boxes3d_item(rows=rows), Boxes3d()).broken.reason == "no camera"
+
+
+def test_only_ignored_objects_may_have_no_class():
+    faults = sort(boxes3d_item(ignored=None), Boxes3d()).faults
     assert [fault.reason for fault in faults] == ["unknown class"]
-
-
-def test_solids_of_another_number_are_refused():
-    with pytest.raises(DataError, match="solids"):
-        usable_objects(solid_item(solids=np.zeros((2, 7))), 64, 48, ("cat",))

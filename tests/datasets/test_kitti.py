@@ -1,14 +1,16 @@
-"""KITTI's folders: cameras and 3D boxes are read, neutral classes are marked, what is missing is told."""
+"""KITTI's folders: cameras and 3D boxes are read, ignored classes are marked, what is missing is told."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from centernet_tf.cli import main
-from centernet_tf.data.records import iterate, open_dataset
+from centernet_tf.data.dataset import iterate, open_dataset
 from centernet_tf.datasets.kitti import read
 from centernet_tf.datasets.writer import write_records
 from centernet_tf.errors import DataError, UsageError
+from centernet_tf.properties.boxes3d import Boxes3d
+from centernet_tf.properties.boxes3d.records import columns
 
 NAMES = ("Car", "Van", "Truck", "Pedestrian", "Person_sitting", "Cyclist", "Tram", "Misc")
 DONT_CARE = "DontCare -1 -1 -10 5.00 10.50 25.00 20.00 -1 -1 -1 -1000 -1000 -1000 -10"
@@ -33,39 +35,46 @@ def folder(tmp_path):
     return root
 
 
-def test_classes_and_neutral_objects(folder):
-    classes, items = read(folder)
+def test_classes_and_ignored_objects(folder):
+    classes, items, _ = read(folder)
     assert classes == ("Pedestrian", "Car", "Cyclist") and [item.image_id for item in items] == [0, 1, 2]
     item = items[0]
     assert list(item.names) == ["Car", "Van", "Truck", "Pedestrian", "Person_sitting", "Cyclist", "DontCare"]
     assert item.classes == [1, 1, 1, 0, 0, 2, -1]
-    assert item.neutral == [False, True, True, False, True, False, True]
+    assert item.ignored == [False, True, True, False, True, False, True]
     assert item.left_out == {"class not chosen": 2} and item.num_boxes == 9
-    np.testing.assert_array_equal(item.camera[0], [700, 0, 32, 45])
+    np.testing.assert_array_equal(item.rows["camera"][0], [700, 0, 32, 45])
 
 
 def test_records(folder, tmp_path):
-    classes, items = read(folder.parent)
+    classes, items, properties = read(folder.parent)
+    assert properties == (Boxes3d(),)
     report = write_records(
-        items, directory=tmp_path / "out", name="kitti", split="train", classes=classes, solid=True, workers=1
+        items,
+        directory=tmp_path / "out",
+        name="kitti",
+        split="train",
+        classes=classes,
+        properties=properties,
+        workers=1,
     )
     assert report.objects_per_class == {"Pedestrian": 1, "Car": 3, "Cyclist": 1}
-    assert report.neutral == {"Van": 1, "Truck": 1, "Person_sitting": 1, "DontCare": 1}
+    assert report.ignored == {"Van": 1, "Truck": 1, "Person_sitting": 1, "DontCare": 1}
     first, *_ = iterate(open_dataset(tmp_path / "out"))
     assert first.filename == "000000.png" and first.image_id == 0
     np.testing.assert_array_equal(first.boxes[0], [0, 2, 20, 30])
-    np.testing.assert_array_equal(first.solids[0], np.float32([-1.5, 1.5, 1.6, 3.9, 1, 2, 10, 0.3]))
-    assert np.isnan(first.solids[-1]).all() and first.solids[1, 6] == 11
-    np.testing.assert_array_equal(first.truncated, np.float32([0.3] * 6 + [0]))
-    np.testing.assert_array_equal(first.occluded, [2] * 6 + [3])
+    np.testing.assert_array_equal(columns(first.rows)[0], np.float32([-1.5, 1.5, 1.6, 3.9, 1, 2, 10, 0.3]))
+    assert first.rows["has_box3d"].tolist() == [True] * 6 + [False] and first.rows["depths"][1] == 11
+    np.testing.assert_array_equal(first.rows["truncated"], np.float32([0.3] * 6 + [0]))
+    np.testing.assert_array_equal(first.rows["occluded"], [2] * 6 + [3])
 
 
 def test_unknown_directions(folder):
     path = folder / "label_2" / "000001.txt"
     path.write_text(line("Car", 1).replace(" -1.50 1.00", " -10 1.00") + "\n")
     items = read(folder)[1]
-    np.testing.assert_allclose(items[1].solids[0, 0], 0.3 - np.arctan2(1, 11))
-    assert items[2].solids[0, 0] == -1.5
+    np.testing.assert_allclose(items[1].rows["alphas"], 0.3 - np.arctan2(1, 11), rtol=1e-6)
+    assert items[2].rows["alphas"][0] == -1.5
 
 
 def test_a_camera_that_is_turned_is_a_fault_of_its_image(folder):
@@ -76,16 +85,16 @@ def test_a_camera_that_is_turned_is_a_fault_of_its_image(folder):
 
 
 def test_chosen_classes(folder):
-    classes, items = read(folder, classes=["Van", "Car"])
+    classes, items, _ = read(folder, classes=["Van", "Car"])
     assert classes == ("Van", "Car")
     assert list(items[0].names) == ["Car", "Van", "Truck", "DontCare"] and items[0].classes == [1, 0, 1, -1]
-    assert items[0].neutral == [False, False, True, True]
+    assert items[0].ignored == [False, False, True, True]
 
 
 def test_list_of_a_split(folder, tmp_path):
     names = tmp_path / "val.txt"
     names.write_text("000002\n000000\n\n")
-    _, items = read(folder, names)
+    _, items, _ = read(folder, names)
     assert [item.key for item in items] == ["000000", "000002"] and [item.image_id for item in items] == [0, 2]
     names.write_text("000002\n000002\n")
     with pytest.raises(DataError, match="000002 is listed more than once"):
@@ -100,14 +109,14 @@ def test_missing_files_are_faults_of_their_image(part, folder, tmp_path):
     names = tmp_path / "all.txt"
     names.write_text("000000\n000001\n000002\n")
     (folder / part / "000001.txt").unlink()
-    _, items = read(folder, names)
+    _, items, _ = read(folder, names)
     assert [item.broken is None for item in items] == [True, False, True]
     assert f"{part}/000001.txt: no such" in items[1].broken.detail
 
 
 def test_broken_label_is_a_fault_of_its_image(folder):
     (folder / "label_2" / "000001.txt").write_text("Car 1 2 3\n")
-    _, items = read(folder)
+    _, items, _ = read(folder)
     assert "line 1 has 4 columns" in items[1].broken.detail
 
 
@@ -122,7 +131,9 @@ def test_command(folder, tmp_path, capsys):
     out = tmp_path / "records" / "val"
     with pytest.raises(SystemExit) as ended:
         main(["records", "kitti", str(folder), "--list", str(names), "--split", "val", "--out", str(out)])
-    assert (ended.value.code or 0) == 0 and "Van (neutral)" in capsys.readouterr().out
+    assert (ended.value.code or 0) == 0 and "Van (ignored)" in capsys.readouterr().out
     dataset = open_dataset(out)
-    assert dataset.solid and dataset.split == "val" and dataset.images == 2 and dataset.objects == 8
+    assert (
+        dataset.properties == (Boxes3d(),) and dataset.split == "val" and dataset.images == 2 and dataset.objects == 8
+    )
     assert dataset.report["boxes"]["dropped"] == {"class not chosen": 2}

@@ -65,7 +65,7 @@ def mocked(tmp_path):
             return tf.data.Dataset.from_tensors(row)
 
         with tfds.testing.mock_data(as_dataset_fn=as_dataset):
-            classes, items = read(name, "train", data_dir=tmp_path, download=True, **settings)
+            classes, items, _ = read(name, "train", data_dir=tmp_path, download=True, **settings)
             return classes, list(items)
 
     return open_mocked
@@ -156,7 +156,7 @@ def prepared(tmp_path_factory):
 
 
 def test_prepared_set_keeps_the_bytes_and_goes_into_records(prepared, tmp_path):
-    classes, items = read("two_dots", "train", data_dir=prepared)
+    classes, items, _ = read("two_dots", "train", data_dir=prepared)
     assert classes == ("dot", "dash")
     assert len(items) == 2
     with_box = next(item for item in items if len(item.boxes))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from centernet_tf.data.records import iterate, open_dataset
+from centernet_tf.data.dataset import iterate, open_dataset
 from centernet_tf.datasets.voc import read
 from centernet_tf.datasets.writer import write_records
 from centernet_tf.errors import DataError, UsageError
@@ -33,7 +33,7 @@ def list_split(root, split, *rows):
 
 def test_image_without_objects_is_kept(tmp_path):
     annotate(tmp_path, "a")
-    classes, (item,) = read(tmp_path, classes=["cat"])
+    classes, (item,), _ = read(tmp_path, classes=["cat"])
     assert classes == ("cat",) and item.boxes.shape == (0, 4) and item.num_boxes == 0
     assert (item.width, item.height, item.filename) == (64, 48, "a.jpg")
 
@@ -43,13 +43,13 @@ def test_image_without_objects_is_kept(tmp_path):
 )
 def test_corners_become_continuous(origin, expected, tmp_path):
     annotate(tmp_path, "a", an_object(box=(11, 21, 30, 40)))
-    _, (item,) = read(tmp_path, origin=origin)
+    _, (item,), _ = read(tmp_path, origin=origin)
     np.testing.assert_array_equal(item.boxes, [expected])
 
 
 def test_whole_image_from_one_is_the_whole_image(tmp_path):
     annotate(tmp_path, "a", an_object(box=(1, 1, 64, 48)))
-    _, (item,) = read(tmp_path)
+    _, (item,), _ = read(tmp_path)
     np.testing.assert_array_equal(item.boxes, [(0, 0, 64, 48)])
 
 
@@ -57,10 +57,10 @@ def test_corners_below_one_show_counting_from_zero(tmp_path, caplog):
     annotate(tmp_path, "a", an_object(box=(11, 21, 30, 40)))
     annotate(tmp_path, "b", an_object(box=(0, 5, 30, 40)))
     list_split(tmp_path, "train", "a")
-    _, (item,) = read(tmp_path, "train")  # the whole folder decides, so that splits agree
+    _, (item,), _ = read(tmp_path, "train")  # the whole folder decides, so that splits agree
     np.testing.assert_array_equal(item.boxes, [(11, 21, 30, 40)])
     assert "boxes of 1 files, such as b.xml, begin below pixel 1" in caplog.text
-    _, (item,) = read(tmp_path, "train", origin="one")
+    _, (item,), _ = read(tmp_path, "train", origin="one")
     np.testing.assert_array_equal(item.boxes, [(10, 20, 30, 40)])
 
 
@@ -68,7 +68,7 @@ def test_corners_below_one_show_counting_from_zero(tmp_path, caplog):
 @pytest.mark.parametrize("origin", ["one", "zero"])
 def test_degenerate_boxes_stay_degenerate(box, reason, origin, tmp_path):
     annotate(tmp_path, "a", an_object() + an_object(box=box))
-    classes, items = read(tmp_path, origin=origin)
+    classes, items, _ = read(tmp_path, origin=origin)
     options = {"directory": tmp_path / "out", "name": "pets", "split": "train", "classes": classes}
     with pytest.raises(DataError, match=r"a\.jpg: object 2 of a\.xml has .* left 9, top 9"):
         write_records(items, **options)
@@ -81,7 +81,7 @@ def test_split_lists_choose_images(tmp_path):
         annotate(tmp_path, stem, an_object(stem))
     list_split(tmp_path, "train", "c", "", "a")
     list_split(tmp_path, "val", "b with space  1", "d -1")
-    classes, items = read(tmp_path, "train")
+    classes, items, _ = read(tmp_path, "train")
     assert classes == ("a", "b with space", "c", "d")  # the same in every split
     assert [item.key for item in items] == ["a", "c"]
     assert [item.key for item in read(tmp_path, "val")[1]] == ["b with space", "d"]
@@ -105,7 +105,7 @@ def test_split_lists_choose_images(tmp_path):
 def test_ids_are_digits_where_these_differ(stems, ids, tmp_path):
     for stem in stems:
         annotate(tmp_path, stem)
-    _, items = read(tmp_path)
+    _, items, _ = read(tmp_path)
     assert [item.image_id for item in items] == ids
 
 
@@ -133,7 +133,7 @@ def test_name_of_the_xml_counts_before_the_filename_in_it(tmp_path):
 def test_declared_classes_order_and_restrict(tmp_path):
     annotate(tmp_path, "a", an_object("dog", difficult=1) + an_object("cat") + an_object("cow"))
     assert read(tmp_path)[0] == ("cat", "cow", "dog")
-    classes, items = read(tmp_path, classes=["dog", "cat"])
+    classes, items, _ = read(tmp_path, classes=["dog", "cat"])
     options = {"directory": tmp_path / "out", "name": "pets", "split": "train", "classes": classes}
     with pytest.raises(DataError, match=r"a\.jpg: object 3 of a\.xml has class 'cow', which is not declared"):
         write_records(items, **options)
@@ -155,7 +155,7 @@ def test_declared_classes_order_and_restrict(tmp_path):
 )
 def test_bad_annotations_are_named(objects, message, tmp_path):
     annotate(tmp_path, "a", objects)
-    _, items = read(tmp_path)
+    _, items, _ = read(tmp_path)
     with pytest.raises(DataError) as error:
         write_records(items, directory=tmp_path / "out", name="pets", split="train", classes=["cat"])
     assert message in str(error.value) and str(error.value).startswith("a.jpg: ")
@@ -165,7 +165,7 @@ def test_missing_annotation_or_image_is_bad(tmp_path):
     annotate(tmp_path, "a", an_object())
     annotate(tmp_path, "b", an_object(), image=False)
     list_split(tmp_path, "train", "a", "b", "c")
-    classes, items = read(tmp_path, "train")
+    classes, items, _ = read(tmp_path, "train")
     options = {"directory": tmp_path / "out", "name": "pets", "split": "train", "classes": classes}
     report = write_records(items, **options, skip_bad=True)
     assert [name for name, _ in report.images_skipped] == ["b.jpg", "c.jpg"]

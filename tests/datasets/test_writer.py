@@ -12,11 +12,16 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from centernet_tf.data.records import iterate, open_dataset, verify_checksums
+from centernet_tf.data.dataset import iterate, open_dataset, verify_checksums
 from centernet_tf.datasets import shard_files
-from centernet_tf.datasets.writer import Fault, Item, write_records
+from centernet_tf.datasets.items import Item
+from centernet_tf.datasets.writer import write_records
 from centernet_tf.errors import DataError, UsageError
-from centernet_tf.skeleton import Skeleton
+from centernet_tf.properties.boxes3d import Boxes3d
+from centernet_tf.properties.boxes3d.records import columns, from_columns
+from centernet_tf.properties.keypoints import Keypoints
+from centernet_tf.properties.keypoints.skeleton import Skeleton
+from centernet_tf.properties.property import Fault
 
 
 def jpeg(width=64, height=48, seed=0):
@@ -80,36 +85,42 @@ def test_written_records_come_back(tmp_path):
     np.testing.assert_allclose(records[3].boxes, [(1, 2, 30, 40), (5, 5, 20, 20)], rtol=1e-6)
 
 
-def test_joints_are_written_and_counted(tmp_path):
-    skeleton = Skeleton(joints=("head", "tail"), limbs=((0, 1),))
-    joints = np.array([[[3, 4, 2], [70, 4, 1]], [[0, 0, 0], [64, 48, 1]]])
-    boxes = ((1, 2, 30, 40), (5, 5, 20, 20))
-    items = [make_item(0, boxes=boxes, joints=joints), make_item(1, boxes=boxes)]
-    report = write(items, tmp_path, skeleton=skeleton)
-    assert report.joints == {"objects": 2, "visible": 1, "hidden": 2, "unlabelled": 5, "outside": 1}
+def test_properties_are_written_and_counted(tmp_path):
+    pets = Keypoints(skeleton=Skeleton(keypoints=("head", "tail"), limbs=((0, 1),)))
+    rows = {"keypoints": [[[3, 4], [70, 4]], [[0, 0], [64, 48]]], "keypoint_labels": [[2, 1], [0, 1]]}
+    report = write([make_item(0, rows=rows), make_item(1)], tmp_path, properties=[pets])
+    counts = {"objects": 2, "visible": 1, "hidden": 2, "unlabelled": 5, "outside": 1}
+    assert report.properties == {"keypoints": counts}
     dataset = open_dataset(tmp_path)
-    assert dataset.skeleton == skeleton and dataset.report["joints"] == dict(report.joints)
+    assert dataset.properties == (pets,) and dataset.report["properties"] == {"keypoints": counts}
     first, second = iterate(dataset)
-    np.testing.assert_allclose(first.joints, joints, rtol=1e-6)
-    np.testing.assert_array_equal(second.joints, np.zeros((2, 2, 3)))
+    np.testing.assert_allclose(first.rows["keypoints"], rows["keypoints"], rtol=1e-6)
+    np.testing.assert_array_equal(first.rows["keypoint_labels"], rows["keypoint_labels"])
+    np.testing.assert_array_equal(second.rows["keypoint_labels"], np.zeros((2, 2)))
 
 
-def solid_item(index, **changes):
-    solids = np.array([[-1.5, 1.5, 1.6, 3.9, 1, 2, 10, 0.3], [np.nan] * 8], np.float32)
-    fields = {"classes": ["cat", -1], "neutral": [False, True], "names": ["cat", "crowd"], "camera": np.eye(3, 4)}
-    return make_item(index, **{**fields, "solids": solids, "truncated": [0.5, 0], "occluded": [2, 3], **changes})
+COLUMNS = np.array([[-1.5, 1.5, 1.6, 3.9, 1, 2, 10, 0.3], [np.nan] * 8], np.float32)
 
 
-def test_solids_and_neutral_objects_are_written_and_counted(tmp_path):
-    report = write([solid_item(0), solid_item(1, camera=None)], tmp_path, solid=True, skip_bad=True)
-    assert [reason for _, reason in report.images_skipped] == ["its camera is None, not 3x4"]
-    assert report.objects_per_class == {"cat": 1} and report.neutral == {"crowd": 1} and report.boxes_written == 2
+def boxes3d_item(index, camera):
+    fields = {"classes": ["cat", -1], "ignored": [False, True], "names": ["cat", "crowd"]}
+    rows = {**camera, **from_columns(COLUMNS), "truncated": [0.5, 0], "occluded": [2, 3]}
+    return make_item(index, rows=rows, **fields)
+
+
+def test_unusable_images_and_ignored_objects_are_counted(tmp_path):
+    items = [boxes3d_item(0, {"camera": np.eye(3, 4)}), boxes3d_item(1, {})]
+    report = write(items, tmp_path, properties=[Boxes3d()], skip_bad=True)
+    ((_, reason),) = report.images_skipped
+    assert reason.startswith("its camera is [[0.0") and report.boxes_dropped == {"image skipped": 2}
+    assert report.objects_per_class == {"cat": 1} and report.ignored == {"crowd": 1} and report.boxes_written == 2
     dataset = open_dataset(tmp_path)
     (record,) = iterate(dataset)
-    assert dataset.solid and dataset.objects == 2 and dataset.report["boxes"]["neutral"] == {"crowd": 1}
-    np.testing.assert_array_equal(record.camera, np.eye(3, 4))
-    np.testing.assert_array_equal(record.solids, solid_item(0).solids)
-    assert record.names == ("cat", "crowd") and record.occluded.tolist() == [2, 3]
+    assert dataset.properties == (Boxes3d(),) and dataset.objects == 2
+    assert dataset.report["boxes"]["ignored"] == {"crowd": 1} and "properties" not in dataset.report
+    np.testing.assert_array_equal(record.rows["camera"], np.eye(3, 4))
+    np.testing.assert_array_equal(columns(record.rows), COLUMNS)
+    assert record.names == ("cat", "crowd") and record.rows["occluded"].tolist() == [2, 3]
 
 
 def bad_items():
@@ -266,7 +277,8 @@ def test_progress_counts_every_image(tmp_path):
 KILLED = """
 import sys
 import numpy as np
-from centernet_tf.datasets.writer import Item, write_records
+from centernet_tf.datasets.items import Item
+from centernet_tf.datasets.writer import write_records
 
 def items(total):
     random = np.random.default_rng(0)

@@ -5,7 +5,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from centernet_tf.data.records import iterate, open_dataset
+from centernet_tf.data.dataset import iterate, open_dataset
 from centernet_tf.datasets.writer import write_records
 from centernet_tf.datasets.yolo import read
 from centernet_tf.errors import DataError, UsageError
@@ -35,7 +35,7 @@ def test_missing_and_empty_labels_are_background(tmp_path):
     add(tmp_path, "a")
     add(tmp_path, "b", [])
     add(tmp_path, "c", ["0 0.5 0.5 1 1"])
-    classes, items = read(describe(tmp_path))
+    classes, items, _ = read(describe(tmp_path))
     assert classes == ("cat", "dog") and [item.num_boxes for item in items] == [0, 0, 1]
     assert write(tmp_path, classes, items).images_empty == 2
 
@@ -54,7 +54,7 @@ def test_missing_and_empty_labels_are_background(tmp_path):
 )
 def test_rows_become_boxes_in_pixels(row, label, box, clipped, tmp_path):
     add(tmp_path, "a", [row])
-    classes, items = read(describe(tmp_path))
+    classes, items, _ = read(describe(tmp_path))
     report = write(tmp_path, classes, items)
     (record,) = iterate(open_dataset(tmp_path / "out"))
     np.testing.assert_allclose(record.boxes, [box], atol=1e-3)
@@ -67,8 +67,8 @@ def test_rows_become_boxes_in_pixels(row, label, box, clipped, tmp_path):
         ("0 0.5 0.5", "annotation not readable", "line 3 of a.txt has 3 columns; expected 5, or an odd number from 7"),
         ("0 0.5 0.5 0.2 0.2 0.9", "annotation not readable", "line 3 of a.txt has 6 columns"),
         ("cat 0.5 0.5 0.2 0.2", "annotation not readable", "has a column that is not a number: cat 0.5"),
-        ("0.5 0.5 0.5 0.2 0.2", "annotation not readable", "has a class that is not a whole number"),
-        ("nan 0.5 0.5 0.2 0.2", "annotation not readable", "has a class that is not a whole number"),
+        ("0.5 0.5 0.5 0.2 0.2", "annotation not readable", "has a class that is not an integer"),
+        ("nan 0.5 0.5 0.2 0.2", "annotation not readable", "has a class that is not an integer"),
         ("0 320 240 100 100", "annotation not readable", "has values in pixels; expected fractions from 0 to 1"),
         ("2 0.5 0.5 0.2 0.2", "unknown class", "line 3 of a.txt has class 2, but there are 2 classes, 0 to 1"),
         ("-1 0.5 0.5 0.2 0.2", "unknown class", "line 3 of a.txt has class -1"),
@@ -80,7 +80,7 @@ def test_rows_become_boxes_in_pixels(row, label, box, clipped, tmp_path):
 )
 def test_bad_rows_are_named_by_line(row, reason, message, tmp_path):
     add(tmp_path, "a", ["0 0.5 0.5 0.2 0.2", "", row])
-    classes, items = read(describe(tmp_path))
+    classes, items, _ = read(describe(tmp_path))
     with pytest.raises(DataError) as error:
         write(tmp_path, classes, items)
     assert str(error.value).startswith("a.jpg: ") and message in str(error.value)
@@ -90,7 +90,7 @@ def test_bad_rows_are_named_by_line(row, reason, message, tmp_path):
 
 def test_keypoints_behind_the_box_are_no_polygon(tmp_path):
     add(tmp_path, "a", ["0 0.5 0.5 0.5 0.5 " + " ".join(["0.1 0.1 2"] * 2)])
-    _, (item,) = read(describe(tmp_path, kpt_shape=[2, 3]))
+    _, (item,), _ = read(describe(tmp_path, kpt_shape=[2, 3]))
     np.testing.assert_allclose(item.boxes, [(0.25, 0.25, 0.75, 0.75)])
 
 
@@ -110,7 +110,7 @@ ROW = ["0 0.5 0.5 0.5 0.5"]
 )
 def test_layouts_are_found(images, labels, changes, tmp_path):
     add(tmp_path, "a", ROW, images, labels)
-    classes, (item,) = read(describe(tmp_path, **changes))
+    classes, (item,), _ = read(describe(tmp_path, **changes))
     assert classes == ("cat", "dog") and len(item.boxes) == 1
 
 
@@ -126,9 +126,9 @@ def test_splits_have_other_names_and_lists(tmp_path):
 
 def test_plain_pair_of_folders(tmp_path):
     add(tmp_path, "a", ROW, "photos", "boxes")
-    _, (item,) = read(tmp_path / "photos", labels=tmp_path / "boxes", classes=["cell"])
+    _, (item,), _ = read(tmp_path / "photos", labels=tmp_path / "boxes", classes=["cell"])
     assert len(item.boxes) == 1
-    with pytest.raises(UsageError, match="nothing names the classes"):
+    with pytest.raises(UsageError, match="no class names"):
         read(tmp_path / "photos", labels=tmp_path / "boxes")
     (tmp_path / "boxes" / "classes.txt").write_text("rbc\nwbc\n")
     assert read(tmp_path / "photos", labels=tmp_path / "boxes")[0] == ("rbc", "wbc")

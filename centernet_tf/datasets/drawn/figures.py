@@ -1,28 +1,59 @@
-"""Pose data without a download: drawn persons whose joints are known, hidden ones too, and balls, which have none.
+"""Pose data without a download: drawn persons whose keypoints are known, hidden ones too, and balls, which have none.
 
 Image number i of a split depends on nothing but the seed, the split's name and i.
 """
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 
-from centernet_tf.datasets.body import PERSON, Body, Part, strike_pose
-from centernet_tf.datasets.items import Item
-from centernet_tf.datasets.samples import SAMPLES, all_visible, rasterise, region_of, visible_box
-from centernet_tf.datasets.stage import Stage
-from centernet_tf.datasets.textures import textured_ground
+from centernet_tf.datasets.drawn.body import KEYPOINTS, PAIRED, SIDES, Body, Part, strike_pose
+from centernet_tf.datasets.drawn.items import DrawnItems
+from centernet_tf.datasets.drawn.samples import SAMPLES, all_visible, rasterise, region_of, visible_box
+from centernet_tf.datasets.drawn.stage import Stage
+from centernet_tf.datasets.drawn.textures import textured_ground
+from centernet_tf.datasets.items import Split
 from centernet_tf.errors import UsageError
-from centernet_tf.geometry.boxes import overlaps
-from centernet_tf.skeleton import Skeleton
+from centernet_tf.geometry.boxes import box_iou
+from centernet_tf.properties.keypoints import Keypoints
+from centernet_tf.properties.keypoints.skeleton import COCO_PERSON, Skeleton
 
 CLASSES = ("person", "ball")
 SMALLEST = 40  # pixels of standing height; of smaller ones neither hands nor eyes are left
 TRIES = 30  # places tried for one object before the stage goes without it
 BLOCK = 2  # class of what only hides others
+
+_LIKE = {"head": "left_ear", "hand": "wrist", "foot": "ankle"}
+
+
+def _sigma(keypoint: str) -> float:
+    """That of the same keypoint of COCO's people."""
+    side, _, name = keypoint.rpartition("_")
+    other = _LIKE.get(name, name)
+    return COCO_PERSON.sigmas[COCO_PERSON.keypoints.index(f"{side}_{other}" if side else other)]
+
+
+PERSON = Skeleton.from_dict(
+    {
+        "keypoints": KEYPOINTS,
+        "flip_pairs": [[f"{side}_{name}" for side in SIDES] for name in PAIRED],
+        "limbs": [
+            *(["head", f"{side}_shoulder"] for side in SIDES),
+            *([f"{SIDES[0]}_{name}", f"{SIDES[1]}_{name}"] for name in ("shoulder", "hip")),
+            *(
+                [f"{side}_{one}", f"{side}_{other}"]
+                for side in SIDES
+                for one, other in (
+                    ("shoulder", "elbow"), ("elbow", "hand"), ("shoulder", "hip"), ("hip", "knee"), ("knee", "foot")
+                )
+            ),
+        ],
+        "sigmas": {name: _sigma(name) for name in KEYPOINTS},
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,15 +65,15 @@ class Figures:
         boxes: [N, 4] float32, left, top, right, bottom in pixels, tight around what is visible of each object.
         classes: [N] int64, positions in `CLASSES`.
         area: [N] float32, pixels^2 that are visible.
-        joints: [N, 13, 3] float32, x and y in pixels, 2 visible, 1 hidden by something in the image, 0 outside of it;
-            all 0 for balls.
+        keypoints: [N, 13, 3] float32, x and y in pixels, 2 visible, 1 hidden by something in the image, 0 outside of
+            it; all 0 for balls.
     """
 
     image: np.ndarray
     boxes: np.ndarray
     classes: np.ndarray
     area: np.ndarray
-    joints: np.ndarray
+    keypoints: np.ndarray
 
 
 def draw_figures(seed: int | Sequence[int], size: tuple[int, int] = (128, 128), stage: Stage | None = None) -> Figures:
@@ -115,24 +146,24 @@ class _Easel:
     def finished(self, image: np.ndarray) -> Figures:
         numbers = [number for number, (kind, *_) in enumerate(self.placed, start=1) if kind != BLOCK]
         kept = [self.placed[number - 1] for number in numbers]
-        joints = np.zeros((len(kept), len(PERSON.joints), 3), np.float32)
-        for row, number, (kind, body, _) in zip(joints, numbers, kept):
+        keypoints = np.zeros((len(kept), len(KEYPOINTS), 3), np.float32)
+        for row, number, (kind, body, _) in zip(keypoints, numbers, kept):
             if kind == 0:
-                row[:] = self._joints(number, body)
+                row[:] = self._keypoints(number, body)
         return Figures(
             image=image,
             boxes=np.array([visible_box(self.owners, number) for number in numbers], np.float32).reshape(-1, 4),
             classes=np.array([kind for kind, *_ in kept], np.int64),
             area=np.array([np.count_nonzero(self.owners == number) for number in numbers], np.float32) / SAMPLES**2,
-            joints=joints,
+            keypoints=keypoints,
         )
 
     def _place(self, rng: np.random.Generator, kind: int) -> Body:
         side = min(self.size)
         if kind == 0:
             body = strike_pose(rng, self.stage.tilt, self.stage.limber, self.stage.turned)
-            shares = np.maximum(self.stage.sizes, SMALLEST / side)
-            body = body.placed(side * np.exp(rng.uniform(*np.log(shares))), np.zeros(2))
+            fractions = np.maximum(self.stage.sizes, SMALLEST / side)
+            body = body.placed(side * np.exp(rng.uniform(*np.log(fractions))), np.zeros(2))
         elif kind == 1:
             angles = np.arange(48) * (2 * np.pi / 48)
             radius = side * rng.uniform(0.06, 0.14)
@@ -151,49 +182,21 @@ class _Easel:
         rest = np.array([body.box for kind, body, _ in self.placed if kind != BLOCK]).reshape(-1, 4)
         apart = np.hypot(*((box[:2] + box[2:] - rest[:, :2] - rest[:, 2:]) / 2).T)
         close = apart < self.stage.spacing * min(self.size)
-        return not (close.any() or (overlaps(box[None], rest) > self.stage.overlap).any())
+        return not (close.any() or (box_iou(box[None], rest) > self.stage.iou).any())
 
-    def _joints(self, number: int, body: Body) -> np.ndarray:
-        """[13, 3] joints of a person: visible where the pixel around shows mostly a part that carries the joint."""
-        rows = np.zeros((len(body.joints), 3))
+    def _keypoints(self, number: int, body: Body) -> np.ndarray:
+        """[13, 3] keypoints of a person: visible where the pixel shows mostly a part that carries the keypoint."""
+        rows = np.zeros((len(body.keypoints), 3))
         height, width = self.size
-        for index, (x, y) in enumerate(body.joints):
+        for index, (x, y) in enumerate(body.keypoints):
             if not (0 <= x < width and 0 <= y < height):
                 continue
             row, column = int(y * SAMPLES), int(x * SAMPLES)
             near = tuple(slice(max(place - SAMPLES // 2, 0), place + SAMPLES // 2 + 1) for place in (row, column))
-            carriers = [place for place, part in enumerate(body.parts) if index in part.joints]
+            carriers = [place for place, part in enumerate(body.parts) if index in part.keypoints]
             seen = (self.owners[near] == number) & np.isin(self.parts[near], carriers)
             rows[index] = x, y, 2 if seen.mean() >= 0.5 else 1
         return rows
-
-
-class FigureItems(Sequence[Item]):
-    """The images of a split as items to write, each drawn when it is asked for."""
-
-    def __init__(self, count: int, size: tuple[int, int], seed: int, split: str, stage: Stage) -> None:
-        self._count, self._size, self._stage = count, size, stage
-        # The split's name takes part, so that validation never repeats the training images of the same seed.
-        self._seed = (seed, zlib.crc32(split.encode()))
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, index: int) -> Item:
-        if not 0 <= index < self._count:
-            raise IndexError(f"figures {index} of {self._count}")
-        drawn = draw_figures((*self._seed, index), self._size, self._stage)
-        key = f"{index:08d}"
-        return Item(
-            key=key,
-            image_id=index,
-            source=drawn.image,
-            filename=f"{key}.png",
-            boxes=drawn.boxes,
-            classes=drawn.classes,
-            area=drawn.area,
-            joints=drawn.joints,
-        )
 
 
 def read(
@@ -203,7 +206,7 @@ def read(
     seed: int = 0,
     split: str = "train",
     stage: Stage | None = None,
-) -> tuple[tuple[str, ...], FigureItems, Skeleton]:
+) -> Split:
     """A split of drawn images.
 
     Args:
@@ -214,15 +217,23 @@ def read(
         stage: What the images may contain.
 
     Returns:
-        Names of the classes, the items in ascending order, and the skeleton of the persons.
+        Names of the classes, the items in ascending order, and the keypoints of the persons.
 
     Raises:
         UsageError: There would be no images, or the seed is negative.
     """
-    if count < 1 or seed < 0:
-        raise UsageError(f"figures: count {count} and seed {seed}; expected at least 1 image and a seed from 0.")
+    stage = stage or Stage()
+
+    def draw(numbers: Sequence[int]) -> dict[str, Any]:
+        drawn = draw_figures(numbers, size, stage)
+        rows = {"keypoints": drawn.keypoints[..., :2], "keypoint_labels": drawn.keypoints[..., 2].astype(np.int32)}
+        return {
+            "source": drawn.image, "boxes": drawn.boxes, "classes": drawn.classes, "area": drawn.area, "rows": rows
+        }  # fmt: skip
+
+    items = DrawnItems("figures", count, seed, split, draw)
     draw_figures((seed, 0), size, Stage(persons=(0, 0), balls=0, blocks=0))  # complains of the size before any writing
-    return CLASSES, FigureItems(count, size, seed, split, stage or Stage()), PERSON
+    return Split(CLASSES, items, (Keypoints(skeleton=PERSON),))
 
 
 def _area(body: Body) -> float:

@@ -1,27 +1,20 @@
 """A split of a data set on disk: TFRecord shards and the dataset.yaml that says what is in them."""
 
 import hashlib
+import itertools
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import tensorflow as tf
 import yaml
 
-from centernet_tf.data.example import Record, parse, serialize
-from centernet_tf.data.solids import to_rows
+from centernet_tf.data.example import read_record, read_shard
+from centernet_tf.data.record import Record
 from centernet_tf.errors import DataError, UsageError
-from centernet_tf.geometry.camera import as_camera
-from centernet_tf.skeleton import Skeleton
-
-__all__ = [
-    "DATASET_FILE", "Dataset", "Record", "Shard", "iterate", "open_dataset", "parse", "save_dataset",
-    "serialize", "sha256_of", "verify_checksums",
-]  # fmt: skip
+from centernet_tf.properties import as_plain, read_properties
+from centernet_tf.properties.property import Property
 
 DATASET_FILE = "dataset.yaml"
 
@@ -52,9 +45,7 @@ class Dataset:
         objects_per_class: Boxes of each class, by name.
         files: The shards in order.
         report: What the converter did with each box and image, as it wrote it; empty for hand-made files.
-        skeleton: The joints of objects; None where the records have none. Objects of classes without joints have all of
-            theirs unlabelled.
-        solid: Whether every record holds its camera, and objects have 3D boxes.
+        properties: What objects have besides box and class, with all that the records say of it.
     """
 
     directory: Path
@@ -66,18 +57,25 @@ class Dataset:
     objects_per_class: dict[str, int]
     files: tuple[Shard, ...]
     report: dict[str, Any] = field(default_factory=dict)
-    skeleton: Skeleton | None = None
-    solid: bool = False
-
-    @property
-    def joints(self) -> tuple[str, ...]:
-        """Names of the joints; none without skeleton."""
-        return self.skeleton.joints if self.skeleton else ()
+    properties: tuple[Property, ...] = ()
 
     @property
     def shards(self) -> tuple[Path, ...]:
         """Paths of the shards in order."""
         return tuple(shard.path for shard in self.files)
+
+    def property(self, name: str) -> Property | None:
+        """The property of this name; None where the records do not have it."""
+        return next((one for one in self.properties if one.name == name), None)
+
+    def with_properties(self, properties: Iterable[Property]) -> "Dataset":
+        """The same records, read with these properties besides, or in place of their own of the same names."""
+        named = {one.name: one for one in (*self.properties, *properties)}
+        return replace(self, properties=tuple(named.values()))
+
+    def head(self, count: int) -> list[Record]:
+        """The first records; errors as `iterate`."""
+        return list(itertools.islice(iterate(self), count))
 
 
 def open_dataset(path: str | Path, check: bool = True) -> Dataset:
@@ -108,15 +106,14 @@ def save_dataset(dataset: Dataset) -> None:
         "images": dataset.images,
         "objects": dataset.objects,
         "objects_per_class": dataset.objects_per_class,
-        **({"skeleton": dataset.skeleton.as_dict()} if dataset.skeleton else {}),
-        **({"solid": True} if dataset.solid else {}),
+        **({"properties": as_plain(dataset.properties)} if dataset.properties else {}),
         "report": dataset.report,
         "shards": [
             {"file": shard.path.name, "records": shard.records, "bytes": shard.bytes, "sha256": shard.sha256}
             for shard in dataset.files
         ],
     }
-    text = "# What the shards beside this file hold. Look at it with `centernet inspect`.\n"
+    text = "# Describes the shards beside this file. Check them with `centernet inspect`.\n"
     text += yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
     temporary = dataset.directory / f".{DATASET_FILE}.writing"
     temporary.write_text(text, encoding="utf-8")
@@ -159,71 +156,28 @@ def sha256_of(path: Path) -> str:
 
 
 def _iterate_shard(shard: Shard, dataset: Dataset) -> Iterator[Record]:
-    read = partial(parse, class_names=dataset.classes, num_joints=len(dataset.joints), solid=dataset.solid)
-    examples = tf.data.TFRecordDataset(str(shard.path)).map(read)
-    iterator = examples.as_numpy_iterator()
-    number = 0
-    while True:
-        number += 1
+    records = read_shard(shard.path)
+    for number in itertools.count(1):
+        where = f"{shard.path}: record {number}"
         try:
-            fields = next(iterator)
-        except StopIteration:
+            serialized = next(records, None)
+        except DataError as error:
+            raise DataError(f"{error} {_AGAIN}") from error
+        if serialized is None:
             break
-        except tf.errors.DataLossError as error:
-            raise DataError(f"{shard.path}: record {number} is cut off or damaged. {_AGAIN}") from error
-        except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
-            reason = error.message.replace("\n", " ")
-            raise DataError(f"{shard.path}: record {number} cannot be understood ({reason}). {_AGAIN}") from error
-        yield _to_record(fields, len(dataset.classes), f"{shard.path}: record {number}")
+        try:
+            record = read_record(serialized, dataset.classes, dataset.properties)
+        except ValueError as error:
+            raise DataError(f"{where} is invalid ({str(error).rstrip('.')}). {_AGAIN}") from error
+        for one in dataset.properties:
+            if fault := one.image_fault(record.rows):
+                raise DataError(f"{where} cannot be used: {fault.detail}. {_AGAIN}")
+        yield record
     if number - 1 != shard.records:
         raise DataError(
             f"{shard.path}: {number - 1} records, but {DATASET_FILE} says {shard.records}; "
             f"record {number} is where they differ. {_AGAIN}"
         )
-
-
-def _to_record(fields: dict[str, Any], num_classes: int, where: str) -> Record:
-    classes = fields["classes"].astype(np.int64)
-    if ((classes < np.where(fields["neutral"], -1, 0)) | (classes >= num_classes)).any():
-        raise DataError(
-            f"{where} has labels {classes.min() + 1} to {classes.max() + 1}, but {DATASET_FILE} declares "
-            f"{num_classes} classes, labels 1 to {num_classes}. Correct its class list."
-        )
-    image = fields["image"]
-    joints = None
-    if "joints" in fields:
-        joints = np.concatenate([fields["joints"], fields["joint_labels"][..., None].astype(np.float32)], axis=-1)
-    return Record(
-        image=image,
-        format="png" if image.startswith(b"\x89PNG") else "jpeg",
-        width=int(fields["width"]),
-        height=int(fields["height"]),
-        image_id=int(fields["image_id"]),
-        filename=fields["filename"].decode("utf-8", "replace"),
-        boxes=fields["boxes"],
-        classes=classes,
-        crowd=fields["crowd"],
-        difficult=fields["difficult"],
-        area=fields["area"],
-        joints=joints,
-        neutral=fields["neutral"],
-        **(_solids(fields, where) if "solid" in fields else {}),
-    )
-
-
-def _solids(fields: dict[str, Any], where: str) -> dict[str, Any]:
-    """What a record with a camera has besides."""
-    try:
-        camera = as_camera(fields["camera"])
-    except ValueError as error:
-        raise DataError(f"{where}: {error} {_AGAIN}") from None
-    return {
-        "names": tuple(name.decode("utf-8", "replace") for name in fields["names"]),
-        "camera": camera,
-        "solids": to_rows(fields),
-        "truncated": fields["truncated"],
-        "occluded": fields["occluded"],
-    }
 
 
 def _read_yaml(directory: Path) -> dict[str, Any]:
@@ -281,9 +235,10 @@ def _from_yaml(directory: Path, content: dict[str, Any]) -> Dataset:
             objects_per_class={str(name): int(count) for name, count in content["objects_per_class"].items()},
             files=shards,
             report=content.get("report") or {},
-            skeleton=Skeleton.from_dict(content["skeleton"], "skeleton") if content.get("skeleton") else None,
-            solid=bool(content.get("solid", False)),
+            properties=read_properties(content.get("properties") or {}, str(path)),
         )
+    except DataError:
+        raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         what = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
         raise DataError(f"{path}: not a description of records ({what}). {_AGAIN}") from error

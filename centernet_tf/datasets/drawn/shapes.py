@@ -4,18 +4,19 @@ Colour, size, tilt and stretch are drawn independently of the class, so that onl
 Image number i of a split depends on nothing but the seed, the split's name and i.
 """
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 
-from centernet_tf.datasets.items import Item
-from centernet_tf.datasets.samples import SAMPLES, all_visible, rasterise, region_of, visible_box
-from centernet_tf.datasets.textures import textured_ground
+from centernet_tf.datasets.drawn.items import DrawnItems
+from centernet_tf.datasets.drawn.samples import SAMPLES, all_visible, rasterise, region_of, visible_box
+from centernet_tf.datasets.drawn.textures import textured_ground
+from centernet_tf.datasets.items import Split
 from centernet_tf.errors import UsageError
-from centernet_tf.geometry.boxes import overlaps
+from centernet_tf.geometry.boxes import box_iou
 
 SMALLEST = 8.0  # pixels; below this a star and a circle are the same three pixels
 TRIES = 30  # places tried for one object before the scene goes without it
@@ -54,16 +55,16 @@ class Scene:
 
     Attributes:
         objects: Fewest and most objects of an image; fewer are drawn where no room is left.
-        sizes: Shortest and longest longer side of a box, as a share of the image's shorter side.
+        sizes: Shortest and longest longer side of a box, as a fraction of the image's shorter side.
         stretch: The most that one axis of a shape is longer than the other.
-        hidden: The largest share of an object that later objects and the image's edge may take away.
-        outside: The largest share of a box' side that may lie beyond the image's edge.
-        overlap: The largest overlap (IoU) of two boxes when placed.
-        spacing: Smallest distance of two box centres when placed, as a share of the image's shorter side.
-        tint: The share of objects in their class' own hue; the others have any colour, so only the shape tells.
+        hidden: The largest fraction of an object that later objects and the image's edge may take away.
+        outside: The largest fraction of a box' side that may lie beyond the image's edge.
+        iou: The largest IoU of two boxes when placed.
+        spacing: Smallest distance of two box centres when placed, as a fraction of the image's shorter side.
+        tint: The fraction of objects in their class' own hue; the others have any colour, so only the shape tells.
         contrast: Smallest distance of an object's colour from what surrounds it, RGB levels, 0 to 441.
         texture: Strength of the ground's pattern, 0 to 1.
-        noise: Standard deviation of the grain over everything, as a share of 255.
+        noise: Standard deviation of the grain over everything, as a fraction of 255.
         lines: Most distracting lines and arcs on the ground.
     """
 
@@ -72,7 +73,7 @@ class Scene:
     stretch: float = 1.5
     hidden: float = 0.25
     outside: float = 0.0
-    overlap: float = 0.2
+    iou: float = 0.2
     spacing: float = 0.08
     tint: float = 1.0
     contrast: float = 110.0
@@ -86,10 +87,10 @@ class Scene:
             raise UsageError(f"shapes: objects {self.objects} must be two counts, fewest first, from 0 to 250.")
         small, large = self.sizes
         if not 0 < small <= large <= 1:
-            raise UsageError(f"shapes: sizes {self.sizes} must be two shares of the image, smallest first, up to 1.")
+            raise UsageError(f"shapes: sizes {self.sizes} must be two fractions of the image, smallest first, up to 1.")
         if self.stretch < 1:
             raise UsageError(f"shapes: stretch {self.stretch} must be at least 1.")
-        for name in ("hidden", "outside", "overlap", "spacing", "tint", "texture", "noise"):
+        for name in ("hidden", "outside", "iou", "spacing", "tint", "texture", "noise"):
             if not 0 <= getattr(self, name) < 1 + (name in ("texture", "tint")):
                 raise UsageError(f"shapes: {name} {getattr(self, name)} must be from 0 to below 1.")
 
@@ -113,7 +114,7 @@ class Scene:
             stretch=between(easy.stretch, 2.5),
             hidden=between(easy.hidden, 0.7),
             outside=between(easy.outside, 0.4),
-            overlap=between(easy.overlap, 0.6),
+            iou=between(easy.iou, 0.6),
             spacing=between(easy.spacing, 0.02),
             tint=between(easy.tint, 0.0),
             contrast=between(easy.contrast, 40.0),
@@ -152,25 +153,6 @@ def draw_scene(
     return np.clip(image + 0.5, 0, 255).astype(np.uint8), boxes, classes
 
 
-class Scenes(Sequence[Item]):
-    """The images of a split as items to write, each drawn when it is asked for."""
-
-    def __init__(self, count: int, size: tuple[int, int], seed: int, split: str, scene: Scene) -> None:
-        self._count, self._size, self._scene = count, size, scene
-        # The split's name takes part, so that validation never repeats the training images of the same seed.
-        self._seed = (seed, zlib.crc32(split.encode()))
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, index: int) -> Item:
-        if not 0 <= index < self._count:
-            raise IndexError(f"scene {index} of {self._count}")
-        image, boxes, classes = draw_scene((*self._seed, index), self._size, self._scene)
-        key = f"{index:08d}"
-        return Item(key=key, image_id=index, source=image, filename=f"{key}.png", boxes=boxes, classes=classes)
-
-
 def read(
     count: int,
     size: tuple[int, int] = (128, 128),
@@ -178,7 +160,7 @@ def read(
     seed: int = 0,
     split: str = "train",
     scene: Scene | None = None,
-) -> tuple[tuple[str, ...], Scenes]:
+) -> Split:
     """A split of drawn images.
 
     Args:
@@ -194,10 +176,15 @@ def read(
     Raises:
         UsageError: There would be no images, or the seed is negative.
     """
-    if count < 1 or seed < 0:
-        raise UsageError(f"shapes: count {count} and seed {seed}; expected at least 1 image and a seed from 0.")
+    scene = scene or Scene()
+
+    def draw(numbers: Sequence[int]) -> dict[str, Any]:
+        image, boxes, classes = draw_scene(numbers, size, scene)
+        return {"source": image, "boxes": boxes, "classes": classes}
+
+    items = DrawnItems("shapes", count, seed, split, draw)
     draw_scene((seed, 0), size, Scene(objects=(0, 0)))  # complains of the size before any writing starts
-    return CLASSES, Scenes(count, size, seed, split, scene or Scene())
+    return Split(CLASSES, items)
 
 
 def _objects(rng: np.random.Generator, image: np.ndarray, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
@@ -233,8 +220,8 @@ def _pose(
     turn = np.array([[np.cos(tilt), np.sin(tilt)], [-np.sin(tilt), np.cos(tilt)]])
     curves = [curve * stretch @ turn for curve in outline]
     low, high = curves[0].min(axis=0), curves[0].max(axis=0)
-    shares = np.maximum(scene.sizes, SMALLEST / min(size))
-    scale = min(size) * np.exp(rng.uniform(*np.log(shares))) / (high - low).max()
+    fractions = np.maximum(scene.sizes, SMALLEST / min(size))
+    scale = min(size) * np.exp(rng.uniform(*np.log(fractions))) / (high - low).max()
     extent = scale * (high - low)
     margin = np.array(scene.outside) * extent
     corner = rng.uniform(-margin, np.maximum(np.array(size[::-1]) - extent + margin, -margin))
@@ -249,7 +236,7 @@ def _clear_of(box: np.ndarray, others: list[np.ndarray], scene: Scene, side: int
         return True
     rest = np.array(others)
     apart = np.hypot(*((box[:2] + box[2:] - rest[:, :2] - rest[:, 2:]) / 2).T)
-    return bool(np.all(overlaps(box[None], rest) <= scene.overlap) and np.all(apart >= scene.spacing * side))
+    return bool(np.all(box_iou(box[None], rest) <= scene.iou) and np.all(apart >= scene.spacing * side))
 
 
 def _colors(rng: np.random.Generator, kind: int, tint: float) -> np.ndarray:

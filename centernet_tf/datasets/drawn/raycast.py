@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from centernet_tf.datasets.yard import GROUND, KINDS, Solid, projected_box
+from centernet_tf.datasets.drawn.yard import GROUND, KINDS, Thing, projected_box
 
 FINE = 2  # samples a pixel along each axis
 AMBIENT = 0.55  # light on faces that the sun does not reach
@@ -26,8 +26,8 @@ class Rendering:
 
     Attributes:
         image: [H, W, 3] float32, RGB from about 0 to 255, not clipped.
-        owners: [H * FINE, W * FINE] uint8, which solid each sample shows: 1 is the first, 0 none.
-        covered: [N] int, samples that each solid would show if no other stood before it.
+        owners: [H * FINE, W * FINE] uint8, which object each sample shows: 1 is the first, 0 none.
+        covered: [N] int, samples that each object would show if no other stood before it.
     """
 
     image: np.ndarray
@@ -39,34 +39,34 @@ def render(
     rng: np.random.Generator,
     camera: np.ndarray,
     size: tuple[int, int],
-    solids: list[Solid],
+    objects: list[Thing],
     colors: np.ndarray,
     haze: float,
 ) -> Rendering:
-    """Renders solids on patterned ground under a sky, in the light of one sun.
+    """Renders objects on patterned ground under a sky, in the light of one sun.
 
     Args:
         rng: Where colours of the ground and the place of the sun come from.
         camera: [3, 4].
         size: Height and width in pixels.
-        solids: What stands on the ground.
-        colors: [N, 3] float32, RGB of each solid.
+        objects: What stands on the ground.
+        colors: [N, 3] float32, RGB of each object.
         haze: How much of the colour is lost at 40 metres, 0 to 1.
     """
     origin, rays = _rays(camera, size)
     sun = _sun(rng)
-    image, depth = _ground(rng, origin, rays, solids)
+    image, depth = _ground(rng, origin, rays, objects)
     owners = np.zeros(depth.shape, np.uint8)
-    covered = np.zeros(len(solids), int)
-    for number, (solid, color) in enumerate(zip(solids, colors), start=1):
-        region = _region(projected_box(solid, camera), depth.shape)
-        distance, axis, place = _meet(origin, rays[region], solid)
+    covered = np.zeros(len(objects), int)
+    for number, (thing, color) in enumerate(zip(objects, colors), start=1):
+        region = _region(projected_box(thing, camera), depth.shape)
+        distance, axis, place = _meet(origin, rays[region], thing)
         hit = np.isfinite(distance)
         covered[number - 1] = np.count_nonzero(hit)
         front = hit & (distance < depth[region])
         owners[region][front] = number
         depth[region][front] = distance[front]
-        image[region][front] = _painted(rng, solid, color, sun, axis[front], place[front])
+        image[region][front] = _painted(rng, thing, color, sun, axis[front], place[front])
     mist = (haze * np.clip(depth / 40, 0, 1))[..., None].astype(np.float32)
     image += mist * (np.array([205, 212, 220], np.float32) - image)
     small = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
@@ -74,7 +74,7 @@ def render(
 
 
 def _rays(camera: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Where all rays start [3], and their directions [H * FINE, W * FINE, 3], whose z is 1, so distance is depth."""
+    """Where all rays start [3], and their orientations [H * FINE, W * FINE, 3], whose z is 1, so distance is depth."""
     camera = np.asarray(camera, np.float64)
     inverse = np.linalg.inv(camera[:, :3])
     rows, columns = ((np.arange(side * FINE) + 0.5) / FINE for side in size)
@@ -97,22 +97,22 @@ def _sun(rng: np.random.Generator) -> np.ndarray:
 
 
 def _turn(rotation: float) -> np.ndarray:
-    """[3, 3] from a solid's own axes (length, up, width) to the camera's."""
+    """[3, 3] from an object's own axes (length, up, width) to the camera's."""
     cosine, sine = np.cos(rotation), np.sin(rotation)
     return np.array([[cosine, 0, sine], [0, 1, 0], [-sine, 0, cosine]])
 
 
-def _meet(origin: np.ndarray, rays: np.ndarray, solid: Solid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where rays [..., 3] enter a solid.
+def _meet(origin: np.ndarray, rays: np.ndarray, thing: Thing) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where rays [..., 3] enter an object.
 
     Returns:
         Distance [...], infinite where a ray misses; the axis [...] whose face is met (0 front or back, 1 top or bottom,
-        2 a side); the place [..., 3] on the solid, each from -1 to 1, 1 being front, bottom and left.
+        2 a side); the place [..., 3] on the object, each from -1 to 1, 1 being front, bottom and left.
     """
-    height, width, length = solid.dimensions
+    height, width, length = thing.dimensions
     half = np.array([length, height, width], np.float32) / 2
-    turn = _turn(solid.rotation).astype(np.float32)
-    start = ((origin - solid.location) @ turn + [0, height / 2, 0]).astype(np.float32)
+    turn = _turn(thing.rotation).astype(np.float32)
+    start = ((origin - thing.location) @ turn + [0, height / 2, 0]).astype(np.float32)
     way = rays @ turn
     way = np.where(np.abs(way) < 1e-7, np.float32(1e-7), way)
     first, second = (-half - start) / way, (half - start) / way
@@ -124,10 +124,10 @@ def _meet(origin: np.ndarray, rays: np.ndarray, solid: Solid) -> tuple[np.ndarra
 
 
 def _painted(
-    rng: np.random.Generator, solid: Solid, color: np.ndarray, sun: np.ndarray, axis: np.ndarray, place: np.ndarray
+    rng: np.random.Generator, thing: Thing, color: np.ndarray, sun: np.ndarray, axis: np.ndarray, place: np.ndarray
 ) -> np.ndarray:
-    """Colours [S, 3] of samples of a solid: windows, wheels and lamps tell its front from its back."""
-    kind = KINDS[solid.kind]
+    """Colours [S, 3] of samples of an object: windows, wheels and lamps tell its front from its back."""
+    kind = KINDS[thing.kind]
     x, y, z = place.T
     waves = 1 + 0.06 * np.sin(x * rng.uniform(4, 12) + rng.uniform(0, 6)) * np.sin(y * rng.uniform(4, 12))
     paint = (color * waves[:, None]).astype(np.float32)
@@ -153,21 +153,21 @@ def _painted(
     paint[band & (x < 0)] = _REAR
     for middle in kind.wheels:
         radius = 0.36  # metres
-        across = (x - middle) * solid.dimensions[2] / 2
-        up = (1 - y) * solid.dimensions[0] / 2 - radius
+        across = (x - middle) * thing.dimensions[2] / 2
+        up = (1 - y) * thing.dimensions[0] / 2 - radius
         paint[side & (across**2 + up**2 < radius**2)] = _TYRE
-    # The face's own direction, of the side that is met.
+    # The face's own orientation, of the side that is met.
     outward = np.zeros((len(axis), 3))
     rows = np.arange(len(axis))
     outward[rows, axis] = np.sign(place[rows, axis])
-    light = np.clip(outward @ _turn(solid.rotation).T @ sun, 0, None)
+    light = np.clip(outward @ _turn(thing.rotation).T @ sun, 0, None)
     return paint * (AMBIENT + (1 - AMBIENT) * light)[:, None].astype(np.float32)
 
 
 def _ground(
-    rng: np.random.Generator, origin: np.ndarray, rays: np.ndarray, solids: list[Solid]
+    rng: np.random.Generator, origin: np.ndarray, rays: np.ndarray, objects: list[Thing]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Ground, dark below solids, and sky: colours [h, w, 3] float32 and depth [h, w] float32."""
+    """Ground, dark below objects, and sky: colours [h, w, 3] float32 and depth [h, w] float32."""
     down = rays[..., 1]
     with np.errstate(divide="ignore"):
         depth = np.where(down > 1e-4, np.float32(GROUND - origin[1]) / down, np.float32(np.inf))
@@ -183,19 +183,19 @@ def _ground(
         places = [(line / cell + rng.uniform(0, PATTERN)).astype(np.float32) for line in (x, z)]
         value += strength * fade * cv2.remap(pattern, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
     image = (first + value[..., None]).astype(np.float32)
-    for solid in solids:
-        image *= _shadow(x, z, solid)[..., None]
+    for thing in objects:
+        image *= _shadow(x, z, thing)[..., None]
     sky = np.array([135, 170, 215]) + rng.uniform(-25, 25, 3)
     height = np.clip(-down * 4, 0, 1)[..., None]
     above = (sky * (0.75 + 0.25 * height) + 70 * (1 - height)).astype(np.float32)
     return np.where((down > 1e-4)[..., None], image, above), depth
 
 
-def _shadow(x: np.ndarray, z: np.ndarray, solid: Solid) -> np.ndarray:
-    """[h, w] float32 light that reaches the ground around a solid, 1 where it does not matter."""
-    cosine, sine = np.cos(solid.rotation), np.sin(solid.rotation)
-    right, ahead = x - solid.location[0], z - solid.location[2]
-    along = np.abs(cosine * right - sine * ahead) - solid.dimensions[2] / 2
-    across = np.abs(sine * right + cosine * ahead) - solid.dimensions[1] / 2
+def _shadow(x: np.ndarray, z: np.ndarray, thing: Thing) -> np.ndarray:
+    """[h, w] float32 light that reaches the ground around an object, 1 where it does not matter."""
+    cosine, sine = np.cos(thing.rotation), np.sin(thing.rotation)
+    right, ahead = x - thing.location[0], z - thing.location[2]
+    along = np.abs(cosine * right - sine * ahead) - thing.dimensions[2] / 2
+    across = np.abs(sine * right + cosine * ahead) - thing.dimensions[1] / 2
     away = np.hypot(along.clip(0), across.clip(0))
     return (0.45 + 0.55 * np.clip(away / 0.5, 0, 1)).astype(np.float32)

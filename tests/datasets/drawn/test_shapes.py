@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from centernet_tf.datasets.shapes import CLASSES, Scene, draw_scene, read
+from centernet_tf.datasets.drawn.shapes import CLASSES, Scene, draw_scene, read
 from centernet_tf.errors import UsageError
 
 QUIET = Scene(noise=0.0)
@@ -64,7 +64,7 @@ def test_boxes_lie_in_the_image_and_keep_the_promised_size(difficulty):
 
 
 def test_hidden_zero_keeps_every_object_whole():
-    scene = Scene(objects=(8, 8), hidden=0.0, overlap=0.9, spacing=0.0, noise=0.0)
+    scene = Scene(objects=(8, 8), hidden=0.0, iou=0.9, spacing=0.0, noise=0.0)
     for number in range(5):
         _, boxes, _ = draw_scene((3, number), scene=scene)
         longer = (boxes[:, 2:] - boxes[:, :2]).max(axis=-1)
@@ -72,8 +72,8 @@ def test_hidden_zero_keeps_every_object_whole():
 
 
 def hue_by_class(tint):
-    """Mean direction of the objects' hues, [classes] complex: longer where they agree."""
-    directions = [[] for _ in CLASSES]
+    """Mean orientation of the objects' hues, [classes] complex: longer where they agree."""
+    orientations = [[] for _ in CLASSES]
     scene = dataclasses.replace(ONE, sizes=(0.4, 0.4), stretch=1.0, tint=tint, noise=0.0, texture=0.0, lines=0)
     for number in range(240):
         image, boxes, classes = draw_scene((4, number), scene=scene)
@@ -81,8 +81,8 @@ def hue_by_class(tint):
         # A ring's middle is ground, so the object's colour is taken from a fifth of the way in.
         x, y = left + (right - left) // 2, top + (bottom - top) // 5
         red, green, blue = image[y, x].astype(float)
-        directions[classes[0]].append(np.exp(1j * np.arctan2(np.sqrt(3) * (green - blue), 2 * red - green - blue)))
-    return np.array([np.mean(values) for values in directions])
+        orientations[classes[0]].append(np.exp(1j * np.arctan2(np.sqrt(3) * (green - blue), 2 * red - green - blue)))
+    return np.array([np.mean(values) for values in orientations])
 
 
 def test_color_tells_the_class_where_it_is_tinted():
@@ -91,7 +91,7 @@ def test_color_tells_the_class_where_it_is_tinted():
 
 
 def test_items_come_in_order_and_differ_between_splits():
-    names, items = read(3, (64, 96), seed=7)
+    names, items, _ = read(3, (64, 96), seed=7)
     assert names == CLASSES
     assert [item.image_id for item in items] == [0, 1, 2]
     assert sorted(item.key for item in items) == [item.key for item in items]
@@ -106,7 +106,7 @@ def test_items_come_in_order_and_differ_between_splits():
     [
         (lambda: draw_scene(0, (16, 128)), "size 16x128 is too small"),
         (lambda: Scene(objects=(3, 2)), r"objects \(3, 2\) must be two counts"),
-        (lambda: Scene(sizes=(0.0, 0.5)), "must be two shares"),
+        (lambda: Scene(sizes=(0.0, 0.5)), "must be two fractions"),
         (lambda: Scene(stretch=0.5), "stretch 0.5 must be at least 1"),
         (lambda: Scene(hidden=1.0), "hidden 1.0 must be from 0 to below 1"),
         (lambda: read(0), "count 0 and seed 0; expected at least 1 image"),

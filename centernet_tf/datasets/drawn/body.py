@@ -1,7 +1,7 @@
-"""A drawn person: thirteen joints, the parts between them, and how both take a pose.
+"""A drawn person: thirteen keypoints, the parts between them, and how both take a pose.
 
-Lengths are shares of the standing height; x grows to the right and y downwards in the image. Colours are free, so left
-and right are told as in photographs: by whether the person shows the face or the back of the head.
+Lengths are fractions of the standing height; x grows to the right and y downwards in the image. Colours are free, so
+left and right are told as in photographs: by whether the person shows the face or the back of the head.
 """
 
 from collections.abc import Mapping
@@ -10,39 +10,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from centernet_tf.skeleton import COCO_PERSON, Skeleton
-
-_PAIRED = ("shoulder", "elbow", "hand", "hip", "knee", "foot")
-_SIDES = ("left", "right")
-_LIKE = {"head": "left_ear", "hand": "wrist", "foot": "ankle"}
-
-
-def _sigma(joint: str) -> float:
-    """That of the same joint of COCO's people."""
-    side, _, name = joint.rpartition("_")
-    other = _LIKE.get(name, name)
-    return COCO_PERSON.sigmas[COCO_PERSON.joints.index(f"{side}_{other}" if side else other)]
-
-
-_JOINTS = ("head", *(f"{side}_{name}" for name in _PAIRED for side in _SIDES))
-PERSON = Skeleton.from_dict(
-    {
-        "joints": _JOINTS,
-        "flip_pairs": [[f"{side}_{name}" for side in _SIDES] for name in _PAIRED],
-        "limbs": [
-            *(["head", f"{side}_shoulder"] for side in _SIDES),
-            *([f"{_SIDES[0]}_{name}", f"{_SIDES[1]}_{name}"] for name in ("shoulder", "hip")),
-            *(
-                [f"{side}_{one}", f"{side}_{other}"]
-                for side in _SIDES
-                for one, other in (
-                    ("shoulder", "elbow"), ("elbow", "hand"), ("shoulder", "hip"), ("hip", "knee"), ("knee", "foot")
-                )
-            ),
-        ],
-        "sigmas": {name: _sigma(name) for name in _JOINTS},
-    }
-)  # fmt: skip
+PAIRED = ("shoulder", "elbow", "hand", "hip", "knee", "foot")
+SIDES = ("left", "right")
+KEYPOINTS = ("head", *(f"{side}_{name}" for name in PAIRED for side in SIDES))
 
 
 @dataclass(frozen=True)
@@ -52,12 +22,12 @@ class Part:
     Attributes:
         curve: [P, 2] x, y.
         color: "skin", "hair", "shirt", "sleeve", "trousers", "shoe" or "mark".
-        joints: Joints that are seen where this part is seen.
+        keypoints: Keypoints that are seen where this part is seen.
     """
 
     curve: np.ndarray
     color: str
-    joints: tuple[int, ...]
+    keypoints: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -65,17 +35,17 @@ class Body:
     """A person in a pose.
 
     Attributes:
-        joints: [13, 2] x, y of the joints of `PERSON`.
+        keypoints: [13, 2] x, y of `KEYPOINTS`.
         parts: What to paint, the farthest first.
     """
 
-    joints: np.ndarray
+    keypoints: np.ndarray
     parts: tuple[Part, ...]
 
     def placed(self, scale: float, shift: np.ndarray) -> "Body":
         """The same person, scaled about the origin and then moved by (x, y)."""
-        parts = tuple(Part(part.curve * scale + shift, part.color, part.joints) for part in self.parts)
-        return Body(self.joints * scale + shift, parts)
+        parts = tuple(Part(part.curve * scale + shift, part.color, part.keypoints) for part in self.parts)
+        return Body(self.keypoints * scale + shift, parts)
 
     @property
     def box(self) -> np.ndarray:
@@ -91,7 +61,7 @@ def strike_pose(rng: np.random.Generator, tilt: float, limber: float, turned: fl
         rng: Where the choices come from.
         tilt: Standard deviation of the lean of the whole body, in degrees.
         limber: How far limbs leave the standing pose, 0 to 1.
-        turned: The share of persons that show their back.
+        turned: The fraction of persons that show their back.
     """
     faces = rng.random() >= turned
     yaw = rng.uniform(0.65, 1.0)
@@ -100,7 +70,7 @@ def strike_pose(rng: np.random.Generator, tilt: float, limber: float, turned: fl
     wide, narrow = yaw * rng.uniform(0.105, 0.13), yaw * rng.uniform(0.06, 0.08)
     arm, leg = rng.uniform(0.15, 0.18), rng.uniform(0.21, 0.245)
     points["head"] = np.array([rng.uniform(-0.03, 0.03), -trunk - head])
-    for side in _SIDES:
+    for side in SIDES:
         outward = 1.0 if (side == "left") == faces else -1.0  # a person who faces us has the left hand on our right
         raised, bent = rng.uniform(-10, 20 + 140 * limber), rng.uniform(-10, 20 + 100 * limber)
         spread, folded = rng.uniform(-5, 10 + 40 * limber), rng.uniform(-10 - 60 * limber, 5)
@@ -115,17 +85,17 @@ def strike_pose(rng: np.random.Generator, tilt: float, limber: float, turned: fl
     turn = np.array([[np.cos(lean), np.sin(lean)], [-np.sin(lean), np.cos(lean)]])
     points = {name: point @ turn for name, point in points.items()}
     parts = _parts(points, faces, behind, np.array([0.0, -1.0]) @ turn)
-    return Body(np.array([points[name] for name in PERSON.joints]), parts)
+    return Body(np.array([points[name] for name in KEYPOINTS]), parts)
 
 
 def _toward(degrees: float, outward: float) -> np.ndarray:
-    """Direction that hangs down at 0 and points outward at 90."""
+    """Orientation that hangs down at 0 and points outward at 90."""
     angle = np.deg2rad(degrees)
     return np.array([outward * np.sin(angle), np.cos(angle)])
 
 
 def _parts(points: Mapping[str, np.ndarray], faces: bool, behind: list[bool], up: np.ndarray) -> tuple[Part, ...]:
-    trunk = [f"{side}_{name}" for name in ("shoulder", "hip") for side in _SIDES]
+    trunk = [f"{side}_{name}" for name in ("shoulder", "hip") for side in SIDES]
     hull = np.concatenate([_circle(points[name], 0.045) for name in trunk])
     arms = [
         [
@@ -133,7 +103,7 @@ def _parts(points: Mapping[str, np.ndarray], faces: bool, behind: list[bool], up
             _limb(points, "skin", (f"{side}_elbow", f"{side}_hand"), (0.030, 0.026)),
             Part(_circle(points[f"{side}_hand"], 0.036), "skin", _indices(f"{side}_hand")),
         ]
-        for side in _SIDES
+        for side in SIDES
     ]
     legs = [
         [
@@ -141,7 +111,7 @@ def _parts(points: Mapping[str, np.ndarray], faces: bool, behind: list[bool], up
             _limb(points, "trousers", (f"{side}_knee", f"{side}_foot"), (0.038, 0.030)),
             Part(_circle(points[f"{side}_foot"], 0.042), "shoe", _indices(f"{side}_foot")),
         ]
-        for side in _SIDES
+        for side in SIDES
     ]
     parts = [part for arm, hides in zip(arms, behind) if hides for part in arm]
     parts += [part for leg in legs for part in leg]
@@ -152,17 +122,17 @@ def _parts(points: Mapping[str, np.ndarray], faces: bool, behind: list[bool], up
 
 def _head(points: Mapping[str, np.ndarray], faces: bool, up: np.ndarray) -> list[Part]:
     """Head and, of a person who faces us, hair above the brow, eyes, and a mark on the chest."""
-    middle, joint = points["head"], _indices("head")
+    middle, keypoint = points["head"], _indices("head")
     if not faces:
-        return [Part(_circle(middle, 0.075), "hair", joint)]
+        return [Part(_circle(middle, 0.075), "hair", keypoint)]
     aside = np.array([-up[1], up[0]])
     chest = (points["left_shoulder"] + points["right_shoulder"]) / 2 - 0.09 * up
     trunk = _indices("left_shoulder", "right_shoulder", "left_hip", "right_hip")
     return [
         Part(_circle(chest, 0.035), "mark", trunk),
-        Part(_circle(middle, 0.075), "hair", joint),
-        Part(_circle(middle - 0.018 * up, 0.058), "skin", joint),
-        *(Part(_circle(middle + sign * 0.026 * aside - 0.008 * up, 0.011), "hair", joint) for sign in (-1, 1)),
+        Part(_circle(middle, 0.075), "hair", keypoint),
+        Part(_circle(middle - 0.018 * up, 0.058), "skin", keypoint),
+        *(Part(_circle(middle + sign * 0.026 * aside - 0.008 * up, 0.011), "hair", keypoint) for sign in (-1, 1)),
     ]
 
 
@@ -177,4 +147,4 @@ def _circle(middle: np.ndarray, radius: float) -> np.ndarray:
 
 
 def _indices(*names: str) -> tuple[int, ...]:
-    return tuple(PERSON.joints.index(name) for name in names)
+    return tuple(KEYPOINTS.index(name) for name in names)

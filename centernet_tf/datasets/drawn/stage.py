@@ -1,4 +1,4 @@
-"""How many persons an image of `datasets.figures` shows, how large, how hidden and how faint."""
+"""How many persons an image of `drawn.figures` shows, how large, how hidden and how faint."""
 
 from dataclasses import dataclass
 
@@ -13,17 +13,17 @@ class Stage:
         persons: Fewest and most persons of an image; fewer are drawn where no room is left.
         balls: Most balls.
         blocks: Most plain rectangles that hide parts of what was drawn before.
-        sizes: Shortest and longest standing height, as a share of the image's shorter side.
+        sizes: Shortest and longest standing height, as a fraction of the image's shorter side.
         tilt: Standard deviation of a body's lean in degrees.
         limber: How far limbs leave the standing pose, 0 to 1.
-        turned: The share of persons that show their back.
-        hidden: The largest share of an object that later objects and the image's edge may take away.
-        outside: The largest share of a box' side that may lie beyond the image's edge.
-        overlap: The largest overlap (IoU) of two boxes when placed.
-        spacing: Smallest distance of two box centres when placed, as a share of the image's shorter side.
+        turned: The fraction of persons that show their back.
+        hidden: The largest fraction of an object that later objects and the image's edge may take away.
+        outside: The largest fraction of a box' side that may lie beyond the image's edge.
+        iou: The largest IoU of two boxes when placed.
+        spacing: Smallest distance of two box centres when placed, as a fraction of the image's shorter side.
         contrast: Smallest distance of most colours from the ground's, RGB levels, 0 to 441.
         texture: Strength of the ground's pattern, 0 to 1.
-        noise: Standard deviation of the grain over everything, as a share of 255.
+        noise: Standard deviation of the grain over everything, as a fraction of 255.
         lines: Most distracting lines and arcs on the ground.
     """
 
@@ -36,7 +36,7 @@ class Stage:
     turned: float = 0.2
     hidden: float = 0.3
     outside: float = 0.0
-    overlap: float = 0.2
+    iou: float = 0.2
     spacing: float = 0.08
     contrast: float = 90.0
     texture: float = 0.35
@@ -49,8 +49,10 @@ class Stage:
             raise UsageError(f"figures: persons {self.persons} must be two counts, fewest first, from 0 to 100.")
         small, large = self.sizes
         if not 0 < small <= large <= 2:
-            raise UsageError(f"figures: sizes {self.sizes} must be two shares of the image, smallest first, up to 2.")
-        for name in ("limber", "turned", "hidden", "outside", "overlap", "spacing", "texture", "noise"):
+            raise UsageError(
+                f"figures: sizes {self.sizes} must be two fractions of the image, smallest first, up to 2."
+            )
+        for name in ("limber", "turned", "hidden", "outside", "iou", "spacing", "texture", "noise"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"figures: {name} {getattr(self, name)} must be from 0 to 1.")
 
@@ -78,7 +80,7 @@ class Stage:
             turned=between(easy.turned, 0.5),
             hidden=between(easy.hidden, 0.6),
             outside=between(easy.outside, 0.35),
-            overlap=between(easy.overlap, 0.5),
+            iou=between(easy.iou, 0.5),
             spacing=between(easy.spacing, 0.03),
             contrast=between(easy.contrast, 35.0),
             texture=between(easy.texture, 0.8),

@@ -1,13 +1,13 @@
-"""Drawn persons: repeatable, with joints where they are painted, hidden ones told from visible ones."""
+"""Drawn persons: repeatable, with keypoints where they are painted, hidden ones told from visible ones."""
 
 import dataclasses
 
 import numpy as np
 import pytest
 
-from centernet_tf.datasets.body import PERSON, strike_pose
-from centernet_tf.datasets.figures import CLASSES, draw_figures, read
-from centernet_tf.datasets.stage import Stage
+from centernet_tf.datasets.drawn.body import strike_pose
+from centernet_tf.datasets.drawn.figures import CLASSES, PERSON, draw_figures, read
+from centernet_tf.datasets.drawn.stage import Stage
 from centernet_tf.errors import UsageError
 
 ALONE = Stage(persons=(1, 1), balls=0, blocks=0, noise=0.0, lines=0)
@@ -17,7 +17,7 @@ EMPTY = dataclasses.replace(ALONE, persons=(0, 0))
 def test_an_empty_stage_gives_empty_arrays():
     drawn = draw_figures(0, stage=EMPTY)
     assert drawn.image.shape == (128, 128, 3) and drawn.image.dtype == np.uint8
-    assert drawn.boxes.shape == (0, 4) and drawn.joints.shape == (0, 13, 3) and drawn.area.shape == (0,)
+    assert drawn.boxes.shape == (0, 4) and drawn.keypoints.shape == (0, 13, 3) and drawn.area.shape == (0,)
 
 
 @pytest.mark.parametrize("size", [(128, 128), (96, 160)])
@@ -31,16 +31,16 @@ def test_same_seed_same_image(seed, size):
 
 
 @pytest.mark.parametrize("number", range(12))
-def test_box_joints_and_area_are_of_what_was_painted(number):
+def test_box_keypoints_and_area_are_of_what_was_painted(number):
     drawn = draw_figures((1, number), stage=ALONE)
     changed = np.any(drawn.image != draw_figures((1, number), stage=EMPTY).image, axis=-1)
     rows, columns = np.nonzero(changed)
     outer = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
     np.testing.assert_allclose(drawn.boxes[0], outer, atol=1.25)
     assert changed.sum() * 0.7 < drawn.area[0] <= changed.sum()
-    (joints,) = drawn.joints
-    assert (joints[:, 2] > 0).all()
-    x, y = joints[:, :2].astype(int).T
+    (keypoints,) = drawn.keypoints
+    assert (keypoints[:, 2] > 0).all()
+    x, y = keypoints[:, :2].astype(int).T
     assert changed[y, x].all()
 
 
@@ -52,8 +52,8 @@ def test_labels_are_sound(difficulty):
         assert (drawn.boxes >= 0).all() and (drawn.boxes <= [160, 128, 160, 128]).all()
         sides = drawn.boxes[:, 2:] - drawn.boxes[:, :2]
         assert (sides > 0).all() and (drawn.area <= sides.prod(axis=1)).all()
-        persons = drawn.joints[drawn.classes == CLASSES.index("person")]
-        assert not drawn.joints[drawn.classes == CLASSES.index("ball")].any()
+        persons = drawn.keypoints[drawn.classes == CLASSES.index("person")]
+        assert not drawn.keypoints[drawn.classes == CLASSES.index("ball")].any()
         assert ((persons[..., :2] >= 0) & (persons[..., :2] < [160, 128])).all()
         assert not persons[persons[..., 2] == 0].any()
         labels += np.bincount(persons[..., 2].astype(int).ravel(), minlength=3)
@@ -63,10 +63,10 @@ def test_labels_are_sound(difficulty):
     assert (labels[0] > 0) == (difficulty > 0)
 
 
-def test_blocks_hide_joints():
+def test_blocks_hide_keypoints():
     hidden = [
         sum(
-            (draw_figures((3, number), stage=dataclasses.replace(ALONE, blocks=blocks)).joints[..., 2] == 1).sum()
+            (draw_figures((3, number), stage=dataclasses.replace(ALONE, blocks=blocks)).keypoints[..., 2] == 1).sum()
             for number in range(20)
         )
         for blocks in (0, 4)
@@ -76,24 +76,25 @@ def test_blocks_hide_joints():
 
 def test_the_left_hand_of_a_face_is_on_our_right():
     rng = np.random.default_rng(0)
-    left, right = (PERSON.joints.index(f"{side}_shoulder") for side in ("left", "right"))
+    left, right = (PERSON.keypoints.index(f"{side}_shoulder") for side in ("left", "right"))
     for _ in range(20):
         body = strike_pose(rng, tilt=5, limber=1, turned=0.5)
         faces = any(part.color == "mark" for part in body.parts)
-        assert (body.joints[left, 0] > body.joints[right, 0]) == faces
+        assert (body.keypoints[left, 0] > body.keypoints[right, 0]) == faces
 
 
 def test_skeleton_is_whole():
-    assert len(PERSON.joints) == 13 and len(PERSON.flip_pairs) == 6
+    assert len(PERSON.keypoints) == 13 and len(PERSON.flip_pairs) == 6
     assert {index for limb in PERSON.limbs for index in limb} == set(range(13))
     assert PERSON.sigmas[0] == 0.035 and PERSON.sigmas[-1] == 0.089
 
 
 def test_items_carry_everything():
-    classes, items, skeleton = read(3, (96, 96), seed=4, split="val")
-    assert classes == CLASSES and skeleton is PERSON and len(items) == 3
+    classes, items, (keypoints,) = read(3, (96, 96), seed=4, split="val")
+    assert classes == CLASSES and keypoints.skeleton == PERSON and len(items) == 3
     item = items[2]
-    assert item.joints.shape == (len(item.boxes), 13, 3) and len(item.area) == len(item.boxes)
+    assert item.rows["keypoints"].shape == (len(item.boxes), 13, 2) and len(item.area) == len(item.boxes)
+    assert item.rows["keypoint_labels"].shape == (len(item.boxes), 13)
     assert not np.array_equal(item.source, read(3, (96, 96), seed=4)[1][2].source)
     with pytest.raises(IndexError):
         items[3]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from centernet_tf.datasets.pictures import to_picture
+from centernet_tf.datasets.encoded import to_encoded
 from centernet_tf.errors import DataError
-from centernet_tf.images import inspect_header, read_image
+from centernet_tf.media.images import inspect_header, read_image
 
 
 def pixels(width=40, height=24):
@@ -33,9 +33,9 @@ def test_plain_files_stay_byte_for_byte(kind, mode, tmp_path):
     path = tmp_path / "a"
     path.write_bytes(data)
     for source in (data, path):
-        picture = to_picture(source, "a", (40, 24))
-        assert picture.data == data and picture.change is None
-        assert (picture.format, picture.width, picture.height) == (kind.lower(), 40, 24)
+        encoded = to_encoded(source, "a", (40, 24))
+        assert encoded.data == data and encoded.change is None
+        assert (encoded.format, encoded.width, encoded.height) == (kind.lower(), 40, 24)
 
 
 ALPHA = np.dstack([pixels(), np.full((24, 40), 255, np.uint8)])
@@ -53,15 +53,15 @@ ALPHA = np.dstack([pixels(), np.full((24, 40), 255, np.uint8)])
     ],
 )
 def test_odd_files_are_encoded_anew(data, kind, change):
-    picture = to_picture(data, "a", (40, 24))
-    assert (picture.format, picture.change) == (kind, change)
-    assert inspect_header(picture.data).plain and inspect_header(picture.data).format == kind
+    encoded = to_encoded(data, "a", (40, 24))
+    assert (encoded.format, encoded.change) == (kind, change)
+    assert inspect_header(encoded.data).plain and inspect_header(encoded.data).format == kind
     tolerance = 8 if kind == "jpeg" else 0
-    assert np.abs(read_image(picture.data).astype(int) - read_image(data)).max() <= tolerance
+    assert np.abs(read_image(encoded.data).astype(int) - read_image(data)).max() <= tolerance
 
 
-TOLD, UNTOLD = "turned upright by EXIF", "turned upright by EXIF, though the size does not tell"
-REMOVED = "EXIF orientation removed, for the boxes are of the stored pixels"
+TOLD, UNTOLD = "turned upright by EXIF", "rotated upright by EXIF, although the annotated size fits both"
+REMOVED = "EXIF orientation removed, since the boxes fit the stored pixels"
 
 
 @pytest.mark.parametrize(
@@ -77,11 +77,11 @@ REMOVED = "EXIF orientation removed, for the boxes are of the stored pixels"
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_exif_orientation_follows_the_annotation(shape, orientation, declared, size, change, kind):
     data = encode(pixels(*shape), kind, orientation)
-    picture = to_picture(data, "a", declared)
-    assert (picture.width, picture.height, picture.change) == (*size, change)
-    assert inspect_header(picture.data).orientation == 1
+    encoded = to_encoded(data, "a", declared)
+    assert (encoded.width, encoded.height, encoded.change) == (*size, change)
+    assert inspect_header(encoded.data).orientation == 1
     expected = read_image(data, upright=change != REMOVED)
-    assert np.abs(read_image(picture.data).astype(int) - expected).max() <= (8 if kind == "JPEG" else 0)
+    assert np.abs(read_image(encoded.data).astype(int) - expected).max() <= (8 if kind == "JPEG" else 0)
 
 
 @pytest.mark.parametrize(
@@ -99,15 +99,15 @@ def test_exif_orientation_follows_the_annotation(shape, orientation, declared, s
 )
 def test_unusable_images_are_refused(data, declared, message):
     with pytest.raises(DataError, match=message):
-        to_picture(data, "photo", declared)
+        to_encoded(data, "photo", declared)
 
 
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(DataError, match=r"photo: the image file does not exist"):
-        to_picture(tmp_path / "gone.jpg", "photo", None)
+        to_encoded(tmp_path / "gone.jpg", "photo", None)
 
 
 def test_pixels_become_a_png_without_loss():
-    picture = to_picture(pixels(), "a", None)
-    assert (picture.format, picture.change) == ("png", None)
-    np.testing.assert_array_equal(read_image(picture.data), pixels())
+    encoded = to_encoded(pixels(), "a", None)
+    assert (encoded.format, encoded.change) == ("png", None)
+    np.testing.assert_array_equal(read_image(encoded.data), pixels())

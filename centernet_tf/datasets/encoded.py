@@ -9,13 +9,13 @@ import tensorflow as tf
 from PIL import Image
 
 from centernet_tf.errors import DataError
-from centernet_tf.images import Header, inspect_header, read_bytes, read_image
+from centernet_tf.media.images import Header, inspect_header, read_bytes, read_image
 
 JPEG_QUALITY = 95
 
 
 @dataclass(frozen=True)
-class Picture:
+class EncodedImage:
     """An image as a record holds it.
 
     Attributes:
@@ -33,7 +33,7 @@ class Picture:
     change: str | None
 
 
-def to_picture(source: Path | bytes | np.ndarray, name: str, declared: tuple[int, int] | None) -> Picture:
+def to_encoded(source: Path | bytes | np.ndarray, name: str, declared: tuple[int, int] | None) -> EncodedImage:
     """Prepares an image for a record and decodes it once in full, so that damaged files stay out.
 
     Upright 8-bit grey and RGB in JPEG or PNG stays byte for byte. Everything else is encoded anew: what was a JPEG as
@@ -59,19 +59,19 @@ def to_picture(source: Path | bytes | np.ndarray, name: str, declared: tuple[int
     change = _change(header, upright, declared)
     if change is None:
         _decode(data, header.format, name)
-        return Picture(data, header.format, header.width, header.height, None)
+        return EncodedImage(data, header.format, header.width, header.height, None)
     pixels = read_image(data, name, upright=upright)
     kind = "jpeg" if header.format == "jpeg" else "png"
-    return Picture(_encode(pixels, kind), kind, pixels.shape[1], pixels.shape[0], change)
+    return EncodedImage(_encode(pixels, kind), kind, pixels.shape[1], pixels.shape[0], change)
 
 
-def _from_pixels(pixels: np.ndarray, name: str, declared: tuple[int, int] | None) -> Picture:
+def _from_pixels(pixels: np.ndarray, name: str, declared: tuple[int, int] | None) -> EncodedImage:
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise DataError(f"{name}: pixels are {pixels.dtype} {list(pixels.shape)}; expected uint8 [H, W, 3] RGB.")
     height, width = pixels.shape[:2]
     if declared not in (None, (width, height)):
         raise _wrong_size(name, declared, f"{width} x {height}")
-    return Picture(_encode(pixels, "png"), "png", width, height, None)
+    return EncodedImage(_encode(pixels, "png"), "png", width, height, None)
 
 
 def _upright(header: Header, name: str, declared: tuple[int, int] | None) -> bool:
@@ -95,9 +95,9 @@ def _wrong_size(name: str, declared: tuple[int, int], size: str) -> DataError:
 def _change(header: Header, upright: bool, declared: tuple[int, int] | None) -> str | None:
     if header.orientation != 1:
         if not upright:
-            return "EXIF orientation removed, for the boxes are of the stored pixels"
+            return "EXIF orientation removed, since the boxes fit the stored pixels"
         told = declared is not None and header.upright_size != (header.width, header.height)
-        return "turned upright by EXIF" if told else "turned upright by EXIF, though the size does not tell"
+        return "turned upright by EXIF" if told else "rotated upright by EXIF, although the annotated size fits both"
     if header.alpha:
         return "transparency laid over black"
     if header.bits > 8:

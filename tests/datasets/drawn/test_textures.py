@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from centernet_tf.datasets.textures import textured_ground
+from centernet_tf.datasets.drawn.textures import textured_ground
 
 
 def test_no_texture_and_no_lines_is_one_color():

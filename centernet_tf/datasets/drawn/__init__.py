@@ -1,0 +1,1 @@
+"""Generated data sets: drawn shapes, drawn persons and rendered 3D scenes."""
