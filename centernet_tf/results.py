@@ -7,11 +7,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from centernet_tf.draw import class_colors, draw_boxes
-from centernet_tf.draw_joints import draw_joints
-from centernet_tf.draw_solids import beside, birds_eye, draw_solids
 from centernet_tf.errors import DataError, closest
-from centernet_tf.skeleton import Skeleton
+from centernet_tf.media.draw import class_colors
+from centernet_tf.properties import as_plain, read_properties
+from centernet_tf.properties.draw import draw_objects, tells_of
+from centernet_tf.properties.pairs import Pairs, whole_numbers
+from centernet_tf.properties.property import Property, Rows
+
+__all__ = ["Detection", "Detections", "Pairs"]
+
+PANEL = 384  # pixels that the sides of panels have at least while they are drawn
 
 
 class Detection(NamedTuple):
@@ -45,11 +50,10 @@ class Detections:
         classes: [K] int64, 0-based indices into `names`.
         names: Name of every class that the detector knows.
         image_size: (width, height) of the original image in pixels.
-        fields: Further arrays [K, ...] of other tasks by name, such as "joints" [K, J, 2], x and y in pixels, with
-            "joint_scores" [K, J]; or "locations" [K, 3], x, y, z of the middle of the bottom face in metres in the
-            camera's frame, "dimensions" [K, 3], height, width, length, "rotations" and "alphas" [K] in radians.
-        skeleton: Names and limbs of the joints; None where there are none.
-        camera: [3, 4] float32, metres to pixels of the original image; None where nothing is told in metres.
+        fields: Further arrays [K, ...] of objects by name; `properties` say what they are.
+        properties: What was looked for besides boxes and classes, as the model says.
+        extras: What the image has one of and the model was given or assumed, by name.
+        pairs: What ties objects together; None where that was not looked for.
 
     Raises:
         ValueError: Shapes disagree, a number is NaN or infinite, or a class has no name.
@@ -61,24 +65,25 @@ class Detections:
     names: tuple[str, ...]
     image_size: tuple[int, int]
     fields: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
-    skeleton: Skeleton | None = None
-    camera: np.ndarray | None = None
+    properties: tuple[Property, ...] = ()
+    extras: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    pairs: Pairs | None = None
 
     def __post_init__(self) -> None:
         values = {
             "boxes": np.array(self.boxes, np.float32),
             "scores": np.array(self.scores, np.float32),
-            "classes": _whole_numbers(self.classes),
+            "classes": whole_numbers(self.classes, "classes"),
             "names": tuple(self.names),
             "image_size": tuple(map(operator.index, self.image_size)),
             "fields": {name: np.array(values) for name, values in self.fields.items()},
-            "camera": None if self.camera is None else np.array(self.camera, np.float32),
+            "properties": tuple(self.properties),
+            "extras": {name: np.array(values) for name, values in self.extras.items()},
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
         self._check()
-        cameras = () if self.camera is None else (self.camera,)
-        for array in (self.boxes, self.scores, self.classes, *self.fields.values(), *cameras):
+        for array in (self.boxes, self.scores, self.classes, *self.fields.values(), *self.extras.values()):
             array.flags.writeable = False
 
     def _check(self) -> None:
@@ -93,15 +98,13 @@ class Detections:
             if values.dtype.kind == "f" and not np.isfinite(values).all():
                 rows = np.unique(np.argwhere(~np.isfinite(values))[:, 0]).tolist()
                 raise ValueError(f"Detections: {name} are NaN or infinite in rows {rows[:10]}. Has the model diverged?")
-        joints = self.fields.get("joints")
-        if joints is not None and (joints.ndim != 3 or joints.shape[2] != 2):
-            raise ValueError(f"Detections: field 'joints' has shape {joints.shape}, expected [{count}, joints, 2].")
-        if joints is not None and self.skeleton and joints.shape[1] != len(self.skeleton.joints):
-            raise ValueError(
-                f"Detections: {joints.shape[1]} joints an object, but the skeleton names {len(self.skeleton.joints)}."
-            )
-        if self.camera is not None and (self.camera.shape != (3, 4) or not np.isfinite(self.camera).all()):
-            raise ValueError(f"Detections: the camera is {self.camera.shape}, expected finite numbers [3, 4].")
+        for name, values in self.extras.items():
+            if values.dtype.kind == "f" and not np.isfinite(values).all():
+                raise ValueError(f"Detections: {name} of the image is NaN or infinite: {values.tolist()!r:.200}.")
+        self._check_properties(count)
+        pairs = np.zeros(0, int) if self.pairs is None else self.pairs.rows
+        if ((pairs < 0) | (pairs >= count)).any():
+            raise ValueError(f"Detections: pairs name rows {pairs.min()} to {pairs.max()} of {count} objects.")
         if count and not 0 <= self.classes.min() <= self.classes.max() < len(self.names):
             raise ValueError(
                 f"Detections: classes run from {self.classes.min()} to {self.classes.max()}, but "
@@ -109,6 +112,15 @@ class Detections:
             )
         if len(self.image_size) != 2 or min(self.image_size) < 1:
             raise ValueError(f"Detections: image_size is {self.image_size}, expected (width, height) in pixels.")
+
+    def _check_properties(self, count: int) -> None:
+        """Compares the arrays with what the properties say of them."""
+        for field in (field for one in self.properties for field in one.fields):
+            held = self.extras if field.level == "image" else self.fields
+            shape = field.shape if field.level == "image" else (count, *field.shape)
+            if field.name in held and field.level != "pair" and held[field.name].shape != shape:
+                came = held[field.name].shape
+                raise ValueError(f"Detections: {field.name!r} has shape {came}, expected {shape}: {field.meaning}.")
 
     @classmethod
     def empty(cls, names: Sequence[str], image_size: tuple[int, int]) -> "Detections":
@@ -125,12 +137,14 @@ class Detections:
             return Detection(self.boxes[index], float(self.scores[index]), label, self.names[label], row)
         if isinstance(index, Sequence) and not len(index):
             index = slice(0)
+        chosen = np.arange(len(self))[index]
         return dataclasses.replace(
             self,
             boxes=self.boxes[index],
             scores=self.scores[index],
             classes=self.classes[index],
             fields={name: values[index] for name, values in self.fields.items()},
+            pairs=None if self.pairs is None else self.pairs.of(chosen, len(self)),
         )
 
     def __iter__(self) -> Iterator[Detection]:
@@ -155,29 +169,30 @@ class Detections:
         return [self.names[index] for index in self.classes]
 
     @property
-    def solids(self) -> np.ndarray | None:
-        """[K, 8] float32 alpha, height, width, length, x, y, z, rotation_y, as KITTI orders them; None without 3D."""
-        if "locations" not in self.fields:
-            return None
-        names = ("alphas", "dimensions", "locations", "rotations")
-        return np.column_stack([self.fields[name] for name in names]).astype(np.float32)
+    def rows(self) -> Rows:
+        """All arrays by name, those of pairs as "pairs", "verbs" and "pair_scores"."""
+        pairs = self.pairs
+        tied = {} if pairs is None else {"pairs": pairs.rows, "verbs": pairs.verbs, "pair_scores": pairs.scores}
+        basic = {"boxes": self.boxes, "scores": self.scores, "classes": self.classes}
+        return {**basic, **self.fields, **self.extras, **tied}
 
     def above(self, threshold: float) -> "Detections":
         """The objects whose score is at least `threshold`, in the same order."""
         return self[self.scores >= threshold]
 
-    def draw(self, image: np.ndarray, threshold: float = 0.3, from_above: bool = False) -> np.ndarray:
-        """Draws boxes, names and scores, and skeletons where there are joints; the surest object lies on top.
-
-        Where camera and locations are known, boxes are those in space, and their labels give the distance.
+    def draw(
+        self, image: np.ndarray, threshold: float = 0.3, panels: bool = False, truth: Rows | None = None
+    ) -> np.ndarray:
+        """Draws boxes, names, scores and what else the objects have; the surest object lies on top.
 
         Args:
             image: [H, W, 3] uint8, RGB, the image that was searched.
             threshold: Objects with a lower score are left out.
-            from_above: Put a map of the ground beside it, of boxes in space.
+            panels: Put further views beside it, where properties have some.
+            truth: Rows of the annotated objects, which such views compare with.
 
         Returns:
-            [H, W, 3] uint8, RGB, a new array; [H, W + H, 3] with the map.
+            [H, W, 3] uint8, RGB, a new array; each panel adds H columns.
 
         Raises:
             ValueError: The image is no RGB uint8 or not of the size that was searched.
@@ -191,18 +206,7 @@ class Detections:
         shown = shown[np.argsort(shown.scores, kind="stable")]
         labels = [f"{name} {score:.2f}" for name, score in zip(shown.class_names, shown.scores)]
         colors = class_colors(shown.classes)
-        solids = shown.solids if self.camera is not None else None
-        if solids is None:
-            drawn = draw_boxes(image, shown.boxes, labels, colors)
-        else:
-            parts = solids[:, 4:7], solids[:, 1:4], solids[:, 7]
-            labels = [f"{label} {depth:.1f} m" for label, depth in zip(labels, solids[:, 6])]
-            drawn = draw_solids(draw_boxes(image, shown.boxes[:0]), *parts, self.camera, labels, colors)
-        if "joints" in shown.fields:
-            drawn = draw_joints(drawn, shown.fields["joints"], shown.fields.get("joint_scores"), self.skeleton)
-        if from_above and solids is not None:
-            drawn = beside(drawn, birds_eye(*parts, colors, side=max(len(drawn), 384)))
-        return drawn
+        return draw_objects(image, shown.rows, self.properties, labels, colors, PANEL if panels else None, truth)
 
     def to_coco(
         self,
@@ -219,9 +223,8 @@ class Detections:
                 with; None keeps every digit.
 
         Returns:
-            K dicts of image_id, category_id, bbox (left, top, width, height in pixels) and score; with joints also
-            keypoints, x, y and 1 of each joint in turn, as the original writes them. Objects all of whose joints score
-            0, those of classes without joints, have none.
+            K dicts of image_id, category_id, bbox (left, top, width, height in pixels) and score, and the keys of the
+            properties.
         """
         category_ids = range(1, len(self.names) + 1) if category_ids is None else category_ids
         rounded = float if digits is None else lambda value: float(f"{value:.{digits}f}")
@@ -235,27 +238,26 @@ class Detections:
             }
             for index, box, score in zip(self.classes.tolist(), corners, self.scores)
         ]
-        joints = self.fields.get("joints", np.zeros((len(self), 0, 2)))
-        certain = self.fields.get("joint_scores", np.ones(joints.shape[:2])) > 0
-        for row, points, known in zip(rows, joints, certain.any(axis=1)):
-            if known:
-                row["keypoints"] = [value for x, y in points for value in (rounded(x), rounded(y), 1)]
+        told = self.rows
+        for one in self.properties if len(self) else ():
+            if tells_of(one, told):
+                for row, keys in zip(rows, one.to_json(told, digits), strict=True):
+                    row.update(keys)
         return rows
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, ready for JSON; `from_dict` gives the same arrays back."""
+        extras = {name: _array_to_dict(values) for name, values in self.extras.items()}
         return {
             "image_size": list(self.image_size),
             "names": list(self.names),
             "boxes": _plain(self.boxes),
             "scores": _plain(self.scores),
             "classes": _plain(self.classes),
-            "fields": {
-                name: {"dtype": str(values.dtype), "shape": list(values.shape), "values": _plain(values)}
-                for name, values in self.fields.items()
-            },
-            **({"skeleton": self.skeleton.as_dict()} if self.skeleton else {}),
-            **({"camera": _plain(self.camera)} if self.camera is not None else {}),
+            "fields": {name: _array_to_dict(values) for name, values in self.fields.items()},
+            **({"properties": as_plain(self.properties)} if self.properties else {}),
+            **({"extras": extras} if extras else {}),
+            **({} if self.pairs is None else {"pairs": {key: _plain(one) for key, one in vars(self.pairs).items()}}),
         }
 
     @classmethod
@@ -263,19 +265,20 @@ class Detections:
         """Reads what `to_dict` wrote.
 
         Raises:
-            DataError: A key is missing or unknown.
+            DataError: A key or a property is missing or unknown.
             ValueError: The values are no detections, see the class.
         """
         known = [field.name for field in dataclasses.fields(cls)]
+        optional = ("fields", "properties", "extras", "pairs")
         for key in values:
             if key not in known:
                 raise DataError(f"Detections: unknown key {key!r}.{closest(key, known)} Known: {', '.join(known)}.")
-        if missing := [key for key in known if key not in values and key not in ("fields", "skeleton", "camera")]:
+        if missing := [key for key in known if key not in values and key not in optional]:
             raise DataError(f"Detections: missing {', '.join(missing)}. Expected what Detections.to_dict() returns.")
-        fields = {
-            name: np.array(field["values"], field["dtype"]).reshape(field["shape"])
-            for name, field in values.get("fields", {}).items()
-        }
+        fields, extras = (
+            {name: _array_from_dict(array) for name, array in values.get(key, {}).items()}
+            for key in ("fields", "extras")
+        )
         return cls(
             boxes=np.array(values["boxes"], np.float32).reshape(-1, 4),
             scores=values["scores"],
@@ -283,8 +286,9 @@ class Detections:
             names=tuple(values["names"]),
             image_size=tuple(values["image_size"]),
             fields=fields,
-            skeleton=Skeleton.from_dict(values["skeleton"]) if values.get("skeleton") else None,
-            camera=values.get("camera"),
+            properties=read_properties(values.get("properties", {}), "Detections"),
+            extras=extras,
+            pairs=Pairs(**values["pairs"]) if values.get("pairs") is not None else None,
         )
 
     def to_supervision(self):
@@ -309,14 +313,12 @@ class Detections:
         )
 
 
-def _whole_numbers(values: Any) -> np.ndarray:
-    """Class indices as int64; models may give them as floats, a fraction is an error."""
-    values = np.asarray(values)
-    with np.errstate(invalid="ignore"):
-        whole = values.astype(np.int64)
-    if (whole != values).any():
-        raise ValueError(f"Detections: classes must be whole numbers, got {values.tolist()[:10]}.")
-    return whole
+def _array_to_dict(values: np.ndarray) -> dict[str, Any]:
+    return {"dtype": str(values.dtype), "shape": list(values.shape), "values": _plain(values)}
+
+
+def _array_from_dict(array: Mapping[str, Any]) -> np.ndarray:
+    return np.array(array["values"], array["dtype"]).reshape(array["shape"])
 
 
 def _plain(values: np.ndarray) -> list:

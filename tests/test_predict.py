@@ -1,5 +1,6 @@
 """Pictures, videos and results are written whole, in order, and with nothing left out unsaid."""
 
+import dataclasses
 import io
 import json
 
@@ -8,14 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from centernet_tf.detector import load
-from centernet_tf.draw import save_image
+from centernet_tf.detector.detector import load
 from centernet_tf.errors import DataError, UsageError
-from centernet_tf.images import read_image
+from centernet_tf.media.draw import save_image
+from centernet_tf.media.images import read_image
+from centernet_tf.media.sources import find_sources
+from centernet_tf.media.video import VideoReader, VideoWriter
+from centernet_tf.outputs import Outputs
+from centernet_tf.points.task import Association
 from centernet_tf.predict import predict
-from centernet_tf.sources import find_sources
-from centernet_tf.video import VideoReader, VideoWriter
-from centernet_tf.wanted import Wanted
 
 
 @pytest.fixture(scope="module")
@@ -25,13 +27,13 @@ def detector(spot_model):
 
 @pytest.fixture
 def run(detector, tmp_path):
-    """Function (inputs, **wanted) -> summary, results, output folder."""
+    """Function (inputs, **outputs) -> summary, results, output folder."""
 
     def call(*inputs, **options):
         out = tmp_path / "out"
-        wanted = Wanted(**{"folder": out, "json_file": out / "detections.json", **options})
-        summary = predict(detector, find_sources(inputs), wanted, "spots.keras")
-        return summary, json.loads(wanted.json_file.read_text(encoding="utf-8")), out
+        outputs = Outputs(**{"folder": out, "json_file": out / "detections.json", **options})
+        summary = predict(detector, find_sources(inputs), outputs, "spots.keras")
+        return summary, json.loads(outputs.json_file.read_text(encoding="utf-8")), out
 
     return call
 
@@ -76,9 +78,9 @@ def test_nothing_to_do(run):
     assert names(out) == ["detections.json"]
 
 
-@pytest.mark.parametrize("batch", [1, 2, 8])
-def test_pictures(run, pictures, batch, draw_spots):
-    summary, results, out = run(pictures, batch=batch)
+@pytest.mark.parametrize("batch_size", [1, 2, 8])
+def test_images(run, pictures, batch_size, draw_spots):
+    summary, results, out = run(pictures, batch_size=batch_size)
     assert names(out) == ["a.png", "b.jpg", "c.bmp", "detections.json"]
     assert (summary.images, summary.objects) == (3, {"red": 1, "green": 2})
     assert [image["id"] for image in results["images"]] == [1, 2, 3]
@@ -101,7 +103,7 @@ def test_pictures(run, pictures, batch, draw_spots):
 
 
 def test_numbers_only(run, pictures, tmp_path):
-    _, results, out = run(pictures, pictures=False, json_file=tmp_path / "new" / "results.json")
+    _, results, out = run(pictures, draw=False, json_file=tmp_path / "new" / "results.json")
     assert not out.exists()
     assert [image["output"] for image in results["images"]] == [None] * 3
 
@@ -117,7 +119,7 @@ def test_results_are_those_of_coco_tools(run, pictures):
 
 
 def test_heatmaps(run, pictures, clip):
-    _, _, out = run(pictures / "a.png", clip, heatmaps=True, pictures=False)
+    _, _, out = run(pictures / "a.png", clip, heatmaps=True, draw=False)
     assert names(out) == ["a_heatmap.png", "clip_heatmap.mp4", "detections.json"]
     heatmap = read_image(out / "a_heatmap.png")
     assert heatmap.shape == (128, 128, 3)
@@ -173,7 +175,7 @@ def test_a_bad_file_ends_the_run_and_leaves_no_results(run, pictures, tmp_path, 
     with pytest.raises(DataError) as error:
         run(pictures, tmp_path / "bad" / name)
     assert str(error.value).startswith(str(tmp_path / "bad" / name))
-    assert str(error.value).endswith("With --skip-bad the run goes on without it.")
+    assert str(error.value).endswith("Use --skip-bad to continue without it.")
     assert not [path for path in names(tmp_path / "out") if "detections" in path]
 
 
@@ -189,9 +191,9 @@ def test_bad_files_are_skipped_and_listed(run, pictures):
     assert names(out) == ["a.png", "b.jpg", "c.bmp", "detections.json"]
 
 
-@pytest.mark.parametrize("batch", [1, 3, 8])
-def test_video(run, clip, batch):
-    summary, results, out = run(clip, batch=batch)
+@pytest.mark.parametrize("batch_size", [1, 3, 8])
+def test_video(run, clip, batch_size):
+    summary, results, out = run(clip, batch_size=batch_size)
     assert (summary.images, summary.videos, summary.frames) == (0, 1, 7)
     assert results["videos"] == [{"file_name": str(clip), "rate": 12.5, "frames": 7, "output": "clip.mp4"}]
     assert [image["frame"] for image in results["images"]] == list(range(7))
@@ -204,14 +206,28 @@ def test_video(run, clip, batch):
     assert [frame.image.shape for frame in reader] == [(96, 128, 3)] * 7
 
 
+def test_videos_are_followed_where_a_task_associates(run, clip, detector, monkeypatch):
+    _, apart, _ = run(clip, draw=False)
+    (task,) = detector.tasks.tasks
+    late = Association(  # tells each frame when the next one is seen
+        start=list, step=lambda found, held: (held, [found[:1]]), finish=lambda held: held
+    )
+    tasks = dataclasses.replace(detector.tasks, tasks=(dataclasses.replace(task, associate=late),))
+    monkeypatch.setattr(detector, "tasks", tasks)
+    _, followed, _ = run(clip, draw=False, batch_size=2)
+    assert [image["frame"] for image in followed["images"]] == list(range(7))
+    for one, other in zip(apart["images"], followed["images"]):
+        assert [row["bbox"] for row in other["detections"]] == [row["bbox"] for row in one["detections"][:1]]
+
+
 @pytest.mark.parametrize(("frames", "expected"), [(1, 1), (5, 5), (70, 7)])
 def test_first_frames_of_a_video(run, clip, frames, expected):
-    summary, results, _ = run(clip, frames=frames, pictures=False)
+    summary, results, _ = run(clip, max_frames=frames, draw=False)
     assert (summary.frames, len(results["images"]), summary.skipped) == (expected, expected, [])
 
 
-def test_pictures_around_a_video_keep_their_order(run, pictures, clip):
-    summary, results, _ = run(pictures / "a.png", clip, pictures / "b.jpg", frames=2)
+def test_images_around_a_video_keep_their_order(run, pictures, clip):
+    summary, results, _ = run(pictures / "a.png", clip, pictures / "b.jpg", max_frames=2)
     assert [(image["id"], image["output"]) for image in results["images"]] == [
         (1, "a.png"), (2, "clip.mp4"), (3, "clip.mp4"), (4, "b.jpg")
     ]  # fmt: skip
@@ -239,8 +255,8 @@ class Camera:
 
 def test_a_stopped_webcam_keeps_what_it_saw(run, monkeypatch, draw_spots):
     image = draw_spots(64, 64, (32, 32, 1))
-    monkeypatch.setattr("centernet_tf.video.cv2.VideoCapture", lambda source: Camera(image, 5))
-    summary, results, out = run("webcam", batch=1)
+    monkeypatch.setattr("centernet_tf.media.video.cv2.VideoCapture", lambda source: Camera(image, 5))
+    summary, results, out = run("webcam", batch_size=1)
     assert summary.frames >= 3
     assert len(results["images"]) == results["videos"][0]["frames"] == summary.frames
     assert results["videos"][0]["file_name"] == "webcam:0"
@@ -249,9 +265,9 @@ def test_a_stopped_webcam_keeps_what_it_saw(run, monkeypatch, draw_spots):
 
 
 def test_a_stopped_video_leaves_nothing(run, clip, monkeypatch, draw_spots, tmp_path):
-    monkeypatch.setattr("centernet_tf.video.cv2.VideoCapture", lambda source: Camera(draw_spots(64, 64), 5))
+    monkeypatch.setattr("centernet_tf.media.video.cv2.VideoCapture", lambda source: Camera(draw_spots(64, 64), 5))
     with pytest.raises(KeyboardInterrupt):
-        run(clip, batch=1)
+        run(clip, batch_size=1)
     assert names(tmp_path / "out") == []
 
 
@@ -295,9 +311,9 @@ def test_inputs_are_never_overwritten(run, pictures, tmp_path, options, said):
     assert {path.name: path.read_bytes() for path in pictures.iterdir()} == before
 
 
-def test_progress_counts_pictures_together_and_videos_apart(detector, pictures, clip, tmp_path):
+def test_progress_counts_images_together_and_videos_apart(detector, pictures, clip, tmp_path):
     told = []
-    wanted = Wanted(tmp_path / "out", tmp_path / "out" / "detections.json", pictures=False)
-    predict(detector, find_sources([pictures, clip]), wanted, progress=lambda *values: told.append(values))
+    outputs = Outputs(tmp_path / "out", tmp_path / "out" / "detections.json", draw=False)
+    predict(detector, find_sources([pictures, clip]), outputs, progress=lambda *values: told.append(values))
     assert told[:3] == [("images", 1, 3), ("images", 2, 3), ("images", 3, 3)]
     assert told[3:] == [(str(clip), number, 7) for number in range(1, 8)]

@@ -4,10 +4,14 @@ import json
 import numpy as np
 import pytest
 
-from centernet_tf import draw
 from centernet_tf.errors import DataError
-from centernet_tf.results import Detections
-from centernet_tf.skeleton import Skeleton
+from centernet_tf.media import draw
+from centernet_tf.properties.boxes3d import Boxes3d
+from centernet_tf.properties.fields import Field
+from centernet_tf.properties.keypoints import Keypoints
+from centernet_tf.properties.keypoints.skeleton import Skeleton
+from centernet_tf.properties.property import Property
+from centernet_tf.results import Detections, Pairs
 
 NAMES = ("person", "dog", "traffic light")
 BOXES = [[10, 20, 60.5, 80], [0, 0, 30, 40], [90.125, 5, 100, 7.335]]
@@ -65,8 +69,8 @@ def test_types_and_copies():
         ({"boxes": 1.0}, r"boxes have shape \(\)"),
         ({"scores": [0.5]}, r"scores have shape \(1,\), expected \(3,\)"),
         ({"classes": [0, 1]}, r"classes have shape \(2,\), expected \(3,\)"),
-        ({"classes": [0, 1, 0.5]}, "whole numbers"),
-        ({"classes": [0, 1, np.nan]}, "whole numbers"),
+        ({"classes": [0, 1, 0.5]}, "integers"),
+        ({"classes": [0, 1, np.nan]}, "integers"),
         ({"classes": [0, 1, 3]}, "classes run from 0 to 3, but 3 names are known"),
         ({"classes": [0, 1, -1]}, "classes run from -1 to 1"),
         ({"scores": [0.5, np.nan, 0.1]}, r"scores are NaN or infinite in rows \[1\]"),
@@ -162,6 +166,7 @@ def test_empty_fields_keep_their_shape():
     [
         (lambda values: values.pop("scores"), "missing scores. Expected what Detections.to_dict"),
         (lambda values: values.update(boxs=1), "unknown key 'boxs'. Did you mean 'boxes'?"),
+        (lambda values: values.update(properties={"keypoint": {}}), "unknown property 'keypoint'. Did you mean"),
     ],
 )
 def test_from_wrong_dict(change, message):
@@ -206,83 +211,195 @@ def test_to_supervision_names_what_to_install(monkeypatch):
         detections().to_supervision()
 
 
-ARMS = Skeleton(joints=("head", "left", "right"), flip_pairs=((1, 2),), limbs=((0, 1), (0, 2)))
+class Hue(Property):
+    """A property that the tables do not know."""
+
+    name = "hue"
+
+    @property
+    def fields(self):
+        return (Field("hues", "float32", (), "fixed", 0.0, "in degrees"),)
+
+    def outlined(self, rows):
+        return rows["hues"] > 100
+
+    def labels(self, labels, rows):
+        return [f"{label} {hue:.0f}" for label, hue in zip(labels, rows["hues"])]
+
+    def draw(self, canvas, rows, look):
+        drawn = canvas.copy()
+        for hue, label in zip(rows["hues"], look.labels):
+            assert label.endswith(f"{hue:.0f}")
+            drawn[0, int(hue)] = 255
+        return drawn
+
+    def panel(self, rows, look, side):
+        return np.full((side, side, 3), 9 if look.truth is None else 11, np.uint8)
+
+    def to_json(self, rows, digits):
+        return [{"hue": round(float(hue), digits)} for hue in rows["hues"]]
 
 
-def with_joints(**changes):
-    joints = np.array([[[50, 20], [80, 60], [20.25, 60]], [[0, 0]] * 3], np.float32)
-    fields = {"joints": joints, "joint_scores": np.array([[0.9, 0.1, 0.5], [0, 0, 0]], np.float32)}
+def with_hues(**changes):
+    return detections(**{"fields": {"hues": np.float32([10.25, 120, 30])}, "properties": (Hue(),), **changes})
+
+
+def test_properties_draw_and_tell():
+    image = np.full((100, 160, 3), 127, np.uint8)
+    found = with_hues()
+    drawn = found.draw(image, threshold=0.0)
+    expected = draw.draw_boxes(image, found.boxes[[2, 0]], ["dog 0.10 30", "dog 0.90 10"], draw.class_colors([1, 1]))
+    expected[0, [10, 30, 120]] = 255
+    np.testing.assert_array_equal(drawn, expected)  # the outlined one has no box
+    both = found.draw(image, threshold=0.0, panels=True)
+    np.testing.assert_array_equal(both[:, :160], drawn)
+    assert both.shape == (100, 260, 3) and (both[:, 160:] == 9).all()
+    assert (found.draw(image, panels=True, truth={})[:, 160:] == 11).all()
+    assert [row["hue"] for row in found.to_coco(1, digits=1)] == [10.2, 120, 30]
+
+
+def test_properties_without_rows_do_nothing():
+    image = np.full((100, 160, 3), 127, np.uint8)
+    found = with_hues(fields={})
+    np.testing.assert_array_equal(found.draw(image, panels=True), detections().draw(image))
+    assert found.to_coco(1) == detections().to_coco(1)
+    nothing = with_hues()[:0]
+    assert nothing.draw(image, panels=True).shape == (100, 260, 3) and nothing.to_coco(1) == []
+
+
+def test_rows_hold_everything():
+    found = with_hues(extras={"lens": [1.5, 2.0]}, pairs=Pairs([[0, 2]], [1], [0.5]))
+    assert list(found.rows) == ["boxes", "scores", "classes", "hues", "lens", "pairs", "verbs", "pair_scores"]
+    np.testing.assert_array_equal(found.rows["hues"], found.fields["hues"])
+    assert found.rows["lens"].tolist() == [1.5, 2] and found.rows["pairs"].tolist() == [[0, 2]]
+
+
+PAIRS = Pairs([[0, 1], [1, 2], [2, 2]], [4, 5, 6], [0.9, 0.8, 0.7])
+
+
+@pytest.mark.parametrize(
+    ("index", "rows", "verbs"),
+    [
+        (slice(None), [[0, 1], [1, 2], [2, 2]], [4, 5, 6]),
+        (slice(None, None, -1), [[2, 1], [1, 0], [0, 0]], [4, 5, 6]),
+        (slice(1, None), [[0, 1], [1, 1]], [5, 6]),
+        (np.array([True, False, True]), [[1, 1]], [6]),
+        (np.array([2, 0, 0, 1]), [[1, 3], [3, 0], [0, 0]], [4, 5, 6]),
+        ([], [], []),
+    ],
+)
+def test_pairs_are_renumbered(index, rows, verbs):
+    part = detections(pairs=PAIRS)[index].pairs
+    assert part.rows.tolist() == rows and part.verbs.tolist() == verbs and len(part) == len(part.scores)
+    assert part.rows.shape == (len(verbs), 2)
+
+
+def test_pairs_come_back_from_json():
+    for pairs in (PAIRS, Pairs([], [], [])):
+        back = Detections.from_dict(json.loads(json.dumps(detections(pairs=pairs).to_dict()))).pairs
+        for one, other in zip(vars(back).values(), vars(pairs).values()):
+            np.testing.assert_array_equal(one, other)
+            assert one.dtype == other.dtype
+    assert "pairs" not in detections().to_dict() and detections()[:1].pairs is None
+
+
+@pytest.mark.parametrize(
+    ("pairs", "words"),
+    [
+        (lambda: Pairs([[0, 3]], [0], [1]), "pairs name rows 0 to 3 of 3 objects"),
+        (lambda: Pairs([[-1, 0]], [0], [1]), "pairs name rows -1 to 0"),
+        (lambda: Pairs([[0, 1]], [0, 1], [1]), r"1 pairs with verbs \(2,\)"),
+        (lambda: Pairs([[0, 1]], [0], [np.nan]), "a finite score for each"),
+        (lambda: Pairs([[0, 0.5]], [0], [1]), "pairs must be integers"),
+    ],
+)
+def test_wrong_pairs(pairs, words):
+    with pytest.raises(ValueError, match=words):
+        detections(pairs=pairs())
+
+
+ARMS = Keypoints(skeleton=Skeleton(keypoints=("head", "left", "right"), flip_pairs=((1, 2),), limbs=((0, 1), (0, 2))))
+
+
+def with_keypoints(**changes):
+    keypoints = np.array([[[50, 20], [80, 60], [20.25, 60]], [[0, 0]] * 3], np.float32)
+    fields = {"keypoints": keypoints, "keypoint_scores": np.array([[0.9, 0.1, 0.5], [0, 0, 0]], np.float32)}
     values = {"boxes": [[10, 10, 90, 70], [0, 0, 5, 5]], "scores": [0.9, 0.8], "classes": [0, 1]}
-    values |= {"names": ("person", "ball"), "image_size": (120, 100), "fields": fields, "skeleton": ARMS}
+    values |= {"names": ("person", "ball"), "image_size": (120, 100), "fields": fields, "properties": (ARMS,)}
     return Detections(**{**values, **changes})
 
 
-def test_joints_reach_every_form():
-    found = with_joints()
+def test_keypoints_reach_every_form():
+    found = with_keypoints()
     person, ball = found.to_coco(3, digits=1)
     assert person["keypoints"] == [50, 20, 1, 80, 60, 1, 20.2, 60, 1] and "keypoints" not in ball
+    assert person["keypoint_scores"] == [0.9, 0.1, 0.5]
     again = Detections.from_dict(json.loads(json.dumps(found.to_dict())))
-    assert again.skeleton == ARMS and found[:1].skeleton == ARMS
-    np.testing.assert_array_equal(again.fields["joints"], found.fields["joints"])
-    assert found[0].fields["joint_scores"].tolist() == pytest.approx([0.9, 0.1, 0.5])
+    assert again.properties == (ARMS,) and found[:1].properties == (ARMS,)
+    np.testing.assert_array_equal(again.fields["keypoints"], found.fields["keypoints"])
+    assert found[0].fields["keypoint_scores"].tolist() == pytest.approx([0.9, 0.1, 0.5])
 
 
 def test_skeletons_are_drawn_over_boxes():
     image = np.full((100, 120, 3), 127, np.uint8)
-    plain = with_joints(fields={}).draw(image)
-    drawn = with_joints().draw(image)
+    plain = with_keypoints(fields={}).draw(image)
+    drawn = with_keypoints().draw(image)
     assert (plain[60, 20] == 127).all() and (drawn[60, 20] != 127).any()
-    np.testing.assert_array_equal(with_joints().draw(image, threshold=0.95), image)
+    np.testing.assert_array_equal(with_keypoints().draw(image, threshold=0.95), image)
 
 
 @pytest.mark.parametrize(
-    ("joints", "words"),
-    [(np.zeros((2, 4, 2)), "4 joints an object, but the skeleton names 3"), (np.zeros((2, 6)), r"shape \(2, 6\)")],
+    ("keypoints", "words"),
+    [
+        (np.zeros((2, 4, 2)), r"'keypoints' has shape \(2, 4, 2\), expected \(2, 3, 2\): x, y in pixels"),
+        (np.zeros((2, 6)), r"shape \(2, 6\)"),
+    ],
 )
-def test_joints_must_fit_the_skeleton(joints, words):
+def test_keypoints_must_fit_the_skeleton(keypoints, words):
     with pytest.raises(ValueError, match=words):
-        with_joints(fields={"joints": joints})
+        with_keypoints(fields={"keypoints": keypoints})
 
 
 CAMERA = np.array([[100, 0, 80, 0], [0, 100, 50, 0], [0, 0, 1, 0]], np.float32)
 
 
-def solid_detections(**changes) -> Detections:
+def boxes3d_detections(**changes) -> Detections:
     fields = {
         "locations": np.array([[0, 1.5, 8], [3, 1.5, 12], [-4, 1.5, 20]], np.float32),
         "dimensions": np.array([[1.5, 1.7, 4]] * 3, np.float32),
         "alphas": np.array([0.1, 0.2, 0.3], np.float32),
         "rotations": np.array([0.1, 0.4, 0.1], np.float32),
     }
-    return detections(**{"fields": fields, "camera": CAMERA, **changes})
+    return detections(**{"fields": fields, "properties": (Boxes3d(),), "extras": {"camera": CAMERA}, **changes})
 
 
-def test_solids_have_the_order_of_kitti():
-    found = solid_detections()
-    np.testing.assert_array_equal(found.solids[1], np.float32([0.2, 1.5, 1.7, 4, 3, 1.5, 12, 0.4]))
-    assert found[:0].solids.shape == (0, 8)
-    assert detections().solids is None
-
-
-def test_camera_survives():
-    found = solid_detections(camera=CAMERA.tolist())
+def test_extras_survive():
+    found = boxes3d_detections(extras={"camera": CAMERA.tolist()})
     again = Detections.from_dict(json.loads(json.dumps(found.to_dict())))
     assert_same(again, found)
-    np.testing.assert_array_equal(again.camera, CAMERA)
-    np.testing.assert_array_equal(found[:1].camera, CAMERA)
-    assert "camera" not in detections().to_dict()
+    np.testing.assert_array_equal(again.extras["camera"], CAMERA)
+    np.testing.assert_array_equal(found[:1].extras["camera"], CAMERA)
+    assert "extras" not in detections().to_dict()
     with pytest.raises(ValueError, match="read-only"):
-        found.camera[0] = 0
-    with pytest.raises(ValueError, match=r"the camera is \(3, 3\), expected"):
-        solid_detections(camera=CAMERA[:, :3])
+        found.extras["camera"][0] = 0
+    with pytest.raises(ValueError, match=r"'camera' has shape \(3, 3\), expected \(3, 4\)"):
+        boxes3d_detections(extras={"camera": CAMERA[:, :3]})
+    with pytest.raises(ValueError, match="camera of the image is NaN or infinite"):
+        boxes3d_detections(extras={"camera": CAMERA * np.nan})
 
 
-def test_solids_are_drawn_instead_of_boxes():
+def test_boxes3d_are_told_in_metres():
+    row = boxes3d_detections().to_coco(1, digits=2)[1]
+    assert (row["location"], row["dimensions"]) == ([3, 1.5, 12], [1.5, 1.7, 4])
+    assert (row["rotation_y"], row["alpha"]) == (0.4, 0.2)
+
+
+def test_boxes3d_are_drawn_instead_of_boxes():
     image = np.full((100, 160, 3), 127, np.uint8)
-    drawn = solid_detections().draw(image)
-    flat = solid_detections(camera=None).draw(image)
+    drawn = boxes3d_detections().draw(image)
+    flat = boxes3d_detections(extras={}).draw(image)
     assert drawn.shape == image.shape and (drawn != flat).any()
     np.testing.assert_array_equal(flat, detections().draw(image))
-    for found in (solid_detections(), solid_detections()[:0]):
-        assert found.draw(image, from_above=True).shape == (100, 260, 3)
-    np.testing.assert_array_equal(detections().draw(image, from_above=True), flat)
+    for found in (boxes3d_detections(), boxes3d_detections()[:0]):
+        assert found.draw(image, panels=True).shape == (100, 260, 3)
+    np.testing.assert_array_equal(boxes3d_detections(extras={}).draw(image, panels=True), flat)

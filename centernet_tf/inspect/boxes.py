@@ -5,15 +5,15 @@ Boxes are [N, 4] left, top, right, bottom in pixels of the image throughout.
 
 import numpy as np
 
-from centernet_tf.centers import STRIDE
 from centernet_tf.geometry.affine import fixed_fit
-from centernet_tf.geometry.boxes import overlaps
+from centernet_tf.geometry.boxes import box_iou
+from centernet_tf.points.centers import STRIDE
 
 EDGE = 0.5  # pixels a box may stick out before it counts: rounding alone never reaches half a pixel
 
 
 def faults(boxes: np.ndarray, width: int, height: int) -> dict[str, np.ndarray]:
-    """Says for each box what is wrong with it; a box has at most one fault, the gravest.
+    """Says for each box what is wrong with it; a box has at most one fault, the most severe.
 
     Args:
         boxes: [N, 4], may hold NaN or infinity.
@@ -34,19 +34,19 @@ def faults(boxes: np.ndarray, width: int, height: int) -> dict[str, np.ndarray]:
     return {"unfinite_box": unfinite, "empty_box": empty, "outside_box": outside, "edge_box": edge}
 
 
-def count_twins(boxes: np.ndarray, classes: np.ndarray, overlap: float = 0.9) -> int:
+def count_twins(boxes: np.ndarray, classes: np.ndarray, iou: float = 0.9) -> int:
     """Counts boxes that an earlier box of the same class covers almost exactly: objects annotated twice.
 
     Args:
         boxes: [N, 4], finite, right > left, bottom > top.
         classes: [N] int.
-        overlap: IoU above which two boxes are the same.
+        iou: IoU above which two boxes are the same.
     """
     twins = 0
     for label in np.unique(classes):
         own = np.asarray(boxes, np.float64)[classes == label]
         # A row at a time keeps memory small for images with thousands of objects.
-        twins += sum(bool(np.any(overlaps(own[row : row + 1], own[:row]) > overlap)) for row in range(1, len(own)))
+        twins += sum(bool(np.any(box_iou(own[row : row + 1], own[:row]) > iou)) for row in range(1, len(own)))
     return twins
 
 
@@ -79,7 +79,7 @@ def count_shared(cells: np.ndarray, classes: np.ndarray) -> tuple[int, int]:
         classes: [N] int.
 
     Returns:
-        Objects behind the first in the cells of their own class (one peak, one box: lost), and in cells of any class
+        Objects after the first in the cells of their own class (one peak, one box: lost), and in cells of any class
         (the class-blind size and offset belong to the last object written).
     """
     if not len(cells):

@@ -9,37 +9,40 @@ from typing import Any
 
 import cv2
 import numpy as np
+from rich.table import Table
 
-from centernet_tf.draw import class_colors, contact_sheet, draw_boxes
-from centernet_tf.draw_joints import draw_joints
-from centernet_tf.draw_solids import beside, birds_eye, draw_solids
 from centernet_tf.errors import DataError
-from centernet_tf.images import read_image
-from centernet_tf.inspect.findings import Finding
-from centernet_tf.skeleton import Skeleton
+from centernet_tf.geometry.affine import move
+from centernet_tf.media.draw import class_colors, contact_sheet
+from centernet_tf.media.images import read_image
+from centernet_tf.properties.draw import draw_objects
+from centernet_tf.properties.fields import SHARED
+from centernet_tf.properties.notebook import Finding
+from centernet_tf.properties.property import Property, Rows
 
 # COCO's bounds of small, medium and large objects, pixels^2.
 SMALL, LARGE = 32.0**2, 96.0**2
-NEUTRAL = (150, 150, 150)  # colour of what is neither object nor background
+IGNORED = (150, 150, 150)  # colour of what is neither object nor background
+PANEL = 200  # pixels that the sides of panels have at least while they are drawn
+# Attributes of a report that are for people and programs, but not for JSON.
+_LIVE = ("declared", "facts", "tables", "samples")
 
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """An annotated image kept for the contact sheet; labels are N class names.
+    """An annotated image kept for the contact sheet.
 
-    Boxes [N, 4] and joints [N, J, 3] (x, y, label) are in its pixels; J may be 0. Neutral [N] bool, solids [N, 8] and
-    camera [3, 4] are as in `Record`, None where there are none.
+    Attributes:
+        name: Of the image.
+        image: Bytes of its file.
+        rows: Its sound objects: "boxes" [N, 4], "classes" [N], "ignored" [N] and the rows of properties, in pixels.
+        labels: [N] names of the classes, or what the source calls ignored objects.
     """
 
     name: str
     image: bytes
-    boxes: np.ndarray
-    classes: np.ndarray
+    rows: Rows
     labels: tuple[str, ...]
-    joints: np.ndarray
-    neutral: np.ndarray | None = None
-    solids: np.ndarray | None = None
-    camera: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,19 +77,20 @@ class InspectionReport:
         objects: Boxes read, faulty ones included.
         crowd: Boxes around groups.
         difficult: Boxes that the VOC metric leaves out.
-        neutral: Neutral objects, by the name that the source gives them.
-        depths: Spread of the distances of boxes in space, metres; None where records have none.
-        per_class: Boxes that are not neutral by class name; of labels without a class under "label <number>".
-        skeleton: Of the joints; None where there are none.
-        joints: For each joint, by name, how often it is "visible" and "hidden", and of these "outside" its image.
+        ignored: Ignored objects, by the name that the source gives them.
+        per_class: Boxes that are not ignored by class name; of labels without a class under "label <number>".
         image_sizes: Images by "WIDTHxHEIGHT".
         areas: Sound boxes by COCO's "small" (under 32^2 pixels), "medium", "large" (from 96^2).
         box_cells: Spread of the shorter side of boxes, in output cells at `size`.
         objects_per_image: Spread over images.
-        lost_peak_share: Share of sound objects whose cell another of their class has taken.
-        shared_cell_share: Share of sound objects whose cell another of any class has taken.
-        findings: The gravest first.
-        samples: Images for the contact sheet; not part of the JSON form.
+        lost_peak_fraction: Fraction of sound objects whose cell another of their class has taken.
+        shared_cell_fraction: Fraction of sound objects whose cell another of any class has taken.
+        properties: What was learnt of each property of the records, by name.
+        findings: The most severe first.
+        declared: The properties as dataset.yaml says; like what follows not part of the JSON form.
+        facts: Lines that properties add to the summary: {what: text}.
+        tables: Tables that properties add.
+        samples: Images for the contact sheet.
     """
 
     path: Path
@@ -98,19 +102,20 @@ class InspectionReport:
     objects: int
     crowd: int
     difficult: int
-    neutral: dict[str, int]
-    depths: Spread | None
+    ignored: dict[str, int]
     per_class: dict[str, int]
-    skeleton: Skeleton | None
-    joints: dict[str, dict[str, int]]
     image_sizes: dict[str, int]
     areas: dict[str, int]
     box_cells: Spread
     objects_per_image: Spread
-    lost_peak_share: float
-    shared_cell_share: float
+    lost_peak_fraction: float
+    shared_cell_fraction: float
+    properties: dict[str, dict[str, Any]]
     findings: list[Finding]
-    samples: list[Sample]
+    declared: tuple[Property, ...] = ()
+    facts: dict[str, str] = dataclasses.field(default_factory=dict)
+    tables: list[Table] = dataclasses.field(default_factory=list)
+    samples: list[Sample] = dataclasses.field(default_factory=list)
 
     @property
     def sound(self) -> bool:
@@ -120,12 +125,12 @@ class InspectionReport:
     def to_dict(self) -> dict[str, Any]:
         """The report for machines, of types that JSON knows; keys are the attributes' names and "sound"."""
         plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        plain.pop("samples")
+        for name in _LIVE:
+            plain.pop(name)
         plain["path"] = str(self.path)
-        plain["skeleton"] = self.skeleton.as_dict() if self.skeleton else None
         plain["size"], plain["classes"] = list(self.size), list(self.classes)
-        for name in ("box_cells", "objects_per_image", "depths"):
-            plain[name] = dataclasses.asdict(plain[name]) if plain[name] else None
+        for name in ("box_cells", "objects_per_image"):
+            plain[name] = dataclasses.asdict(plain[name])
         plain["findings"] = [dataclasses.asdict(finding) for finding in self.findings]
         return {"sound": self.sound, **plain}
 
@@ -134,10 +139,9 @@ class InspectionReport:
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
 
     def sheet(self, tile: int = 320) -> np.ndarray | None:
-        """The samples with their boxes and joints, side by side; small images are enlarged by a whole factor.
+        """The samples with their objects, side by side; small images are enlarged by a whole factor.
 
-        Hidden joints are faint and neutral objects grey. Boxes in space are drawn as the camera sees them, and on a map
-        of the ground beside the sample.
+        Ignored objects are grey. Panels of properties stand beside their image.
 
         Args:
             tile: Largest side of a sample in the sheet, pixels.
@@ -145,7 +149,7 @@ class InspectionReport:
         Returns:
             [H, W, 3] uint8, RGB; None where no image could be read.
         """
-        pictures, titles = [], []
+        tiles, titles = [], []
         for sample in self.samples:
             try:
                 image = read_image(sample.image, sample.name, upright=False)
@@ -153,36 +157,27 @@ class InspectionReport:
                 continue
             titles.append(f"{sample.name}  {image.shape[1]}x{image.shape[0]}")
             image, scale = _scaled(image, tile)  # before drawing, so that labels can be read
-            drawn = _drawn(image, scale, sample)
-            points, labels = scale * sample.joints[..., :2], sample.joints[..., 2]
-            pictures.append(draw_joints(drawn, points, np.choose(labels.astype(int), (0, 0.1, 1)), self.skeleton))
-        tile = max([tile, *(max(picture.shape[:2]) for picture in pictures)])  # maps stand beside
-        return contact_sheet(pictures, titles, tile=tile) if pictures else None
+            tiles.append(self._drawn(image, scale, sample))
+        tile = max([tile, *(max(drawn.shape[:2]) for drawn in tiles)])  # panels stand beside
+        return contact_sheet(tiles, titles, tile=tile) if tiles else None
+
+    def _drawn(self, image: np.ndarray, scale: float, sample: Sample) -> np.ndarray:
+        """The sample's objects on its image, which is `scale` times as large as the file's."""
+        matrix = np.array([[scale, 0, 0], [0, scale, 0]])
+        fields = [*SHARED, *(field for one in self.declared for field in one.fields)]
+        rows = {
+            field.name: move(sample.rows[field.name], matrix, field.motion)
+            for field in fields
+            if field.name in sample.rows
+        }
+        colors = np.where(rows["ignored"][:, None], np.uint8(IGNORED), class_colors(rows["classes"]))
+        return draw_objects(image, rows, self.declared, sample.labels, colors, panels=PANEL)
 
 
 def area_names(areas: np.ndarray) -> Counter:
     """Counts areas [N] in pixels^2 as "small", "medium" and "large"."""
     small, large = int(np.sum(areas < SMALL)), int(np.sum(areas >= LARGE))
     return Counter(small=small, medium=len(areas) - small - large, large=large)
-
-
-def _drawn(image: np.ndarray, scale: float, sample: Sample) -> np.ndarray:
-    """The sample's boxes on its image, which is `scale` times as large; those with a place in space as solids."""
-    neutral = np.zeros(len(sample.boxes), bool) if sample.neutral is None else sample.neutral
-    colors = np.where(neutral[:, None], np.uint8(NEUTRAL), class_colors(sample.classes))
-    names = np.array(sample.labels, object)
-    solid = np.zeros(len(neutral), bool)
-    if sample.solids is not None and sample.camera is not None:
-        solid = np.isfinite(sample.solids).all(axis=1)
-    flat = ~solid
-    drawn = draw_boxes(image, scale * sample.boxes[flat], names[flat], colors[flat])
-    if sample.solids is None or sample.camera is None:
-        return drawn
-    rows = sample.solids[solid]
-    places = rows[:, 4:7], rows[:, 1:4], rows[:, 7]
-    camera = np.diag([scale, scale, 1]) @ sample.camera
-    drawn = draw_solids(drawn, *places, camera, list(names[solid]), colors[solid])
-    return beside(drawn, birds_eye(*places, colors[solid], side=max(len(drawn), 200)))
 
 
 def _scaled(image: np.ndarray, side: int) -> tuple[np.ndarray, float]:

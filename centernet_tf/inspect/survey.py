@@ -3,23 +3,25 @@
 import hashlib
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from centernet_tf.data.dataset import Dataset, open_dataset, sha256_of
 from centernet_tf.data.examine import Stored, decoding_fault, read_shard
-from centernet_tf.data.records import Dataset, open_dataset, sha256_of
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.geometry.boxes import areas
-from centernet_tf.images import Header, inspect_header
 from centernet_tf.inspect.boxes import count_shared, count_twins, faults, to_cells
-from centernet_tf.inspect.findings import Notebook
-from centernet_tf.inspect.joints import JointSurvey, skeleton_difference
+from centernet_tf.inspect.findings import CHECKS
 from centernet_tf.inspect.report import InspectionReport, Sample, Spread, area_names
-from centernet_tf.inspect.solids import SolidSurvey
+from centernet_tf.media.images import Header, inspect_header
+from centernet_tf.properties.fields import SHARED
+from centernet_tf.properties.notebook import Notebook
+from centernet_tf.properties.property import Rows, Size
+from centernet_tf.properties.rows import select
 
 BATCH = 64  # images decoded side by side; bounds what is held in memory
 
@@ -69,7 +71,7 @@ def inspect_records(
 def inspect_splits(paths: Sequence[str | Path], **settings: Any) -> list[InspectionReport]:
     """Looks at several directories that belong together, such as training and validation.
 
-    Beside what `inspect_records` finds in each, images that are in two of them, and classes and skeletons that differ.
+    Besides what `inspect_records` finds in each: images that are in two of them, classes and properties that differ.
 
     Args:
         paths: Directories of records.
@@ -81,11 +83,13 @@ def inspect_splits(paths: Sequence[str | Path], **settings: Any) -> list[Inspect
     seen: dict[bytes, str] = {}
     reports = [inspect_records(path, seen=seen, **settings) for path in paths]
     for report in reports[1:]:
-        notebook = Notebook()
+        notebook = Notebook(CHECKS)
         both = f"{report.path} and {reports[0].path}"
         notebook.add("other_classes", both, report.classes != reports[0].classes)
-        difference = skeleton_difference(report.skeleton, reports[0].skeleton)
-        notebook.add("other_skeleton", f"{both}: {difference}", bool(difference))
+        theirs = {one.name: one for one in reports[0].declared}
+        for one in report.declared:
+            difference = one.difference(theirs[one.name]) if one.name in theirs else ""
+            notebook.add("other_property", f"{both}: {one.name}: {difference}", bool(difference))
         report.findings[:0] = notebook.findings()
     return reports
 
@@ -113,12 +117,15 @@ class _Survey:
         self, dataset: Dataset, max_objects: int, size: tuple[int, int], samples: int, seen: dict[bytes, str]
     ) -> None:
         self.dataset, self.max_objects, self.size, self.seen = dataset, max_objects, size, seen
-        self.notebook = Notebook()
-        self.joints = JointSurvey(dataset.skeleton, self.notebook)
-        self.solids = SolidSurvey(dataset.solid, self.notebook)
+        properties = dataset.properties
+        self.notebook = Notebook(
+            {**CHECKS, **{code: check for one in properties for code, check in one.checks.items()}}
+        )
+        self.surveys = {one.name: one.survey(self.notebook) for one in properties}
         self.images = self.objects = self.crowd = self.difficult = 0
         self.sound_objects = self.lost_peaks = self.shared_cells = 0
         self.per_class: Counter[str] = Counter()
+        self.ignored: Counter[str] = Counter()
         self.image_sizes: Counter[str] = Counter()
         self.areas: Counter[str] = Counter(small=0, medium=0, large=0)
         self.shorter_sides: list[np.ndarray] = []
@@ -149,33 +156,37 @@ class _Survey:
             self.notebook.add("bad_example", f"{stored.where}: {stored.fault}")
             return
         self._add_identity(stored)
-        width, height = stored.width, stored.height
         self.notebook.add("corrupt_image", f"{stored.where}: {image_fault}", bool(image_fault))
+        size = stored.size or (0, 0)
         if header is not None:
-            width, height = width or header.width, height or header.height
-            if (width, height) != (header.width, header.height):
-                text = f"{stored.name}: {header.width}x{header.height} pixels, recorded as {width}x{height}"
-                self.notebook.add("wrong_size", text)
+            seen = header.width, header.height
+            size = stored.size or seen
+            text = f"{stored.name}: {seen[0]}x{seen[1]} pixels, recorded as {size[0]}x{size[1]}"
+            self.notebook.add("wrong_size", text, size != seen)
             self.notebook.add("turned_image", stored.name, header.orientation != 1)
             kind = f"{stored.name}: {header.mode}, {header.bits} bits"
             self.notebook.add("odd_image", kind, header.orientation == 1 and not header.plain)
-        self.image_sizes[f"{width}x{height}"] += 1
-        boxes = stored.boxes * [width, height, width, height]
-        sound = self._add_boxes(stored, boxes, width, height)
-        joints = self.joints.add(stored.name, stored.joints, len(boxes), width, height)
-        self.solids.add(stored.name, stored.camera, stored.solids, boxes, (width, height))
-        self.solids.add_neutral(stored.neutral, stored.names)
+        self.image_sizes[f"{size[0]}x{size[1]}"] += 1
+        rows, broken = stored.rows(size, self.dataset.classes, self.dataset.properties)
+        sound = self._add_boxes(stored.name, rows, size)
+        for one in self.dataset.properties:
+            if one.name in broken:
+                code, text = broken[one.name]
+                self.notebook.add(code, f"{stored.name}: {text}")
+            else:
+                self.surveys[one.name].add(stored.name, rows, size)
         if not image_fault:
-            self._add_sample(stored, boxes, sound, joints)
+            self._add_sample(stored, rows, size, sound, broken)
 
     def report(self) -> InspectionReport:
         """Closes the books."""
         dataset = self.dataset
         missing = dataset.images - self.images
-        self.notebook.add("missing_images", f"{dataset.images} promised, {self.images} read", max(missing, 0))
+        self.notebook.add("missing_images", f"{dataset.images} expected, {self.images} read", max(missing, 0))
         for name in dataset.classes:
             self.notebook.add("unused_class", name, not self.per_class[name])
-        self.joints.close()
+        for survey in self.surveys.values():
+            survey.close()
         named = {name: self.per_class[name] for name in dataset.classes}
         return InspectionReport(
             path=dataset.directory,
@@ -187,18 +198,19 @@ class _Survey:
             objects=self.objects,
             crowd=self.crowd,
             difficult=self.difficult,
-            neutral=dict(self.solids.neutral.most_common()),
-            depths=Spread.of(np.concatenate(self.solids.depths)) if self.solids.depths else None,
-            skeleton=dataset.skeleton,
-            joints={name: dict(counts) for name, counts in self.joints.counts.items()},
+            ignored=dict(self.ignored.most_common()),
             per_class={**named, **{name: count for name, count in self.per_class.items() if name not in named}},
             image_sizes=dict(self.image_sizes.most_common()),
             areas=dict(self.areas),
             box_cells=Spread.of(np.concatenate(self.shorter_sides) if self.shorter_sides else ()),
             objects_per_image=Spread.of(self.per_image),
-            lost_peak_share=round(self.lost_peaks / max(self.sound_objects, 1), 5),
-            shared_cell_share=round(self.shared_cells / max(self.sound_objects, 1), 5),
+            lost_peak_fraction=round(self.lost_peaks / max(self.sound_objects, 1), 5),
+            shared_cell_fraction=round(self.shared_cells / max(self.sound_objects, 1), 5),
+            properties={name: survey.as_dict() for name, survey in self.surveys.items()},
             findings=self.notebook.findings(),
+            declared=dataset.properties,
+            facts={what: text for survey in self.surveys.values() for what, text in survey.facts().items()},
+            tables=[table for survey in self.surveys.values() for table in survey.tables()],
             samples=self.samples,
         )
 
@@ -217,40 +229,40 @@ class _Survey:
         self._own.setdefault(digest, stored.name)
         self.seen.setdefault(digest, f"{self.dataset.split}/{stored.name}")
 
-    def _add_boxes(self, stored: Stored, boxes: np.ndarray, width: int, height: int) -> np.ndarray:
-        """Takes in the boxes [N, 4] in pixels; returns [N] bool, those that can be trained on."""
-        classes, labels = self.dataset.classes, stored.labels
-        anyones = stored.neutral & (labels < 0)  # neutral for all classes
+    def _add_boxes(self, name: str, rows: Rows, size: Size) -> np.ndarray:
+        """Takes in the boxes of an image; returns [N] bool, those that can be trained on."""
+        classes, labels, boxes, ignored = self.dataset.classes, rows["classes"], rows["boxes"], rows["ignored"]
+        anyones = ignored & (labels < 0)  # ignored for all classes
         known = ((labels >= 0) & (labels < len(classes))) | anyones
         self.objects += len(labels)
-        self.crowd += int(stored.crowd.sum())
-        self.difficult += int(stored.difficult.sum())
+        self.crowd += int(rows["crowd"].sum())
+        self.difficult += int(rows["difficult"].sum())
+        self.ignored.update(given or "unnamed" for given in rows["names"][ignored])
         self.per_image.append(len(labels))
-        counted = ~stored.neutral
-        names = (classes[label] if ok else f"label {label + 1}" for label, ok in zip(labels[counted], known[counted]))
-        self.per_class.update(names)
+        counted = zip(labels[~ignored], known[~ignored])
+        self.per_class.update(classes[label] if ok else f"label {label + 1}" for label, ok in counted)
         strange = sorted({int(label) + 1 for label in labels[~known]})
-        self.notebook.add("unknown_label", f"{stored.name}: labels {strange}", np.sum(~known))
-        self.notebook.add("no_objects", stored.name, not len(labels))
+        self.notebook.add("unknown_label", f"{name}: labels {strange}", np.sum(~known))
+        self.notebook.add("no_objects", name, not len(labels))
         sound = known.copy()
-        for code, mask in faults(boxes, width, height).items():
+        for code, mask in faults(boxes, *size).items():
             if mask.any():
-                example = f"{stored.name}: {np.round(boxes[mask][0], 1).tolist()} in {width}x{height}"
+                example = f"{name}: {np.round(boxes[mask][0], 1).tolist()} in {size[0]}x{size[1]}"
                 self.notebook.add(code, example, mask.sum())
             if code != "edge_box":
                 sound &= ~mask
         self.areas.update(area_names(areas(boxes[sound])))
-        self._add_cells(stored, boxes, sound & ~stored.crowd & ~stored.neutral, width, height)
+        trained = sound & ~rows["crowd"] & ~ignored
+        self._add_cells(name, boxes[trained], labels[trained], size)
         return sound
 
-    def _add_cells(self, stored: Stored, boxes: np.ndarray, kept: np.ndarray, width: int, height: int) -> None:
-        """What the output grid makes of the boxes that are kept."""
-        boxes, labels, name = boxes[kept], stored.labels[kept], stored.name
+    def _add_cells(self, name: str, boxes: np.ndarray, labels: np.ndarray, size: Size) -> None:
+        """What the output grid makes of boxes [M, 4] and classes [M] of sound objects."""
         self.sound_objects += len(boxes)
         self.notebook.add("twin_box", name, count_twins(boxes, labels))
         over = len(boxes) - self.max_objects
         self.notebook.add("too_many", f"{name}: {len(boxes)} objects, {self.max_objects} kept", max(over, 0))
-        cells = to_cells(boxes, width, height, self.size)
+        cells = to_cells(boxes, *size, self.size)
         sides = (cells[:, 2:] - cells[:, :2]).min(axis=-1)
         inside = sides > 0
         self.notebook.add("cut_box", name, np.sum(~inside))
@@ -262,20 +274,23 @@ class _Survey:
         self.notebook.add("lost_peak", name, lost)
         self.notebook.add("shared_cell", name, shared)
 
-    def _add_sample(self, stored: Stored, boxes: np.ndarray, sound: np.ndarray, joints: np.ndarray) -> None:
-        """Keeps a random choice of all images so far, each as likely as the other."""
+    def _add_sample(self, stored: Stored, rows: Rows, size: Size, sound: np.ndarray, broken: Container[str]) -> None:
+        """Keeps a random choice of all images so far, each as likely as the other, with the objects that are sound."""
         place = len(self.samples)
         if place >= self._samples:
             place = int(self._random.integers(self.images))
             if place >= self._samples:
                 return
-        labels, neutral = stored.labels[sound], stored.neutral[sound]
-        given = stored.names if len(stored.names) == len(stored.labels) else ("",) * len(stored.labels)
-        own = itertools.compress(given, sound)
+        fields = list(SHARED)
+        for one in self.dataset.properties:
+            if one.name not in broken and one.image_fault(rows) is None:
+                fields += one.fields
+                sound = sound & np.array([fault is None for fault in one.faults(rows, size)], bool)
+        chosen = np.flatnonzero(sound)
+        kept = select(rows, fields, chosen, len(sound))
         classes = self.dataset.classes
-        names = tuple((name or "neutral") if aside else classes[one] for name, aside, one in zip(own, neutral, labels))
-        solids = None if stored.solids is None or not self.dataset.solid else stored.solids[sound]
-        sample = Sample(
-            stored.name, stored.image, boxes[sound], labels, names, joints[sound], neutral, solids, stored.camera
+        names = tuple(
+            (given or "ignored") if ignored else classes[label]
+            for given, ignored, label in zip(rows["names"][chosen], kept["ignored"], kept["classes"])
         )
-        self.samples[place : place + 1] = [sample]
+        self.samples[place : place + 1] = [Sample(stored.name, stored.image, kept, names)]

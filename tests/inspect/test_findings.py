@@ -1,29 +1,24 @@
 import pytest
 
-from centernet_tf.inspect.findings import CHECKS, EXAMPLES, SEVERITIES, Notebook
+from centernet_tf.inspect.findings import CHECKS
+from centernet_tf.properties import PROPERTIES
+from centernet_tf.properties.notebook import SEVERITIES
+
+ALL = [
+    *CHECKS.items(),
+    *((f"{name}.{code}", check) for name, one in PROPERTIES.items() for code, check in one.checks.items()),
+]
 
 
-def test_an_empty_notebook_has_no_findings():
-    notebook = Notebook()
-    notebook.add("no_objects", "a.png", 0)
-    assert notebook.findings() == []
-
-
-def test_counts_add_up_examples_stay_few_and_the_gravest_come_first():
-    notebook = Notebook()
-    for number in range(EXAMPLES + 3):
-        notebook.add("no_objects", f"{number}.png", 2)
-    notebook.add("empty_box", "a.png")
-    first, second = notebook.findings()
-    assert (first.code, first.severity, first.count) == ("empty_box", "error", 1)
-    assert (second.code, second.severity, second.count) == ("no_objects", "note", 2 * (EXAMPLES + 3))
-    assert second.examples == [f"{number}.png" for number in range(EXAMPLES)]
-
-
-@pytest.mark.parametrize("code", CHECKS)
-def test_every_check_says_what_and_how_to_mend(code):
-    check = CHECKS[code]
+@pytest.mark.parametrize("check", [check for _, check in ALL], ids=[code for code, _ in ALL])
+def test_every_check_says_what_and_how_to_fix_it(check):
     assert check.severity in SEVERITIES
     assert check.what
     assert not check.what.endswith(".")
     assert check.fix.endswith(".")
+
+
+def test_codes_of_properties_are_their_own():
+    codes = [code for one in PROPERTIES.values() for code in one.checks]
+    assert len({*CHECKS, *codes}) == len(CHECKS) + len(codes)
+    assert all(one.broken in {**CHECKS, **one.checks} for one in PROPERTIES.values())

@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from centernet_tf.draw import class_colors
-from centernet_tf.draw_joints import COLORS
 from centernet_tf.geometry.camera import corners, project
-from centernet_tf.inspect.report import NEUTRAL, InspectionReport, Sample, Spread, area_names
-from centernet_tf.skeleton import Skeleton
+from centernet_tf.inspect.report import IGNORED, InspectionReport, Sample, Spread, area_names
+from centernet_tf.media.draw import class_colors
+from centernet_tf.properties.boxes3d import Boxes3d
+from centernet_tf.properties.boxes3d.records import from_columns
+from centernet_tf.properties.keypoints import Keypoints
+from centernet_tf.properties.keypoints.draw import COLORS
+from centernet_tf.properties.keypoints.skeleton import Skeleton
 
 
 @pytest.mark.parametrize(
@@ -32,55 +35,69 @@ def png(width=60, height=40):
     return stream.getvalue()
 
 
-def report_of(samples, path, skeleton=None):
-    nothing = dict.fromkeys(("images", "objects", "crowd", "difficult", "lost_peak_share", "shared_cell_share"), 0)
+def report_of(samples, path, *declared):
+    nothing = dict.fromkeys(
+        ("images", "objects", "crowd", "difficult", "lost_peak_fraction", "shared_cell_fraction"), 0
+    )
     return InspectionReport(
         path=path,
         name="pets",
         split="train",
         classes=("cat", "dog"),
         size=(64, 64),
-        neutral={},
-        depths=None,
+        ignored={},
         per_class={},
-        skeleton=skeleton,
-        joints={},
         image_sizes={},
         areas={},
         box_cells=Spread(),
         objects_per_image=Spread(),
+        properties={},
         findings=[],
+        declared=declared,
         samples=samples,
         **nothing,
     )
 
 
-def test_sheet_draws_boxes_and_leaves_out_what_is_no_image(tmp_path):
-    box, labels = np.array([[5, 20, 30, 35.0]]), np.array([1])
-    joints = np.array([[[40, 10, 2], [50, 10, 1], [0, 0, 0]]])
-    annotation = (box, labels, ("dog",), joints)
-    samples = [Sample("a.png", png(), *annotation), Sample("b.png", b"no", *annotation)]
-    sheet = report_of(samples, tmp_path, Skeleton(joints=("nose", "eye", "tail"))).sheet(tile=130)
+def test_sheet_draws_objects_and_leaves_out_what_is_no_image(tmp_path):
+    rows = {
+        "boxes": np.array([[5, 20, 30, 35.0]]),
+        "classes": np.array([1]),
+        "ignored": np.array([False]),
+        "keypoints": np.array([[[40.0, 10], [50, 10], [0, 0]]]),
+        "keypoint_labels": np.array([[2, 1, 0]]),
+    }
+    samples = [Sample("a.png", png(), rows, ("dog",)), Sample("b.png", b"no", rows, ("dog",))]
+    face = Keypoints(skeleton=Skeleton(keypoints=("nose", "eye", "tail")))
+    sheet = report_of(samples, tmp_path, face).sheet(tile=130)
     assert 120 < sheet.shape[1] < 240
     assert len(np.unique(sheet.reshape(-1, 3), axis=0)) > 4
     assert (sheet == COLORS[0]).all(axis=-1).any()
 
 
 @pytest.mark.parametrize("scale", [1, 3])
-def test_sheet_shows_solids_where_the_camera_sees_them_and_a_map(tmp_path, scale):
+def test_sheet_shows_3d_boxes_where_the_camera_sees_them_and_a_panel(tmp_path, scale):
     camera = np.array([[60, 0, 30, 0], [0, 60, 20, 0], [0, 0, 1, 0]], np.float32)
-    solids = np.array([[0, 2, 2, 2, 1, 1, 8, 0.3], [np.nan] * 8], np.float32)
-    boxes = np.array([[0, 0, 1, 1], [3, 25, 12, 38.0]])
-    sample = Sample(
-        "a.png", png(), boxes, np.array([1, -1]), ("", ""), np.zeros((2, 0, 3)), np.array([False, True]), solids, camera
-    )
-    sheet = report_of([sample], tmp_path).sheet(tile=60 * scale)
+    boxes3d = np.array([[0, 2, 2, 2, 1, 1, 8, 0.3], [np.nan] * 8], np.float32)
+    rows = {
+        "boxes": np.array([[0, 0, 1, 1], [3, 25, 12, 38.0]]),
+        "classes": np.array([1, -1]),
+        "ignored": np.array([False, True]),
+        "camera": camera,
+        **from_columns(boxes3d),
+    }
+    sheet = report_of([Sample("a.png", png(), rows, ("", ""))], tmp_path, Boxes3d()).sheet(tile=60 * scale)
     assert sheet.shape[1] >= scale * 100
     image = sheet[6 + 22 :, 6 : 6 + 60 * scale]
-    grey = np.argwhere((image == NEUTRAL).all(axis=-1))
+    grey = np.argwhere((image == IGNORED).all(axis=-1))
     np.testing.assert_allclose(grey.min(axis=0), [25 * scale, 3 * scale], atol=1)
-    pixels = project(corners(solids[0, 4:7], solids[0, 1:4], solids[0, 7]), camera) * scale
+    pixels = project(corners(boxes3d[0, 4:7], boxes3d[0, 1:4], boxes3d[0, 7]), camera) * scale
     red = class_colors([1])[0].astype(int)
     seen = np.argwhere(np.abs(image - red).sum(axis=-1) < 60)
     np.testing.assert_allclose(seen.min(axis=0)[::-1], pixels.min(axis=0), atol=2)
     np.testing.assert_allclose(seen.max(axis=0)[::-1], pixels.max(axis=0), atol=2)
+
+
+def test_json_leaves_out_what_is_for_looking(tmp_path):
+    told = report_of([], tmp_path, Boxes3d()).to_dict()
+    assert not {"declared", "facts", "tables", "samples"} & set(told) and told["properties"] == {}

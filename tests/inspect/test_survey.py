@@ -1,15 +1,20 @@
 import dataclasses
 import io
 import json
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
-from centernet_tf.data.records import Dataset, Shard, save_dataset, sha256_of
+from centernet_tf.data.dataset import Dataset, Shard, save_dataset, sha256_of
 from centernet_tf.errors import UsageError
 from centernet_tf.inspect import inspect_records, inspect_splits
+from centernet_tf.properties import PROPERTIES
+from centernet_tf.properties.fields import Field
+from centernet_tf.properties.notebook import Check
+from centernet_tf.properties.property import BrokenListsError, Fault, Property, Survey
 
 CLASSES = ("cat", "dog")
 
@@ -47,7 +52,7 @@ def feature(values):
     return tf.train.Feature(float_list=tf.train.FloatList(value=values))
 
 
-def write(directory, *shards, classes=CLASSES, split="train"):
+def write(directory, *shards, classes=CLASSES, split="train", properties=()):
     """Writes lists of serialized records as shards, and the dataset.yaml that fits them."""
     directory.mkdir(parents=True, exist_ok=True)
     files = []
@@ -58,7 +63,8 @@ def write(directory, *shards, classes=CLASSES, split="train"):
                 writer.write(record)
         files.append(Shard(path, len(records), path.stat().st_size, sha256_of(path)))
     images = sum(map(len, shards))
-    save_dataset(Dataset(directory, "pets", split, tuple(classes), images, images, {}, tuple(files)))
+    dataset = Dataset(directory, "pets", split, tuple(classes), images, images, {}, tuple(files), properties=properties)
+    save_dataset(dataset)
     return directory
 
 
@@ -86,7 +92,7 @@ def test_sound_records_have_no_findings(tmp_path):
 
 def test_no_records_at_all(tmp_path):
     report = inspect_records(write(tmp_path, []))
-    assert (report.images, report.objects, report.lost_peak_share) == (0, 0, 0.0)
+    assert (report.images, report.objects, report.lost_peak_fraction) == (0, 0, 0.0)
     assert found(report) == {"unused_class": 2}
     assert report.sheet() is None
     assert json.loads(report.to_json())["box_cells"] == {"low": 0.0, "median": 0.0, "mean": 0.0, "high": 0.0}
@@ -154,8 +160,8 @@ def test_each_fault_is_found_and_nothing_else(tmp_path, case):
         ("duplicate_id", "id 1: 1.png and 2.png"),
         ("too_many", "1.png: 13 objects, 10 kept"),
         ("edge_box", "1.png: [-10.0, 0.0, 50.0, 50.0] in 100x50"),
-        ("bad_example", "train-00000-of-00001.tfrecord, record 1: no tf.train.Example"),
-        ("bad_example twice", "train-00000-of-00001.tfrecord, record 1: no image (image/encoded is missing or empty)"),
+        ("bad_example", "train-00000-of-00001.tfrecord, record 1: it is not a tf.train.Example"),
+        ("bad_example twice", "train-00000-of-00001.tfrecord, record 1: image/encoded is missing or empty"),
         ("corrupt_image", "the image cannot be decoded"),
     ],
 )
@@ -171,7 +177,7 @@ def test_a_shard_that_breaks_off_does_not_stop_the_others(tmp_path):
     report = inspect_records(directory)
     assert found(report) == {"truncated_shard": 1, "checksum": 1, "missing_images": 1}
     assert report.images == 4
-    assert "train-00000-of-00002.tfrecord: cut off or damaged at record 3" in report.findings[0].examples[0]
+    assert "train-00000-of-00002.tfrecord: record 3 is cut off or damaged" in report.findings[0].examples[0]
     assert not report.sound
 
 
@@ -241,7 +247,8 @@ def test_progress_and_json(tmp_path):
     told = json.loads(report.to_json())
     assert told["sound"] is True
     assert told["per_class"] == {"cat": 1, "dog": 1}
-    assert set(told) == {"sound"} | {field.name for field in dataclasses.fields(report)} - {"samples"}
+    live = {"declared", "facts", "tables", "samples"}
+    assert set(told) == {"sound"} | {field.name for field in dataclasses.fields(report)} - live
 
 
 @pytest.mark.parametrize(
@@ -259,3 +266,96 @@ def test_settings_out_of_range(tmp_path, settings, text):
 def test_no_directory(tmp_path):
     with pytest.raises(UsageError, match="no such directory of records"):
         inspect_records(tmp_path / "nowhere")
+
+
+class Weights(Property):
+    """A property that the tables do not know; its unit is what the records say of it."""
+
+    name = "weights"
+    keys: ClassVar = {"image/object/weight": "float"}
+    checks: ClassVar = {
+        "bad_weight": Check("error", "weights that are missing", "Weigh again."),
+        "no_scale": Check("error", "images without a scale", "Buy one."),
+        "light": Check("warning", "objects that fly away", "Hold them."),
+    }
+    broken = "bad_weight"
+
+    unit: str = "kg"
+
+    @property
+    def fields(self):
+        return (Field("weights", "float32", (), "fixed", 0.0, "in the unit"),)
+
+    def unpack(self, lists, boxes, size):
+        weights = lists["image/object/weight"]
+        if not len(weights):
+            raise BrokenListsError("no_scale", "nothing was weighed.")
+        if len(weights) != len(boxes):
+            raise ValueError(f"{len(weights)} weights for {len(boxes)} boxes.")
+        return {"weights": weights}
+
+    def faults(self, rows, size):
+        return [Fault("negative weight", "is too light") if weight < 0 else None for weight in rows["weights"]]
+
+    def survey(self, notebook):
+        return WeightSurvey(notebook)
+
+    def difference(self, other):
+        return "" if self == other else f"{self.unit} and {other.unit}"
+
+
+class WeightSurvey(Survey):
+    def __init__(self, notebook):
+        self.notebook, self.total = notebook, 0.0
+
+    def add(self, name, rows, size):
+        assert rows["boxes"].shape == (len(rows["weights"]), 4) and size == (100, 50)
+        self.total += float(rows["weights"].sum())
+        self.notebook.add("light", name, np.sum(rows["weights"] < 0))
+
+    def facts(self):
+        return {"weight": f"{self.total:g}"}
+
+    def as_dict(self):
+        return {"total": self.total}
+
+
+@pytest.fixture
+def weights(monkeypatch):
+    monkeypatch.setitem(PROPERTIES, "weights", Weights)
+
+
+def test_properties_are_surveyed_and_their_faults_found(tmp_path, weights):
+    records = [
+        two_boxes(image__object__weight=[1.0, 2.0]),
+        example(2, image__object__weight=[-0.5]),
+        example(3),
+        example(4, image__object__weight=[1.0, 2.0, 3.0]),
+    ]
+    report = inspect_records(write(tmp_path, records, properties=(Weights(),)))
+    assert found(report) == {"bad_weight": 1, "no_scale": 1, "light": 1}
+    assert [finding.examples for finding in report.findings] == [
+        ["4.png: 3 weights for 1 boxes."],
+        ["3.png: nothing was weighed."],
+        ["2.png"],
+    ]
+    assert report.properties == {"weights": {"total": 2.5}} == json.loads(report.to_json())["properties"]
+    assert report.facts == {"weight": "2.5"}
+    # Objects with a fault are no samples, and images whose lists are broken are samples without the property.
+    rows = [sample.rows for sample in report.samples]
+    assert [len(one["boxes"]) for one in rows] == [2, 0, 1, 1]
+    assert [list(one.get("weights", ["none"])) for one in rows] == [[1, 2], [], ["none"], ["none"]]
+    assert report.sheet() is not None
+
+
+@pytest.mark.parametrize(
+    ("properties", "difference"), [((Weights(),), None), ((), None), ((Weights(unit="lb"),), "lb and kg")]
+)
+def test_sets_that_mean_different_things_are_told(tmp_path, weights, properties, difference):
+    train = write(tmp_path / "train", [], properties=(Weights(),))
+    val = write(tmp_path / "val", [], split="val", properties=properties)
+    first, second = inspect_splits([train, val])
+    assert "other_property" not in found(first)
+    told = [finding for finding in second.findings if finding.code == "other_property"]
+    assert [one.examples for one in told] == ([[f"{val} and {train}: weights: {difference}"]] if difference else [])
+    assert second.sound == (not told)

@@ -1,6 +1,6 @@
-"""Pictures of results: plain arrays in, RGB uint8 out, nothing changed in place and no window ever opened.
+"""Drawing on images: plain arrays in, RGB uint8 out, nothing changed in place and no window ever opened.
 
-Colours belong to class indices, so a class looks the same in every picture of every run.
+Colours belong to class indices, so a class looks the same in every image of every run.
 """
 
 import functools
@@ -28,7 +28,7 @@ def class_colors(classes: np.ndarray | Sequence[int]) -> np.ndarray:
         classes: [N] int, 0-based class indices.
 
     Returns:
-        [N, 3] uint8, RGB. Colours start to repeat behind some hundred classes.
+        [N, 3] uint8, RGB. Colours start to repeat after 120 classes.
     """
     palette = _palette()
     return palette[np.asarray(classes, dtype=np.int64) % len(palette)]
@@ -84,7 +84,7 @@ def heatmap_overlay(image: np.ndarray, heatmap: np.ndarray, opacity: float = 0.7
     Args:
         image: [H, W, 3] uint8, RGB, the input that the heatmap was predicted from.
         heatmap: [h, w, C] or [h, w] float, scores from 0 to 1 on any grid; values outside are clipped.
-        opacity: Share of the heatmap in the mix; the rest is the image.
+        opacity: Fraction of the heatmap in the mix; the rest is the image.
 
     Returns:
         [H, W, 3] uint8, RGB.
@@ -131,20 +131,27 @@ def contact_sheet(
     if titles is not None and len(titles) != len(images):
         raise ValueError(f"contact_sheet: {len(images)} images but {len(titles)} titles. Pass one title per image.")
     columns = min(len(images), columns or math.ceil(math.sqrt(len(images))))
-    pictures = [_shrunk(_checked_image(image), tile) for image in images]
-    width = max(picture.shape[1] for picture in pictures)
-    height = max(picture.shape[0] for picture in pictures)
+    tiles = [_shrunk(_checked_image(image), tile) for image in images]
+    width = max(small.shape[1] for small in tiles)
+    height = max(small.shape[0] for small in tiles)
     strip, gap = (22 if titles is not None else 0), 6
-    rows = math.ceil(len(pictures) / columns)
+    rows = math.ceil(len(tiles) / columns)
     sheet = np.full((rows * (height + strip + gap) + gap, columns * (width + gap) + gap, 3), 32, np.uint8)
-    for index, picture in enumerate(pictures):
+    for index, small in enumerate(tiles):
         top = gap + index // columns * (height + strip + gap)
         left = gap + index % columns * (width + gap)
         cell = sheet[top : top + strip + height, left : left + width]
-        cell[strip : strip + picture.shape[0], : picture.shape[1]] = picture
+        cell[strip : strip + small.shape[0], : small.shape[1]] = small
         if titles is not None:
             _title(cell[:strip], titles[index])
     return sheet
+
+
+def beside(image: np.ndarray, view: np.ndarray) -> np.ndarray:
+    """An image [H, W, 3] with a square view to its right, brought to the image's height: [H, W + H, 3]."""
+    side = image.shape[0]
+    method = cv2.INTER_AREA if view.shape[0] > side else cv2.INTER_LINEAR
+    return np.concatenate([image, cv2.resize(view, (side, side), interpolation=method)], axis=1)
 
 
 def save_image(path: str | Path, image: np.ndarray) -> None:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from centernet_tf import draw, images, video
 from centernet_tf.errors import UsageError, closest
+from centernet_tf.media import draw, images, video
 
 WEBCAM = re.compile(r"webcam(?::(\d+))?", re.IGNORECASE)
 

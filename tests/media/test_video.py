@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from centernet_tf.errors import DataError
-from centernet_tf.video import RATE, VideoReader, VideoWriter
+from centernet_tf.media.video import RATE, VideoReader, VideoWriter
 
 
 def frames(count=6, width=64, height=48):
@@ -65,10 +65,10 @@ def test_files_that_are_no_video(tmp_path, data):
 
 
 class Camera:
-    """Stands for a webcam with so many pictures."""
+    """Stands for a webcam with so many images."""
 
-    def __init__(self, pictures, rate=0.0):
-        self.left, self.rate = pictures, rate
+    def __init__(self, images, rate=0.0):
+        self.left, self.rate = images, rate
 
     def read(self):
         self.left -= 1
@@ -93,12 +93,12 @@ def test_webcam(monkeypatch, rate, taken):
 
 def test_webcam_that_is_not_there(monkeypatch):
     monkeypatch.setattr(cv2, "VideoCapture", lambda source: Camera(0))
-    with pytest.raises(DataError, match="webcam:0: the webcam gives no picture"):
+    with pytest.raises(DataError, match="webcam:0: the webcam gives no image"):
         VideoReader(0)
 
 
 def test_unknown_codec_is_said(tmp_path, monkeypatch):
-    monkeypatch.setattr("centernet_tf.video.CODEC", "none")
+    monkeypatch.setattr("centernet_tf.media.video.CODEC", "none")
     with pytest.raises(DataError, match=r"clip\.mp4: OpenCV cannot write a none video of 64x48 pixels here"):
         VideoWriter(tmp_path / "clip.mp4", 10, (64, 48))
     assert not list(tmp_path.iterdir())

@@ -3,7 +3,7 @@
 import pytest
 
 from centernet_tf.errors import UsageError
-from centernet_tf.sources import find_sources
+from centernet_tf.media.sources import find_sources
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from centernet_tf.errors import DataError, UsageError
-from centernet_tf.images import inspect_header, list_images, read_image
+from centernet_tf.media.images import inspect_header, list_images, read_image
 
 
 def picture(width=40, height=24):

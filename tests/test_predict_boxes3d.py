@@ -1,4 +1,4 @@
-"""Boxes in space on their way out: pictures with maps, JSON, KITTI's files, and the camera on its way in."""
+"""3D boxes on their way out: images with bird's-eye views, JSON, KITTI's files, and the camera on its way in."""
 
 import json
 
@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from centernet_tf.cli import main
-from centernet_tf.draw import save_image
 from centernet_tf.geometry.camera import DEFAULT_CAMERA
-from centernet_tf.images import read_image
-from centernet_tf.kitti_files import read_rows
-from centernet_tf.model_file import save_model
-from centernet_tf.video import VideoReader, VideoWriter
+from centernet_tf.media.draw import save_image
+from centernet_tf.media.images import read_image
+from centernet_tf.media.video import VideoReader, VideoWriter
+from centernet_tf.model.file import save_model
+from centernet_tf.properties.boxes3d.kitti_files import read_lines
 
 DEPTH, DIMENSIONS = 8.0, (1.5, 1.7, 4.0)
 CAMERA = [[100, 0, 48, 0], [0, 100, 32, 0], [0, 0, 1, 0]]
@@ -33,8 +33,8 @@ def model(tmp_path_factory, spot_network, spot_card):
         layer = keras.layers.Conv2D(len(value), 1, name=name)
         maps[name] = [layer(mean)]
         layer.set_weights([np.zeros((1, 1, 3, len(value))), np.array(value)])
-    path = tmp_path_factory.mktemp("model") / "solids.keras"
-    card = spot_card.model_copy(update={"tasks": ("box3d",), "camera": tuple(map(tuple, DEFAULT_CAMERA.tolist()))})
+    path = tmp_path_factory.mktemp("model") / "boxes3d.keras"
+    card = spot_card.model_copy(update={"tasks": {"box3d": {"camera": DEFAULT_CAMERA.tolist()}}})
     save_model(path, keras.Model(image, maps), card)
     return path
 
@@ -59,7 +59,7 @@ def rows(folder, image=0):
     return content["images"][image], content["images"][image]["detections"]
 
 
-def test_everything_of_a_solid_is_written(call, tmp_path):
+def test_everything_of_a_3d_box_is_written(call, tmp_path):
     (tmp_path / "camera.json").write_text(json.dumps({"camera": CAMERA}))
     code, errors = call("in/a.png", "--out", "out", "--camera", "camera.json", "--kitti", "txt")
     assert code == 0, errors
@@ -70,9 +70,9 @@ def test_everything_of_a_solid_is_written(call, tmp_path):
     assert z == pytest.approx(DEPTH, rel=1e-4)
     assert [100 * x / z + 48, 100 * (y - 0.75) / z + 32] == pytest.approx([50, 34], abs=2)
     assert row["rotation_y"] == pytest.approx(row["alpha"] + np.arctan2(100 * x / z, 100), abs=1e-3)
-    found = read_rows(tmp_path / "txt" / "a.txt")
+    found = read_lines(tmp_path / "txt" / "a.txt")
     assert found.names == ("red",) and found.scores[0] == pytest.approx(row["score"], abs=1e-3)
-    np.testing.assert_allclose(found.solids[0], [row["alpha"], *DIMENSIONS, x, y, z, row["rotation_y"]], atol=1e-3)
+    np.testing.assert_allclose(found.boxes3d[0], [row["alpha"], *DIMENSIONS, x, y, z, row["rotation_y"]], atol=1e-3)
     picture = read_image(tmp_path / "out" / "a.png")
     assert picture.shape == (64, 160, 3)
     assert (picture[:, :96] != read_image(tmp_path / "in" / "a.png")).any()
@@ -101,14 +101,14 @@ def test_labels_and_calibrations_are_not_overwritten(text, call, tmp_path):
     for name in "ab":
         (tmp_path / "calib" / f"{name}.txt").write_text(text)
     code, errors = call("in", "--out", "out", "--kitti", "calib")
-    assert code == 2 and "a.txt: would overwrite what is no result" in errors
+    assert code == 2 and "a.txt: would overwrite a file that holds no results" in errors
     assert (tmp_path / "calib" / "a.txt").read_text() == text
     code, errors = call("in", "--out", "out", "--kitti", "calib/a.txt")
     assert code == 2 and "this is a file" in errors
     assert [call("in", "--out", "out", "--kitti", "txt")[0] for _ in range(2)] == [0, 0]  # Results, once more.
 
 
-def test_videos_have_maps_too(call, tmp_path, draw_spots):
+def test_videos_have_birds_eye_views_too(call, tmp_path, draw_spots):
     writer = VideoWriter(tmp_path / "clip.mp4", 10, (96, 64))
     for number in range(3):
         # The middle one shows nothing.
@@ -122,12 +122,12 @@ def test_videos_have_maps_too(call, tmp_path, draw_spots):
     assert code == 2 and "--kitti writes a file for each image" in errors
 
 
-def test_cameras_of_flat_models_are_refused(call, tmp_path, spot_model):
+def test_cameras_of_models_without_3d_boxes_are_refused(call, tmp_path, spot_model):
     (tmp_path / "camera.yaml").write_text(f"{CAMERA}\n")
     code, errors = call("in", "--out", "out", "--camera", "camera.yaml", model=spot_model)
-    assert code == 2 and "a model of detect finds nothing in space" in errors
+    assert code == 2 and "--camera: a model of detect does not use a camera. Leave it out." in errors
     code, errors = call("in", "--out", "out", "--camera", "none.yaml")
     assert code == 2 and "none.yaml: no such file" in errors
     assert call("in", "--out", "flat", "--kitti", "txt", model=spot_model)[0] == 0
-    found = read_rows(tmp_path / "txt" / "a.txt")
-    assert found.names == ("red",) and np.isnan(found.solids).all()
+    found = read_lines(tmp_path / "txt" / "a.txt")
+    assert found.names == ("red",) and np.isnan(found.boxes3d).all()

@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from centernet_tf import draw
 from centernet_tf.errors import UsageError
+from centernet_tf.media import draw
 
 
 def grey(height=100, width=160, value=127):
@@ -138,6 +138,12 @@ def test_contact_sheet_holds_images_of_any_size(columns):
 def test_contact_sheet_of_one_image_without_title():
     sheet = draw.contact_sheet([grey(10, 20)])
     assert sheet.shape == (22, 32, 3) and (sheet == 127).all(axis=-1).sum() == 200
+
+
+@pytest.mark.parametrize("side", [40, 100, 300])
+def test_panels_stand_beside_the_image(side):
+    both = draw.beside(grey(), grey(side, side, 50))
+    assert both.shape == (100, 260, 3) and (both[:, :160] == 127).all() and (both[:, 160:] == 50).all()
 
 
 def test_wrong_contact_sheet():

@@ -25,7 +25,7 @@ MOST_RATE = 480.0  # Above it a rate is the unit of the time stamps; WebM files 
 
 @dataclasses.dataclass(frozen=True)
 class Frame:
-    """One picture of a video.
+    """One image of a video.
 
     Attributes:
         image: [H, W, 3] uint8, RGB, upright.
@@ -64,7 +64,7 @@ class VideoReader:
             self._capture.release()
             if self.live:
                 raise DataError(
-                    f"{self.name}: the webcam gives no picture. Is it connected, and free of other programs?"
+                    f"{self.name}: the webcam gives no image. Is it connected, and not used by another program?"
                 )
             raise DataError(
                 f"{self.name}: not a video that can be read. The file is probably cut off or damaged, or OpenCV does "
@@ -115,14 +115,14 @@ class VideoWriter:
             self.discard()
             raise DataError(
                 f"{path}: OpenCV cannot write a {CODEC} video of {size[0]}x{size[1]} pixels here. Is the folder "
-                "writable, and OpenCV built with FFmpeg (pip install opencv-python-headless)? Or leave videos out."
+                "writable, and OpenCV built with FFmpeg (pip install opencv-python-headless)? Or leave out videos."
             )
 
     def write(self, image: np.ndarray) -> None:
         """Adds a frame [H, W, 3] uint8 RGB.
 
         Raises:
-            DataError: It has another size than the first, which OpenCV would leave out without a word.
+            DataError: It has another size than the first, which OpenCV would silently leave out.
         """
         right, below = (side - length for side, length in zip(self._size, image.shape[1::-1]))
         if not (0 <= right <= 1 and 0 <= below <= 1):

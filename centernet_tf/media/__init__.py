@@ -1,0 +1,1 @@
+"""Files, videos and webcams to RGB arrays and back, and drawing on them."""

@@ -1,0 +1,176 @@
+"""What a run of `predict` writes, whether it may, and the JSON file of its results.
+
+The JSON file:
+
+    {
+      "model": "runs/shapes/best.keras", "threshold": 0.3, "input": "512x512", or "kept" for images at their resolution,
+      "categories": [{"id": 1, "name": "circle"}, ...],
+      "images": [
+        {"id": 1, "file_name": "in/a.jpg", "width": 640, "height": 480, "output": "a.jpg", "detections": [
+          {"image_id": 1, "category_id": 1, "category": "circle", "bbox": [left, top, width, height], "score": 0.91},
+          ...]},
+        {"id": 2, "file_name": "in/clip.mp4", "frame": 0, "time": 0.0, "width": ...},
+        ...],
+      "videos": [{"file_name": "in/clip.mp4", "rate": 25.0, "frames": 100, "output": "clip.mp4"}, ...],
+      "skipped": [{"file_name": "in/broken.jpg", "reason": "..."}, ...]
+    }
+
+Boxes are in pixels of the image (upright, as it is seen), not clipped to it. Ids count from 1, as in COCO's results, so
+the detections of all images together are such a file. A frame's number counts from 0 and its time is in seconds.
+Outputs are names in the output folder, null where nothing is drawn. The properties that a model finds add keys to the
+objects, to the images and to the categories.
+"""
+
+import contextlib
+import dataclasses
+import itertools
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from centernet_tf.errors import UsageError, closest
+from centernet_tf.media.sources import Source
+from centernet_tf.properties import PROPERTIES
+from centernet_tf.properties.property import ResultFiles
+from centernet_tf.results import Detections
+
+DIGITS = 4  # decimals of boxes, scores and all else in result files
+
+
+@dataclasses.dataclass(frozen=True)
+class Outputs:
+    """What a run finds and writes.
+
+    Attributes:
+        folder: Where drawn images and videos go.
+        json_file: Where the results go.
+        threshold: Scores up to this are left out, in 0..1.
+        batch_size: Images searched at the same time.
+        draw: Write every image and video with its objects drawn in.
+        heatmaps: Write what the network answers before peaks are taken, laid over its input.
+        skip_bad: Continue past an image or video that cannot be read, and list it.
+        max_frames: Most frames of each video or webcam; None for all.
+        extras: What the model needs of each image beside its pixels: {name: function from the name of an image or
+            video to its value}. What is not here, the model has itself.
+        result_files: {format: folder} of result files to write, one for each image; see `result_format`.
+    """
+
+    folder: Path
+    json_file: Path
+    threshold: float = 0.3
+    batch_size: int = 8
+    draw: bool = True
+    heatmaps: bool = False
+    skip_bad: bool = False
+    max_frames: int | None = None
+    extras: Mapping[str, Callable[[str], np.ndarray]] = dataclasses.field(default_factory=dict)
+    result_files: Mapping[str, Path] = dataclasses.field(default_factory=dict)
+
+    def extras_of(self, source: Source) -> dict[str, np.ndarray]:
+        """The extras of one image or video; raises DataError where there is none for it."""
+        return {name: of(source.name) for name, of in self.extras.items()}
+
+    def files_of(self, source: Source) -> Iterator[tuple[str, Path]]:
+        """Format and path of each result file of an image."""
+        for name, folder in self.result_files.items():
+            yield name, folder / Path(source.output).with_suffix(result_format(name).suffix)
+
+
+def result_format(name: str) -> ResultFiles:
+    """Looks up a format of result files among those of all properties; raises UsageError where it is unknown."""
+    formats = {key: files for one in PROPERTIES.values() for key, files in one.result_files.items()}
+    if name not in formats:
+        known = ", ".join(formats) or "none"
+        raise UsageError(f"Unknown format of result files {name!r}.{closest(name, formats)} Known: {known}.")
+    return formats[name]
+
+
+def check_outputs(sources: Iterable[Source], outputs: Outputs) -> None:
+    """Checks everything that will be written before anything is.
+
+    Raises:
+        UsageError: A result would overwrite a source or a file that is no result, a file and a folder are mistaken for
+            each other, or a video is to have result files.
+    """
+    sources = list(sources)
+    for folder in (outputs.folder, *outputs.result_files.values()):
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"{folder}: this is a file. Give a folder to write to.")
+    if outputs.json_file.is_dir():
+        raise UsageError(f"{outputs.json_file}: this is a folder. Give a file to write the results to.")
+    originals = {source.place.resolve() for source in sources if isinstance(source.place, Path)}
+    targets = [outputs.json_file]
+    if outputs.draw:
+        targets += [outputs.folder / source.output for source in sources]
+    if outputs.heatmaps:
+        targets += [outputs.folder / source.heatmap for source in sources]
+    for target in targets:
+        if target.resolve() in originals:
+            raise UsageError(f"{target}: would overwrite an input. Give another folder to write to.")
+    for source in sources:
+        for name, target in outputs.files_of(source):
+            if source.moving:
+                raise UsageError(
+                    f"--{name} writes a file for each image, but {source.name} is a video or a webcam. Leave out one."
+                )
+            if target.exists() and not result_format(name).owns(target):
+                raise UsageError(
+                    f"{target}: would overwrite a file that holds no results, such as annotations. Give another "
+                    f"folder to --{name}."
+                )
+
+
+@contextlib.contextmanager
+def write_json(path: Path, head: Mapping[str, Any]) -> Iterator[tuple[Callable[..., None], dict[str, Any]]]:
+    """Writes the JSON file of the module's docstring, an image a line, so that a long video needs no memory.
+
+    The file has its name once it is whole.
+
+    Args:
+        path: Where to; folders on the way are made.
+        head: What stands before the images.
+
+    Yields:
+        A function that adds an image, from its detections and the keys of its line, and the dict of all that stands
+        after the images, to be filled.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    ids = itertools.count(1)
+    tail: dict[str, Any] = {}
+
+    def members(values: Mapping[str, Any]) -> str:
+        return ",\n".join(
+            f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()
+        )
+
+    def write(found: Detections, **keys: Any) -> None:
+        number = next(ids)
+        line = image_line(number, found, **keys)
+        file.write((",\n" if number > 1 else "\n") + json.dumps(line, ensure_ascii=False))
+
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write("{\n" + members(head) + ',\n"images": [')
+            yield write, tail
+            file.write("\n],\n" + members(tail) + "\n}\n")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def image_line(number: int, found: Detections, **keys: Any) -> dict[str, Any]:
+    """The line of one image with its detections; `keys` stand between its size and what properties add."""
+    width, height = found.image_size
+    line = {"id": number, "width": width, "height": height, **keys}
+    rows = found.rows
+    for one in found.properties:
+        line |= one.image_to_json(rows)
+    detections = found.to_coco(number, digits=DIGITS)
+    for row, name in zip(detections, found.class_names):
+        row["category"] = name
+    return {**line, "detections": detections}
