@@ -1,4 +1,4 @@
-"""Prints the tables: `python -m centernet_tf.benchmark [input render step decode joints kitti deformable networks]`.
+"""Prints the tables: `python -m centernet_tf.benchmark [input render step decode keypoints kitti deformable networks]`.
 
 Words after `networks` choose among them: `networks resnet18 dla34 1`, backbones and batch sizes.
 """
@@ -28,15 +28,15 @@ TABLES = {
     ),
     "step": ("Training step on this machine's processor", ("", "precision", "ms / step", "images / s")),
     "decode": (
-        "Decode next to forward, 512x512, batch 1, 80 classes, processor",
+        "Decode beside forward, 512x512, batch size 1, 80 classes, processor",
         ("backbone", "forward, ms", "decode, ms", "decode / forward"),
     ),
-    "joints": (
-        "Decode of joints, 512x512, batch 1, one core",
-        ("task", "joints", "objects", "decode, ms"),
+    "keypoints": (
+        "Decode of keypoints, 512x512, batch size 1, one core",
+        ("task", "keypoints", "objects", "decode, ms"),
     ),
     "kitti": (
-        "KITTI's metric: 3 classes, 4 difficulties; in the image, orientation, ground, space",
+        "KITTI's metric: 3 classes, 4 difficulties; in the image, orientation, bird's-eye view, 3D",
         ("frames", "objects / frame", "detections / frame", "gather, s", "score, s", "peak MB"),
     ),
     "deformable": (

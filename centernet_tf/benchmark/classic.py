@@ -12,13 +12,13 @@ import numpy as np
 from centernet_tf.preprocess import COCO_MEAN, COCO_STD, GREY
 
 
-def radius(height: float, width: float, overlap: float = 0.7) -> float:
+def radius(height: float, width: float, iou: float = 0.7) -> float:
     """Gaussian radius with the published roots, in float64; see `geometry.gaussian.radius`."""
     total, area = height + width, height * width
     quadratics = (
-        (1, total, area * (1 - overlap) / (1 + overlap)),
-        (4, 2 * total, (1 - overlap) * area),
-        (4 * overlap, -2 * overlap * total, (overlap - 1) * area),
+        (1, total, area * (1 - iou) / (1 + iou)),
+        (4, 2 * total, (1 - iou) * area),
+        (4 * iou, -2 * iou * total, (iou - 1) * area),
     )
     return min((b + math.sqrt(b * b - 4 * a * c)) / 2 for a, b, c in quadratics)
 

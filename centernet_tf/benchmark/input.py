@@ -12,8 +12,8 @@ from centernet_tf import preprocess
 from centernet_tf.benchmark import classic
 from centernet_tf.benchmark.timing import interleaved, processor_time
 from centernet_tf.data.augment import Augmentation
+from centernet_tf.data.dataset import Dataset, open_dataset
 from centernet_tf.data.pipeline import Feed
-from centernet_tf.data.records import Dataset, open_dataset
 from centernet_tf.datasets.items import Item
 from centernet_tf.datasets.writer import write_records
 

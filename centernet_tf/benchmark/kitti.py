@@ -8,7 +8,9 @@ import time
 import numpy as np
 
 from centernet_tf.benchmark.timing import in_fresh_process
-from centernet_tf.metrics.kitti import KittiSolids
+from centernet_tf.properties.boxes3d.kitti import KittiBoxes3d
+from centernet_tf.properties.boxes3d.records import from_columns
+from centernet_tf.properties.property import ImageKey
 
 FRAMES, OBJECTS = 7481, 20
 CASES = (20, 50, 100)  # detections of a frame
@@ -29,12 +31,12 @@ def measure() -> list[tuple[str, ...]]:
 def seconds(detections: int) -> tuple[float, float]:
     """Time to take in all frames, and to score them, at four difficulties in four senses."""
     random = np.random.default_rng(0)
-    metric = KittiSolids(NAMES)
+    metric = KittiBoxes3d(NAMES)
     gathering = 0.0
     for frame in range(FRAMES):
         pair = _frame(random, detections)
         start = time.perf_counter()
-        metric.update(frame, *pair)
+        metric.update(ImageKey(frame), *pair)
         gathering += time.perf_counter() - start
     start = time.perf_counter()
     metric.result()
@@ -46,27 +48,27 @@ def _frame(random: np.random.Generator, detections: int) -> tuple[dict, dict]:
     classes = random.integers(0, 3, OBJECTS)
     place = random.uniform([-20, 1, 5], [20, 2, 70], (OBJECTS, 3))
     angles = random.uniform(-3, 3, (OBJECTS, 2))
-    solids = np.concatenate([angles[:, :1], SIZES[classes], place, angles[:, 1:]], axis=1)
+    boxes3d = np.concatenate([angles[:, :1], SIZES[classes], place, angles[:, 1:]], axis=1)
     truth = {
-        "boxes": _boxes(solids),
+        "boxes": _boxes(boxes3d),
         "classes": classes,
-        "solids": solids,
-        "neutral": random.random(OBJECTS) < 0.1,
+        **from_columns(boxes3d),
+        "ignored": random.random(OBJECTS) < 0.1,
         "truncated": random.choice([0, 0.2, 0.4], OBJECTS),
         "occluded": random.integers(0, 3, OBJECTS),
     }
     source = random.integers(0, OBJECTS, detections)
     near = np.where(random.random((detections, 1)) < 0.7, 0.02, 0.5)
-    found = solids[source] * (1 + near * random.normal(size=(detections, 8)))
+    found = boxes3d[source] * (1 + near * random.normal(size=(detections, 8)))
     found[:, [1, 2, 3, 6]] = np.maximum(np.abs(found[:, [1, 2, 3, 6]]), 0.1)
     return {
-        "boxes": _boxes(found), "classes": classes[source], "solids": found, "scores": random.random(detections)
+        "boxes": _boxes(found), "classes": classes[source], **from_columns(found), "scores": random.random(detections)
     }, truth  # fmt: skip
 
 
-def _boxes(solids: np.ndarray) -> np.ndarray:
-    low = solids[:, 4:6] / solids[:, 6:7] * 700 + [600, 180]
-    extent = solids[:, [3, 1]] / solids[:, 6:7] * 700
+def _boxes(boxes3d: np.ndarray) -> np.ndarray:
+    low = boxes3d[:, 4:6] / boxes3d[:, 6:7] * 700 + [600, 180]
+    extent = boxes3d[:, [3, 1]] / boxes3d[:, 6:7] * 700
     return np.concatenate([low - extent * [0.5, 1], low + extent * [0.5, 0]], axis=1)
 
 

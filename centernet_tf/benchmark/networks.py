@@ -11,8 +11,8 @@ from centernet_tf.backbones import BACKBONES, find_backbone
 from centernet_tf.benchmark.modes import modes, prepared
 from centernet_tf.benchmark.multiply_adds import multiply_adds
 from centernet_tf.benchmark.timing import PeakMemory, in_fresh_process, interleaved
-from centernet_tf.centers import Centers
-from centernet_tf.network import build_network
+from centernet_tf.model.network import build_network
+from centernet_tf.points.centers import Centers
 
 SIZE, CLASSES = 512, 80
 BATCHES = (1, 8)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from centernet_tf.benchmark import classic
 from centernet_tf.benchmark.timing import PeakMemory, in_fresh_process, interleaved
-from centernet_tf.centers import Centers
+from centernet_tf.points.centers import Centers
 
 BATCH, CLASSES, GRID = 16, 80, (128, 128)
 COUNTS = {7: 16, 30: 32, 100: 100}  # Objects, and the rows that the input pipeline ships for so many.

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 
 from centernet_tf.benchmark.timing import in_fresh_process, interleaved
-from centernet_tf.model_file import InputCard, ModelCard
-from centernet_tf.network import build_network
+from centernet_tf.model.card import InputCard, ModelCard
+from centernet_tf.model.network import build_network
 from centernet_tf.training.trainer import Trainer
 
 CASES = tuple(
@@ -33,7 +33,7 @@ def one(backbone: str, size: int, batch: int, precision: str) -> dict[str, float
     """Median time of a step in milliseconds."""
     keras.config.set_dtype_policy(precision)
     card = ModelCard(
-        tasks=("detect",),
+        tasks={"detect": {}},
         backbone=backbone,
         classes=("first", "second", "third"),
         max_objects=100,

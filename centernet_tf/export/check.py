@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from centernet_tf.data.records import Dataset, iterate
-from centernet_tf.datasets import shapes
-from centernet_tf.detector import load
-from centernet_tf.evaluate import with_joints
+from centernet_tf.data.dataset import Dataset, iterate
+from centernet_tf.datasets.drawn import shapes
+from centernet_tf.detector.detector import load
+from centernet_tf.evaluate import with_properties
 from centernet_tf.export.parity import Parity, measure, require, write_report
 from centernet_tf.export.runners import KerasRunner, LiteRunner, Runner, open_runner
-from centernet_tf.images import read_image
+from centernet_tf.media.images import read_image
 
 COMPARED = 16  # Images of the records that are compared object by object.
 DRAWN = 4
@@ -26,7 +26,7 @@ def sample_images(records: Dataset | None, most: int | None) -> Iterator[np.ndar
             yield read_image(record.image)
         return
     for size in ((480, 640), (333, 250), (512, 512)):
-        _, items = shapes.read(DRAWN, size, split="parity")
+        _, items, _ = shapes.read(DRAWN, size, split="parity")
         for item in items:
             yield item.source
 
@@ -56,7 +56,7 @@ def check_export(model: Path, out: Path, kind: str, records: Dataset | None) -> 
     """
     runners = runners_of(out)
     detector = load(model)
-    records = with_joints(records, detector.card.skeleton) if records else None
+    records = with_properties(records, detector) if records else None
     first = next(iter(runners.values()))
     reference = KerasRunner(model, detector.with_input(first.size) if first.size else detector, first.window)
     images = list(sample_images(records, COMPARED))

@@ -38,7 +38,7 @@ def decode(
         max_objects: K.
 
     Returns:
-        Boxes [B, K, 4] top, left, bottom, right as shares of the image's height and width, clipped to 0..1; classes
+        Boxes [B, K, 4] top, left, bottom, right as fractions of the image's height and width, clipped to 0..1; classes
         [B, K] counted from 0; scores [B, K] in 0..1, the best first; and the number of objects [B]. All float32; rows
         beyond the number are 0.
     """

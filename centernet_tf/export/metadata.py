@@ -14,27 +14,14 @@ import flatbuffers
 import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema
 
-from centernet_tf.export.answers import (
-    ALPHAS,
-    BOXES,
-    CLASSES,
-    COUNT,
-    DIMENSIONS,
-    JOINT_SCORES,
-    JOINTS,
-    LOCATIONS,
-    ROTATIONS,
-    SCORES,
-    label_lines,
-)
-from centernet_tf.export.camera_files import CAMERA
+from centernet_tf.export.about import ABOUT
+from centernet_tf.export.answers import BOXES, CLASSES, COUNT, SCORES, all_answers, label_lines
+from centernet_tf.points.task import Extra
 
 LABELS = "labels.txt"
 KEY = b"TFLITE_METADATA"
-# A client looks outputs up by these names.
+# A client looks outputs up by these names; those of further answers are their labels.
 PUBLIC = {BOXES: "location", CLASSES: "category", SCORES: "score", COUNT: "number of detections"}
-PUBLIC |= {JOINTS: "keypoint", JOINT_SCORES: "keypoint score"}
-PUBLIC |= {LOCATIONS: "3d location", DIMENSIONS: "3d dimensions", ROTATIONS: "3d rotation", ALPHAS: "alpha"}
 GROUPED = ("location", "category", "score")
 
 Table = dict[int, Any]  # {number of the field: value}
@@ -99,36 +86,35 @@ def _input() -> Table:
     }
 
 
-def _camera() -> Table:
-    return {0: "camera", 1: "Metres to pixels of the input: three rows of four.", 3: _content(_FEATURE, {})}
+def _extra(extra: Extra) -> Table:
+    frame = "Of the input, to which the image was fitted. " if extra.fit else ""
+    return {0: extra.name, 1: f"{frame}{extra.meaning}.", 3: _content(_FEATURE, {})}
 
 
 def _output(name: str) -> Table:
-    labels = {0: LABELS, 1: "Names of the classes, the first is 0.", 2: _VALUE_LABELS}
+    classes = {0: LABELS, 1: "Names of the classes, the first is 0.", 2: _VALUE_LABELS}
     corners = {0: np.array([1, 0, 3, 2], np.uint32), 1: _BOUNDARIES, 2: _RATIO}
     tables = {
         BOXES: {1: "Top, left, bottom, right in 0..1.", 3: _content(_BOX, corners, per_row=True)},
-        CLASSES: {1: "Counted from 0.", 3: _content(_FEATURE, {}, per_row=True), 6: [labels]},
+        CLASSES: {1: "Counted from 0.", 3: _content(_FEATURE, {}, per_row=True), 6: [classes]},
         SCORES: {1: "In 0..1, best first.", 3: _content(_FEATURE, {}, per_row=True)},
         COUNT: {1: "Rows with a score above 0.", 3: _content(_FEATURE, {})},
-        JOINTS: {1: "y, x as shares of the input, joint after joint.", 3: _content(_FEATURE, {}, per_row=True)},
-        JOINT_SCORES: {1: "In 0..1.", 3: _content(_FEATURE, {}, per_row=True)},
-        LOCATIONS: {1: "x, y, z of the middle of the bottom in metres.", 3: _content(_FEATURE, {}, per_row=True)},
-        DIMENSIONS: {1: "Height, width, length in metres.", 3: _content(_FEATURE, {}, per_row=True)},
-        ROTATIONS: {1: "About the camera's y axis in radians.", 3: _content(_FEATURE, {}, per_row=True)},
-        ALPHAS: {1: "As the image shows it, in radians.", 3: _content(_FEATURE, {}, per_row=True)},
     }
-    return {0: PUBLIC.get(name, name), **tables.get(name, {3: _content(_FEATURE, {})})}
+    labels = dict(PUBLIC)
+    for answer in all_answers():
+        tables[answer.name] = {1: f"{answer.meaning}.", 3: _content(_FEATURE, {}, per_row=True)}
+        labels[answer.name] = answer.label or answer.name
+    return {0: labels.get(name, name), **tables.get(name, {3: _content(_FEATURE, {})})}
 
 
-def description(names: Sequence[str], camera: bool = False) -> bytes:
+def description(names: Sequence[str], extras: Sequence[Extra] = ()) -> bytes:
     """The flatbuffer.
 
     Args:
         names: Of the model's outputs, in order; those of `answers` get the names that clients know.
-        camera: Whether a camera is its second input.
+        extras: Its inputs behind the image.
     """
-    graph: Table = {2: [_input(), _camera()] if camera else [_input()], 3: [_output(name) for name in names]}
+    graph: Table = {2: [_input(), *(_extra(extra) for extra in extras)], 3: [_output(name) for name in names]}
     labels: Table = {}
     if CLASSES in names:
         graph[8] = [{0: "detection_result", 1: list(GROUPED)}]
@@ -140,14 +126,17 @@ def description(names: Sequence[str], camera: bool = False) -> bytes:
     return bytes(builder.Output())
 
 
-def add_metadata(model: Any, names: Sequence[str], classes: Sequence[str], camera: str | None = None) -> bytes:
+def add_metadata(
+    model: Any, names: Sequence[str], classes: Sequence[str], about: str, extras: Sequence[Extra] = ()
+) -> bytes:
     """Finishes a TFLite file.
 
     Args:
         model: What `flatbuffer_utils.read_model_from_bytearray` returned.
         names: Of its outputs, in order.
         classes: Names of the classes.
-        camera: Content of the file with the camera to assume, for models that take one.
+        about: Text of model.json.
+        extras: Its inputs behind the image.
 
     Returns:
         The file.
@@ -156,7 +145,7 @@ def add_metadata(model: Any, names: Sequence[str], classes: Sequence[str], camer
         UsageError: A class's name holds a line break.
     """
     buffer, entry = schema.BufferT(), schema.MetadataT()
-    buffer.data = np.frombuffer(description(names, camera is not None), np.uint8)
+    buffer.data = np.frombuffer(description(names, extras), np.uint8)
     entry.name, entry.buffer = KEY, len(model.buffers)
     model.buffers.append(buffer)
     model.metadata = [*(model.metadata or []), entry]
@@ -165,6 +154,5 @@ def add_metadata(model: Any, names: Sequence[str], classes: Sequence[str], camer
     file = io.BytesIO(builder.Output())
     with zipfile.ZipFile(file, "a") as archive:  # Stored, and with a fixed date: the same model gives the same file.
         archive.writestr(zipfile.ZipInfo(LABELS), label_lines(classes))
-        if camera is not None:
-            archive.writestr(zipfile.ZipInfo(CAMERA), camera)
+        archive.writestr(zipfile.ZipInfo(ABOUT), about)
     return file.getvalue()

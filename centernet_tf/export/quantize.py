@@ -73,7 +73,7 @@ def float_operators(operators: Operators) -> set[int]:
     Then those of deformable convolutions, the only ones that round positions down: the convolution that predicts
     positions, and what follows it up to the next convolution.
 
-    And what is computed of a camera, whose numbers are nothing like an image's.
+    And what is computed of inputs beside the image, whose numbers are nothing like its own.
     """
     convolutions = operators.are(*CONVOLUTIONS)
     last = {number for number in convolutions if not operators.reached([number], operators.after) & convolutions}

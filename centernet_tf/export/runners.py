@@ -1,9 +1,8 @@
-"""One way to use a model in any format: a picture in, `Detections` in its pixels out."""
+"""One way to use a model in any format: an image in, `Detections` in its pixels out."""
 
 import dataclasses
-import itertools
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,35 +11,48 @@ import tensorflow as tf
 from keras import ops
 
 from centernet_tf import preprocess
-from centernet_tf.detector import Detector, Picture, as_image, load
+from centernet_tf.detector.detector import Detector, Entry, Image, as_entries, as_image, load
+from centernet_tf.detector.extras import complete, moved
+from centernet_tf.detector.found import as_detections
 from centernet_tf.errors import UsageError
-from centernet_tf.export.answers import ANSWERS, BOXES, CLASSES, SCORES
-from centernet_tf.export.camera_files import CAMERA, cameras_of, read_camera
+from centernet_tf.export.about import ABOUT, About, read_about
+from centernet_tf.export.answers import SCORES, as_found
 from centernet_tf.geometry import affine
-from centernet_tf.geometry.camera import move_camera
+from centernet_tf.points.task import Extra
+from centernet_tf.properties.property import Property
 from centernet_tf.results import Detections
-
-LABELS = "labels.txt"
 
 
 class Runner:
-    """A model in some format; the steps between a picture and its objects are methods, so that each can be timed.
+    """A model in some format; the steps between an image and its objects are methods, so that each can be timed.
+
+    Args:
+        path: The file or folder.
+        about: What it says of its model.
+        limit: Detections per image.
+        inputs: Names of its inputs; extras that are none of them it does not take.
 
     Attributes:
         kind: The format, for people.
         path: The file or folder.
         names: Of the classes.
+        properties: What it finds of objects besides box and class.
+        extras: What it takes of each image beside its pixels.
         limit: Detections per image.
         size: Height and width of its input where its caller fits images to it, else None.
-        camera: [3, 4] of pictures whose own is not given, for models of boxes in space; None for others.
+        first_class: Number of the first class in its answers.
     """
 
     kind = ""
     size: tuple[int, int] | None = None
-    camera: np.ndarray | None = None
+    first_class = 0
 
-    def __init__(self, path: Path, names: Sequence[str], limit: int):
-        self.path, self.names, self.limit = path, tuple(names), limit
+    def __init__(self, path: Path, about: About, limit: int, inputs: Iterable[str]):
+        self.path, self.limit = path, limit
+        self.names: tuple[str, ...] = about.classes
+        self.properties: tuple[Property, ...] = about.properties
+        taken = set(inputs)
+        self.extras: tuple[Extra, ...] = tuple(extra for extra in about.extras if extra.name in taken)
 
     def fit(self, image: np.ndarray) -> tuple[Any, np.ndarray]:
         """The model's input for an image [H, W, 3] uint8; [scale, left, top] with input = scale * image + (left, top).
@@ -49,69 +61,62 @@ class Runner:
         """
         return image[None], np.array([1.0, 0.0, 0.0])
 
+    def fit_extras(self, extras: Mapping[str, np.ndarray], fit: np.ndarray) -> dict[str, np.ndarray]:
+        """{name: [...]} of an image to {name: [1, ...]} of the input that `fit` made of it."""
+        scale, left, top = fit
+        matrix = np.array([[scale, 0, left], [0, scale, top]])
+        return moved({name: value[None] for name, value in extras.items()}, self.extras, matrix)
+
     def window(self, image: np.ndarray) -> np.ndarray:
         """[4] left, top, right, bottom: the part of an image [H, W, 3] that it answers for, to which boxes are cut."""
         return np.array([0, 0, *image.shape[1::-1]], np.float64)
 
-    def run(self, inputs: Any, camera: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """TFOD's outputs of one image, boxes as shares of the input; the camera [3, 4] is that of the input."""
+    def run(self, inputs: Any, extras: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """TFOD's outputs of one image, boxes as fractions of the input; extras {name: [1, ...]} are of the input."""
         raise NotImplementedError
-
-    @property
-    def placed(self) -> bool:
-        """Whether it finds objects in space, and so needs cameras."""
-        return self.camera is not None
 
     def finish(
         self,
-        answers: dict[str, np.ndarray],
+        answers: Mapping[str, np.ndarray],
         inputs: Any,
         fit: np.ndarray,
         image: np.ndarray,
-        camera: np.ndarray | None = None,
+        extras: Mapping[str, np.ndarray],
     ) -> Detections:
-        """TFOD's outputs to pixels of the image, clipped to it; the camera [3, 4] is that of the image."""
+        """TFOD's outputs to pixels of the image, clipped to it; extras {name: [...]} are of the image."""
         scale, shift = fit[0], fit[1:]
 
-        def in_image(shares: np.ndarray) -> np.ndarray:
-            """Points [..., 2] (y, x) as shares of the input to (x, y) in pixels of the image."""
-            return (shares[..., ::-1] * np.array(inputs.shape[2:0:-1]) - shift) / scale
+        def in_image(fractions: np.ndarray) -> np.ndarray:
+            """Points [..., 2] (y, x) as fractions of the input to (x, y) in pixels of the image."""
+            return (fractions[..., ::-1] * np.array(inputs.shape[2:0:-1]) - shift) / scale
 
         rows = {name: np.asarray(value)[0] for name, value in answers.items()}
-        boxes = in_image(rows[BOXES].reshape(-1, 2, 2)).reshape(-1, 4)
-        classes = rows[CLASSES].astype(int) - self.first_class
-        fields = {
-            answer.field: in_image(rows[answer.name]) if answer.kind == "points" else rows[answer.name]
-            for answer in ANSWERS
-            if answer.name in rows
-        }
-        size = image.shape[1::-1]
-        found = Detections(boxes, rows[SCORES], classes, self.names, size, fields, camera=camera)
-        return clipped(found, self.window(image))
+        found = as_found(rows, in_image, self.first_class)
+        made = as_detections(found, self.names, image.shape[1::-1], self.properties, extras)
+        return clipped(made, self.window(image))
 
-    first_class = 0
-
-    def __call__(self, picture: Picture, camera: np.ndarray | None = None) -> Detections:
-        """Finds objects: every one of the model's K, however low its score. The camera [3, 4] is the picture's."""
-        image = as_image(picture)
-        inputs, fit = self.fit(image)
-        camera = self.camera if camera is None else camera
-        moved = None if camera is None else move_camera(camera, np.array([[fit[0], 0, fit[1]], [0, fit[0], fit[2]]]))
-        return self.finish(self.run(inputs, moved), inputs, fit, image, camera)
+    def __call__(self, image: Image, **extras: Any) -> Detections:
+        """Finds objects: every one of the model's K, however low its score. Extras are those of the image."""
+        ((_, _, found),) = self.search([(None, image, extras)], threshold=-np.inf)
+        return found
 
     def stream(
-        self,
-        pictures: Iterable[Picture],
-        threshold: float = 0.0,
-        batch: int = 1,
-        cameras: Iterable[np.ndarray | None] | None = None,
+        self, images: Iterable[Image | tuple[Image, Mapping[str, Any]]], threshold: float = 0.0, batch_size: int = 1
     ) -> Iterator[Detections]:
-        """As `Detector.stream`, so that a runner is evaluated like a detector; one picture at a time."""
-        del batch
-        given = itertools.repeat(None) if cameras is None else iter(cameras)
-        for picture in pictures:
-            found = self(picture, next(given))
-            yield found[found.scores > threshold]
+        """As `Detector.stream`, one image at a time."""
+        return (found for _, _, found in self.search(as_entries(images), threshold, batch_size))
+
+    def search(
+        self, entries: Iterable[Entry], threshold: float = 0.0, batch_size: int = 1
+    ) -> Iterator[tuple[Any, np.ndarray, Detections]]:
+        """As `Detector.search`, so that a runner is evaluated like a detector; one image at a time."""
+        del batch_size
+        for key, source, given in entries:
+            image, extras = as_image(source), complete(given, self.extras)
+            inputs, fit = self.fit(image)
+            answers = self.run(inputs, self.fit_extras(extras, fit))
+            found = self.finish(answers, inputs, fit, image, extras)
+            yield key, image, found[found.scores > threshold]
 
 
 class KerasRunner(Runner):
@@ -134,34 +139,30 @@ class KerasRunner(Runner):
         if window:
             self.window = window
         self.detector = detector or load(path)
-        super().__init__(path, self.detector.names, self.detector.card.max_objects)
-        cameras = cameras_of(self.detector.card)
-        self.camera = None if cameras is None else cameras[0]
+        about = About(self.detector.names, self.detector.properties, self.detector.extras)
+        super().__init__(path, about, self.detector.limit, [extra.name for extra in about.extras])
 
-    def run(self, inputs: Any, camera: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    def run(self, inputs: Any, extras: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The detector's own fields, boxes in pixels."""
         height, width = inputs.shape[1:3]
         if self.detector.card.input.mode == "fixed":
             # As `Detector` pads, so that few shapes need compiling.
             inputs = np.pad(inputs, ((0, 0), (0, -height % 64), (0, -width % 64), (0, 0)))
-        more = {} if camera is None else {"cameras": camera[None]}
         sizes = np.array([[height, width]], np.int32)
-        return self.detector.graph.predict_on_batch({"images": inputs, "sizes": sizes, **more})
+        return self.detector.graph.predict_on_batch({"images": inputs, "sizes": sizes, **extras})
 
     def finish(
         self,
-        answers: dict[str, np.ndarray],
+        answers: Mapping[str, np.ndarray],
         inputs: Any,
         fit: np.ndarray,
         image: np.ndarray,
-        camera: np.ndarray | None = None,
+        extras: Mapping[str, np.ndarray],
     ) -> Detections:
         """The fields as they are, boxes clipped."""
-        fields = {name: value[0] for name, value in answers.items()}
-        boxes, scores, classes = (fields.pop(name) for name in ("boxes", "scores", "classes"))
-        skeleton = self.detector.card.skeleton
-        found = Detections(boxes, scores, classes, self.names, image.shape[1::-1], fields, skeleton, camera)
-        return clipped(found, self.window(image))
+        found = {name: value[0] for name, value in answers.items()}
+        made = as_detections(found, self.names, image.shape[1::-1], self.properties, extras)
+        return clipped(made, self.window(image))
 
 
 class SavedModelRunner(Runner):
@@ -173,19 +174,19 @@ class SavedModelRunner(Runner):
     def __init__(self, path: Path):
         versions = [folder for folder in path.iterdir() if folder.name.isdigit()]
         folder = max(versions, key=lambda one: int(one.name), default=path)
-        if not (folder / "saved_model.pb").is_file():
+        about = folder / "assets" / ABOUT
+        if not (folder / "saved_model.pb").is_file() or not about.is_file():
             raise UsageError(f"{path}: no SavedModel in it. Give a folder that `centernet export` wrote.")
         self.loaded = tf.saved_model.load(folder)
         self.answer = self.loaded.signatures["serving_default"]
-        names = (folder / "assets" / LABELS).read_text(encoding="utf-8").splitlines()
-        camera = folder / "assets" / CAMERA  # Exports of before there were cameras have none.
-        self.camera = read_camera(camera.read_text(encoding="utf-8")) if camera.is_file() else None
-        super().__init__(path, names, self.answer.structured_outputs[SCORES].shape[1])
+        limit = self.answer.structured_outputs[SCORES].shape[1]
+        inputs = self.answer.structured_input_signature[1]
+        super().__init__(path, read_about(about.read_text(encoding="utf-8"), str(path)), limit, inputs)
 
-    def run(self, inputs: Any, camera: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    def run(self, inputs: Any, extras: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """One call of the signature for pixels."""
-        more = {} if camera is None else {"camera": tf.constant(camera[None])}
-        return {name: value.numpy() for name, value in self.answer(input_tensor=tf.constant(inputs), **more).items()}
+        tensors = {name: tf.constant(value) for name, value in {"input_tensor": inputs, **extras}.items()}
+        return {name: value.numpy() for name, value in self.answer(**tensors).items()}
 
 
 class _Fitted(Runner):
@@ -228,19 +229,18 @@ class LiteRunner(_Fitted):
             self.signature = self.interpreter.get_signature_runner()
         except (ValueError, RuntimeError) as error:
             raise UsageError(f"{path}: not a TFLite file that runs here ({error}).") from None
-        outputs = self.signature.get_output_details()
+        inputs, outputs = self.signature.get_input_details(), self.signature.get_output_details()
         if SCORES not in outputs or not zipfile.is_zipfile(path):
             raise UsageError(f"{path}: without decode or labels. Export it with --decode graph.")
         with zipfile.ZipFile(path) as archive:
-            names = archive.read(LABELS).decode().splitlines()
-            self.camera = read_camera(archive.read(CAMERA).decode()) if CAMERA in archive.namelist() else None
-        (self.input,) = (name for name in self.signature.get_input_details() if name != "camera")
-        self.size = tuple(int(side) for side in self.signature.get_input_details()[self.input]["shape"][1:3])
-        super().__init__(path, names, int(outputs[SCORES]["shape"][1]))
+            about = read_about(archive.read(ABOUT).decode(), str(path))
+        super().__init__(path, about, int(outputs[SCORES]["shape"][1]), inputs)
+        (self.input,) = set(inputs) - {extra.name for extra in self.extras}
+        self.size = tuple(int(side) for side in inputs[self.input]["shape"][1:3])
 
-    def run(self, inputs: Any, camera: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    def run(self, inputs: Any, extras: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """One call of the signature."""
-        return self.signature(**{self.input: inputs}, **({} if camera is None else {"camera": camera[None]}))
+        return self.signature(**{self.input: inputs}, **extras)
 
 
 class OnnxRunner(_Fitted):
@@ -256,17 +256,18 @@ class OnnxRunner(_Fitted):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0
         self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        about = self.session.get_modelmeta().custom_metadata_map
-        self.size = (int(about["height"]), int(about["width"]))
-        self.camera = read_camera(about[CAMERA]) if CAMERA in about else None
+        stored = self.session.get_modelmeta().custom_metadata_map
+        if ABOUT not in stored:
+            raise UsageError(f"{path}: an ONNX file without our metadata. Give one that `centernet export` wrote.")
+        self.size = (int(stored["height"]), int(stored["width"]))
         outputs = {output.name: output.shape for output in self.session.get_outputs()}
-        super().__init__(path, about["classes"].split("\n"), outputs[SCORES][1])
+        inputs = [one.name for one in self.session.get_inputs()]
+        super().__init__(path, read_about(stored[ABOUT], str(path)), outputs[SCORES][1], inputs)
 
-    def run(self, inputs: Any, camera: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    def run(self, inputs: Any, extras: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """One run of the session."""
         names = [output.name for output in self.session.get_outputs()]
-        more = {} if camera is None else {"camera": camera[None]}
-        return dict(zip(names, self.session.run(names, {"input": inputs, **more})))
+        return dict(zip(names, self.session.run(names, {"input": inputs, **extras})))
 
 
 def open_runner(path: str | Path) -> Runner:
@@ -282,7 +283,7 @@ def open_runner(path: str | Path) -> Runner:
     if not path.is_file():
         raise UsageError(f"{path}: no such model. Give a .keras, .tflite or .onnx file, or a SavedModel's folder.")
     if path.suffix not in kinds:
-        raise UsageError(f"{path}: not a model's ending. Known: {', '.join(kinds)}, or a SavedModel's folder.")
+        raise UsageError(f"{path}: unknown suffix. Known: {', '.join(kinds)}, or a SavedModel's folder.")
     return kinds[path.suffix](path)
 
 

@@ -1,22 +1,23 @@
-"""SavedModels that any TensorFlow server runs: pictures in, TFOD's outputs out, nothing of this package needed.
+"""SavedModels that any TensorFlow server runs: images in, TFOD's outputs out, nothing of this package needed.
 
-Signatures, each with the outputs of `answers.tfod_answers` and a batch of any size:
+Signatures, each with the outputs of `tfod.tfod_answers` and a batch of any size:
 
     serving_default  input_tensor   uint8 [B, H, W, 3]    RGB, any height and width
     float_image      input_tensor   float32 [B, H, W, 3]  the same with values from 0 to 255
     image_bytes      image_bytes    string [B]            JPEG, PNG, GIF or BMP files, each of its own size
     tf_example       example_bytes  string [B]            serialized tf.train.Example with image/encoded
 
-Models of boxes in space take "camera", float32 [B, 3, 4], beside each of them: metres to pixels of each picture.
-assets/camera.json holds the one to give where a picture's own is not known.
+Models that take more of each image than its pixels have an argument for it beside each of these, float32 [B, ...] under
+the extra's name. assets/model.json says what there is to know of the model, and holds the usual value of each extra.
 
 Arguments that hold files end in `_bytes`, which REST needs to accept {"b64": ...}. TensorFlow's decoders leave the EXIF
 orientation alone and drop transparency, and so do these signatures. A file that cannot be decoded fails its whole batch
-with InvalidArgument (400 over REST): an empty answer would pass for an empty picture.
+with InvalidArgument (400 over REST): an empty answer would pass for an empty image.
 """
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +25,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from centernet_tf.detector_graph import DetectorGraph
+from centernet_tf.detector.graph import DetectorGraph
 from centernet_tf.errors import DataError, UsageError, closest
 from centernet_tf.export import serving_files
-from centernet_tf.export.answers import SCORES, label_lines, label_map, tfod_answers
-from centernet_tf.export.camera_files import CAMERA, camera_text, cameras_of
+from centernet_tf.export.about import ABOUT, about_text, check_single_image, usual_extras
+from centernet_tf.export.answers import SCORES, label_lines, label_map
 from centernet_tf.export.folding import inference_network
-from centernet_tf.model_file import ModelCard, load_model
+from centernet_tf.export.tfod import tfod_answers
+from centernet_tf.model.card import ModelCard
+from centernet_tf.model.file import load_model
 
 # What convolutions compute in, and Keras' policy for it.
 PRECISIONS = {"float32": "float32", "bfloat16": "bfloat16"}
-# How far the file's answers may lie from the model's, in scores and shares of the image. 16 bits have 8 of mantissa.
+# How far the file's answers may lie from the model's, in scores and fractions of the image. 16 bits have 8 of mantissa.
 LIMITS = {"float32": 1e-3, "bfloat16": 0.1}
 ENCODED = "image/encoded"
 
@@ -69,7 +72,10 @@ def export_savedmodel(
     network, card = model if isinstance(model, tuple) else load_model(model)
     lines = label_lines(card.classes)
     exported = inference_network(network, PRECISIONS[precision])
-    graph = DetectorGraph(_Compiled(exported) if xla else exported, card.task_set(), card.input)
+    tasks = card.task_set()
+    check_single_image(tasks)
+    graph = DetectorGraph(_Compiled(exported) if xla else exported, tasks, card.input)
+    usual = usual_extras(tasks.extras)
     temporary = out.with_name(f".{out.name}.{os.getpid()}")
     folder = temporary / str(version)
     try:
@@ -77,10 +83,10 @@ def export_savedmodel(
         (folder / "assets").mkdir(exist_ok=True)
         (folder / "assets" / "labels.txt").write_text(lines, encoding="utf-8")
         (folder / "assets" / "label_map.pbtxt").write_text(label_map(card.classes), encoding="utf-8")
-        (folder / "assets" / CAMERA).write_text(camera_text(card), encoding="utf-8")
+        (folder / "assets" / ABOUT).write_text(about_text(card), encoding="utf-8")
         serving_files.write_warmup(folder, out.name, card)
         serving_files.write_guide(temporary, out.name, card)
-        _compare(folder, DetectorGraph(network, card.task_set(), card.input), LIMITS[precision], cameras_of(card))
+        _compare(folder, DetectorGraph(network, tasks, card.input), LIMITS[precision], usual)
         temporary.rename(out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -118,25 +124,26 @@ def _archive(graph: DetectorGraph) -> keras.export.ExportArchive:
     side = (None, None) if graph.card.mode == "keep" else (graph.card.height, graph.card.width)
 
     # A function of its own, so that the file holds the network once and not once for each signature.
-    camera = [tf.TensorSpec((None, 3, 4), tf.float32, "camera")] if graph.tasks.placed else []
+    names = [extra.name for extra in graph.tasks.extras]
+    extras = [tf.TensorSpec((None, *extra.shape), tf.float32, extra.name) for extra in graph.tasks.extras]
     seen = [tf.TensorSpec((None, *side, 3)), tf.TensorSpec((None, 4))]
 
-    @tf.function(input_signature=[*seen, *camera], autograph=False)
-    def find(fitted: Any, fit: Any, camera: Any = None) -> dict[str, Any]:
-        return graph.find(graph.answer(fitted), fit, camera)
+    @tf.function(input_signature=[*seen, *extras], autograph=False)
+    def find(fitted: Any, fit: Any, *values: Any) -> dict[str, Any]:
+        return graph.find(graph.answer(fitted), fit, dict(zip(names, values)))
 
-    def pixels(input_tensor: Any, *camera: Any) -> dict[str, Any]:
+    def pixels(input_tensor: Any, *values: Any) -> dict[str, Any]:
         shape = tf.shape(input_tensor)
         sizes = tf.broadcast_to(shape[1:3], (shape[0], 2))
-        return tfod_answers(find(*graph.fit_images(input_tensor, sizes), *camera), sizes, class_offset=1)
+        return tfod_answers(find(*graph.fit_images(input_tensor, sizes), *values), sizes, class_offset=1)
 
-    def image_bytes(image_bytes: Any, *camera: Any) -> dict[str, Any]:
+    def image_bytes(image_bytes: Any, *values: Any) -> dict[str, Any]:
         fitted, fit, sizes = _fit_files(image_bytes, graph)
-        return tfod_answers(find(fitted, fit, *camera), sizes, class_offset=1)
+        return tfod_answers(find(fitted, fit, *values), sizes, class_offset=1)
 
-    def tf_example(example_bytes: Any, *camera: Any) -> dict[str, Any]:
+    def tf_example(example_bytes: Any, *values: Any) -> dict[str, Any]:
         parsed = tf.io.parse_example(example_bytes, {ENCODED: tf.io.FixedLenFeature((), tf.string)})
-        return image_bytes(parsed[ENCODED], *camera)
+        return image_bytes(parsed[ENCODED], *values)
 
     rows = (None, None, None, 3)
     endpoints = (
@@ -146,7 +153,7 @@ def _archive(graph: DetectorGraph) -> keras.export.ExportArchive:
         ("tf_example", tf_example, tf.TensorSpec((None,), tf.string, "example_bytes")),
     )
     for name, function, spec in endpoints:
-        archive.add_endpoint(name, function, input_signature=[spec, *camera])
+        archive.add_endpoint(name, function, input_signature=[spec, *extras])
     return archive
 
 
@@ -160,7 +167,7 @@ def _fit_files(files: Any, graph: DetectorGraph) -> tuple[Any, Any, Any]:
         return _keep_files(files, graph)
     size = (graph.card.height, graph.card.width)
 
-    # Each is fitted before they are stacked, so that one large picture does not pad the others to its size.
+    # Each is fitted before they are stacked, so that one large image does not pad the others to its size.
     def fit_file(data: Any) -> tuple[Any, Any, Any]:
         image = _decode(data)
         sides = tf.shape(image)[:2]
@@ -180,7 +187,7 @@ def _keep_files(files: Any, graph: DetectorGraph) -> tuple[Any, Any, Any]:
 
     specs = (tf.RaggedTensorSpec((None,), tf.uint8, ragged_rank=0), tf.TensorSpec((2,), tf.int32))
     flat, sizes = tf.map_fn(flatten, files, fn_output_signature=specs)
-    message = "This model keeps the resolution of pictures, so those of one request must be of one size."
+    message = "This model keeps the resolution of images, so those of one request must be of one size."
     with tf.control_dependencies([tf.debugging.assert_equal(sizes, sizes[:1], message)]):
         images = tf.reshape(flat.flat_values, (-1, sizes[0, 0], sizes[0, 1], 3))
     return (*graph.fit_images(images, sizes), sizes)
@@ -192,13 +199,12 @@ def _decode(data: Any) -> Any:
     return image
 
 
-def _compare(folder: Path, graph: DetectorGraph, limit: float, cameras: np.ndarray | None) -> None:
+def _compare(folder: Path, graph: DetectorGraph, limit: float, extras: Mapping[str, np.ndarray]) -> None:
     """Raises DataError where the written file answers noise otherwise than the model it was made from."""
     image = np.random.default_rng(0).integers(0, 256, (1, graph.card.height, graph.card.width, 3), np.uint8)
     sizes = np.array([image.shape[1:3]], np.int32)
-    more = {} if cameras is None else {"cameras": cameras}
-    expected = tfod_answers(graph({"images": image, "sizes": sizes, **more}), sizes, class_offset=1)
-    given = {} if cameras is None else {"camera": tf.constant(cameras)}
+    expected = tfod_answers(graph({"images": image, "sizes": sizes, **extras}), sizes, class_offset=1)
+    given = {name: tf.constant(values) for name, values in extras.items()}
     run = tf.saved_model.load(str(folder)).signatures["serving_default"]
     answers = run(input_tensor=tf.constant(image), **given)
     # Scores are sorted, so equal ones that come in another order do not matter here.
@@ -206,5 +212,5 @@ def _compare(folder: Path, graph: DetectorGraph, limit: float, cameras: np.ndarr
     if not apart <= limit or not all(np.isfinite(values).all() for values in answers.values()):
         raise DataError(
             f"the written SavedModel scores noise {apart:.2g} away from the model, more than {limit:g}. "
-            "Nothing was kept. If the model finds objects in pictures, please report this."
+            "Nothing was kept. If the model finds objects in images, please report this."
         )

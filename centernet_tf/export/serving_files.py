@@ -1,14 +1,17 @@
 """What stands beside a SavedModel for TensorFlow Serving: warm-up requests, a configuration, and how to run it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from centernet_tf.export.camera_files import cameras_of
-from centernet_tf.model_file import ModelCard
+from centernet_tf.export.about import ABOUT, usual_extras
+from centernet_tf.export.answers import answers_of
+from centernet_tf.model.card import ModelCard
+from centernet_tf.points.task import Extra
+from centernet_tf.properties.property import Answer
 
 WARMUP = "tf_serving_warmup_requests"  # The server's name for it, in assets.extra.
 SIGNATURES = ("image_bytes", "serving_default")
@@ -20,17 +23,16 @@ def write_warmup(folder: Path, name: str, card: ModelCard) -> Path:
     Args:
         folder: Of the SavedModel.
         name: Of the served model.
-        card: Of the model; the picture in them has the size of its input, and its camera.
+        card: Of the model; the image in them has the size of its input, and its usual extras.
 
     Returns:
         The file: a TFRecord of serialized tensorflow.serving.PredictionLog.
     """
     image = np.random.default_rng(0).integers(0, 256, (card.input.height, card.input.width, 3), np.uint8)
-    cameras = cameras_of(card)
-    camera = {} if cameras is None else {"camera": cameras}
+    extras = usual_extras(card.task_set().extras)
     inputs = {
-        "image_bytes": {"image_bytes": [tf.io.encode_jpeg(image).numpy()], **camera},
-        "serving_default": {"input_tensor": image[None], **camera},
+        "image_bytes": {"image_bytes": [tf.io.encode_jpeg(image).numpy()], **extras},
+        "serving_default": {"input_tensor": image[None], **extras},
     }
     path = folder / "assets.extra" / WARMUP
     path.parent.mkdir(exist_ok=True)
@@ -77,8 +79,24 @@ def write_guide(folder: Path, name: str, card: ModelCard) -> None:
     (folder / "model.config").write_text(CONFIG.format(name=text, place=place), encoding="utf-8")
     kept = card.input.mode == "keep"
     fits = "keeps their resolution" if kept else f"fits them to {card.input.height}x{card.input.width}"
-    guide = GUIDE.format(name=name, fits=fits, backbone=card.backbone) + (SPACE if card.task_set().placed else "")
+    tasks = card.task_set()
+    answers, extras = _answers_text(answers_of(tasks.finds)), _extras_text(tasks.extras)
+    guide = GUIDE.format(name=name, fits=fits, backbone=card.backbone, answers=answers, extras=extras)
     (folder / "serving.txt").write_text(guide, encoding="utf-8")
+
+
+def _answers_text(answers: Sequence[Answer]) -> str:
+    """A line for each further answer."""
+    return "".join(f"  {answer.name}: {answer.meaning}\n" for answer in answers)
+
+
+def _extras_text(extras: Sequence[Extra]) -> str:
+    """What to send beside images."""
+    if not extras:
+        return ""
+    lines = "".join(f"  {extra.name}: {extra.meaning}\n" for extra in extras)
+    request = ", ".join(f'"{extra.name}": [...]' for extra in extras)
+    return EXTRAS.format(lines=lines, request=request, about=ABOUT)
 
 
 CONFIG = """model_config_list {{
@@ -90,36 +108,34 @@ CONFIG = """model_config_list {{
 }}
 """
 
-GUIDE = """{name}: a CenterNet ({backbone}) that takes pictures of any size and {fits}.
+GUIDE = """{name}: a CenterNet ({backbone}) that takes images of any size and {fits}.
 
 TensorFlow Serving, in the folder above this one:
 
     docker run --rm -p 8500:8500 -p 8501:8501 -v "$PWD/{name}:/models/{name}" tensorflow/serving \\
         --model_config_file=/models/{name}/model.config
 
-Ask it (port 8501 is REST, 8500 gRPC):
+Send a request (port 8501 is REST, 8500 gRPC):
 
-    echo '{{"signature_name": "image_bytes", "instances": [{{"b64": "'$(base64 -w0 picture.jpg)'"}}]}}' |
+    echo '{{"signature_name": "image_bytes", "instances": [{{"b64": "'$(base64 -w0 image.jpg)'"}}]}}' |
         curl http://localhost:8501/v1/models/{name}:predict -d @-
 
 or in Python: centernet_tf.serving.client.
 
 Signatures: serving_default (input_tensor, uint8 RGB), float_image (input_tensor, float32 RGB from 0 to 255),
 image_bytes (image_bytes, files of any sizes), tf_example (example_bytes).
-Answers: detection_boxes (top, left, bottom, right as shares of the picture), detection_classes (from 1, see
+Answers: detection_boxes (top, left, bottom, right as fractions of the image), detection_classes (from 1, see
 assets/label_map.pbtxt), detection_scores, num_detections.
-
-Pictures are taken as stored: the EXIF orientation of phones is not applied, transparency is dropped.
-A file that is no picture fails its whole request with status 400. Do not let the server merge requests of several
+{answers}{extras}
+Images are taken as stored: the EXIF orientation of phones is not applied, transparency is dropped.
+A file that is not an image fails its whole request with status 400. Do not let the server merge requests of several
 clients (--enable_batching) where such files may come: one would fail them all.
 Where the processor computes in bfloat16 (AMX, AVX512_BF16), `centernet export --precision bfloat16` is faster by far.
-A float32 model gets a part of that from `-e TF_SET_ONEDNN_FPMATH_MODE=BF16` after `docker run`.
+A float32 model gets some of that speed from `-e TF_SET_ONEDNN_FPMATH_MODE=BF16` after `docker run`.
 """
 
-SPACE = """
-This model finds boxes in space, so every signature takes "camera" too: 3x4 numbers for each picture, metres to pixels,
-such as P2 of KITTI. assets/camera.json holds those to give where a picture's own are not known. For REST, write
-"instances": [{"image_bytes": {"b64": ...}, "camera": [[...], [...], [...]]}].
-More answers: detection_3d_locations (x, y, z of the middle of the bottom face, metres), detection_3d_dimensions
-(height, width, length, metres), detection_3d_rotations and detection_alphas (radians).
+EXTRAS = """
+Every signature takes more than the image, for each image of a request:
+{lines}assets/{about} holds, under "extras", the values to give where an image's own are not known. For REST, write
+"instances": [{{"image_bytes": {{"b64": ...}}, {request}}}].
 """

@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,17 +14,21 @@ import tensorflow as tf
 from keras import ops
 from tensorflow.lite.tools import flatbuffer_utils
 
-from centernet_tf.centers import Centers
-from centernet_tf.detector import Picture, as_image
-from centernet_tf.detector_graph import DetectorGraph
+from centernet_tf.detector.detector import Image, as_image
+from centernet_tf.detector.graph import DetectorGraph
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.export import decoder
-from centernet_tf.export.answers import NAMES, SCORES, answer_names, in_pixels, tfod_answers
-from centernet_tf.export.camera_files import camera_text, cameras_of
+from centernet_tf.export.about import about_text, check_single_image, usual_extras
+from centernet_tf.export.answers import NAMES, SCORES, answer_names
 from centernet_tf.export.metadata import add_metadata
 from centernet_tf.export.quantize import quantized
-from centernet_tf.model_file import InputCard, ModelCard, load_model
-from centernet_tf.task import TaskSet
+from centernet_tf.export.tfod import in_pixels, tfod_answers
+from centernet_tf.losses import whole_map
+from centernet_tf.model.card import InputCard, ModelCard
+from centernet_tf.model.file import load_model
+from centernet_tf.points.centers import Centers
+from centernet_tf.points.task import Extra
+from centernet_tf.points.task_set import TaskSet
 
 MAX_OBJECTS = 10  # TFOD's, which its sample apps expect.
 REPRESENTATIVE = 100  # Images whose values set the ranges of eight-bit numbers.
@@ -36,7 +40,7 @@ DECODES = ("graph", "boxes", "none")
 
 
 class PhoneGraph(keras.Model):
-    """One image of fixed size in, and its camera where objects are placed; TFOD's outputs or the network's maps out.
+    """One image of fixed size in, with what its tasks take beside pixels; TFOD's outputs or the network's maps out.
 
     Args:
         network: From normalised images to {head: [map per stack]}.
@@ -45,7 +49,7 @@ class PhoneGraph(keras.Model):
         answers: Which of TFOD's outputs it gives; all there are if None.
 
     Attributes:
-        placed: Whether it takes cameras.
+        extras: What it takes beside pixels.
     """
 
     def __init__(
@@ -56,7 +60,8 @@ class PhoneGraph(keras.Model):
         self.card = card
         self.tasks = tasks
         self.answers = answers
-        self.placed = tasks is not None and tasks.placed and (answers is None or set(answers) > set(NAMES))
+        self.places = tasks is not None and (answers is None or set(answers) > set(NAMES))
+        self.extras: tuple[Extra, ...] = tasks.extras if self.places else ()
         self.built = True
 
     def normalize(self, images: Any) -> Any:
@@ -67,15 +72,19 @@ class PhoneGraph(keras.Model):
         bias = -np.array(self.card.mean) / std
         return ops.conv(images, np.float32(kernel)[None, None]) + np.float32(bias)
 
-    def call(self, images: Any, cameras: Any = None) -> dict[str, Any]:
-        """Images [B, H, W, 3] and, where objects are placed, cameras [B, 3, 4] of these very pixels."""
+    def call(self, images: Any, extras: Mapping[str, Any]) -> dict[str, Any]:
+        """Images [B, H, W, 3], and {name: [B, ...]} of `extras` for these very pixels."""
         outputs = self.network(self.normalize(images), training=False)
         if self.tasks is None:
-            return {name: maps[-1] for name, maps in outputs.items()}
+            return {name: whole_map(maps[-1]) for name, maps in outputs.items()}
         found = in_pixels(self.tasks.decode(outputs), self.tasks)
-        found = self.tasks.place(found, cameras) if self.placed else found
+        found = self.tasks.place(found, extras) if self.places else found
         answers = tfod_answers(found, np.array([[self.card.height, self.card.width]]), class_offset=0)
         return {name: answers[name] for name in self.answers or answers}
+
+    def serve(self, images: Any, *values: Any) -> dict[str, Any]:
+        """`call` with the extras in their order, as signatures of files have them."""
+        return self.call(images, {extra.name: value for extra, value in zip(self.extras, values)})
 
 
 def export_tflite(
@@ -84,18 +93,18 @@ def export_tflite(
     size: tuple[int, int] | None = None,
     quantize: Quantization = "none",
     decode: Literal["graph", "boxes", "none"] = "graph",
-    images: Iterable[Picture] | None = None,
+    images: Iterable[Image] | None = None,
     max_objects: int = MAX_OBJECTS,
 ) -> Path:
     """Writes a TFLite file.
 
     It takes "input" [1, H, W, 3] float32 RGB in 0..255. How an image comes to that size is the caller's; boxes are
-    shares of it. With the decode it answers, in this order and under the names of `answers` in its signature: boxes
-    [1, K, 4], classes [1, K] counted from 0, scores [1, K] and the count [1], and what else is found, all float32. A
-    model of boxes in space takes "camera" [1, 3, 4] float32 as its second input: that of the input's pixels, which is
-    `geometry.camera.move_camera` of the image's and the way the image came to that size. Without the decode, it answers
+    fractions of it. With the decode it answers, in this order and under the names of `answers` in its signature: boxes
+    [1, K, 4], classes [1, K] counted from 0, scores [1, K] and the count [1], and what else is found, all float32. What
+    the model takes beside pixels is further inputs [1, ...] float32 under the extras' names: of the input's pixels, to
+    which `Extra.fit` takes those of the image by the way it came to that size. Without the decode, the file answers
     with the heads' maps [1, H/4, W/4, channels] float32 without activation, as `export.decoder` reads them. Class names
-    and MediaPipe's metadata are in the file, and the camera of training as camera.json.
+    and MediaPipe's metadata are in the file, and model.json with what else there is to know.
 
     Args:
         model: Model file, or network and card.
@@ -103,9 +112,9 @@ def export_tflite(
         size: Height and width of the input in pixels, multiples of the stride; the card's if left out.
         quantize: "float16" halves the weights, and computes in float32 where float16 is not faster. "int8" computes
             trunk and heads in eight bits, the decode and the sampling of deformable layers in float.
-        decode: Whether the graph decodes; "boxes" leaves joints and space out, for clients that take the four outputs
-            only.
-        images: For int8: pictures as the model will see them; up to 100 are used.
+        decode: Whether the graph decodes; "boxes" leaves out what else is found, for clients that take the four
+            outputs only.
+        images: For int8: images as the model will see them; up to 100 are used.
         max_objects: Detections K.
 
     Returns:
@@ -119,27 +128,30 @@ def export_tflite(
     _check(out, quantize, decode, images, max_objects)
     network, card = model if isinstance(model, tuple) else load_model(model)
     fixed = card.input.resized(size or (card.input.height, card.input.width))
-    # With fewer objects, each still finds its joints among all that are in the image.
-    joint_peaks = max(card.max_objects, Centers.joint_peaks)
+    # With fewer objects, each still finds its parts among all that are in the image.
+    candidates = max(card.max_objects, Centers.candidates)
+    about = about_text(card)
     card = card.model_copy(update={"input": fixed, "max_objects": max_objects})
-    tasks = card.task_set(flat=True, joint_peaks=joint_peaks)
-    answers = {"graph": answer_names(tasks), "boxes": NAMES}.get(decode)
+    tasks = card.task_set(flat=True, candidates=candidates)
+    check_single_image(tasks)
+    answers = {"graph": answer_names(tasks.finds), "boxes": NAMES}.get(decode)
     graph = PhoneGraph(network, fixed, tasks if answers else None, answers)
     if decode != "graph" and "size" not in {head.name for head in tasks.heads}:
-        raise UsageError(f"decode {decode!r}: this model knows boxes in space only, which need 'graph' and a camera.")
-    cameras = cameras_of(card) if graph.placed else None
+        raise UsageError(
+            f"decode {decode!r}: this model has no boxes of its own, without what else it finds. Use 'graph'."
+        )
+    usual = usual_extras(graph.extras)
     seen = np.random.default_rng(0).uniform(0, 255, (1, fixed.height, fixed.width, 3)).astype(np.float32)
     with saved_graph(graph) as directory:
         converter = tf.lite.TFLiteConverter.from_saved_model(str(directory))
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         if quantize == "int8":
             detector = DetectorGraph(network, tasks, fixed)
-            fitted = [_fit(detector, picture) for picture in itertools.islice(images, REPRESENTATIVE)]
+            fitted = [_fit(detector, image) for image in itertools.islice(images, REPRESENTATIVE)]
             if not fitted:
                 raise UsageError("int8 needs representative images, and there are none among those given.")
             seen = fitted[0]
-            more = {} if cameras is None else {"camera": cameras}
-            content = quantized(converter, lambda: ({"input": image, **more} for image in fitted))
+            content = quantized(converter, lambda: ({"input": image, **usual} for image in fitted))
         else:
             if quantize == "float16":
                 converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -147,9 +159,9 @@ def export_tflite(
             content = converter.convert()
     parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
     names = order_outputs(parsed, answers or [head.name for head in tasks.heads])
-    order_inputs(parsed)
-    content = add_metadata(parsed, names, card.classes, camera_text(card) if graph.placed else None)
-    _compare(content, names, graph, [seen] if cameras is None else [seen, cameras], LIMITS[quantize])
+    order_inputs(parsed, graph.extras)
+    content = add_metadata(parsed, names, card.classes, about, graph.extras)
+    _compare(content, names, graph, {"input": seen, **usual}, LIMITS[quantize])
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(content)
     return out
@@ -168,8 +180,7 @@ def _check(out: Path, quantize: str, decode: str, images: Any, max_objects: int)
             raise UsageError(f"{name} is {value!r}; expected {' or '.join(known)}.")
     if (images is None) == (quantize == "int8"):
         raise UsageError(
-            "int8 needs images as the model will see them, to learn the range of its numbers. Give some of training's "
-            "(--data)."
+            "int8 needs images like those the model will see, for calibration. Give some of training's (--data)."
             if images is None
             else f"quantize {quantize!r} uses no images; only int8 does."
         )
@@ -177,25 +188,27 @@ def _check(out: Path, quantize: str, decode: str, images: Any, max_objects: int)
         raise UsageError(f"max_objects is {max_objects}; expected 1 or more.")
 
 
-def _fit(graph: DetectorGraph, picture: Picture) -> np.ndarray:
-    image = as_image(picture)
-    fitted, _ = graph.fit_images(image[None], np.array([image.shape[:2]], np.int32))
+def _fit(graph: DetectorGraph, image: Image) -> np.ndarray:
+    pixels = as_image(image)
+    fitted, _ = graph.fit_images(pixels[None], np.array([pixels.shape[:2]], np.int32))
     return ops.convert_to_numpy(fitted) * 255
 
 
 def _compare(
-    content: bytes, names: Sequence[str], graph: PhoneGraph, inputs: Sequence[np.ndarray], limit: float
+    content: bytes, names: Sequence[str], graph: PhoneGraph, inputs: Mapping[str, np.ndarray], limit: float
 ) -> None:
     """Raises DataError where a file does not score an image as the graph it was made from."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # It asks to use LiteRT's own package, which need not be here.
         interpreter = tf.lite.Interpreter(model_content=content)
     interpreter.allocate_tensors()
-    for place, value in zip(interpreter.get_input_details(), inputs):
+    for place, value in zip(interpreter.get_input_details(), inputs.values()):
         interpreter.set_tensor(place["index"], value)
     interpreter.invoke()
     found = {name: interpreter.get_tensor(one["index"]) for name, one in zip(names, interpreter.get_output_details())}
-    expected = {name: ops.convert_to_numpy(value) for name, value in graph(*inputs).items()}
+    image, *values = inputs.values()
+    extras = {extra.name: value for extra, value in zip(graph.extras, values)}
+    expected = {name: ops.convert_to_numpy(value) for name, value in graph(image, extras).items()}
     if SCORES not in names:
         found, expected = (
             {SCORES: decoder.decode(maps["heatmap"], maps["offset"], maps["size"])[2]} for maps in (found, expected)
@@ -205,7 +218,7 @@ def _compare(
     if not apart <= limit:
         raise DataError(
             f"the TFLite file scores an image {apart:.2g} away from the model, more than {limit:g}. Nothing was "
-            "written. If the model finds objects in pictures, please report this."
+            "written. If the model finds objects in images, please report this."
         )
 
 
@@ -217,12 +230,11 @@ def saved_graph(graph: PhoneGraph) -> Iterator[Path]:
     """
     shape = (1, graph.card.height, graph.card.width, 3)
     signature = [tf.TensorSpec(shape, tf.float32, name="input")]
-    if graph.placed:
-        signature.append(tf.TensorSpec((1, 3, 4), tf.float32, name="camera"))
+    signature += [tf.TensorSpec((1, *extra.shape), tf.float32, name=extra.name) for extra in graph.extras]
     with tempfile.TemporaryDirectory() as directory:
         archive = keras.export.ExportArchive()
         archive.track(graph)
-        archive.add_endpoint("serving_default", graph.call, input_signature=signature)
+        archive.add_endpoint("serving_default", graph.serve, input_signature=signature)
         archive.write_out(directory, verbose=False)
         yield Path(directory)
 
@@ -246,9 +258,9 @@ def order_outputs(model: Any, first: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
-def order_inputs(model: Any) -> None:
-    """Puts the image of a parsed TFLite model before the camera, where it has one."""
+def order_inputs(model: Any, extras: Sequence[Extra]) -> None:
+    """Puts the image of a parsed TFLite model before its extras."""
     (signature,) = model.signatureDefs
     tensors = {one.name.decode(): one.tensorIndex for one in signature.inputs}
-    names = [name for name in ("input", "camera") if name in tensors]
+    names = ["input", *(extra.name for extra in extras)]
     model.subgraphs[signature.subgraphIndex].inputs = np.array([tensors[name] for name in names], np.int32)

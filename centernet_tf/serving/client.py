@@ -9,32 +9,30 @@ RestClient needs no TensorFlow.
 """
 
 import base64
+import contextlib
 import http.client
 import json
 import threading
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import pydantic
 
+from centernet_tf.detector import found
+from centernet_tf.detector.extras import one_for_each
 from centernet_tf.errors import DataError, UsageError
-from centernet_tf.geometry.camera import as_camera
-from centernet_tf.images import inspect_header, read_bytes
+from centernet_tf.export.answers import BOXES, CLASSES, SCORES, all_answers, as_found
+from centernet_tf.media.images import inspect_header, read_bytes
+from centernet_tf.properties import PROPERTIES
+from centernet_tf.properties.property import Property
 from centernet_tf.results import Detections
 
 SIGNATURE = "image_bytes"
 ARGUMENT = "image_bytes"
-OUTPUTS = ("detection_boxes", "detection_classes", "detection_scores")
-CAMERA = "camera"
-# What models of boxes in space answer besides, and the names of these fields in `Detections`.
-SPACE = {
-    "detection_3d_locations": "locations",
-    "detection_3d_dimensions": "dimensions",
-    "detection_3d_rotations": "rotations",
-    "detection_alphas": "alphas",
-}
 
 
 class ServerError(DataError):
@@ -58,55 +56,88 @@ class Client:
         names: Class names in channel order; a file of them is assets/labels.txt of the export.
         version: Of the model; the highest if left out.
         timeout: Seconds to wait for an answer.
+        properties: What the model says of what it finds beside boxes, such as names of their parts, which drawing and
+            COCO's rows need; `properties.read_properties` reads them from "properties" of assets/model.json.
     """
 
     def __init__(
-        self, address: str, model: str, names: Sequence[str], version: int | None = None, timeout: float = 60.0
+        self,
+        address: str,
+        model: str,
+        names: Sequence[str],
+        version: int | None = None,
+        timeout: float = 60.0,
+        properties: Sequence[Property] = (),
     ):
         self.address = address
         self.model = model
         self.names = tuple(names)
         self.version = version
         self.timeout = timeout
+        self.properties = tuple(properties)
 
-    def predict(
-        self, pictures: Sequence[bytes | str | Path], threshold: float = 0.3, cameras: Any = None
-    ) -> list[Detections]:
+    def predict(self, images: Sequence[bytes | str | Path], threshold: float = 0.3, **extras: Any) -> list[Detections]:
         """Finds objects in files, all in one request.
 
         Args:
-            pictures: Files or their bytes: JPEG, PNG, GIF or BMP, each of any size.
+            images: Files or their bytes: JPEG, PNG, GIF or BMP, each of any size.
             threshold: Scores up to this are left out.
-            cameras: For models of boxes in space, which need them: [3, 4] of all pictures, or one for each.
+            extras: What the model needs of each image beside its pixels, by name: one value for all images, or one for
+                each; of names that no property knows, one for each. "extras" of assets/model.json has the usual ones.
 
         Returns:
             Detections of each, in the same order.
 
         Raises:
-            ValueError: There are more or fewer cameras than pictures, or one is none.
+            UsageError: There are more or fewer values of an extra than images.
+            ValueError: A value of an extra is none.
             DataError: A file is missing or no image; it is named, and nothing is sent.
             ServerError: The server cannot be reached, or refuses: an unknown model, a file that it cannot decode.
         """
-        files = [read_bytes(picture) for picture in pictures]
+        files = [read_bytes(image) for image in images]
         if not files:
             return []
         headers = [
-            inspect_header(data, str(picture) if not isinstance(picture, bytes) else f"picture {number}")
-            for number, (picture, data) in enumerate(zip(pictures, files))
+            inspect_header(data, str(image) if not isinstance(image, bytes) else f"image {number}")
+            for number, (image, data) in enumerate(zip(images, files))
         ]
-        views = _one_for_each(cameras, len(files))
-        answers = self.ask(files) if views is None else self.ask(files, views)
-        rows = {name: np.asarray(answers[name], np.float32) for name in (*OUTPUTS, *SPACE) if name in answers}
-        found = []
+        values = {name: self._extra(name, value, len(files)) for name, value in extras.items() if value is not None}
+        answers = self.ask(files, values)
+        wanted = (BOXES, CLASSES, SCORES, *(answer.name for answer in all_answers()))
+        rows = {name: np.asarray(answers[name], np.float32) for name in wanted if name in answers}
+        results = []
         for number, header in enumerate(headers):
-            row = {name: values[number] for name, values in rows.items()}
-            camera = None if views is None else views[number]
-            found.append(as_detections(row, (header.width, header.height), self.names, threshold, camera))
-        return found
+            row = {name: value[number] for name, value in rows.items()}
+            own = {name: value[number] for name, value in values.items()}
+            size = (header.width, header.height)
+            results.append(as_detections(row, size, self.names, threshold, self.properties, own))
+        return results
 
-    def ask(self, files: Sequence[bytes], cameras: np.ndarray | None = None) -> Mapping[str, Any]:
-        """Sends files and cameras [N, 3, 4] as they are; {output: its rows} as they come. Raises ServerError."""
+    def _extra(self, name: str, value: Any, count: int) -> np.ndarray:
+        """[N, ...] float32 for N images, checked by the property that knows it."""
+        for one in (*self.properties, *_without_settings()):
+            for field in one.fields:
+                if (field.name, field.level) == (name, "image"):
+                    rows = [one.fill({name: row}, 0) for row in one_for_each(name, value, len(field.shape), count)]
+                    if faults := [fault for fault in map(one.image_fault, rows) if fault]:
+                        raise ValueError(f"{name}: {faults[0].detail}.")
+                    return np.stack([row[name] for row in rows]).astype(np.float32)
+        if len(value) != count:
+            raise UsageError(f"{len(value)} values of {name} for {count} images. Give one for each image.")
+        return np.asarray(value, np.float32)
+
+    def ask(self, files: Sequence[bytes], extras: Mapping[str, np.ndarray] = MappingProxyType({})) -> Mapping[str, Any]:
+        """Sends files and extras {name: [N, ...]} as they are; {output: its rows} as they come. Raises ServerError."""
         raise NotImplementedError
+
+
+def _without_settings() -> list[Property]:
+    """The properties that say the same of every model."""
+    made = []
+    for entry in PROPERTIES.values():
+        with contextlib.suppress(pydantic.ValidationError):
+            made.append(entry())
+    return made
 
 
 class RestClient(Client):
@@ -116,17 +147,16 @@ class RestClient(Client):
         super().__init__(*arguments, **options)
         parts = urllib.parse.urlsplit(self.address)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UsageError(f"{self.address!r} is no address of a server. Write it like http://localhost:8501.")
+            raise UsageError(f"{self.address!r} is not a server's address. Write it like http://localhost:8501.")
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._open = lambda: kind(parts.hostname, parts.port, timeout=self.timeout)
         version = "" if self.version is None else f"/versions/{self.version}"
         self._path = f"{parts.path.rstrip('/')}/v1/models/{urllib.parse.quote(self.model)}{version}:predict"
         self._local = threading.local()
 
-    def ask(self, files: Sequence[bytes], cameras: np.ndarray | None = None) -> Mapping[str, Any]:
+    def ask(self, files: Sequence[bytes], extras: Mapping[str, np.ndarray] = MappingProxyType({})) -> Mapping[str, Any]:
         inputs = {ARGUMENT: [{"b64": base64.b64encode(data).decode("ascii")} for data in files]}
-        if cameras is not None:
-            inputs[CAMERA] = cameras.tolist()
+        inputs |= {name: values.tolist() for name, values in extras.items()}
         body = json.dumps({"signature_name": SIGNATURE, "inputs": inputs})
         status, answer = self._post(body.encode())
         try:
@@ -160,7 +190,7 @@ class RestClient(Client):
             connection.close()
             self._local.connection = None
             reason = str(error) or type(error).__name__
-            raise ServerError(f"{self.address} does not answer ({reason}). Does the server run?") from error
+            raise ServerError(f"{self.address} does not answer ({reason}). Is the server running?") from error
 
 
 class GrpcClient(Client):
@@ -186,7 +216,7 @@ class GrpcClient(Client):
         channel = grpc.insecure_channel(self.address, options=limits)
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
 
-    def ask(self, files: Sequence[bytes], cameras: np.ndarray | None = None) -> Mapping[str, Any]:
+    def ask(self, files: Sequence[bytes], extras: Mapping[str, np.ndarray] = MappingProxyType({})) -> Mapping[str, Any]:
         request = self._request()
         request.model_spec.name = self.model
         request.model_spec.signature_name = SIGNATURE
@@ -196,18 +226,18 @@ class GrpcClient(Client):
         tensor.dtype = 7  # DT_STRING
         tensor.tensor_shape.dim.add().size = len(files)
         tensor.string_val.extend(files)
-        if cameras is not None:
-            tensor = request.inputs[CAMERA]
+        for name, values in extras.items():
+            tensor = request.inputs[name]
             tensor.dtype = 1  # DT_FLOAT
-            for side in cameras.shape:
+            for side in values.shape:
                 tensor.tensor_shape.dim.add().size = side
-            tensor.tensor_content = cameras.astype("<f4").tobytes()
+            tensor.tensor_content = values.astype("<f4").tobytes()
         try:
             answer = self._stub.Predict(request, timeout=self.timeout)
         except self._failure as error:
             code = error.code()
             raise ServerError(f"{self.address} answers {code.name}: {error.details()}", code.value[0]) from error
-        return {name: _array(answer.outputs[name]) for name in (*OUTPUTS, *SPACE) if name in answer.outputs}
+        return {name: _array(tensor) for name, tensor in answer.outputs.items()}
 
 
 def _array(tensor: Any) -> np.ndarray:
@@ -217,36 +247,29 @@ def _array(tensor: Any) -> np.ndarray:
     return np.asarray(values, np.float32).reshape(shape)
 
 
-def _one_for_each(cameras: Any, count: int) -> np.ndarray | None:
-    """[N, 3, 4] float32 of one camera or as many as there are pictures."""
-    if cameras is None:
-        return None
-    one = len(cameras) > 0 and np.ndim(cameras[0]) == 1
-    if not one and len(cameras) != count:
-        raise ValueError(f"There are {len(cameras)} cameras for {count} pictures. Give one for each, or one for all.")
-    return np.stack([as_camera(camera) for camera in ([cameras] * count if one else cameras)])
-
-
 def as_detections(
     answers: Mapping[str, np.ndarray],
     image_size: tuple[int, int],
     names: Sequence[str],
     threshold: float,
-    camera: np.ndarray | None = None,
+    properties: Sequence[Property] = (),
+    extras: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> Detections:
     """A server's outputs for one image as `Detections`.
 
     Args:
-        answers: "detection_boxes" [K, 4] top, left, bottom, right as shares of the image, "detection_classes" [K]
-            counted from 1, "detection_scores" [K] in 0..1, and any of `SPACE`.
+        answers: "detection_boxes" [K, 4] top, left, bottom, right as fractions of the image, "detection_classes" [K]
+            counted from 1, "detection_scores" [K] in 0..1, and any further answers of `PROPERTIES`.
         image_size: (width, height) in pixels.
         names: Class names in channel order.
         threshold: Scores up to this are left out.
-        camera: [3, 4] of the image.
+        properties: What the model says of what it finds.
+        extras: {name: value} of the image.
     """
-    width, height = image_size
-    boxes, classes, scores = (answers[name] for name in OUTPUTS)
-    kept = scores > threshold
-    pixels = boxes[kept][:, [1, 0, 3, 2]] * np.array([width, height, width, height], np.float32)
-    fields = {field: answers[name][kept] for name, field in SPACE.items() if name in answers}
-    return Detections(pixels, scores[kept], classes[kept] - 1, tuple(names), image_size, fields, camera=camera)
+
+    def in_pixels(fractions: np.ndarray) -> np.ndarray:
+        """Points [..., 2] (y, x) as fractions of the image to (x, y) in its pixels."""
+        return fractions[..., ::-1] * np.array(image_size, np.float32)
+
+    fields = as_found(answers, in_pixels, first_class=1)
+    return found.as_detections(fields, names, image_size, properties, extras, threshold)

@@ -1,9 +1,9 @@
-"""Many clients at once against a server, with wrong files among the right ones, and whether each got its own answer.
+"""Many clients at once against a server, with invalid files among the valid ones, and whether each got its own answer.
 
-    python -m centernet_tf.serving.load http://localhost:8501 shapes pictures/ --requests 2000 --clients 32
+    python -m centernet_tf.serving.load http://localhost:8501 shapes images/ --requests 2000 --clients 32
 
-First every file is asked for alone; under load each must be answered as it was then. One request in ten is a wrong file
-(empty, cut off, or no picture), which must be refused. Ends with 1 where an answer was wrong.
+First every file is asked for alone; under load each must be answered as it was then. One request in ten is an invalid
+file (empty, cut off, or no image), which must be refused. Ends with 1 where an answer was wrong.
 """
 
 import argparse
@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydantic
 
-from centernet_tf.cameras import read_camera
 from centernet_tf.errors import DataError, UsageError
-from centernet_tf.images import list_images
+from centernet_tf.media.images import list_images
 from centernet_tf.serving.client import GrpcClient, RestClient, ServerError
 
 SCORES = "detection_scores"
@@ -49,7 +49,7 @@ class Load:
     Attributes:
         seconds: From the first request to the last answer.
         latencies: Seconds of each answered request.
-        refused: Wrong files that were refused, as they must be.
+        refused: Invalid files that were refused, as they must be.
         faults: What went otherwise: (name of the file, what happened).
     """
 
@@ -72,12 +72,12 @@ class Load:
 
 
 def samples_of(ask: Ask, files: Mapping[str, bytes], wrong: int = 10) -> list[Sample]:
-    """Asks for every file alone, and mixes wrong ones in.
+    """Asks for every file alone, and mixes invalid ones in.
 
     Args:
         ask: As `Client.ask`.
         files: {name: file}.
-        wrong: One sample in as many is a wrong file; 0 for none.
+        wrong: One sample in as many is an invalid file; 0 for none.
 
     Returns:
         Samples in the order they are to be sent, over and over.
@@ -89,7 +89,7 @@ def samples_of(ask: Ask, files: Mapping[str, bytes], wrong: int = 10) -> list[Sa
     broken = [
         Sample("an empty file", b"", None),
         Sample(f"half of {name}", data[: len(data) // 2], None),
-        Sample("no picture", b"no picture" * 100, None),
+        Sample("no image", b"no image" * 100, None),
     ]
     lists = itertools.cycle(right), itertools.cycle(broken)
     return [next(lists[number % wrong == wrong - 1]) for number in range(wrong * len(right) * len(broken))]
@@ -140,17 +140,38 @@ def _fault(ask: Ask, sample: Sample) -> str | None:
     try:
         scores = np.asarray(ask([sample.data])[SCORES], np.float32)[0]
     except ServerError as error:
-        # Refused is what a wrong file must be; no answer at all, or a fault of the server, is not.
+        # Refused is what an invalid file must be; no answer at all, or a fault of the server, is not.
         refused = sample.scores is None and error.status in (400, 3)
         return None if refused else str(error)
     if sample.scores is None:
-        return "answered, but is no picture"
+        return "answered, although it is not an image"
     apart = float(np.abs(scores - sample.scores).max())
     return None if apart <= 1e-3 else f"scores are {apart:.3g} away from those asked for alone"
 
 
-def _with_camera(ask: Callable[..., Mapping[str, Any]], camera: np.ndarray) -> Ask:
-    return lambda files: ask(files, np.stack([camera] * len(files)))
+def read_extra(name: str, path: Path) -> np.ndarray:
+    """What a file holds for all images, read as the task that takes an extra of this name reads it.
+
+    Raises:
+        UsageError: No task takes it, or as the reader says, like DataError.
+    """
+    # Keras takes seconds, which only this needs.
+    from centernet_tf.points.centers import Centers
+    from centernet_tf.tasks import TASKS
+
+    for settings in TASKS.values():
+        try:
+            extras = settings().build(Centers(1)).extras
+        except (UsageError, pydantic.ValidationError):  # A task that nothing can be said of without its settings.
+            continue
+        for extra in extras:
+            if extra.name == name and extra.read:
+                return extra.read(path)(str(path))
+    raise UsageError(f"No task takes {name} of each image from a file. Leave --{name} out.")
+
+
+def _with_extra(ask: Callable[..., Mapping[str, Any]], name: str, value: np.ndarray) -> Ask:
+    return lambda files: ask(files, {name: np.stack([value] * len(files))})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -160,16 +181,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("images", help="folder of images")
     parser.add_argument("--requests", type=int, default=2000)
     parser.add_argument("--clients", type=int, default=32)
-    parser.add_argument("--wrong", type=int, default=10, help="one request in as many is a wrong file; 0 for none")
-    parser.add_argument(
-        "--camera", type=Path, help="that of all images, for models of boxes in space: a file as of detect"
-    )
+    parser.add_argument("--wrong", type=int, default=10, help="one request in this many is an invalid file; 0 for none")
+    parser.add_argument("--camera", type=Path, help="that of all images, for models of 3D boxes: a file as for detect")
     options = parser.parse_args(arguments)
     kind = RestClient if "://" in options.address else GrpcClient
     try:
         ask = kind(options.address, options.model, ()).ask
         if options.camera:
-            ask = _with_camera(ask, read_camera(options.camera))
+            ask = _with_extra(ask, "camera", read_extra("camera", options.camera))
         files = {path.name: path.read_bytes() for path in list_images(options.images)}
         load = run_load(ask, samples_of(ask, files, options.wrong), options.requests, options.clients)
     except (UsageError, DataError) as error:

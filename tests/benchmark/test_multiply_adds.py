@@ -2,10 +2,10 @@ import keras
 import pytest
 
 from centernet_tf.benchmark.multiply_adds import multiply_adds
-from centernet_tf.centers import Centers
 from centernet_tf.layers.deformable import DeformableConv2D
 from centernet_tf.layers.upsampling import DepthwiseUpsample
-from centernet_tf.network import build_network
+from centernet_tf.model.network import build_network
+from centernet_tf.points.centers import Centers
 
 # Of the official code's networks, in thousand millions: 512x512 pixels, 80 classes.
 OFFICIAL = {
@@ -52,7 +52,12 @@ def test_models_in_models_and_layers_called_twice():
     assert multiply_adds(model, (8, 8, 2)) == 64 * 4 + 16 * 4 + 16 * 6
 
 
-@pytest.mark.parametrize("official", OFFICIAL)
+SMALL = ("res_18", "resdcn_18", "dlav0_34")
+
+
+@pytest.mark.parametrize(
+    "official", [name if name in SMALL else pytest.param(name, marks=pytest.mark.long) for name in OFFICIAL]
+)
 def test_networks_cost_as_much_as_officially(official):
     found = multiply_adds(build_network(official, Centers(80).heads()), (512, 512, 3))
     assert found / 1e9 == pytest.approx(OFFICIAL[official], rel=0.01)

@@ -5,7 +5,20 @@ import pytest
 from keras import ops
 
 from centernet_tf.errors import UsageError
-from centernet_tf.export.answers import BOXES, CLASSES, COUNT, NAMES, SCORES, label_lines, label_map, tfod_answers
+from centernet_tf.export.answers import (
+    BOXES,
+    CLASSES,
+    COUNT,
+    NAMES,
+    SCORES,
+    all_answers,
+    answer_names,
+    as_found,
+    label_lines,
+    label_map,
+)
+from centernet_tf.export.tfod import tfod_answers
+from centernet_tf.points.task import Find
 
 # Two images: 200 x 100 and 50 x 400 pixels, width by height.
 SIZES = np.array([[100, 200], [400, 50]], np.int32)
@@ -44,7 +57,7 @@ def test_float32_whatever_came(dtype):
     assert all(value.dtype == np.float32 for value in answers(found).values())
 
 
-def test_corners_are_shares_of_each_image():
+def test_corners_are_fractions_of_each_image():
     np.testing.assert_allclose(answers()[BOXES][0, 0], [0.1, 0.1, 0.3, 0.3], atol=1e-7)
     np.testing.assert_allclose(answers()[BOXES][1, 0], [0.25, 0.1, 0.75, 0.2], atol=1e-7)
 
@@ -64,6 +77,44 @@ def test_classes_count_from_the_offset(offset):
 def test_rows_with_score_zero_do_not_count():
     np.testing.assert_array_equal(answers()[COUNT], [2, 1])
     np.testing.assert_array_equal(answers()[SCORES], FOUND["scores"])
+
+
+def with_all_answers(found=FOUND):
+    """What was found, and a field of random numbers for every answer that there is."""
+    random = np.random.default_rng(0)
+    fields = {answer.field: random.uniform(0, 50, (2, 3, 4, 2)).astype(np.float32) for answer in all_answers()}
+    return {**found, **fields}
+
+
+def test_points_are_fractions_y_first_and_the_rest_stays():
+    found = with_all_answers()
+    made = answers(found)
+    assert tuple(made) == answer_names([Find(answer.field) for answer in all_answers()])
+    assert {answer.kind for answer in all_answers()} >= {"points", "scores", "metres", "angles"}
+    for answer in all_answers():
+        expected = found[answer.field]
+        if answer.kind == "points":
+            expected = expected[..., ::-1] / SIZES[:, None, None]
+        np.testing.assert_allclose(made[answer.name], expected, rtol=1e-6, err_msg=answer.name)
+
+
+def test_names_are_those_of_what_is_found():
+    assert answer_names([]) == answer_names([Find("unheard of")]) == NAMES
+    last = all_answers()[-1]
+    assert answer_names([Find(last.field)]) == (*NAMES, last.name)
+
+
+@pytest.mark.parametrize("first_class", [0, 1])
+def test_every_answer_comes_back(first_class):
+    found = with_all_answers()
+    made = {**answers(found, class_offset=first_class), "unheard of": np.zeros((2, 3))}
+    for row, (height, width) in enumerate(SIZES):
+        one = {name: values[row] for name, values in made.items()}
+        back = as_found(one, lambda fractions: fractions[..., ::-1] * [width, height], first_class)  # noqa: B023
+        assert set(back) == set(found)
+        for name, values in found.items():
+            expected = values[row].clip(0, np.tile([width, height], 2)) if name == "boxes" else values[row]
+            np.testing.assert_allclose(back[name], expected, rtol=1e-5, atol=1e-4, err_msg=name)
 
 
 def test_label_files():

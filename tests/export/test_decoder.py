@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from keras import ops
 
-from centernet_tf.centers import STRIDE, Centers
 from centernet_tf.export import decoder
-from centernet_tf.export.answers import NAMES, tfod_answers
+from centernet_tf.export.answers import NAMES
+from centernet_tf.export.tfod import tfod_answers
+from centernet_tf.points.centers import STRIDE, Centers
 
 
 def maps_of(grid, classes, depth, batch=2, seed=0):

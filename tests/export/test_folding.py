@@ -7,8 +7,8 @@ from keras import layers
 
 from centernet_tf.export.folding import inference_network
 from centernet_tf.layers.deformable import DeformableConv2D
-from centernet_tf.network import build_network
-from centernet_tf.task import Head
+from centernet_tf.model.network import build_network
+from centernet_tf.points.task import Head
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("networks are rewritten for exports, which run on TensorFlow", allow_module_level=True)
@@ -70,7 +70,15 @@ def test_what_cannot_be_folded_stays():
         np.testing.assert_allclose(came, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "left"), [("resnet18_dcn", 0), ("mobilenetv2_fpn:0.25", 0), ("dla34_dcn", 0)])
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [
+        ("tiny", 0),
+        pytest.param("resnet18_dcn", 0, marks=pytest.mark.long),
+        pytest.param("mobilenetv2_fpn:0.25", 0, marks=pytest.mark.long),
+        pytest.param("dla34_dcn", 0, marks=pytest.mark.long),
+    ],
+)
 def test_backbones(name, left):
     network = build_network(name, (Head("heatmap", 3, heatmap=True), Head("size", 2)), head_channels=8)
     images = np.random.default_rng(0).normal(size=(1, 32, 64, 3)).astype(np.float32)
@@ -85,7 +93,7 @@ def test_backbones(name, left):
 
 
 def test_sixteen_bits_keep_float32_outputs():
-    network = build_network("resnet18", (Head("heatmap", 3, heatmap=True),))
+    network = build_network("tiny", (Head("heatmap", 3, heatmap=True),))
     folded = inference_network(network, "bfloat16")
     trunk = next(layer for layer in folded.layers if isinstance(layer, keras.Model))
     assert {str(weight.dtype) for weight in trunk.weights} == {"bfloat16"}

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from flatbuffers.table import Table
 
-from centernet_tf.centers import Centers
 from centernet_tf.errors import UsageError
-from centernet_tf.export.answers import NAMES
-from centernet_tf.model_file import InputCard, ModelCard
+from centernet_tf.export.about import read_about
+from centernet_tf.export.answers import NAMES, all_answers
+from centernet_tf.model.card import InputCard, ModelCard
+from centernet_tf.points.centers import Centers
+from centernet_tf.points.task import Extra
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="the converter to TFLite is TensorFlow's"
@@ -73,7 +75,7 @@ def file(tmp_path_factory):
     for name, value in (("offset", (0.25, 0.75)), ("size", (8, 6))):
         heads[name].set_weights([np.zeros((1, 1, 3, 2)), np.array(value)])
     card = InputCard(height=SIZE[0], width=SIZE[1], stride=4, mean=(0, 0, 0), std=(1, 1, 1), order="rgb")
-    card = ModelCard(tasks=("detect",), backbone="resnet18", classes=CLASSES, max_objects=20, input=card)
+    card = ModelCard(tasks={"detect": {}}, backbone="tiny", classes=CLASSES, max_objects=20, input=card)
     return export_tflite((network, card), tmp_path_factory.mktemp("tflite") / "spots.tflite")
 
 
@@ -114,7 +116,8 @@ def test_describes_input_and_outputs(file):
 
 def test_holds_the_names_of_the_classes(file):
     with zipfile.ZipFile(io.BytesIO(file.read_bytes())) as archive:
-        assert archive.namelist() == ["labels.txt"]
+        assert archive.namelist() == ["labels.txt", "model.json"]
+        assert read_about(archive.read("model.json").decode(), str(file)).classes == CLASSES
         assert archive.read("labels.txt").decode().splitlines() == list(CLASSES)
         assert archive.infolist()[0].compress_type == zipfile.ZIP_STORED
 
@@ -139,13 +142,35 @@ def test_maps_are_described_without_a_group():
     assert model.tables(6)[0].text(0) == "labels.txt"
 
 
+def test_every_answer_is_described_by_its_own_words():
+    from centernet_tf.export.metadata import description
+
+    (graph,) = read(description([*NAMES, *(answer.name for answer in all_answers())])).tables(3)
+    rows = graph.tables(3)[len(NAMES) :]
+    assert [row.text(0) for row in rows] == [answer.label or answer.name for answer in all_answers()]
+    assert [row.text(1) for row in rows] == [f"{answer.meaning}." for answer in all_answers()]
+    assert [row.table(3).table(2).number(0, "Int32") for row in rows] == [2] * len(rows)  # one for each object
+
+
+def test_extras_are_described_as_inputs():
+    from centernet_tf.export.metadata import description
+
+    moves = Extra("lens", (2,), fit=lambda values, matrix: values, meaning="focal lengths in pixels")
+    stays = Extra("hour", (), meaning="the hour of the day")
+    (graph,) = read(description(NAMES, [moves, stays])).tables(3)
+    image, lens, hour = graph.tables(2)
+    assert (image.text(0), lens.text(0), hour.text(0)) == ("image", "lens", "hour")
+    assert lens.text(1) == "Of the input, to which the image was fitted. focal lengths in pixels."
+    assert hour.text(1) == "the hour of the day."
+
+
 def test_a_name_of_two_lines_is_refused(file):
     from tensorflow.lite.tools import flatbuffer_utils
 
     from centernet_tf.export.metadata import add_metadata
 
     with pytest.raises(UsageError, match="several lines"):
-        add_metadata(flatbuffer_utils.read_model(str(file)), NAMES, ("a\nb",))
+        add_metadata(flatbuffer_utils.read_model(str(file)), NAMES, ("a\nb",), "{}")
 
 
 def test_mediapipe_finds_what_the_interpreter_finds(file):

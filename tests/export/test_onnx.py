@@ -4,21 +4,24 @@ import keras
 import numpy as np
 import pytest
 
-from centernet_tf.centers import Centers
 from centernet_tf.errors import UsageError
+from centernet_tf.export.about import read_about
 from centernet_tf.export.answers import NAMES
 from centernet_tf.export.onnx import OnnxGraph, export_onnx
-from centernet_tf.model_file import InputCard, ModelCard
-from centernet_tf.network import build_network
+from centernet_tf.model.card import InputCard, ModelCard
+from centernet_tf.model.network import build_network
+from centernet_tf.points.centers import Centers
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="running ONNX files needs the extra [onnx]")
 pytest.importorskip("tf2onnx", reason="writing ONNX files needs the extra [onnx]")
 
 
-@pytest.mark.parametrize("backbone", ["resnet18_dcn", "mobilenetv2_fpn"])
+@pytest.mark.parametrize(
+    "backbone", ["tiny", *(pytest.param(name, marks=pytest.mark.long) for name in ("resnet18_dcn", "mobilenetv2_fpn"))]
+)
 def test_equals_the_graph_for_any_batch_and_size(backbone, tmp_path):
     card = ModelCard(
-        tasks=("detect",),
+        tasks={"detect": {}},
         backbone=backbone,
         classes=("a", "b"),
         max_objects=10,
@@ -38,11 +41,13 @@ def test_equals_the_graph_for_any_batch_and_size(backbone, tmp_path):
     path = export_onnx((network, card), tmp_path / "deep" / "a.onnx")
     session = onnxruntime.InferenceSession(str(path))
     assert {output.name for output in session.get_outputs()} == set(NAMES)
-    assert session.get_modelmeta().custom_metadata_map == {"classes": "a\nb", "height": "64", "width": "64"}
+    about = dict(session.get_modelmeta().custom_metadata_map)
+    assert read_about(about.pop("model.json"), str(path)).classes == ("a", "b")
+    assert about == {"classes": "a\nb", "height": "64", "width": "64"}
     graph = OnnxGraph(network, card.input, card.task_set())
     for shape in ((1, 64, 64, 3), (3, 32, 96, 3)):
         images = random.uniform(0, 255, shape).astype(np.float32)
-        expected = graph(images)
+        expected = graph(images, {})
         for name in NAMES:
             (found,) = session.run([name], {"input": images})
             assert found.dtype == np.float32

@@ -1,18 +1,20 @@
+import dataclasses
 import json
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from centernet_tf.centers import Centers
-from centernet_tf.detector import Detector
+from centernet_tf.detector.detector import Detector
 from centernet_tf.errors import DataError
 from centernet_tf.export import parity
+from centernet_tf.export.answers import all_answers
 from centernet_tf.export.parity import LIMITS, Limits, Parity, compare, measure, require, write_report
 from centernet_tf.export.runners import KerasRunner
-from centernet_tf.model_file import InputCard, ModelCard
-from centernet_tf.network import build_network
-from centernet_tf.results import Detections
+from centernet_tf.model.card import InputCard, ModelCard
+from centernet_tf.model.network import build_network
+from centernet_tf.points.centers import Centers
+from centernet_tf.results import Detections, Pairs
 
 
 def found(*rows):
@@ -48,6 +50,46 @@ def test_compare(first, second, objects, boxes, scores, matched):
     assert (result.boxes, result.scores, result.matched) == pytest.approx((boxes, scores, matched), abs=1e-5)
 
 
+def with_field(name, value, scores=(0.9, 0.5)):
+    """Two objects, of which the second has a value in this field."""
+    rows = found(*((*box[:4], score, box[5]) for box, score in zip((BOX, OTHER), scores)))
+    return Detections(rows.boxes, rows.scores, rows.classes, rows.names, (100, 100), {name: [0.0, value]})
+
+
+@pytest.mark.parametrize("answer", all_answers(), ids=lambda answer: answer.field)
+def test_every_answer_is_compared_by_its_kind(answer):
+    for moved, expected in ((0.25, 0.25), (2 * np.pi + 0.25, 0.25 if answer.kind == "angles" else 2 * np.pi + 0.25)):
+        result = compare("it", [(with_field(answer.field, 1), with_field(answer.field, 1 + moved))], limit=10)
+        assert result.fields == {answer.field: pytest.approx(expected)}
+        (said,) = result.crossed(Limits(**{answer.kind: 0.2}))
+        assert said.startswith(f"{answer.field} differ by ")
+        assert not result.crossed(Limits(**{answer.kind: 10}))
+    # Only where both have it, and only of the same objects.
+    assert compare("it", [(with_field(answer.field, 1), found(BOX, OTHER))], limit=10).fields == {}
+    assert compare(
+        "it", [(with_field(answer.field, 1, (0.9, 0.01)), with_field(answer.field, 5))], limit=10
+    ).fields == {answer.field: 0}
+
+
+@pytest.mark.parametrize(
+    ("second", "apart"),
+    [
+        (Pairs([[1, 0]], [3], [0.6]), 0.1),  # The objects come in another order there.
+        (Pairs([[1, 0], [0, 1]], [3, 3], [0.7, 0.1]), 0.0),
+        (Pairs([[0, 1]], [3], [0.1]), 0.0),  # another pair
+        (Pairs([[1, 0]], [2], [0.1]), 0.0),  # another verb
+        (Pairs([], [], []), None),
+        (None, None),
+    ],
+)
+def test_pairs_are_compared_where_both_have_them(second, apart):
+    pair = (
+        dataclasses.replace(found(BOX, OTHER), pairs=Pairs([[0, 1]], [3], [0.7])),
+        dataclasses.replace(found(OTHER, BOX), pairs=second),
+    )
+    assert compare("it", [pair], limit=10).fields.get("pair_scores") == (apart and pytest.approx(apart))
+
+
 def test_several_images_and_the_limit():
     pairs = [(found(BOX, OTHER), found(BOX)), (found(BOX), found(BOX)), (found(), found())]
     assert compare("it", pairs, limit=1) == Parity("it", 3, 2, 0.0, 0.0, 1.0)
@@ -60,11 +102,14 @@ def test_several_images_and_the_limit():
         (Parity("it", 1, 1, 0, 0, 1.0), []),
         (
             Parity("it", 1, 1, 1.0, 0.1, 0.9, {"AP": -0.2}),
-            ["boxes differ by 1 ", "scores differ", "90.00% of", "AP changes"],
+            ["boxes differ by 1 ", "scores differ", "90.00% match", "AP changes"],
         ),
         (Parity("it", 1, 1, np.nan, 0, 1.0), ["boxes differ by nan"]),
         (Parity("it", 1, 1, 0, 0, 1.0, {"AP": 0.0, "OKS AP": -0.2}), ["OKS AP changes by -0.2"]),
-        (Parity("it", 1, 1, 0, 0, 1.0, fields={"joints": 2.0, "joint_scores": 0.001}), ["joints differ by 2,"]),
+        (
+            Parity("it", 1, 1, 0, 0, 1.0, fields={"keypoints": 2.0, "keypoint_scores": 0.001}),
+            ["keypoints differ by 2,"],
+        ),
         (Parity("it", 1, 1, 0, 0, 1.0, {"AP": 0.2}), []),  # A better AP is no fault.
     ],
 )
@@ -76,7 +121,7 @@ def test_limits(parity, said):
 
 def test_require_names_what_is_wrong():
     require([Parity("good", 1, 1, 0, 0, 1.0)], "float32")
-    with pytest.raises(DataError, match=r"does not answer as the model: bad: boxes differ by 5 pixels"):
+    with pytest.raises(DataError, match=r"results differ from the model's: bad: boxes differ by 5 pixels"):
         require([Parity("good", 1, 1, 0, 0, 1.0), Parity("bad", 1, 1, 5.0, 0, 1.0)], "float32")
     assert set(LIMITS) == {"float32", "float16", "bfloat16", "int8"}
 
@@ -92,8 +137,8 @@ def test_measure_and_write(spot_model, draw_spots, tmp_path):
 
 def test_measure_scores_both_on_records(shapes_val):
     card = ModelCard(
-        tasks=("detect",),
-        backbone="mobilenetv2_fpn",
+        tasks={"detect": {}},
+        backbone="tiny",
         classes=shapes_val.classes,
         max_objects=10,
         input=InputCard(height=64, width=64, stride=32),
@@ -104,7 +149,7 @@ def test_measure_scores_both_on_records(shapes_val):
 
 
 def test_what_an_export_leaves_out_is_not_scored(shapes_val, monkeypatch):
-    """A file of boxes alone, of a model that finds joints too."""
+    """A file of boxes alone, of a model that finds keypoints too."""
     found = {"model": {"AP": 0.5, "OKS AP": 0.4}, "file": {"AP": 0.25}}
     monkeypatch.setattr(parity, "evaluate", lambda runner, records: SimpleNamespace(main=found[runner]))
     assert measure("file", "model", "file", [], limit=10, records=shapes_val).ap == {"AP": -0.25}

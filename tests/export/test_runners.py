@@ -2,22 +2,9 @@ import numpy as np
 import pytest
 
 from centernet_tf.errors import UsageError
-from centernet_tf.export.onnx import export_onnx
 from centernet_tf.export.runners import open_runner
-from centernet_tf.export.savedmodel import export_savedmodel
-from centernet_tf.export.tflite import export_tflite
 
-FORMATS = {"SavedModel": "saved", "TFLite": "a.tflite", "ONNX": "a.onnx"}
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory, spot_model):
-    """Folder with the spot network in every format."""
-    folder = tmp_path_factory.mktemp("exported")
-    export_savedmodel(spot_model, folder / "saved")
-    export_tflite(spot_model, folder / "a.tflite", max_objects=20)
-    export_onnx(spot_model, folder / "a.onnx")
-    return folder
+FORMATS = {"SavedModel": ("savedmodel", {}), "TFLite": ("tflite", {"max_objects": 20}), "ONNX": ("onnx", {})}
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -25,7 +12,8 @@ def exported(tmp_path_factory, spot_model):
 def test_finds_what_the_model_finds(kind, size, exported, spot_model, draw_spots):
     width, height = size
     image = draw_spots(width, height, (width // 4, height // 2, 0), (3 * width // 4, height // 3, 1))
-    runner = open_runner(exported / FORMATS[kind])
+    format, options = FORMATS[kind]
+    runner = open_runner(exported("spots", format, **options))
     expected, found = open_runner(spot_model)(image), runner(image)
     assert runner.kind == kind
     assert (runner.names, runner.limit, found.image_size) == (("red", "green"), 20, size)
@@ -37,10 +25,15 @@ def test_finds_what_the_model_finds(kind, size, exported, spot_model, draw_spots
 
 
 def test_streams(exported, draw_spots):
-    runner = open_runner(exported / "a.onnx")
+    runner = open_runner(exported("spots", "onnx"))
     images = [draw_spots(64, 64), draw_spots(96, 64, (30, 40, 0))]
     assert [len(found) for found in runner.stream(iter(images), threshold=0.3)] == [0, 1]
     assert list(runner.stream([])) == []
+    came = list(runner.search(((number, image, {}) for number, image in enumerate(images)), threshold=0.3))
+    assert [(key, len(found)) for key, _, found in came] == [(0, 0), (1, 1)]
+    np.testing.assert_array_equal(came[1][1], images[1])
+    with pytest.raises(UsageError, match="takes nothing beside images"):
+        runner(images[0], lens=3)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +41,7 @@ def test_streams(exported, draw_spots):
     [
         ("none.keras", "no such model"),
         ("empty", "no SavedModel in it"),
-        ("notes.txt", "not a model's ending. Known: .keras, .tflite, .onnx"),
+        ("notes.txt", "unknown suffix. Known: .keras, .tflite, .onnx"),
         ("broken.tflite", "not a TFLite file that runs here"),
     ],
 )

@@ -10,11 +10,14 @@ import pytest
 from keras import ops
 
 from centernet_tf.backbones import find_backbone
-from centernet_tf.detector import Detector, DetectorGraph
+from centernet_tf.detector.detector import Detector
+from centernet_tf.detector.graph import DetectorGraph
 from centernet_tf.errors import DataError, UsageError
-from centernet_tf.export.answers import BOXES, CLASSES, COUNT, SCORES, tfod_answers
-from centernet_tf.model_file import InputCard, ModelCard
-from centernet_tf.network import build_network
+from centernet_tf.export.about import read_about
+from centernet_tf.export.answers import BOXES, CLASSES, COUNT, SCORES, answers_of
+from centernet_tf.export.tfod import tfod_answers
+from centernet_tf.model.card import InputCard, ModelCard
+from centernet_tf.model.network import build_network
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("SavedModels are written on TensorFlow", allow_module_level=True)
@@ -33,9 +36,9 @@ def files(*images, kind="png"):
 
 
 @pytest.fixture(scope="module")
-def spots(spot_model, tmp_path_factory):
+def spots(exported):
     """The spot network's folder."""
-    return export_savedmodel(spot_model, tmp_path_factory.mktemp("saved") / "spots").parent
+    return exported("spots", "savedmodel")
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +48,7 @@ def signatures(spots):
 
 
 @pytest.fixture(scope="module")
-def pictures(draw_spots):
+def images(draw_spots):
     return [draw_spots(64, 64, (20, 30, 0)), draw_spots(200, 100, (50, 60, 1), (150, 20, 0)), draw_spots(30, 90)]
 
 
@@ -54,7 +57,7 @@ def wide_network(name: str, size: int) -> tuple[keras.Model, ModelCard]:
     keras.utils.set_random_seed(3)
     stride = find_backbone(name).stride
     card = ModelCard(
-        tasks=("detect",),
+        tasks={"detect": {}},
         backbone=name,
         classes=("a", "b", "c"),
         max_objects=10,
@@ -99,7 +102,8 @@ def assert_equal(came, expected, sizes):
 @pytest.mark.parametrize(
     ("name", "size"),
     [
-        ("resnet18", 64),
+        ("tiny", 64),
+        pytest.param("resnet18", 64, marks=pytest.mark.long),
         pytest.param("resnet18_dcn", 64, marks=pytest.mark.long),
         pytest.param("mobilenetv2_fpn:0.5", 64, marks=pytest.mark.long),
         pytest.param("dla34_dcn", 64, marks=pytest.mark.long),
@@ -119,9 +123,9 @@ def test_equal_to_the_model(name, size, tmp_path):
         assert_equal(run["image_bytes"](image_bytes=files(*images)), expected, sizes)
 
 
-def test_finds_what_the_detector_finds(signatures, spot_network, spot_card, pictures):
-    answers = signatures["image_bytes"](image_bytes=files(*pictures))
-    for row, found in enumerate(Detector(spot_network, spot_card)(pictures, threshold=0.3)):
+def test_finds_what_the_detector_finds(signatures, spot_network, spot_card, images):
+    answers = signatures["image_bytes"](image_bytes=files(*images))
+    for row, found in enumerate(Detector(spot_network, spot_card)(images, threshold=0.3)):
         kept = answers[SCORES][row].numpy() > 0.3
         assert kept.sum() == len(found) == (1, 2, 0)[row]
         np.testing.assert_allclose(answers[SCORES][row].numpy()[kept], found.scores, atol=1e-4)
@@ -131,8 +135,8 @@ def test_finds_what_the_detector_finds(signatures, spot_network, spot_card, pict
         np.testing.assert_allclose(boxes, found.boxes.clip(0, [width, height, width, height]), atol=0.01)
 
 
-def test_all_signatures_agree(signatures, pictures):
-    encoded = files(*pictures, kind="jpeg")
+def test_all_signatures_agree(signatures, images):
+    encoded = files(*images, kind="jpeg")
     expected = signatures["image_bytes"](image_bytes=encoded)
     features = [tf.train.Feature(bytes_list=tf.train.BytesList(value=[data])) for data in encoded.numpy()]
     examples = [tf.train.Example(features=tf.train.Features(feature={"image/encoded": row})) for row in features]
@@ -152,21 +156,21 @@ def test_all_signatures_agree(signatures, pictures):
     ("place", "data", "message"),
     [
         (0, b"", "Unknown image file format|empty|Input is empty"),
-        (1, b"no picture", "Unknown image file format"),
+        (1, b"no image", "Unknown image file format"),
         (2, "cut", "Invalid JPEG data|Unable to decode|corrupt"),
     ],
 )
-def test_a_wrong_file_fails_the_request(signatures, pictures, place, data, message):
-    encoded = list(files(*pictures, kind="jpeg").numpy())
+def test_a_wrong_file_fails_the_request(signatures, images, place, data, message):
+    encoded = list(files(*images, kind="jpeg").numpy())
     encoded[place] = encoded[place][: len(encoded[place]) // 2] if data == "cut" else data
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         signatures["image_bytes"](image_bytes=tf.constant(encoded))
     # And the next request is answered as if nothing had been.
-    assert len(signatures["image_bytes"](image_bytes=files(*pictures))[SCORES]) == 3
+    assert len(signatures["image_bytes"](image_bytes=files(*images))[SCORES]) == 3
 
 
-def test_grey_and_transparent_files(signatures, pictures):
-    image = pictures[0]
+def test_grey_and_transparent_files(signatures, images):
+    image = images[0]
     grey = tf.io.encode_png(image[..., :1]).numpy()
     clear = tf.io.encode_png(np.concatenate([image, np.full_like(image[..., :1], 255)], -1)).numpy()
     answers = signatures["image_bytes"](image_bytes=tf.constant([grey, clear]))
@@ -204,9 +208,9 @@ print(json.dumps({name: value.numpy().tolist() for name, value in answers.items(
 """
 
 
-def test_answers_where_only_tensorflow_is(spots, signatures, pictures, tmp_path):
-    encoded = files(*pictures)
-    paths = [tmp_path / f"{row}.png" for row in range(len(pictures))]
+def test_answers_where_only_tensorflow_is(spots, signatures, images, tmp_path):
+    encoded = files(*images)
+    paths = [tmp_path / f"{row}.png" for row in range(len(images))]
     for path, data in zip(paths, encoded.numpy()):
         path.write_bytes(data)
     command = [sys.executable, "-c", ALONE, str(spots / "1"), *map(str, paths)]
@@ -217,14 +221,14 @@ def test_answers_where_only_tensorflow_is(spots, signatures, pictures, tmp_path)
         np.testing.assert_allclose(values, expected[name], atol=1e-5)
 
 
-def test_older_loaders_run_it(spots, signatures, pictures):
+def test_older_loaders_run_it(spots, signatures, images):
     # TensorFlow Serving and saved_model_cli restore by the saver in the graph, not by the objects.
     with tf.compat.v1.Session(graph=tf.Graph()) as session:
         meta = tf.compat.v1.saved_model.loader.load(session, ["serve"], str(spots / "1"))
         signature = meta.signature_def["serving_default"]
-        feed = {signature.inputs["input_tensor"].name: pictures[0][None]}
+        feed = {signature.inputs["input_tensor"].name: images[0][None]}
         scores = session.run(signature.outputs[SCORES].name, feed)
-    np.testing.assert_allclose(scores, signatures["serving_default"](input_tensor=pictures[0][None])[SCORES], atol=1e-5)
+    np.testing.assert_allclose(scores, signatures["serving_default"](input_tensor=images[0][None])[SCORES], atol=1e-5)
 
 
 def test_weights_are_stored_once(spots):
@@ -232,12 +236,15 @@ def test_weights_are_stored_once(spots):
     assert len(names) == 6
 
 
-def test_folder(spots, spot_card):
+def test_folder(spots):
     assert (spots / "1" / "assets" / "labels.txt").read_text() == "red\ngreen\n"
     assert 'name: "green"' in (spots / "1" / "assets" / "label_map.pbtxt").read_text()
     assert 'base_path: "/models/spots"' in (spots / "model.config").read_text()
     guide = (spots / "serving.txt").read_text()
     assert "docker run" in guide and "128x128" in guide and "{" not in guide.replace('{"', "")
+    assert "model.json" not in guide  # It takes nothing beside images.
+    about = read_about((spots / "1" / "assets" / "model.json").read_text(), "spots")
+    assert (about.classes, about.properties, about.extras) == (("red", "green"), (), ())
     assert [path.name for path in spots.parent.iterdir()] == ["spots"]
 
 
@@ -253,17 +260,35 @@ def test_warmup_is_what_the_server_reads(spots, signatures):
         assert signatures[request.model_spec.signature_name](**inputs)[COUNT].shape == (1,)
 
 
-@pytest.mark.parametrize("options", [{"precision": "bfloat16"}, {"xla": True}], ids=["bfloat16", "xla"])
-def test_options(options, spot_card, tmp_path):
+def test_options(spot_card, tmp_path):
     image = keras.Input((None, None, 3))
     hidden = keras.layers.BatchNormalization()(keras.layers.Conv2D(16, 4, 4, use_bias=False)(image))
     outputs = {name: [keras.layers.Conv2D(2, 1)(hidden)] for name in ("heatmap", "offset", "size")}
-    out = export_savedmodel((keras.Model(image, outputs), spot_card), tmp_path / "out", version=7, **options)
+    out = export_savedmodel(
+        (keras.Model(image, outputs), spot_card), tmp_path / "out", version=7, precision="bfloat16", xla=True
+    )
     assert out == tmp_path / "out" / "7"
     run = tf.saved_model.load(str(out)).signatures["serving_default"]
     answers = run(input_tensor=np.zeros((2, 64, 64, 3), "uint8"))
     assert all(value.dtype == tf.float32 for value in answers.values())
     assert np.isfinite(answers[BOXES]).all()
+
+
+@pytest.mark.parametrize("kind", ["pose", "box3d"])
+def test_the_guide_names_answers_and_extras(kind, model, exported):
+    _, card = model(kind)
+    folder, tasks = exported(kind, "savedmodel"), card.task_set()
+    guide = (folder / "serving.txt").read_text()
+    for answer in answers_of(tasks.finds):
+        assert f"  {answer.name}: {answer.meaning}\n" in guide
+    assert ("assets/model.json" in guide) == bool(tasks.extras)
+    for extra in tasks.extras:
+        assert f"  {extra.name}: {extra.meaning}\n" in guide and f'"{extra.name}": [...]' in guide
+    about = read_about((folder / "1" / "assets" / "model.json").read_text(), str(folder))
+    assert (about.properties, [extra.name for extra in about.extras]) == (
+        tasks.properties,
+        [extra.name for extra in tasks.extras],
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,19 +11,61 @@ import keras
 import numpy as np
 import pytest
 
+from centernet_tf.geometry.camera import DEFAULT_CAMERA
+from centernet_tf.model.card import InputCard, ModelCard
+
 if keras.backend.backend() != "tensorflow":
     collect_ignore_glob = ["test_*.py"]
 
 
+SIZE = (64, 96)
+FACE = {"keypoints": ["nose", "left_eye", "right_eye"], "flip_pairs": [["left_eye", "right_eye"]]}
+# {kind: its tasks}
+KINDS = {"pose": {"pose": {"skeleton": FACE}}, "box3d": {"box3d": {"camera": DEFAULT_CAMERA.tolist()}}}
+
+
 @pytest.fixture(scope="session")
-def served(spot_model, tmp_path_factory):
-    """{signature: function} of the spot network's SavedModel."""
+def model(spot_network, spot_card):
+    """A function from a kind, a key of `KINDS` or "spots", to its network and card."""
+    made = {"spots": (spot_network, spot_card)}
+
+    def find(kind):
+        if kind not in made:
+            form = InputCard(height=SIZE[0], width=SIZE[1], stride=32)
+            card = ModelCard(tasks=KINDS[kind], backbone="tiny", classes=("red", "green"), max_objects=6, input=form)
+            keras.utils.set_random_seed(0)
+            image = keras.Input((None, None, 3), name="image")
+            layer = keras.layers.Conv2D(16, 5, strides=4, padding="same", activation="relu")(image)
+            heads = card.task_set().heads
+            maps = {head.name: [keras.layers.Conv2D(head.channels, 1)(layer)] for head in heads}
+            made[kind] = keras.Model(image, maps), card
+        return made[kind]
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def signatures(model, tmp_path_factory):
+    """A function from a kind to {signature: function} of its SavedModel, which is written once."""
     import tensorflow as tf
 
     from centernet_tf.export.savedmodel import export_savedmodel
 
-    loaded = tf.saved_model.load(str(export_savedmodel(spot_model, tmp_path_factory.mktemp("served") / "spots")))
-    yield loaded.signatures
+    loaded = {}
+
+    def find(kind):
+        if kind not in loaded:
+            folder = export_savedmodel(model(kind), tmp_path_factory.mktemp("served") / kind)
+            loaded[kind] = tf.saved_model.load(str(folder))
+        return loaded[kind].signatures
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def served(signatures):
+    """{signature: function} of the spot network's SavedModel."""
+    return signatures("spots")
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -40,7 +82,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path in self.server.broken:
             return self.answer(500, b"<html>out of order")
         inputs = {"image_bytes": [base64.b64decode(row["b64"]) for row in request["inputs"]["image_bytes"]]}
-        inputs |= {name: values for name, values in request["inputs"].items() if name == "camera"}
+        inputs |= {name: values for name, values in request["inputs"].items() if name not in inputs}
         try:
             tensors = {name: tf.constant(values) for name, values in inputs.items()}
             found = self.server.signatures[request["signature_name"]](**tensors)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from centernet_tf.detector import Detector
+from centernet_tf.detector.detector import Detector
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.serving.client import GrpcClient, RestClient, ServerError
 
@@ -23,7 +23,7 @@ def png(image) -> bytes:
 
 
 @pytest.fixture
-def pictures(draw_spots):
+def images(draw_spots):
     return [draw_spots(64, 64, (20, 30, 0)), draw_spots(200, 100, (50, 60, 1), (150, 20, 0)), draw_spots(30, 90)]
 
 
@@ -37,12 +37,12 @@ def connect(request):
     return lambda model="spots", **options: GrpcClient(address, model, NAMES, **options)
 
 
-def test_finds_what_the_detector_finds(connect, pictures, spot_network, spot_card, tmp_path):
+def test_finds_what_the_detector_finds(connect, images, spot_network, spot_card, tmp_path):
     path = tmp_path / "a.png"
-    path.write_bytes(png(pictures[0]))
-    found = connect().predict([path, *map(png, pictures[1:])])
+    path.write_bytes(png(images[0]))
+    found = connect().predict([path, *map(png, images[1:])])
     assert [len(one) for one in found] == [1, 2, 0]
-    for came, expected in zip(found, Detector(spot_network, spot_card)(pictures)):
+    for came, expected in zip(found, Detector(spot_network, spot_card)(images)):
         assert came.image_size == expected.image_size and came.class_names == expected.class_names
         width, height = expected.image_size
         np.testing.assert_allclose(came.boxes, expected.boxes.clip(0, [width, height, width, height]), atol=0.01)
@@ -53,35 +53,35 @@ def test_nothing_to_ask(connect):
     assert connect().predict([]) == []
 
 
-def test_a_version(connect, pictures):
-    assert len(connect(version=1).predict([png(pictures[0])])[0]) == 1
+def test_a_version(connect, images):
+    assert len(connect(version=1).predict([png(images[0])])[0]) == 1
 
 
 @pytest.mark.parametrize(
-    ("data", "message"), [(b"", "picture 1: the image file is empty"), (b"no picture", "picture 1: not an image")]
+    ("data", "message"), [(b"", "image 1: the image file is empty"), (b"no image", "image 1: not an image")]
 )
-def test_wrong_files_are_not_sent(connect, pictures, data, message):
+def test_wrong_files_are_not_sent(connect, images, data, message):
     with pytest.raises(DataError, match=message):
-        connect().predict([png(pictures[0]), data])
+        connect().predict([png(images[0]), data])
 
 
-def test_the_server_refuses_what_it_cannot_decode(connect, pictures):
-    whole = png(pictures[1])
+def test_the_server_refuses_what_it_cannot_decode(connect, images):
+    whole = png(images[1])
     with pytest.raises(ServerError, match=r"answers (400|INVALID_ARGUMENT)") as caught:
         connect().predict([whole, whole[: len(whole) // 2]])
     assert caught.value.status in (400, 3)
 
 
-def test_unknown_models(connect, pictures):
+def test_unknown_models(connect, images):
     with pytest.raises(ServerError, match=r"answers (404|NOT_FOUND).*not found"):
-        connect("spot").predict([png(pictures[0])])
+        connect("spot").predict([png(images[0])])
 
 
 @pytest.mark.parametrize("kind", [RestClient, GrpcClient])
-def test_no_server(kind, pictures):
+def test_no_server(kind, images):
     address = "http://127.0.0.1:9" if kind is RestClient else "127.0.0.1:9"
     with pytest.raises(ServerError, match=r"127\.0\.0\.1:9"):
-        kind(address, "spots", NAMES, timeout=2).predict([png(pictures[0])])
+        kind(address, "spots", NAMES, timeout=2).predict([png(images[0])])
 
 
 @pytest.mark.parametrize("address", ["localhost:8501", "ftp://host", ""])
@@ -90,20 +90,20 @@ def test_wrong_addresses(address):
         RestClient(address, "spots", NAMES)
 
 
-def test_answers_that_are_no_json(rest_server, pictures):
+def test_answers_that_are_no_json(rest_server, images):
     client = RestClient(f"http://127.0.0.1:{rest_server.server_port}", "spots", NAMES, version=1)
     rest_server.broken.add("/v1/models/spots/versions/1:predict")
     try:
         with pytest.raises(ServerError, match="answers 500: <html>"):
-            client.predict([png(pictures[0])])
+            client.predict([png(images[0])])
     finally:
         rest_server.broken.clear()
-    assert len(client.predict([png(pictures[0])])[0]) == 1
+    assert len(client.predict([png(images[0])])[0]) == 1
 
 
-def test_threads_share_a_client(connect, pictures):
+def test_threads_share_a_client(connect, images):
     client, counts = connect(), []
-    data = [png(image) for image in pictures]
+    data = [png(image) for image in images]
     ask = lambda: counts.extend(len(client.predict([one])[0]) for one in data)  # noqa: E731
     threads = [threading.Thread(target=ask) for _ in range(6)]
     for thread in threads:

@@ -1,4 +1,4 @@
-"""The load test itself: it passes a good server, and tells of one that mixes answers up or falls over wrong files."""
+"""The load test itself: it passes a good server, and tells of one that mixes answers up or falls over invalid files."""
 
 import io
 
@@ -24,7 +24,7 @@ def files(draw_spots):
 def echo(files):
     """Answers with a score made from the file's length."""
     if any(not data.startswith(b"\xff\xd8") or not data.endswith(b"\xff\xd9") for data in files):
-        raise ServerError("no picture", 400)
+        raise ServerError("no image", 400)
     return {"detection_scores": [[len(data) / 1e4] for data in files]}
 
 
@@ -61,7 +61,7 @@ def test_a_server_that_falls_over_wrong_files(files, status):
 def test_wrong_files_that_are_answered(files):
     lenient = lambda data: {"detection_scores": [[len(one) / 1e4] for one in data]}  # noqa: E731
     found = run_load(lenient, samples_of(echo, files, wrong=2), requests=12, clients=3)
-    assert [fault for _, fault in found.faults] == ["answered, but is no picture"] * 6
+    assert [fault for _, fault in found.faults] == ["answered, although it is not an image"] * 6
 
 
 def test_program(rest_server, files, tmp_path, capsys):
@@ -72,14 +72,14 @@ def test_program(rest_server, files, tmp_path, capsys):
     assert '"refused": 2' in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("model", ["spots", "spot"])
-def test_program_tells_what_is_wrong(rest_server, files, model, tmp_path, capsys):
+@pytest.mark.parametrize("name", ["spots", "spot"])
+def test_program_tells_what_is_wrong(rest_server, files, name, tmp_path, capsys):
     (tmp_path / "a.jpg").write_bytes(files["a.jpg"])
-    address = "http://127.0.0.1:9" if model == "spots" else f"http://127.0.0.1:{rest_server.server_port}"
+    address = "http://127.0.0.1:9" if name == "spots" else f"http://127.0.0.1:{rest_server.server_port}"
     with pytest.raises(SystemExit) as ended:
-        load.main([address, model, str(tmp_path)])
+        load.main([address, name, str(tmp_path)])
     assert ended.value.code == 2
-    assert ("does not answer" if model == "spots" else "404") in capsys.readouterr().err
+    assert ("does not answer" if name == "spots" else "404") in capsys.readouterr().err
 
 
 def test_summary_without_an_answer():

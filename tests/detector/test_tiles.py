@@ -1,4 +1,4 @@
-"""Tiles find what one pass finds: layouts by counting cells, pictures by both ways."""
+"""Tiles find what one pass finds: layouts by counting cells, images by both ways."""
 
 import itertools
 
@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers, ops
 
-from centernet_tf.centers import Centers
-from centernet_tf.detector import Detector
+from centernet_tf.detector import tiles
+from centernet_tf.detector.detector import Detector
 from centernet_tf.errors import UsageError
-from centernet_tf.network import build_network
-from centernet_tf.test_time import tiles
+from centernet_tf.model.network import build_network
+from centernet_tf.points.centers import Centers
 
 STRIDE = 8
 
@@ -43,7 +43,7 @@ def test_cores_cover_every_cell_once(rows, columns, tall, wide, halo):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (31, 17), (64, 40), (97, 130)])
-def test_windows_are_cut_from_the_padded_picture(size):
+def test_windows_are_cut_from_the_padded_image(size):
     image = np.random.default_rng(1).integers(1, 256, (*size, 3), np.uint8)
     padded = np.zeros(((size[0] // 8 + 1) * 8, (size[1] // 8 + 1) * 8, 3), np.uint8)
     top, left = padded.shape[0] // 2 - size[0] // 2, padded.shape[1] // 2 - size[1] // 2
@@ -140,6 +140,7 @@ def mobile():
     return network
 
 
+@pytest.mark.long
 def test_mobilenet_tile_by_tile(mobile, spot_card, noise):
     image = noise(900, 330)
     detector = Detector(mobile, spot_card.model_copy(update={"max_objects": 100}))
@@ -171,7 +172,7 @@ def test_mobilenet_tile_by_tile(mobile, spot_card, noise):
         ({"tiles": 3}, "Unknown option 'tiles'. Did you mean 'tile'"),
     ],
 )
-def test_senseless_options(mobile, spot_card, noise, options, said):
+def test_impossible_options(mobile, spot_card, noise, options, said):
     with pytest.raises(UsageError) as error:
         Detector(mobile, spot_card).with_options(**options)(noise(1000, 40))
     assert said in str(error.value)

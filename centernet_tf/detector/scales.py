@@ -1,4 +1,4 @@
-"""One picture at several sizes: the official multi-scale test (official code, `pre_process` of the base detector)."""
+"""One image at several sizes: the official multi-scale test (official code, `pre_process` of the base detector)."""
 
 from fractions import Fraction
 from typing import Any

@@ -6,10 +6,10 @@ import pytest
 from keras import layers, ops
 
 from centernet_tf.backbones import find_backbone
-from centernet_tf.centers import Centers
+from centernet_tf.detector.field import Field, receptive_field
 from centernet_tf.layers import DeformableConv2D, DepthwiseUpsample
-from centernet_tf.network import build_network
-from centernet_tf.test_time.field import Field, receptive_field
+from centernet_tf.model.network import build_network
+from centernet_tf.points.centers import Centers
 
 SIDE = 96
 

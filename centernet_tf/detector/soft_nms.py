@@ -33,7 +33,7 @@ def take_rows(values: Any, index: Any) -> Any:
     return ops.reshape(ops.take_along_axis(flat, index[..., None], axis=1), (*ops.shape(index), *shape))
 
 
-def overlap(boxes: Any, box: Any) -> Any:
+def iou(boxes: Any, box: Any) -> Any:
     """Intersection over union in the original's way: a box from pixel 3 to pixel 5 is 3 wide.
 
     Args:
@@ -45,17 +45,17 @@ def overlap(boxes: Any, box: Any) -> Any:
     """
     corner = ops.minimum(boxes[..., 2:], box[..., 2:]) - ops.maximum(boxes[..., :2], box[..., :2]) + 1
     area, own = (ops.prod(one[..., 2:] - one[..., :2] + 1, axis=-1) for one in (boxes, box))
-    shared = ops.prod(corner, axis=-1)
-    union = area + own - shared
+    common = ops.prod(corner, axis=-1)
+    union = area + own - common
     # Sides may be negative, and then a union may be nothing.
-    share = shared / ops.where(union == 0, 1.0, union)
-    return ops.where(ops.all(corner > 0, axis=-1), share, 0.0)
+    ious = common / ops.where(union == 0, 1.0, union)
+    return ops.where(ops.all(corner > 0, axis=-1), ious, 0.0)
 
 
 def soft_nms(boxes: Any, scores: Any, classes: Any, count: int, sigma: float = SIGMA, drop: float = DROP) -> Any:
     """Chooses the best box, lowers the scores of those of its class that it overlaps, and so on.
 
-    A box that an overlap brings below the threshold is dropped; one that nothing chosen meets stays, however low.
+    A box that an IoU brings below the threshold is dropped; one that nothing chosen meets stays, however low.
     Scores only fall, so the first `count` chosen are the best `count` of all classes, and no more are looked for.
 
     Args:
@@ -63,7 +63,7 @@ def soft_nms(boxes: Any, scores: Any, classes: Any, count: int, sigma: float = S
         scores: [B, N] float32.
         classes: [B, N] int32. Boxes of different classes do not touch each other.
         count: Rows to return, K.
-        sigma: Width of the Gaussian: a score is multiplied by exp(-overlap^2 / sigma).
+        sigma: Width of the Gaussian: a score is multiplied by exp(-IoU^2 / sigma).
         drop: Least score.
 
     Returns:
@@ -77,9 +77,9 @@ def soft_nms(boxes: Any, scores: Any, classes: Any, count: int, sigma: float = S
     def choose(step: Any, state: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
         left, kept, index = state
         best = ops.cast(ops.argmax(left, axis=1), "int32")[:, None]  # [B, 1]
-        share = overlap(boxes, take_rows(boxes, best))
-        rival = ops.logical_and(classes == ops.take_along_axis(classes, best, axis=1), share > 0)
-        lowered = left * ops.exp(-ops.square(share) / sigma)
+        ious = iou(boxes, take_rows(boxes, best))
+        rival = ops.logical_and(classes == ops.take_along_axis(classes, best, axis=1), ious > 0)
+        lowered = left * ops.exp(-ops.square(ious) / sigma)
         lowered = ops.where(lowered < drop, GONE, lowered)
         here = places == step
         kept = ops.where(here, ops.max(left, axis=1, keepdims=True), kept)
@@ -123,10 +123,10 @@ def soft_nms_in_place(
         swap = ops.where(active, swap, place)
         row, score = (ops.take_along_axis(values, swap, axis=1) for values in (row, score))
         chosen = ops.sum(ops.where(current, row, 0), axis=1, keepdims=True)
-        share = overlap(take_rows(boxes, row), take_rows(boxes, chosen))
+        ious = iou(take_rows(boxes, row), take_rows(boxes, chosen))
         rest = live & (place > step) & active
-        met = rest & (share > 0)
-        lowered = ops.where(met, score * ops.exp(-ops.square(share) / sigma), score)
+        met = rest & (ious > 0)
+        lowered = ops.where(met, score * ops.exp(-ops.square(ious) / sigma), score)
         falls = met & (lowered < drop)
         stays = rest & ops.logical_not(falls)
         border = step + 1 + ops.sum(ops.cast(stays, "int32"), axis=1, keepdims=True)

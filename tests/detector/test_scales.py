@@ -9,10 +9,10 @@ import pytest
 from keras import ops
 
 from centernet_tf import preprocess
-from centernet_tf.detector import Detector
+from centernet_tf.detector.detector import Detector
+from centernet_tf.detector.scales import scaled_side
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.geometry import affine
-from centernet_tf.test_time.scales import scaled_side
 
 SIZES = [(96, 64), (61, 97), (40, 40), (5, 30), (1, 1)]  # width, height
 SCALES = [0.5, 0.75, 1.25, 1.5]

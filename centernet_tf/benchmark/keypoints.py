@@ -1,4 +1,4 @@
-"""Decoding joints: 512x512, batch 1, one thread, by joints and objects."""
+"""Decoding keypoints: 512x512, batch 1, one thread, by keypoints and objects."""
 
 import functools
 import json
@@ -7,23 +7,25 @@ import time
 import numpy as np
 
 from centernet_tf.benchmark.timing import in_fresh_process
-from centernet_tf.centers import Centers
-from centernet_tf.skeleton import Skeleton
+from centernet_tf.points.centers import Centers
+from centernet_tf.properties.keypoints.skeleton import Skeleton
 from centernet_tf.tasks import build_tasks
+from centernet_tf.tasks.detect import Detect
+from centernet_tf.tasks.pose import Pose
 
 GRID = 128
 CASES = [
     ("detect", 0, 100),
-    *(("pose", joints, 100) for joints in (17, 34, 68)),
+    *(("pose", keypoints, 100) for keypoints in (17, 34, 68)),
     *(("pose", 17, count) for count in (25, 50, 200, 400)),
 ]
 ROUNDS = 60
 
 
 def measure() -> list[tuple[str, str, str, str]]:
-    """Rows of (task, joints, objects, milliseconds)."""
-    times = in_fresh_process("centernet_tf.benchmark.joints")["ms"]
-    return [(task, str(joints or ""), str(count), f"{ms:.2f}") for (task, joints, count), ms in zip(CASES, times)]
+    """Rows of (task, keypoints, objects, milliseconds)."""
+    times = in_fresh_process("centernet_tf.benchmark.keypoints")["ms"]
+    return [(task, str(keypoints or ""), str(count), f"{ms:.2f}") for (task, keypoints, count), ms in zip(CASES, times)]
 
 
 def milliseconds() -> list[float]:
@@ -34,9 +36,10 @@ def milliseconds() -> list[float]:
     tf.config.threading.set_inter_op_parallelism_threads(1)
     random = np.random.default_rng(0)
     works = []
-    for task, joints, count in CASES:
-        skeleton = Skeleton(joints=tuple(map(str, range(joints)))) if joints else None
-        tasks = build_tasks((task,), Centers(1, count, skeleton=skeleton))
+    for task, keypoints, count in CASES:
+        skeleton = Skeleton(keypoints=tuple(map(str, range(keypoints)))) if keypoints else None
+        settings = Pose(skeleton=skeleton) if skeleton else Detect()
+        tasks = build_tasks({task: settings}, Centers(1, count))
         maps = {}
         for head in tasks.heads:
             # A network that has learned scores most cells low.

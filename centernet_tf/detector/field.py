@@ -13,14 +13,14 @@ from typing import Any
 
 import keras
 
-from centernet_tf.centers import STRIDE
+from centernet_tf.points.centers import STRIDE
 
 # Layers whose output at a cell depends on the input at that cell alone.
 # fmt: off
 POINTWISE = frozenset((
-    "Activation", "Add", "Average", "BatchNormalization", "Concatenate", "Dense", "Dropout", "ELU", "GaussianNoise",
-    "Identity", "InputLayer", "LayerNormalization", "LayerScale", "LeakyReLU", "Maximum", "Minimum", "Multiply",
-    "Normalization", "PReLU", "ReLU", "Relu", "Relu6", "Rescaling", "Sigmoid", "Silu", "Softmax",
+    "Activation", "Add", "Average", "BatchNormalization", "CellKernel", "Concatenate", "Dense", "Dropout", "ELU",
+    "GaussianNoise", "Identity", "InputLayer", "LayerNormalization", "LayerScale", "LeakyReLU", "Maximum", "Minimum",
+    "Multiply", "Normalization", "PReLU", "ReLU", "Relu", "Relu6", "Rescaling", "Sigmoid", "Silu", "Softmax",
     "SpatialDropout2D", "StochasticDepth", "Subtract", "TrueDivide",
 ))
 # fmt: on

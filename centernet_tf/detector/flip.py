@@ -5,13 +5,13 @@ from typing import Any
 
 from keras import ops
 
-from centernet_tf.task import Head
+from centernet_tf.points.task import Head
 
-WIDTH = 2  # axis of [B, h, w, C]
+WIDTH = -2  # axis of [B, h, w, C], and of clips [B, T, h, w, C]
 
 
 def both_sides(inputs: Any) -> Any:
-    """[B, h, w, C] to [2 B, h, w, C]: all inputs, then all their mirror images."""
+    """Images [B, h, w, C] or clips to twice as many: all inputs, then all their mirror images."""
     return ops.concatenate([inputs, ops.flip(inputs, axis=WIDTH)])
 
 
@@ -30,15 +30,19 @@ def join_sides(outputs: Mapping[str, Any], heads: Sequence[Head]) -> dict[str, A
     """One map of the two that `both_sides` gave (official code, `process` of each detector).
 
     Args:
-        outputs: {head: [2 B, h, w, channels]} without activation.
+        outputs: {head: [2 B, h, w, channels]} without activation; of heads at centers {"features" [2 B, h, w, C], ...}.
         heads: How each is brought back from the mirror image, and which of them score cells.
 
     Returns:
         {head: [B, h, w, channels]} without activation. Of scores the mean is taken behind the sigmoid. Heads without
-        `mirror` are the first half's.
+        `mirror`, and those at centers, are the first half's.
     """
     joined = {}
     for head in heads:
+        if head.at_centers:
+            parts = outputs[head.name]
+            joined[head.name] = {**parts, "features": ops.split(parts["features"], 2)[0]}
+            continue
         first, second = ops.split(outputs[head.name], 2)
         if head.mirror is None:
             joined[head.name] = first

@@ -1,17 +1,17 @@
-"""Pictures of any size in windows of one size, so that memory follows the window.
+"""Images of any size in windows of one size, so that memory follows the window.
 
-A picture at its own resolution is padded as for one pass over all of it, and windows are cut from that. Each is
-searched where it is sure of its answer, its core; the cores lie side by side and cover the picture. A window finds in
+An image at its own resolution is padded as for one pass over all of it, and windows are cut from that. Each is
+searched where it is sure of its answer, its core; the cores lie side by side and cover the image. A window finds in
 its core exactly what one pass finds there, because
 
 - windows start at multiples of the network's stride, so that its cells fall on the same pixels;
 - a core is as far from the window's inner sides as the network looks (`field.receptive_field`), and one cell more,
   for a peak is larger than its neighbours;
-- at the outer sides of the padded picture the window ends where it ends, so the network pads with the same zeros;
+- at the outer sides of the padded image the window ends where it ends, so the network pads with the same zeros;
 - a peak belongs to the core that its cell lies in, so nothing is found twice and nothing needs suppression.
 
-Joints are found as in one pass where they lie in the core or near it; of an object that reaches beyond the halo, those
-further out have no sure peak in the window and may stay where the object's centre puts them.
+Points of an object are found as in one pass where they lie in the core or near it; of an object that reaches beyond the
+halo, those further out have no sure peak in the window and may stay where the object's centre puts them.
 
 Layers that average over all they see (squeeze and excite) or that sample wherever they learned to (deformable
 convolutions) have no such bound; with them tiles only come near.
@@ -25,16 +25,16 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from centernet_tf.centers import STRIDE
 from centernet_tf.errors import UsageError
 from centernet_tf.geometry import affine
+from centernet_tf.points.centers import STRIDE
 
 FAR = -1e9  # Logit of a score of exactly 0.
 
 
 @dataclasses.dataclass(frozen=True)
 class Tile:
-    """One window, in pixels of the padded picture.
+    """One window, in pixels of the padded image.
 
     Attributes:
         top: First row of the window.
@@ -55,7 +55,7 @@ class Tile:
 
 
 def window_side(length: int, tile: int, halo: int, stride: int) -> int:
-    """Side of the windows along a padded side of the picture: the tile's, or the picture's where that is shorter.
+    """Side of the windows along a padded side of the image: the tile's, or the image's where that is shorter.
 
     Raises:
         UsageError: Nothing would be left of a tile between its halos.
@@ -72,16 +72,16 @@ def window_side(length: int, tile: int, halo: int, stride: int) -> int:
 
 
 def plan_tiles(size: tuple[int, int], tile: tuple[int, int], halo: int, stride: int) -> tuple[tuple[int, int], list]:
-    """Lays windows over a padded picture.
+    """Lays windows over a padded image.
 
     Args:
-        size: Height and width of the padded picture, multiples of the stride.
+        size: Height and width of the padded image, multiples of the stride.
         tile: Largest height and width of a window in pixels.
         halo: Pixels between a core and the inner sides of its window, a multiple of the stride.
         stride: The network's.
 
     Returns:
-        Height and width of all windows, and the `Tile`s, whose cores cover the picture without overlap.
+        Height and width of all windows, and the `Tile`s, whose cores cover the image without overlap.
 
     Raises:
         UsageError: As `window_side`.
@@ -95,7 +95,7 @@ def plan_tiles(size: tuple[int, int], tile: tuple[int, int], halo: int, stride: 
 
 
 def _spans(length: int, side: int, halo: int) -> Iterator[tuple[int, int, int]]:
-    """(window's start, core's start, core's end) along one side; the first and last cores reach the picture's end."""
+    """(window's start, core's start, core's end) along one side; the first and last cores reach the image's end."""
     start, core = 0, 0
     while start + side < length:
         end = start + side - halo
@@ -106,13 +106,13 @@ def _spans(length: int, side: int, halo: int) -> Iterator[tuple[int, int, int]]:
 
 
 def cut(image: np.ndarray, tile: Tile, sides: tuple[int, int], shift: tuple[int, int]) -> np.ndarray:
-    """The pixels of a window, black outside the picture.
+    """The pixels of a window, black outside the image.
 
     Args:
         image: [H, W, 3] uint8.
         tile: The window.
         sides: Its height and width.
-        shift: (x, y) of the picture within its padding.
+        shift: (x, y) of the image within its padding.
     """
     window = np.zeros((*sides, image.shape[2]), image.dtype)
     top, left = tile.top - shift[1], tile.left - shift[0]
@@ -143,7 +143,7 @@ def only_core(heatmap: Any, cells: Any) -> Any:
 
 
 def cut_all(image: np.ndarray, tile: tuple[int, int], halo: int, stride: int) -> Iterator[dict[str, np.ndarray]]:
-    """All windows of a picture, one at a time, as `detector.WindowGraph` takes them.
+    """All windows of an image, one at a time, as `detector.WindowGraph` takes them.
 
     Args:
         image: [H, W, 3] uint8.
@@ -151,7 +151,7 @@ def cut_all(image: np.ndarray, tile: tuple[int, int], halo: int, stride: int) ->
 
     Yields:
         "images" [1, h, w, 3] uint8; "cores" [1, 4] int32 cells; "corners" [1, 2] float32 (x, y) of the window in pixels
-        of the picture.
+        of the image.
 
     Raises:
         UsageError: As `window_side`.
@@ -169,7 +169,7 @@ def best_of(parts: Iterable[Mapping[str, np.ndarray]], count: int) -> dict[str, 
     """The best `count` rows of what was found in all windows.
 
     Args:
-        parts: {field: [1, K, ...]} of each window, in pixels of the picture.
+        parts: {field: [1, K, ...]} of each window, in pixels of the image.
         count: Rows to keep.
 
     Returns:

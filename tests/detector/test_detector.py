@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from keras import ops
 
-from centernet_tf.detector import Detector, as_image, load
-from centernet_tf.draw import save_image
+from centernet_tf.detector.detector import Detector, as_image, load
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.geometry import affine
+from centernet_tf.media.draw import save_image
 
 SIZES = [(97, 61), (61, 97), (640, 480), (40, 40), (300, 20), (7, 250), (1, 1), (128, 96)]  # width, height
 
@@ -137,18 +137,18 @@ def test_nothing_in_a_black_image(detector):
     assert (len(found), found.image_size, found.names) == (0, (70, 50), ("red", "green"))
 
 
-def test_no_pictures(detector):
+def test_no_images(detector):
     assert detector([]) == []
     assert list(detector.stream([])) == []
 
 
 @pytest.mark.parametrize("input_size", [(128, 128), None])
-@pytest.mark.parametrize("batch", [1, 2, 7])
-def test_batches_give_what_single_images_give(detector, draw_spots, input_size, batch):
+@pytest.mark.parametrize("batch_size", [1, 2, 7])
+def test_batches_give_what_single_images_give(detector, draw_spots, input_size, batch_size):
     detector = detector.with_input(input_size)
     sizes = [(90, 70), (200, 64), (200, 64), (64, 200), (33, 33), (90, 70)]
     images = [draw_spots(*size, (size[0] / 2, size[1] / 3, index % 2)) for index, size in enumerate(sizes)]
-    together = detector(images, threshold=0.1, batch=batch)
+    together = detector(images, threshold=0.1, batch_size=batch_size)
     assert len(together) == len(images)
     for image, found in zip(images, together):
         alone = detector(image, threshold=0.1)
@@ -162,8 +162,8 @@ def test_files_bytes_and_arrays_give_the_same(detector, draw_spots, tmp_path):
     image = draw_spots(96, 64, (30, 40, 0), (70, 20, 1))
     path = tmp_path / "spots.png"
     save_image(path, image)
-    for picture in (path, str(path), path.read_bytes(), image):
-        found = detector(picture)
+    for source in (path, str(path), path.read_bytes(), image):
+        found = detector(source)
         assert sorted(found.class_names) == ["green", "red"]
     assert [len(found) for found in detector(np.stack([image, image]))] == [2, 2]
     assert [len(found) for found in detector([path, image])] == [2, 2]
@@ -172,13 +172,35 @@ def test_files_bytes_and_arrays_give_the_same(detector, draw_spots, tmp_path):
 def test_streams_read_only_what_they_need(detector, draw_spots):
     taken = []
 
-    def pictures():
+    def images():
         for number in range(100):
             taken.append(number)
             yield draw_spots(64, 64, (32, 32, 0))
 
-    next(iter(detector.stream(pictures(), batch=2)))
+    next(iter(detector.stream(images(), batch_size=2)))
     assert len(taken) <= 3
+
+
+def test_a_search_gives_keys_and_images_back(detector, draw_spots, tmp_path):
+    images = [draw_spots(64, 64), draw_spots(96, 64, (30, 40, 0)), draw_spots(96, 64, (30, 40, 0), (70, 20, 1))]
+    path = tmp_path / "a.png"
+    save_image(path, images[1])
+    entries = [("none", images[0], {}), ("one", path, {}), ("two", images[2], {})]
+    came = list(detector.search(iter(entries), batch_size=2))
+    assert [(key, len(found)) for key, _, found in came] == [("none", 0), ("one", 1), ("two", 2)]
+    for image, (_, seen, found) in zip(images, came):
+        np.testing.assert_array_equal(seen, image)
+        assert found.image_size == image.shape[1::-1]
+    assert list(detector.search([])) == []
+
+
+def test_a_model_of_pixels_alone_takes_nothing_else(detector):
+    image = np.zeros((64, 64, 3), np.uint8)
+    assert (detector.extras, detector.properties) == ((), ())
+    with pytest.raises(UsageError, match=r"Unknown 'lens'\. This model takes nothing beside images\. Leave out lens"):
+        detector(image, lens=3)
+    with pytest.raises(UsageError, match="takes nothing beside images"):
+        list(detector.stream([(image, {"lens": 3})]))
 
 
 def test_threshold(detector, draw_spots):
@@ -193,7 +215,7 @@ def test_threshold(detector, draw_spots):
 
 
 @pytest.mark.parametrize(
-    ("picture", "said"),
+    ("image", "said"),
     [
         (np.zeros((8, 8, 3), np.float32), r"\(8, 8, 3\) of float32; an image is \[H, W, 3\] uint8"),
         (np.zeros((8, 8), np.uint8), r"\(8, 8\) of uint8"),
@@ -201,11 +223,11 @@ def test_threshold(detector, draw_spots):
         (np.zeros((0, 8, 3), np.uint8), r"\(0, 8, 3\)"),
     ],
 )
-def test_arrays_that_are_no_image(detector, picture, said):
+def test_arrays_that_are_no_image(detector, image, said):
     with pytest.raises(ValueError, match=said):
-        as_image(picture)
+        as_image(image)
     with pytest.raises(ValueError, match="uint8"):
-        detector([picture])
+        detector([image])
 
 
 def test_missing_file_is_named(detector, tmp_path):
@@ -220,7 +242,7 @@ def test_diverged_network_is_no_empty_image(spot_card, planted):
         network.call = lambda images, training=False: {
             name: [images[:, ::4, ::4, :2] * np.nan] for name in ("heatmap", "offset", "size")
         }
-    with pytest.raises(DataError, match="answers NaN or infinite numbers: its training diverged"):
+    with pytest.raises(DataError, match="outputs are NaN or infinite: its training diverged"):
         Detector(network, spot_card)(np.zeros((64, 64, 3), np.uint8))
 
 

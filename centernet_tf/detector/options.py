@@ -1,4 +1,4 @@
-"""What a detector may do beyond one pass over one picture."""
+"""What a detector may do beyond one pass over one image."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -11,19 +11,19 @@ FINEST = 1000  # Largest denominator of a scale.
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Options at test time (Objects as Points, section 5.1; official `--flip_test`, `--test_scales`, `--nms`).
+    """Test-time augmentation (Objects as Points, section 5.1; official `--flip_test`, `--test_scales`, `--nms`), tiles.
 
     Attributes:
         flip: Answer with the mean of the input and its mirror image. Twice the work.
-        scales: Search the picture at each of these sizes, joined by soft-NMS. Where the input is fixed, it does not
-            grow: 1.5 zooms into the picture's middle and loses its borders, as in the original; with the resolution
-            kept, the input grows with the picture.
+        scales: Search the image at each of these sizes, joined by soft-NMS. Where the input is fixed, it does not
+            grow: 1.5 zooms into the image's middle and loses its borders, as in the original; with the resolution
+            kept, the input grows with the image.
         nms: Soft-NMS for a single scale too; several scales always have it.
         stale_rows: Repeat an oddity of the original's soft-NMS, for the same figures to the last digit: of a box that
             falls below the threshold, the row that took its place is left behind once more. Such copies come back as
             objects. The order of rows matters then, so the loop is as long as there are candidates.
-        tile: Height and width in pixels of windows that a picture of any size is searched in, at its own resolution;
-            None searches it in one piece. Memory follows the window, not the picture.
+        tile: Height and width in pixels of windows that an image of any size is searched in, at its own resolution;
+            None searches it in one piece. Memory follows the window, not the image.
         halo: Pixels at each inner side of a window that are seen but not searched; None for as many as the network
             needs to find exactly what it finds in one piece. Fewer are faster and only nearly the same.
     """
@@ -42,7 +42,7 @@ class Options:
 
     @property
     def fractions(self) -> tuple[Fraction, ...]:
-        """The scales as exact ratios, so that sizes of pictures are computed in whole numbers."""
+        """The scales as exact ratios, so that sizes of images are computed in whole numbers."""
         return tuple(Fraction(scale).limit_denominator(FINEST) for scale in self.scales)
 
     def checked(self) -> "Options":
@@ -61,10 +61,10 @@ class Options:
         if self.stale_rows and not checked.merges:
             raise UsageError("stale_rows changes soft-NMS, which does not run. Add nms or several scales.")
         if self.tile is None and self.halo is not None:
-            raise UsageError("halo is the margin of tiles. Give tile too, or leave it out.")
+            raise UsageError("halo is the overlap of tiles. Give tile too, or leave it out.")
         if self.tile is not None and (checked.scales != (1.0,) or self.nms):
             raise UsageError(
-                "tile searches a picture at its own resolution, each part of it once, and needs no soft-NMS: scales "
+                "tile searches an image at its own resolution, each part of it once, and needs no soft-NMS: scales "
                 "and nms do not go with it. Leave out one or the other."
             )
         if self.halo is not None and self.halo < 0:

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from keras import ops
 
-from centernet_tf.centers import Centers
-from centernet_tf.detector import Detector
-from centernet_tf.task import Head, unmirrored
-from centernet_tf.test_time import flip
+from centernet_tf.detector import flip
+from centernet_tf.detector.detector import Detector
+from centernet_tf.points.centers import Centers
+from centernet_tf.points.task import Head, unmirrored
 
 
 def sigmoid(values):
@@ -25,13 +25,13 @@ def test_by_hand():
         Head("heatmap", 1, heatmap=True, mirror=unmirrored),
         Head("size", 1, mirror=unmirrored),
         Head("offset", 1),
-        Head("joints", 2, mirror=swap_pairs),
+        Head("vectors", 2, mirror=swap_pairs),
     )
     outputs = {
         "heatmap": [[[0], [2], [-3]], [[1], [-1], [4]]],
         "size": [[[10], [20], [30]], [[1], [2], [3]]],
         "offset": [[[0.1], [0.2], [0.3]], [[7], [8], [9]]],
-        "joints": [[[1, 10], [2, 20], [3, 30]], [[100, 200], [300, 400], [500, 600]]],
+        "vectors": [[[1, 10], [2, 20], [3, 30]], [[100, 200], [300, 400], [500, 600]]],
     }
     joined = flip.join_sides({name: np.array(map_, np.float32)[:, None] for name, map_ in outputs.items()}, heads)
     joined = {name: ops.convert_to_numpy(map_)[0, 0] for name, map_ in joined.items()}
@@ -40,8 +40,8 @@ def test_by_hand():
     np.testing.assert_allclose(joined["size"][:, 0], [6.5, 11, 15.5])
     np.testing.assert_allclose(joined["offset"][:, 0], [0.1, 0.2, 0.3])
     # Columns back, the two channels swapped and negated, then the mean with 1, 10 and so on.
-    np.testing.assert_allclose(joined["joints"][0], [(1 - 600) / 2, (10 - 500) / 2])
-    np.testing.assert_allclose(joined["joints"][2], [(3 - 200) / 2, (30 - 100) / 2])
+    np.testing.assert_allclose(joined["vectors"][0], [(1 - 600) / 2, (10 - 500) / 2])
+    np.testing.assert_allclose(joined["vectors"][2], [(3 - 200) / 2, (30 - 100) / 2])
 
 
 @pytest.mark.parametrize("second", [-60.0, -15.0, -1.0, 0.0, 3.0, 15.0, 60.0])
@@ -59,7 +59,7 @@ def test_equal_sides_change_nothing():
 
 
 @pytest.mark.parametrize("specific", [False, True])
-def test_what_the_original_averages(specific):
+def test_what_the_original_ema_weights(specific):
     heads = {head.name: head.mirror for head in Centers(3, class_specific_size=specific).heads()}
     assert heads == {"heatmap": unmirrored, "size": unmirrored, "offset": None}
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from centernet_tf.test_time import soft_nms
+from centernet_tf.detector import soft_nms
 
 MARGIN = 1e-5  # Scores closer than this may change places in float32.
 
@@ -200,9 +200,9 @@ def test_other_fields_follow_their_rows(stale):
         "boxes": np.array([NEAR], np.float32),
         "scores": np.array([[0.7, 0.8, 0.9]], np.float32),
         "classes": np.array([[1, 1, 0]], np.int32),
-        "joints": np.arange(12, dtype=np.float32).reshape(1, 3, 2, 2),
+        "keypoints": np.arange(12, dtype=np.float32).reshape(1, 3, 2, 2),
     }
     kept = {name: np.asarray(value) for name, value in soft_nms.keep_best(found, 2, stale).items()}
     assert kept["classes"].tolist() == [[0, 1]]
     assert kept["boxes"][0, :, 0].tolist() == [50, 1]
-    assert kept["joints"][0].tolist() == [[[8, 9], [10, 11]], [[4, 5], [6, 7]]]
+    assert kept["keypoints"][0].tolist() == [[[8, 9], [10, 11]], [[4, 5], [6, 7]]]

@@ -1,4 +1,4 @@
-"""A detector of boxes in space: each picture's own camera, and what does not go with depth."""
+"""A detector of 3D boxes: each image's own camera, and what does not go with depth."""
 
 import warnings
 
@@ -7,22 +7,27 @@ import numpy as np
 import pytest
 from keras import ops
 
-from centernet_tf.detector import Detector
+from centernet_tf.detector.detector import Detector
 from centernet_tf.errors import UsageError
 from centernet_tf.geometry import affine
 from centernet_tf.geometry import camera as geometry
 from centernet_tf.geometry.camera import DEFAULT_CAMERA
-from centernet_tf.model_file import InputCard, ModelCard
+from centernet_tf.model.card import InputCard, ModelCard
 
 DEPTH, DIMENSIONS, ALPHA = 12.5, (1.5, 1.7, 4.0), 0.4
-CARD = ModelCard(
-    tasks=("box3d",),
-    backbone="mobilenetv2_fpn",
-    classes=("car", "truck"),
-    max_objects=4,
-    camera=DEFAULT_CAMERA.tolist(),
-    input=InputCard(height=64, width=128, stride=32),
-)
+
+
+def card_of(**settings):
+    return ModelCard(
+        tasks={"box3d": {"camera": DEFAULT_CAMERA.tolist(), **settings}},
+        backbone="tiny",
+        classes=("car", "truck"),
+        max_objects=4,
+        input=InputCard(height=64, width=128, stride=32),
+    )
+
+
+CARD = card_of()
 
 
 class Planted(keras.Model):
@@ -30,19 +35,19 @@ class Planted(keras.Model):
 
     def __init__(self, x, y, card=CARD):
         super().__init__()
-        self.cell, self.sized = (x, y), card.box3d_size
+        self.cell, self.sized = (x, y), card.tasks["box3d"]["size"]
 
     def call(self, images, training=False):
         batch, height, width, _ = ops.shape(images)
         row = ops.equal(ops.arange(height // 4), self.cell[1])[:, None, None]
         column = ops.equal(ops.arange(width // 4), self.cell[0])[None, :, None]
         here = ops.logical_and(ops.logical_and(row, column), ops.equal(ops.arange(2), 1))
-        share = 1 / (DEPTH + 1) - 1e-6
+        inverse = 1 / (DEPTH + 1) - 1e-6
         turn = [1, 0, 0, 0, 0, 1, np.sin(ALPHA - np.pi / 2), np.cos(ALPHA - np.pi / 2)]
         values = {
             "offset": (0.25, 0.75),
             "size": (3, 2),
-            "depth": [np.log(share / (1 - share))],
+            "depth": [np.log(inverse / (1 - inverse))],
             "rotation": turn,
             "dimensions": DIMENSIONS,
         }
@@ -55,7 +60,7 @@ class Planted(keras.Model):
 
 
 def expected(size, camera):
-    """Middle, location and rotation of the planted object in a picture (width, height), step by step."""
+    """Middle, location and rotation of the planted object in an image (width, height), step by step."""
     back = affine.invert(affine.fit_matrix((size[0] / 2, size[1] / 2), max(size), (64, 128)))
     u, v = affine.move_points(4 * np.array([5.25, 3.75]), back)
     p = np.float64(camera)
@@ -71,16 +76,16 @@ OTHER = np.float32([[200, 0, 90, -30], [0, 210, 40, 4], [0, 0, 1, 0.2]])
 
 @pytest.mark.parametrize("flip", [False, True])
 @pytest.mark.parametrize("sized", [True, False], ids=["size", "no size"])
-def test_every_picture_has_its_own_camera(sized, flip):
-    card = CARD.model_copy(update={"box3d_size": sized})
+def test_every_image_has_its_own_camera(sized, flip):
+    card = card_of(size=sized)
     detector = Detector(Planted(5, 3, card), card)
     detector = detector.with_options(flip=True) if flip else detector
     sizes, cameras = [(160, 90), (128, 64), (90, 160)], [OTHER, DEFAULT_CAMERA, None]
-    pictures = [np.zeros((height, width, 3), np.uint8) for width, height in sizes]
-    for found, size, camera in zip(detector(pictures, cameras=cameras, threshold=0.4, batch=2), sizes, cameras):
+    images = [np.zeros((height, width, 3), np.uint8) for width, height in sizes]
+    for found, size, camera in zip(detector(images, camera=cameras, threshold=0.4, batch_size=2), sizes, cameras):
         camera = DEFAULT_CAMERA if camera is None else camera
         middle, location, rotation = expected(size, camera)
-        np.testing.assert_array_equal(found.camera, camera)
+        np.testing.assert_array_equal(found.extras["camera"], camera)
         # The mirror image has the object elsewhere, and no say in space.
         assert found.class_names == ["truck"] * (1 + flip)
         row = int(np.abs(found.fields["middles"] - middle).sum(axis=1).argmin())
@@ -98,31 +103,43 @@ def test_every_picture_has_its_own_camera(sized, flip):
             np.testing.assert_allclose(found.boxes[row], [*pixels.min(axis=0), *pixels.max(axis=0)], rtol=1e-4)
 
 
-def test_one_camera_for_all_pictures():
+def test_one_camera_for_all_images():
     detector = Detector(Planted(5, 3), CARD)
-    picture = np.zeros((64, 128, 3), np.uint8)
+    image = np.zeros((64, 128, 3), np.uint8)
     for camera in (OTHER, OTHER.tolist()):
-        assert all((found.camera == OTHER).all() for found in detector([picture] * 3, cameras=camera))
-    np.testing.assert_array_equal(detector(picture, cameras=OTHER[:, :3]).camera[:, :3], OTHER[:, :3])
-    np.testing.assert_array_equal(detector(picture).camera, DEFAULT_CAMERA)
+        assert all((found.extras["camera"] == OTHER).all() for found in detector([image] * 3, camera=camera))
+    np.testing.assert_array_equal(detector(image, camera=OTHER[:, :3]).extras["camera"][:, :3], OTHER[:, :3])
+    np.testing.assert_array_equal(detector(image).extras["camera"], DEFAULT_CAMERA)
+
+
+def test_cameras_travel_with_their_images():
+    detector = Detector(Planted(5, 3), CARD)
+    image = np.zeros((64, 128, 3), np.uint8)
+    mixed = detector.stream([(image, {"camera": OTHER}), image, (image, {"camera": None})], batch_size=2)
+    for found, camera in zip(mixed, (OTHER, DEFAULT_CAMERA, DEFAULT_CAMERA)):
+        np.testing.assert_array_equal(found.extras["camera"], camera)
+    entries = [(number, image, {"camera": OTHER * number}) for number in (1, 2)]
+    keys = [key for key, _, _ in detector.search(entries)]
+    assert keys == [1, 2]
 
 
 def test_what_is_refused(spot_network, spot_card):
-    picture = np.zeros((64, 128, 3), np.uint8)
+    image = np.zeros((64, 128, 3), np.uint8)
     detector = Detector(Planted(5, 3), CARD)
+    assert [extra.name for extra in detector.extras] == ["camera"]
     for count in (2, 4):
-        with pytest.raises(UsageError, match=f"{count} cameras for 3 pictures"):
-            detector([picture] * 3, cameras=[OTHER] * count)
-    with pytest.raises(UsageError, match="fewer cameras than pictures"):
-        list(detector.stream([picture] * 3, cameras=iter([OTHER] * 2)))
-    with pytest.raises(UsageError, match="has no camera"):
-        Detector(Planted(5, 3), CARD.model_copy(update={"camera": None}))(picture)
-    with pytest.raises(UsageError, match="needs no cameras"):
-        Detector(spot_network, spot_card)(picture, cameras=OTHER)
+        with pytest.raises(UsageError, match=f"{count} values of camera for 3 images"):
+            detector([image] * 3, camera=[OTHER] * count)
+    with pytest.raises(UsageError, match=r"Unknown 'cameras'\. Did you mean 'camera'"):
+        detector(image, cameras=OTHER)
+    with pytest.raises(UsageError, match="needs camera of each image, its file has no usual one"):
+        Detector(Planted(5, 3), card_of(camera=None))(image)
+    with pytest.raises(UsageError, match="takes nothing beside images"):
+        Detector(spot_network, spot_card)(image, camera=OTHER)
     with pytest.raises(ValueError, match="A camera is 3x4"):
-        detector(picture, cameras=OTHER[:2])
+        detector(image, camera=OTHER[:2])
     for options in ({"scales": (0.5, 1)}, {"tile": (64, 64)}):
-        with pytest.raises(UsageError, match="Leave tile and scales out"):
+        with pytest.raises(UsageError, match=r"needs the camera of each image as it is.*Leave tile and scales out"):
             detector.with_options(**options)
 
 
@@ -130,7 +147,7 @@ def test_another_scale_warns():
     detector = Detector(Planted(5, 3), CARD)
     height, width = CARD.input.height, CARD.input.width
     for size in ((height, 2 * width), None):
-        with pytest.warns(UserWarning, match="objects look nearer or further"):
+        with pytest.warns(UserWarning, match="tells by camera was learnt from inputs 128 pixels wide"):
             detector.with_input(size)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

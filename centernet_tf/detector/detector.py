@@ -1,0 +1,308 @@
+"""From images to detections: files and arrays of any size in batches, through the graph, and what it found."""
+
+import dataclasses
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from centernet_tf.detector import extras as own
+from centernet_tf.detector import frames, tiles
+from centernet_tf.detector.field import receptive_field
+from centernet_tf.detector.found import as_detections
+from centernet_tf.detector.graph import DetectorGraph, WindowGraph
+from centernet_tf.detector.options import Options
+from centernet_tf.errors import DataError, UsageError, closest
+from centernet_tf.media.images import read_image
+from centernet_tf.model.card import ModelCard
+from centernet_tf.model.file import load_model
+from centernet_tf.points.task import Extra
+from centernet_tf.properties.property import Property
+from centernet_tf.results import Detections
+
+PADDING = 64  # Images of one batch are padded to multiples of this, so that few shapes need compiling.
+Image = str | Path | bytes | np.ndarray
+Entry = tuple[Any, Image, Mapping[str, Any]]  # key, image and {name: value} of its extras
+
+
+class Detector:
+    """A trained network that takes images.
+
+    Args:
+        network: From normalised images to {head: [map per stack]}.
+        card: What it is.
+        options: What it does beyond one pass over each image; see `with_options`.
+
+    Attributes:
+        network: Call it with normalised images [B, H, W, 3], sides multiples of the stride, for its raw maps without
+            activation.
+        card: Everything the model file says.
+        options: What it does beyond one pass.
+        tasks: The tasks of the network.
+        halo: Margin of its tiles in pixels.
+    """
+
+    def __init__(self, network: keras.Model, card: ModelCard, options: Options | None = None):
+        self.options = (options or Options()).checked()
+        if self.options.tile:
+            card = card.model_copy(update={"input": card.input.resized(None)})
+        self.network = network
+        self.card = card
+        self.tasks = card.task_set()
+        self._check_options()
+        graph = WindowGraph if self.options.tile else DetectorGraph
+        self.graph = graph(network, self.tasks, card.input, self.options)
+        self.halo = self._find_halo() if self.options.tile else 0
+
+    @property
+    def limit(self) -> int:
+        """Most objects of one image."""
+        return self.card.max_objects
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the classes, in channel order."""
+        return self.card.classes
+
+    @property
+    def properties(self) -> tuple[Property, ...]:
+        """What it finds of objects besides box and class."""
+        return self.tasks.properties
+
+    @property
+    def extras(self) -> tuple[Extra, ...]:
+        """What it takes of each image beside its pixels."""
+        return self.tasks.extras
+
+    def __call__(
+        self, images: Image | Sequence[Image], threshold: float = 0.3, batch_size: int = 8, **extras: Any
+    ) -> Any:
+        """Finds objects.
+
+        Args:
+            images: One image or several: a file, its bytes, or an array [H, W, 3] uint8 RGB; a batch may also be an
+                array [B, H, W, 3].
+            threshold: Scores up to this are left out, in 0..1; 0 keeps every peak, at most the model's max_objects.
+            batch_size: Images that run at the same time.
+            extras: What the model takes beside pixels, by name, see `extras`: one value for all images, or one for
+                each. The model's usual one if None or left out.
+
+        Returns:
+            `Detections` in pixels of the image for one, a list of them in the same order for several.
+
+        Raises:
+            DataError: A file is missing or no image. It is named. Or the network answers NaN.
+            UsageError: An extra is unknown, has more or fewer values than there are images, or is missing.
+            ValueError: An array has another shape or type, or the threshold is outside 0..1.
+        """
+        if not 0 <= threshold <= 1:
+            raise ValueError(f"threshold is {threshold}, expected a score from 0 to 1.")
+        single = isinstance(images, (str, Path, bytes)) or (isinstance(images, np.ndarray) and images.ndim == 3)
+        images = [images] if single else images
+        found = list(self.stream(zip(images, own.spread(extras, self.extras, len(images))), threshold, batch_size))
+        return found[0] if single else found
+
+    def stream(
+        self, images: Iterable[Image | tuple[Image, Mapping[str, Any]]], threshold: float = 0.3, batch_size: int = 8
+    ) -> Iterator[Detections]:
+        """`__call__` for any number of images: reads a batch, yields its detections in order, goes on.
+
+        Each is an image, or an image and {name: value} of its extras.
+        """
+        return (found for _, _, found in self.search(as_entries(images), threshold, batch_size))
+
+    def search(
+        self, entries: Iterable[Entry], threshold: float = 0.3, batch_size: int = 8
+    ) -> Iterator[tuple[Any, np.ndarray, Detections]]:
+        """`stream` of images that belong to something.
+
+        Args:
+            entries: A key, which is given back, an image, and {name: value} of its extras; where the network sees other
+                frames or draws an input, these too, see `frames.complete`.
+            threshold: As in `__call__`.
+            batch_size: As in `__call__`.
+
+        Yields:
+            The key, the image [H, W, 3] uint8 RGB, and what was found in it, in order.
+        """
+        waiting: list[tuple[Any, np.ndarray, dict[str, np.ndarray], dict[str, Any]]] = []
+        for key, source, given in entries:
+            seen, given = frames.split(given, self.tasks.inputs)
+            image, extras = as_image(source), own.complete(given, self.extras)
+            # Where the resolution is kept, one batch has one size.
+            if len(waiting) == batch_size or (waiting and self._keeps and waiting[0][1].shape != image.shape):
+                yield from self._run(waiting, threshold)
+                waiting = []
+            waiting.append((key, image, extras, frames.complete(seen, self.tasks, image)))
+        if waiting:
+            yield from self._run(waiting, threshold)
+
+    def look(self, image: Image) -> tuple[np.ndarray, np.ndarray]:
+        """What the network sees and what it answers, for looking inside.
+
+        Returns:
+            Its input [h, w, 3] uint8 RGB, and the heatmap [h/4, w/4, C] float32 in 0..1.
+        """
+        image = as_image(image)
+        inputs = self._pack([image], seen=[frames.complete({}, self.tasks, image)])
+        fitted, _ = self.graph.fit_images(inputs["images"], inputs["sizes"])
+        plain = DetectorGraph(self.network, self.tasks, self.card.input)
+        heatmap = ops.convert_to_numpy(ops.sigmoid(plain.answer(plain.show(inputs)[0])["heatmap"][0]))
+        return np.rint(ops.convert_to_numpy(fitted[0]) * 255).astype(np.uint8), heatmap
+
+    def with_input(self, size: tuple[int, int] | None) -> "Detector":
+        """The same network behind another input.
+
+        Args:
+            size: Height and width in pixels, multiples of the stride; None keeps every image's resolution.
+
+        Raises:
+            UsageError: A side is no multiple of the stride; the message names the nearest size.
+        """
+        if size and self.options.tile:
+            raise UsageError("Tiles keep the resolution of an image, so the input has no size. Leave out one.")
+        if self.extras and (size is None or size[1] != self.card.input.width):
+            warnings.warn(
+                f"What this model tells by {self._extra_names} was learnt from inputs {self.card.input.width} pixels "
+                "wide, into which images were fitted. Where they come larger or smaller, it is less exact.",
+                stacklevel=2,
+            )
+        card = self.card.model_copy(update={"input": self.card.input.resized(size)})
+        return Detector(self.network, card, self.options)
+
+    def with_options(self, **options: Any) -> "Detector":
+        """The same network with more work for each image.
+
+        Args:
+            options: Fields of `detector.options.Options` and their values, such as flip=True, scales=(0.5, 1, 1.5),
+                nms=True, or tile=(1024, 1024), which also keeps the resolution. Those left out are off.
+
+        Raises:
+            UsageError: Unknown or impossible, or they exclude each other.
+        """
+        known = [field.name for field in dataclasses.fields(Options)]
+        for name in options:
+            if name not in known:
+                raise UsageError(f"Unknown option {name!r}.{closest(name, known)} Known: {', '.join(known)}.")
+        return Detector(self.network, self.card, Options(**options))
+
+    @property
+    def _keeps(self) -> bool:
+        return self.card.input.mode == "keep"
+
+    @property
+    def _extra_names(self) -> str:
+        return " and ".join(extra.name for extra in self.extras)
+
+    def _check_options(self) -> None:
+        """Raises UsageError where the tasks do not go with the options."""
+        resized = self.options.tile or self.options.scales != (1.0,)
+        if self.extras and resized:
+            raise UsageError(
+                f"This model needs the {self._extra_names} of each image as it is: in tiles, or at other scales, the "
+                "same object would look nearer or further. Leave tile and scales out."
+            )
+        if any(find.level == "pair" for find in self.tasks.finds) and (resized or self.options.nms):
+            raise UsageError(
+                "This model finds pairs of objects, which would be separated. Leave tile, scales and nms out."
+            )
+        if self.options.tile and (frames.shown(self.tasks.inputs) or frames.are_drawn(self.tasks.inputs)):
+            raise UsageError("This model sees more than the image itself, which tiles do not show. Leave tile out.")
+
+    def _pack(
+        self,
+        images: Sequence[np.ndarray],
+        extras: Sequence[Mapping[str, np.ndarray]] = (),
+        seen: Sequence[Mapping[str, Any]] = (),
+    ) -> dict[str, Any]:
+        """The graph's inputs: padded images, their sizes, extras by name, and what else the network sees."""
+        sizes = np.array([image.shape[:2] for image in images], np.int32)
+        shape = sizes.max(axis=0)
+        if not self._keeps:
+            shape = -(-shape // PADDING) * PADDING
+        packed = np.zeros((len(images), *shape, 3), np.uint8)
+        for row, image in zip(packed, images):
+            row[: image.shape[0], : image.shape[1]] = image
+        stacked = {extra.name: np.stack([one[extra.name] for one in extras]) for extra in self.extras if extras}
+        further = frames.pack(seen, self.tasks, tuple(shape), self.limit)
+        return {"images": packed, "sizes": sizes, **stacked, **further}
+
+    def _find_halo(self) -> int:
+        """Margin of the tiles in pixels, a multiple of the stride; warns where no margin makes them exact."""
+        stride, wanted = self.card.input.stride, self.options.halo
+        if wanted is not None:
+            return -(-wanted // stride) * stride
+        field = receptive_field(self.network)
+        if field is None:
+            raise UsageError("The receptive field of this network is unknown. Give halo in pixels.")
+        if field.beyond:
+            kinds = ", ".join(f"{count} {kind}" for kind, count in field.beyond.items())
+            warnings.warn(
+                f"{self.card.backbone}: tiles only come near to one pass over the whole image, for some layers look "
+                f"further than any margin ({kinds}). Give a larger tile to come nearer.",
+                stacklevel=4,
+            )
+        return field.halo(stride)
+
+    def _find(
+        self,
+        images: Sequence[np.ndarray],
+        extras: Sequence[Mapping[str, np.ndarray]],
+        seen: Sequence[Mapping[str, Any]],
+    ) -> dict[str, np.ndarray]:
+        """{field: [B, K, ...]} of a batch."""
+        if not self.options.tile:
+            return self.graph.predict_on_batch(self._pack(images, extras, seen))
+        found = []
+        for image in images:
+            windows = tiles.cut_all(image, self.options.tile, self.halo, self.card.input.stride)
+            found.append(tiles.best_of(map(self.graph.predict_on_batch, windows), self.card.max_objects))
+        return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
+
+    def _run(
+        self, waiting: Sequence[tuple[Any, np.ndarray, dict[str, np.ndarray], dict[str, Any]]], threshold: float
+    ) -> Iterator[tuple[Any, np.ndarray, Detections]]:
+        keys, images, extras, seen = zip(*waiting)
+        found = self._find(images, extras, seen)
+        if not all(np.isfinite(values).all() for values in found.values()):
+            # A score that is NaN is above no threshold, so it would pass for an empty image.
+            raise DataError("The network's outputs are NaN or infinite: its training diverged. Use another model.")
+        for row, (key, image) in enumerate(zip(keys, images)):
+            fields = {name: values[row] for name, values in found.items()}
+            size = image.shape[1::-1]
+            yield key, image, as_detections(fields, self.names, size, self.properties, extras[row], threshold)
+
+
+def as_entries(images: Iterable[Image | tuple[Image, Mapping[str, Any]]]) -> Iterator[Entry]:
+    """Images, or pairs of image and extras, as `Detector.search` takes them, without keys."""
+    for image in images:
+        yield (None, *image) if isinstance(image, tuple) else (None, image, {})
+
+
+def as_image(image: Image) -> np.ndarray:
+    """A file, its bytes or an array as [H, W, 3] uint8 RGB.
+
+    Raises:
+        DataError: The file is missing or no image.
+        ValueError: The array has another shape or type.
+    """
+    if not isinstance(image, np.ndarray):
+        return read_image(image)
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
+        raise ValueError(
+            f"Got an array {image.shape} of {image.dtype}; an image is [H, W, 3] uint8 RGB with values 0 to 255."
+        )
+    return image
+
+
+def load(path: str | Path) -> Detector:
+    """Loads a model file that `centernet train` wrote.
+
+    Raises:
+        UsageError: The file is missing or not ours; the message says what it is.
+    """
+    return Detector(*load_model(path))

@@ -1,0 +1,137 @@
+"""What a network sees beside the present image: other frames of its video, and rows that inputs are drawn from."""
+
+import collections
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from centernet_tf.points.task import Input
+from centernet_tf.points.task_set import TaskSet
+from centernet_tf.properties.property import Rows
+
+ROWS = "rows"
+
+
+def shown(inputs: Mapping[str, Input]) -> dict[str, Input]:
+    """The inputs that show more than the present image."""
+    single = {"image"} if "image" in inputs and len(inputs["image"].frames) == 1 else set()
+    return {name: wanted for name, wanted in inputs.items() if wanted.draw is None and name not in single}
+
+
+def are_drawn(inputs: Mapping[str, Input]) -> bool:
+    """Whether any of them is drawn from rows."""
+    return any(wanted.draw is not None for wanted in inputs.values())
+
+
+def windows(
+    frames: Iterable[np.ndarray], inputs: Mapping[str, Input]
+) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+    """The frames of a video, each with the others that the network sees beside it.
+
+    Where a video begins or ends, its first or last frame stands for those beyond. As few frames as possible are held.
+
+    Args:
+        frames: [H, W, 3] each, in order.
+        inputs: Of the network.
+
+    Yields:
+        The present frame, and {input: [H, W, 3], or [T, H, W, 3] of clips}.
+    """
+    wanted = shown(inputs)
+    offsets = [0, *(offset for one in wanted.values() for offset in one.frames)]
+    before, after = -min(offsets), max(offsets)
+    held: collections.deque[np.ndarray] = collections.deque(maxlen=before + 1 + after)
+    for frame in _extended(frames, before, after):
+        held.append(frame)
+        if len(held) == held.maxlen:
+            seen = {name: [held[before + offset] for offset in one.frames] for name, one in wanted.items()}
+            yield held[before], {name: np.stack(one) if len(one) > 1 else one[0] for name, one in seen.items()}
+
+
+def _extended(frames: Iterable[np.ndarray], before: int, after: int) -> Iterator[np.ndarray]:
+    """The frames, the first and the last of them repeated."""
+    last = None
+    for frame in frames:
+        if last is None:
+            yield from itertools.repeat(frame, before)
+        yield frame
+        last = frame
+    if last is not None:
+        yield from itertools.repeat(last, after)
+
+
+def split(given: Mapping[str, Any], inputs: Mapping[str, Input]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is given beside an image: what the network sees, and the rest, its extras."""
+    names = {*shown(inputs), *([ROWS] if are_drawn(inputs) else [])}
+    return (
+        {name: value for name, value in given.items() if name in names},
+        {name: value for name, value in given.items() if name not in names},
+    )
+
+
+def complete(given: Mapping[str, Any], tasks: TaskSet, image: np.ndarray) -> dict[str, Any]:
+    """Everything that the network sees beside one image.
+
+    Args:
+        given: As `windows` yields it, and "rows" {field: [N, ...]} in pixels of the image. For what is left out, the
+            image itself stands in, and the rows of a video that begins.
+        tasks: Of the network.
+        image: [H, W, 3].
+
+    Raises:
+        ValueError: Frames are not of the image's size, or nobody says from which rows an input is drawn.
+    """
+    seen: dict[str, Any] = {}
+    for name, wanted in shown(tasks.inputs).items():
+        count = len(wanted.frames)
+        shape = (count, *image.shape) if count > 1 else image.shape
+        seen[name] = np.asarray(given[name]) if name in given else np.broadcast_to(image, shape)
+        if seen[name].shape != shape:
+            raise ValueError(f"{name} has shape {seen[name].shape}; expected {shape} beside an image {image.shape}.")
+    if are_drawn(tasks.inputs):
+        seen[ROWS] = given[ROWS] if ROWS in given else _rows_at_start(tasks)
+    return seen
+
+
+def _rows_at_start(tasks: TaskSet) -> Rows:
+    association = tasks.associate
+    if association is None or association.recall is None:
+        raise ValueError("This model draws an input from rows, and none are given. Give rows beside the image.")
+    return association.recall(association.start())
+
+
+def pack(seen: Sequence[Mapping[str, Any]], tasks: TaskSet, shape: tuple[int, int], limit: int) -> dict[str, Any]:
+    """A batch of what `complete` returned.
+
+    Args:
+        seen: Of each image.
+        tasks: Of the network.
+        shape: Height and width in pixels that images of the batch are padded to.
+        limit: Rows are padded to a multiple of it, so that few shapes need compiling.
+
+    Returns:
+        {input: [B, H, W, 3] or [B, T, H, W, 3]}, and "rows" {field: [B, N, ...], "valid": [B, N] bool}.
+    """
+    packed: dict[str, Any] = {}
+    for name in shown(tasks.inputs):
+        frames = [one[name] for one in seen]
+        packed[name] = np.zeros((len(frames), *frames[0].shape[:-3], *shape, frames[0].shape[-1]), np.uint8)
+        for row, frame in zip(packed[name], frames):
+            row[..., : frame.shape[-3], : frame.shape[-2], :] = frame
+    if are_drawn(tasks.inputs):
+        packed[ROWS] = _pack_rows([one[ROWS] for one in seen], tasks, limit)
+    return packed
+
+
+def _pack_rows(rows: Sequence[Rows], tasks: TaskSet, limit: int) -> dict[str, np.ndarray]:
+    fills = {field.name: field.fill for field in tasks.fields}
+    counts = [len(one["boxes"]) for one in rows]
+    length = limit * max(1, -(-max(counts) // limit))
+    packed = {"valid": np.arange(length) < np.array(counts)[:, None]}
+    for name, first in rows[0].items():
+        packed[name] = np.full((len(rows), length, *first.shape[1:]), fills.get(name, 0), first.dtype)
+        for row, one in zip(packed[name], rows):
+            row[: len(one[name])] = one[name]
+    return packed

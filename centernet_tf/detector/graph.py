@@ -1,0 +1,187 @@
+"""From pixels to objects in one graph: fit to the input, network, decode and the way back to the image."""
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+import keras
+from keras import ops
+
+from centernet_tf import preprocess
+from centernet_tf.detector import flip, scales, soft_nms, tiles
+from centernet_tf.detector.options import Options
+from centernet_tf.geometry import affine
+from centernet_tf.model.card import InputCard
+from centernet_tf.model.network import as_argument
+from centernet_tf.points.centers import STRIDE
+from centernet_tf.points.task_set import MOVING, TaskSet
+
+
+class DetectorGraph(keras.Model):
+    """Images of any size in, objects in their pixels out; what every export contains.
+
+    Args:
+        network: From normalised images to {head: [map per stack]}.
+        tasks: How its maps are decoded.
+        card: How an image becomes its input.
+        options: Flip test, several scales, soft-NMS.
+    """
+
+    def __init__(self, network: keras.Model, tasks: TaskSet, card: InputCard, options: Options | None = None):
+        super().__init__(name="detector", dtype="float32")
+        self.network = network
+        self.tasks = tasks
+        self.card = card
+        self.options = options or Options()
+        self.built = True
+
+    def fit_images(self, images: Any, sizes: Any, scale: Fraction = Fraction(1)) -> tuple[Any, Any]:
+        """Makes the network's input, before colours are normalised.
+
+        Args:
+            images: [B, H, W, 3] uint8 RGB, each in the upper left corner, black beyond its own size.
+            sizes: [B, 2] int32 height and width of each image. Where the resolution is kept, all are H x W.
+            scale: Of the images before they are fitted. A fixed input still shows as many pixels as at scale 1: of
+                images that grow the middle, of those that shrink all, and black around it.
+
+        Returns:
+            [B, h, w, 3] float32 in 0..1, and [B, 4] float32: input = scale (x, y) * image + shift (x, y).
+        """
+        whole = ops.max(ops.cast(sizes, "float32"), axis=1)
+        images, sizes = scales.rescale(images, sizes, scale)
+        if self.card.mode == "keep":
+            _, height, width, _ = ops.shape(images)
+            padded = affine.kept_size(height, width, self.card.stride)
+            _, left, top = affine.kept_fit(height, width, self.card.stride)
+            margins = ((0, 0), (top, padded[0] - height - top), (left, padded[1] - width - left), (0, 0))
+            fitted = ops.cast(ops.pad(images, margins), "float32")
+            shift = ops.cast(ops.stack([left, top]), "float32")
+            shift = ops.broadcast_to(shift, (ops.shape(images)[0], 2))
+            return fitted / 255.0, ops.concatenate([ops.ones_like(shift) * float(scale), shift], axis=-1)
+        sizes = ops.cast(sizes, "float32")
+        ratio, left, top = affine.fixed_fit(sizes[:, 0], sizes[:, 1], (self.card.height, self.card.width), whole)
+        fit = ops.stack([ratio, ratio, left, top], axis=-1)
+        fitted = preprocess.warp(images, fit, (self.card.height, self.card.width)) / 255.0
+        return fitted, fit * ops.convert_to_tensor([float(scale), float(scale), 1.0, 1.0])
+
+    def show(self, inputs: Mapping[str, Any], scale: Fraction = Fraction(1)) -> tuple[dict[str, Any], Any]:
+        """Makes everything that the network sees, before colours are normalised.
+
+        Args:
+            inputs: "images" and "sizes" as in `fit_images`; other frames by the name of the input that shows them, [B,
+                H, W, 3] or clips [B, T, H, W, 3] of the same sizes; "rows" {field: [B, N, ...]} and "valid" among them,
+                in pixels of the images, where an input is drawn.
+            scale: As in `fit_images`.
+
+        Returns:
+            {input: [B, h, w, channels], or [B, T, h, w, channels] of clips}, images in 0..1; and the fit of the images.
+        """
+        fitted, fit = self.fit_images(inputs["images"], inputs["sizes"], scale)
+        shown = {}
+        for name, wanted in self.tasks.inputs.items():
+            if wanted.draw is not None:
+                shown[name] = wanted.draw(self._fit_rows(inputs["rows"], fit), tuple(ops.shape(fitted)[1:3]))
+            elif name in inputs:
+                shown[name] = self._fit_frames(inputs[name], inputs["sizes"], scale)
+            else:
+                shown[name] = fitted
+        return shown, fit
+
+    def _fit_frames(self, frames: Any, sizes: Any, scale: Fraction) -> Any:
+        """`fit_images` of other frames, or of every frame of clips."""
+        if len(frames.shape) == 4:
+            return self.fit_images(frames, sizes, scale)[0]
+        _, count, height, width, channels = ops.shape(frames)
+        folded = ops.reshape(frames, (-1, height, width, channels))
+        fitted, _ = self.fit_images(folded, ops.repeat(sizes, count, axis=0), scale)
+        return ops.reshape(fitted, (-1, count, *ops.shape(fitted)[1:]))
+
+    def _fit_rows(self, rows: Mapping[str, Any], fit: Any) -> dict[str, Any]:
+        """Rows in pixels of the images to rows in pixels of the network's input."""
+        motions = {**{field.name: field.motion for field in self.tasks.fields}, **self.tasks.motions}
+        scale, shift = fit[:, None, :2], fit[:, None, 2:]
+        return {name: _move_there(value, motions.get(name), scale, shift) for name, value in rows.items()}
+
+    def answer(self, shown: Any) -> dict[str, Any]:
+        """What the network makes of what it sees.
+
+        Args:
+            shown: As `show` makes it, or the images alone as `fit_images` makes them.
+
+        Returns:
+            {head: [B, h/4, w/4, channels]} without activation; parts of it of heads `at_centers`.
+        """
+        named = shown if isinstance(shown, Mapping) else {"image": shown}
+        drawn = [name for name, wanted in self.tasks.inputs.items() if wanted.draw is not None]
+        inputs = {
+            name: value if name in drawn else preprocess.normalize(value, self.card.normalization)
+            for name, value in named.items()
+        }
+        if self.options.flip:
+            inputs = {name: flip.both_sides(value) for name, value in inputs.items()}
+        outputs = self.network(as_argument(inputs), training=False)
+        last = {name: maps[-1] for name, maps in outputs.items()}
+        return flip.join_sides(last, self.tasks.heads) if self.options.flip else last
+
+    def find(self, maps: dict[str, Any], fit: Any, extras: Mapping[str, Any]) -> dict[str, Any]:
+        """Maps to objects.
+
+        Args:
+            maps: What `answer` returned.
+            fit: [B, 4] as `fit_images` returns it.
+            extras: {name: [B, ...]} that the tasks take, of what the maps' input was fitted from.
+
+        Returns:
+            {field: [B, K, ...]}, boxes and points in pixels of what was fitted.
+        """
+        found = self.tasks.decode({name: [values] for name, values in maps.items()})
+        scale, shift = fit[:, None, :2], fit[:, None, 2:]
+        motions = self.tasks.motions
+        found = {name: _move_back(value, motions.get(name), scale, shift) for name, value in found.items()}
+        return self.tasks.place(found, extras)
+
+    def call(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """What `show` takes, and "name" [B, ...] of each extra, to {field: [B, K, ...]}.
+
+        Boxes are in pixels of each image, as extras are.
+        """
+        extras = {extra.name: inputs[extra.name] for extra in self.tasks.extras}
+        parts = []
+        for scale in self.options.fractions:
+            shown, fit = self.show(inputs, scale)
+            parts.append(self.find(self.answer(shown), fit, extras))
+        if not self.options.merges:
+            return parts[0]
+        found = {name: ops.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
+        return soft_nms.keep_best(found, parts[0]["scores"].shape[1], self.options.stale_rows)
+
+
+class WindowGraph(DetectorGraph):
+    """One window of a larger image in, the objects of its core out, in its pixels; see `detector.tiles`."""
+
+    def call(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """{"images" [B, h, w, 3] uint8, "cores" [B, 4] int32, "corners" [B, 2] float32} to {field: [B, K, ...]}."""
+        maps = self.answer(ops.cast(inputs["images"], "float32") / 255.0)
+        maps["heatmap"] = tiles.only_core(maps["heatmap"], inputs["cores"])
+        corners = inputs["corners"]
+        return self.find(maps, ops.concatenate([ops.ones_like(corners), -corners], axis=-1), {})
+
+
+def _move_back(value: Any, motion: str | None, scale: Any, shift: Any) -> Any:
+    """Cells of the output grid to pixels of the image, for fields [B, K, ..., 2 n] that move with it."""
+    if motion is None:
+        return value
+    shape = ops.shape(value)
+    points = ops.reshape(value, (shape[0], -1, 2)) * STRIDE
+    if motion != "vectors":
+        points = points - shift
+    return ops.reshape(points / scale, shape)
+
+
+def _move_there(value: Any, motion: str | None, scale: Any, shift: Any) -> Any:
+    """Pixels of the image to pixels of the network's input, for fields [B, N, ..., 2 n] that move with it."""
+    if motion not in MOVING:
+        return value
+    shape = ops.shape(value)
+    points = ops.reshape(ops.cast(value, "float32"), (shape[0], -1, 2)) * scale
+    return ops.reshape(points if motion == "vectors" else points + shift, shape)

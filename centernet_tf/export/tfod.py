@@ -1,0 +1,52 @@
+"""The outputs of `export.answers`, made in a graph."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from keras import ops
+
+from centernet_tf.export.answers import BOXES, CLASSES, COUNT, SCORES, all_answers
+from centernet_tf.points.centers import STRIDE
+from centernet_tf.points.task_set import TaskSet
+
+
+def in_pixels(found: Mapping[str, Any], tasks: TaskSet) -> dict[str, Any]:
+    """What `TaskSet.decode` gives, in pixels of the network's input instead of cells."""
+    return {name: value * float(STRIDE) if name in tasks.motions else value for name, value in found.items()}
+
+
+def tfod_answers(found: Mapping[str, Any], sizes: Any, class_offset: int) -> dict[str, Any]:
+    """Turns what `DetectorGraph` finds into TFOD's outputs.
+
+    Args:
+        found: "boxes" [B, K, 4] left, top, right, bottom in pixels of each image, "scores" [B, K] and "classes" [B, K]
+            counted from 0; and fields of answers where there are any.
+        sizes: [B, 2] height and width of each image in pixels, without padding.
+        class_offset: Number of the first class: 1 for a SavedModel, 0 for a TFLite file.
+
+    Returns:
+        {name: tensor} as `export.answers` has them. Boxes are clipped to the image, so one that lies wholly outside has
+        no area.
+    """
+    sides = ops.cast(sizes, "float32")
+    scale = ops.concatenate([sides, sides], axis=-1)[:, None]  # [B, 1, 4]
+    left, top, right, bottom = (ops.cast(found["boxes"][..., side], "float32") for side in range(4))
+    boxes = ops.stack([top, left, bottom, right], axis=-1) / scale
+    scores = ops.cast(found["scores"], "float32")
+    answers = {
+        BOXES: ops.clip(boxes, 0.0, 1.0),
+        CLASSES: ops.cast(found["classes"], "float32") + float(class_offset),
+        SCORES: scores,
+        COUNT: ops.sum(ops.cast(scores > 0, "float32"), axis=-1),
+    }
+    for answer in all_answers():
+        if answer.field in found:
+            value = ops.cast(found[answer.field], "float32")
+            answers[answer.name] = _as_fractions(value, sides) if answer.kind == "points" else value
+    return answers
+
+
+def _as_fractions(points: Any, sides: Any) -> Any:
+    """Points [B, K, ..., 2] (x, y) in pixels to (y, x) as fractions of images of these heights and widths [B, 2]."""
+    spread = ops.reshape(sides, (-1, *(1,) * (len(points.shape) - 2), 2))
+    return ops.stack([points[..., 1], points[..., 0]], axis=-1) / spread

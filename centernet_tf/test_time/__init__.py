@@ -1,1 +1,0 @@
-"""More accuracy or larger pictures for more time, without training: mirror image, several scales, soft-NMS, tiles."""
