@@ -1,23 +1,26 @@
-"""Scores a detector on records: COCO's AP and VOC 2007's of boxes, COCO's of joints, KITTI's of 3D boxes."""
+"""Scores a detector, or results in files, on records: AP of boxes (COCO, VOC 2007), and what the properties measure."""
 
 import dataclasses
-import itertools
-from collections.abc import Callable, Iterable, Iterator
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-import numpy as np
+from rich.table import Table
 
-from centernet_tf.data.records import Dataset, Record, iterate
-from centernet_tf.detector import Detector
+from centernet_tf.data.dataset import Dataset, Record, iterate
+from centernet_tf.detector.detector import Detector
 from centernet_tf.errors import UsageError
 from centernet_tf.metrics.coco import CocoBoxes, CocoScores
-from centernet_tf.metrics.distances import DepthErrors, DistanceScores
-from centernet_tf.metrics.kitti import KittiSolids, SolidScores
-from centernet_tf.metrics.neutral import as_crowd
-from centernet_tf.metrics.oks import CocoJoints, JointScores
-from centernet_tf.metrics.pck import CorrectKeypoints, PckScores
+from centernet_tf.metrics.ignored import as_crowd
+from centernet_tf.metrics.tables import class_table, report, summary_table
 from centernet_tf.metrics.voc import VocBoxes, VocScores
+from centernet_tf.properties import PROPERTIES
+from centernet_tf.properties.property import ImageKey, Metric, Property, ResultFiles, Score
 from centernet_tf.results import Detections
-from centernet_tf.skeleton import Skeleton
+
+MOST = 100  # results of an image and class that COCO's AP looks at
+_BOXES = ("boxes", "classes", "crowd", "difficult", "ignored", "area")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,34 +28,28 @@ class Scores:
     """What `evaluate` found.
 
     Attributes:
-        coco: AP over overlaps 0.50 to 0.95, and the rest of COCO's numbers.
-        voc: AP at overlap 0.5 in Pascal VOC 2007's way.
-        joints: COCO's AP of the joints; None where the model finds none or the records have none.
-        pck: How many joints are placed right; likewise.
-        solids: KITTI's AP of the 3D boxes; likewise.
-        distances: Errors of their depths by distance; likewise.
+        coco: AP over IoU 0.50 to 0.95, and the rest of COCO's numbers.
+        voc: AP at IoU 0.5 in Pascal VOC 2007's way.
+        scores: What the metrics of the properties say.
     """
 
     coco: CocoScores
     voc: VocScores
-    joints: JointScores | None = None
-    pck: PckScores | None = None
-    solids: SolidScores | None = None
-    distances: DistanceScores | None = None
+    scores: tuple[Score, ...] = ()
 
     @property
     def main(self) -> dict[str, float]:
         """The one number of each thing that is found, boxes first; NaN where nothing is annotated."""
-        return {
-            "AP": self.coco.summary["AP"],
-            **({"OKS AP": self.joints.summary["AP"]} if self.joints else {}),
-            **({"3D AP": self.solids.main} if self.solids else {}),
-        }
+        return _joined({"AP": self.coco.summary["AP"]}, *(score.main for score in self.scores))
 
+    def tables(self) -> list[Table]:
+        """All numbers for people, those of boxes first."""
+        of_properties = [table for score in self.scores for table in score.tables()]
+        return [class_table(self.coco, self.voc), summary_table(self.coco), *of_properties]
 
-def with_joints(dataset: Dataset, skeleton: Skeleton | None) -> Dataset:
-    """Records that do not name their joints, with the skeleton of the model that is scored on them."""
-    return dataset if dataset.skeleton or not skeleton else dataclasses.replace(dataset, skeleton=skeleton)
+    def as_dict(self) -> dict[str, Any]:
+        """All numbers ready for JSON: those of `metrics.tables.report`, and a key for each score of a property."""
+        return _joined(report(self.coco, self.voc), *(score.as_dict() for score in self.scores))
 
 
 def check_classes(detector: Detector, dataset: Dataset) -> None:
@@ -70,31 +67,52 @@ def check_classes(detector: Detector, dataset: Dataset) -> None:
     )
 
 
+def with_properties(dataset: Dataset, detector: Detector) -> Dataset:
+    """Records that are scored on: properties that they do not name mean there what they mean to the model.
+
+    Raises:
+        UsageError: A property means something else, or the model needs something of each image that the records lack.
+    """
+    held = {field.name for one in dataset.properties for field in one.fields}
+    for extra in detector.extras:
+        if extra.name not in held:
+            raise UsageError(
+                f"{dataset.directory}: the model needs '{extra.name}' of each image, which these records do not hold. "
+                "Write the records again from annotations that have it."
+            )
+    for ours in detector.properties:
+        theirs = dataset.property(ours.name)
+        if theirs is not None and (mismatch := theirs.mismatch(ours)):
+            raise UsageError(
+                f"{dataset.directory}: records and model do not mean the same {ours.name}: {mismatch}. Write the "
+                "records again as the model has them, or train a model on these."
+            )
+    return dataset.with_properties(one for one in detector.properties if dataset.property(one.name) is None)
+
+
 def detect_records(
-    detector: Detector, dataset: Dataset, batch: int = 8, advance: Callable[[int], None] = lambda count: None
+    detector: Detector, dataset: Dataset, batch_size: int = 8, advance: Callable[[int], None] = lambda count: None
 ) -> Iterator[tuple[Record, Detections]]:
     """Runs a detector over records, in their order.
 
     Args:
         detector: With the classes of the records.
         dataset: Records.
-        batch: Images at the same time.
+        batch_size: Images at the same time.
         advance: Called with 1 after each image.
 
     Yields:
         Each record and all peaks found in its image, in its pixels.
 
     Raises:
-        UsageError: The classes differ.
+        UsageError: The classes differ, or as in `with_properties`.
         DataError: A record is damaged.
     """
     check_classes(detector, dataset)
-    _check_cameras(detector, dataset)
-    # What runs ahead of the answers stays in memory: about one batch.
-    records, pictures, *views = itertools.tee(iterate(dataset), 3 if detector.placed else 2)
-    cameras = {"cameras": (record.camera for record in views[0])} if views else {}
-    images = (record.image for record in pictures)
-    for record, found in zip(records, detector.stream(images, threshold=0.0, batch=batch, **cameras)):
+    extras = [extra.name for extra in detector.extras]
+    records = iterate(with_properties(dataset, detector))
+    entries = ((record, record.image, {name: record.rows[name] for name in extras}) for record in records)
+    for record, _, found in detector.search(entries, threshold=0.0, batch_size=batch_size):
         yield record, found
         advance(1)
 
@@ -102,82 +120,142 @@ def detect_records(
 def evaluate(
     detector: Detector,
     dataset: Dataset,
-    batch: int = 8,
-    digits: int | None = None,
+    batch_size: int = 8,
     advance: Callable[[int], None] = lambda count: None,
-    protocol: str = "original",
-    overlap: float | None = None,
+    **options: Any,
 ) -> Scores:
     """Scores a detector on records; arguments and errors as `detect_records` and `score` have them."""
-    found = detect_records(detector, dataset, batch, advance)
-    return score(found, dataset, max(100, detector.limit), digits, protocol, overlap)
+    dataset = with_properties(dataset, detector)
+    found = detect_records(detector, dataset, batch_size, advance)
+    measured = [dataset.property(one.name) for one in detector.properties]
+    return score(found, dataset.classes, measured, max(MOST, detector.limit), **options)
+
+
+def evaluate_files(
+    folder: str | Path, dataset: Dataset, advance: Callable[[int], None] = lambda count: None, **options: Any
+) -> Scores:
+    """Scores results that lie in files, of whatever program, on records.
+
+    Args:
+        folder: A file for each image, called as it and in a format of a property that the records have.
+        dataset: Records.
+        advance: Called with 1 after each image.
+        options: See `score`.
+
+    Raises:
+        UsageError: There are no such files, or the records lack their property.
+        DataError: A file is missing or cannot be understood.
+    """
+    folder = Path(folder)
+    measured, files = _find_format(folder, dataset)
+    found = _read_results(folder, files, measured, dataset, advance)
+    return score(found, dataset.classes, [measured], MOST, **options)
 
 
 def score(
     results: Iterable[tuple[Record, Detections]],
-    dataset: Dataset,
-    most: int,
+    names: Sequence[str],
+    properties: Sequence[Property],
+    most: int = MOST,
     digits: int | None = None,
-    protocol: str = "original",
-    overlap: float | None = None,
+    **options: Any,
 ) -> Scores:
     """Scores what was found in the images of records.
 
     Args:
         results: Each record, and what was found in its image.
-        dataset: The records.
+        names: Of the classes.
+        properties: Of the records; those that are found too.
         most: Detections of an image and class that COCO's AP looks at, see `metrics.coco.CocoBoxes`.
-        digits: Likewise.
-        protocol: Of 3D boxes, see `metrics.kitti.KittiSolids`.
-        overlap: Likewise.
+        digits: Decimals that boxes and scores are rounded to first; None rounds nothing.
+        options: Of `Property.metrics`, such as iou; those that are None are left out.
 
     Raises:
-        UsageError: The joints differ.
+        UsageError: An option means nothing to any of the properties, or is wrong.
         DataError: There are no records.
     """
-    names = dataset.classes
     coco, voc = CocoBoxes(names, most, digits), VocBoxes(names)
-    joints = CocoJoints(names, dataset.skeleton, digits=digits) if dataset.skeleton else None
-    correct = CorrectKeypoints(dataset.joints)
-    solids = KittiSolids(names, protocol, overlap) if dataset.solid else None
-    depths = DepthErrors()
+    metrics = _metrics(names, properties, digits, options)
     for record, found in results:
-        detections = {"boxes": found.boxes, "scores": found.scores, "classes": found.classes}
-        columns = ("boxes", "classes", "crowd", "area", "difficult", "neutral", "joints")
-        truth = as_crowd({name: getattr(record, name) for name in columns}, len(names))
-        coco.update(record.image_id, detections, truth)
-        voc.update(record.image_id, detections, truth)
-        if joints is not None and "joints" in found.fields:
-            _check_joints(found.skeleton, dataset)
-            found_joints = {**detections, "joints": found.fields["joints"]}
-            joints.update(record.image_id, found_joints, truth)
-            correct.update(found_joints, truth)
-        if solids is not None and found.solids is not None:
-            columns = ("boxes", "classes", "neutral", "names", "solids", "truncated", "occluded")
-            placed = {name: getattr(record, name) for name in columns}
-            found_solids = {**detections, "solids": found.solids}
-            if digits is not None:
-                rounded = ("boxes", "scores", "solids")
-                found_solids |= {name: np.round(found_solids[name], digits) for name in rounded}
-            solids.update(record.image_id, found_solids, placed)
-            depths.update(found_solids, placed)
-    of_joints, of_solids = (one.result() if one is not None and one.images else None for one in (joints, solids))
-    return Scores(coco.result(), voc.result(), of_joints, correct.result(), of_solids, depths.result())
+        rows, truth = found.rows, record.truth()
+        boxes = as_crowd({name: truth[name] for name in _BOXES}, len(names))
+        coco.add(record.image_id, rows, boxes)
+        voc.add(record.image_id, rows, boxes)
+        for metric in metrics:
+            metric.update(ImageKey(record.image_id), rows, truth)
+    scores = (metric.result() for metric in metrics)
+    return Scores(coco.result(), voc.result(), tuple(one for one in scores if one is not None))
 
 
-def _check_cameras(detector: Detector, dataset: Dataset) -> None:
-    if detector.placed and not dataset.solid:
-        raise UsageError(
-            f"{dataset.directory}: the model finds 3D boxes and needs the cameras of the images, which these records "
-            "do not hold. Write records with cameras, such as `centernet records kitti` does."
+def _metrics(
+    names: Sequence[str], properties: Sequence[Property], digits: int | None, options: Mapping[str, Any]
+) -> list[Metric]:
+    given = {name: value for name, value in options.items() if value is not None}
+    # Every property takes any option, so that new ones break none; those that it makes use of it names.
+    used = {name for one in properties for name in inspect.signature(one.metrics).parameters}
+    for name in given:
+        if name not in used:
+            scored = ", ".join(["boxes", *(one.name for one in properties)])
+            raise UsageError(
+                f"--{name} {given[name]}: it does not apply to what is evaluated here ({scored}). Leave it out."
+            )
+    return [metric for one in properties for metric in one.metrics(names, digits=digits, **given)]
+
+
+def _find_format(folder: Path, dataset: Dataset) -> tuple[Property, ResultFiles]:
+    """The format of result files in a folder, and the records' property that they tell of."""
+    known = [(name, files) for name, kind in PROPERTIES.items() for files in kind.result_files.values()]
+    there = [(name, files) for name, files in known if any(folder.glob(f"*{files.suffix}"))]
+    if not there:
+        formats = ", ".join(
+            f"{name} (*{files.suffix})" for kind in PROPERTIES.values() for name, files in kind.result_files.items()
         )
-
-
-def _check_joints(skeleton: Skeleton | None, dataset: Dataset) -> None:
-    """Raises UsageError where a model and records do not mean the same joints; tolerances are the records'."""
-    if skeleton is not None and skeleton.joints != dataset.joints:
         raise UsageError(
-            f"{dataset.directory}: the records have the joints {', '.join(dataset.joints)}, the model finds "
-            f"{', '.join(skeleton.joints)}. Write the records again with the model's skeleton (--skeleton), or train a "
-            "model on these."
+            f"{folder}: no result files. Known: {formats}. Give a folder with one for each image, or a .keras file."
         )
+    fitting = [(dataset.property(name), files) for name, files in there if dataset.property(name) is not None]
+    if not fitting:
+        names = " or ".join(dict.fromkeys(name for name, _ in there))
+        raise UsageError(f"{folder}: these are results of {names}, which the records in {dataset.directory} lack.")
+    # Formats may share a suffix: the one that the first file is in counts, any of them where it is damaged.
+    return next(
+        ((one, files) for one, files in fitting if files.owns(min(folder.glob(f"*{files.suffix}")))), fitting[0]
+    )
+
+
+def _read_results(
+    folder: Path, files: ResultFiles, measured: Property, dataset: Dataset, advance: Callable[[int], None]
+) -> Iterator[tuple[Record, Detections]]:
+    """Each record and what its file tells; an empty file tells that nothing was found."""
+    of_images = [field.name for field in measured.fields if field.level == "image"]
+    for record in iterate(dataset):
+        rows = dict(files.read(folder / f"{Path(record.filename).stem}{files.suffix}", dataset.classes))
+        boxes, scores, classes = (rows.pop(name) for name in ("boxes", "scores", "classes"))
+        yield (
+            record,
+            Detections(
+                boxes,
+                scores,
+                classes,
+                dataset.classes,
+                (record.width, record.height),
+                rows,
+                properties=(measured,),
+                extras={name: record.rows[name] for name in of_images},
+            ),
+        )
+        advance(1)
+
+
+def _joined(*parts: Mapping[str, Any]) -> dict[str, Any]:
+    """All keys of several tables.
+
+    Raises:
+        ValueError: Two of them share a key, so that one would hide the other.
+    """
+    joined: dict[str, Any] = {}
+    for part in parts:
+        if both := joined.keys() & part.keys():
+            raise ValueError(f"Two scores are called {', '.join(sorted(both))}. Rename one of them.")
+        joined |= part
+    return joined

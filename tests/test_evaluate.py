@@ -2,22 +2,28 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
+from rich.table import Table
 
 from centernet_tf.cli import main
-from centernet_tf.data.records import open_dataset
-from centernet_tf.datasets import figures
-from centernet_tf.datasets.figures import draw_figures
+from centernet_tf.data.dataset import iterate, open_dataset
+from centernet_tf.datasets.drawn import figures
+from centernet_tf.datasets.drawn.figures import draw_figures
 from centernet_tf.datasets.items import Item
 from centernet_tf.datasets.writer import write_records
-from centernet_tf.detector import Detector, load
+from centernet_tf.detector.detector import Detector, load
 from centernet_tf.errors import UsageError
-from centernet_tf.evaluate import check_classes, detect_records, evaluate, with_joints
-from centernet_tf.model_file import InputCard, ModelCard
-from centernet_tf.skeleton import Skeleton
+from centernet_tf.evaluate import Scores, check_classes, detect_records, evaluate, score, with_properties
+from centernet_tf.model.card import InputCard, ModelCard
+from centernet_tf.properties.keypoints import Keypoints
+from centernet_tf.properties.keypoints.scores import KeypointScores, PckScores
+from centernet_tf.properties.keypoints.skeleton import Skeleton
+from centernet_tf.properties.property import ImageKey, Metric, Property
+from centernet_tf.properties.property import Score as AnyScore
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +51,7 @@ def spot_records(tmp_path_factory, draw_spots, spot_model):
 
 def test_finding_all_of_the_truth_scores_one(spot_model, spot_records):
     done = []
-    scores = evaluate(load(spot_model), spot_records, batch=3, advance=done.append)
+    scores = evaluate(load(spot_model), spot_records, batch_size=3, advance=done.append)
     assert spot_records.objects >= 3
     assert scores.coco.summary["AP"] > 0.99
     assert scores.voc.mean > 0.99
@@ -88,57 +94,182 @@ def test_command_writes_numbers_and_plot(spot_model, spot_records, tmp_path, cap
     assert "red" in shown and "green" in shown and "AP50" in shown
 
 
+def run(capsys, *arguments):
+    """(exit code, standard output, standard error) of a command."""
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    return ended.value.code or 0, *capsys.readouterr()
+
+
+def test_an_iou_that_nothing_is_measured_by_is_refused(spot_model, spot_records, capsys):
+    code, _, error = run(capsys, "evaluate", spot_model, "--data", spot_records.directory, "--iou", "0.5")
+    assert code == 2 and "--iou 0.5: it does not apply to what is evaluated here (boxes)" in " ".join(error.split())
+
+
+def test_numbers_are_rounded_first(spot_model, spot_records, tmp_path, capsys):
+    """Boxes of whole tens of pixels are no longer those annotated."""
+    arguments = "evaluate", spot_model, "--data", spot_records.directory, "--json", tmp_path / "scores.json"
+    assert run(capsys, *arguments, "--round", 0)[0] == 0
+    rounded = json.loads((tmp_path / "scores.json").read_text())["summary"]["AP"]
+    assert rounded != evaluate(load(spot_model), spot_records).main["AP"]
+
+
 class CornerFinder:
-    """A detector whose joints are the middle and a corner of each box it finds."""
+    """A detector whose keypoints are the middle and a corner of each box it finds."""
 
     def __init__(self, detector, skeleton):
-        self.detector, self.skeleton = detector, skeleton
-        self.names, self.limit, self.tasks = detector.names, detector.limit, detector.tasks
-        self.placed = detector.tasks.placed
+        self.detector, self.properties, self.extras = detector, (Keypoints(skeleton=skeleton),), ()
+        self.names, self.limit = detector.names, detector.limit
 
-    def stream(self, *arguments, **options):
-        for found in self.detector.stream(*arguments, **options):
-            joints = np.stack([(found.boxes[:, :2] + found.boxes[:, 2:]) / 2, found.boxes[:, :2]], axis=1)
-            yield dataclasses.replace(found, fields={"joints": joints}, skeleton=self.skeleton)
+    def search(self, *arguments, **options):
+        for key, image, found in self.detector.search(*arguments, **options):
+            keypoints = np.stack([(found.boxes[:, :2] + found.boxes[:, 2:]) / 2, found.boxes[:, :2]], axis=1)
+            fields = {"keypoints": keypoints}
+            yield key, image, dataclasses.replace(found, fields=fields, properties=self.properties)
 
 
-def test_joints_are_scored_beside_boxes(spot_model, spot_records, draw_spots, tmp_path):
-    detector = load(spot_model)
-    skeleton = Skeleton(joints=("middle", "corner"))
+@pytest.fixture(scope="module")
+def corner_records(tmp_path_factory, draw_spots, spot_model):
+    """An image with two objects whose keypoints are the middle and a corner of what the spot detector finds."""
+    detector, folder = load(spot_model), tmp_path_factory.mktemp("corners")
     image = draw_spots(64, 64, (20, 20, 0), (44, 40, 1))
     found = detector(image, threshold=0.5)
-    points = np.stack([(found.boxes[:, :2] + found.boxes[:, 2:]) / 2, found.boxes[:, :2]], axis=1)
-    joints = np.concatenate([points, np.full((len(found), 2, 1), 2)], axis=-1)
-    boxes = np.clip(found.boxes, 0, 64)
+    keypoints = np.stack([(found.boxes[:, :2] + found.boxes[:, 2:]) / 2, found.boxes[:, :2]], axis=1)
     item = Item(
-        key="a", image_id=1, source=image, filename="a.png", boxes=boxes, classes=list(found.class_names), joints=joints
+        key="a",
+        image_id=1,
+        source=image,
+        filename="a.png",
+        boxes=np.clip(found.boxes, 0, 64),
+        classes=list(found.class_names),
+        rows={"keypoints": keypoints, "keypoint_labels": np.full((2, 2), 2)},
     )
-    write_records([item], directory=tmp_path, name="a", split="val", classes=detector.names, skeleton=skeleton)
-    records = open_dataset(tmp_path)
-    scores = evaluate(CornerFinder(detector, skeleton), records)
-    assert scores.joints.summary["AP"] == pytest.approx(1) and scores.joints.truth.sum() == len(found) == 2
-    assert scores.pck.all.tolist() == [1, 1, 1] and scores.pck.labelled.tolist() == [2, 2]
-    assert evaluate(detector, records).joints is evaluate(detector, records).pck is None
-    assert evaluate(CornerFinder(detector, skeleton), spot_records).joints is None
-    other = Skeleton(joints=("corner", "middle"))
-    nameless = dataclasses.replace(records, skeleton=None)
-    assert with_joints(nameless, skeleton) == records == with_joints(records, other)
-    assert with_joints(nameless, None) is nameless
-    with pytest.raises(UsageError, match="the records have the joints middle, corner, the model finds corner, middle"):
-        evaluate(CornerFinder(detector, other), records)
+    properties = (Keypoints(skeleton=Skeleton(keypoints=("middle", "corner"))),)
+    write_records([item], directory=folder, name="a", split="val", classes=detector.names, properties=properties)
+    return open_dataset(folder)
+
+
+def test_keypoints_are_scored_beside_boxes(spot_model, spot_records, corner_records):
+    detector = load(spot_model)
+    skeleton = corner_records.property("keypoints").skeleton
+    scores = evaluate(CornerFinder(detector, skeleton), corner_records)
+    keypoints, pck = scores.scores
+    assert isinstance(keypoints, KeypointScores) and isinstance(pck, PckScores)
+    assert scores.main == {"AP": pytest.approx(1), "OKS AP": pytest.approx(1)} and keypoints.truth.sum() == 2
+    assert pck.all.tolist() == [1, 1, 1] and pck.labelled.tolist() == [2, 2]
+    content = json.loads(json.dumps(scores.as_dict(), allow_nan=False))
+    assert content["keypoints"]["summary"]["OKS AP"] == pytest.approx(1) and content["PCK"]["all"]["0.1"] == 1
+    assert len(scores.tables()) == 4
+    assert evaluate(detector, corner_records).scores == ()
+    assert evaluate(CornerFinder(detector, skeleton), spot_records).scores == ()
+
+
+def test_records_that_do_not_name_their_keypoints_have_the_models(spot_model, corner_records):
+    detector, known = load(spot_model), corner_records.property("keypoints")
+    nameless = dataclasses.replace(corner_records, properties=())
+    assert with_properties(nameless, CornerFinder(detector, known.skeleton)) == corner_records
+    assert with_properties(nameless, detector) == nameless
+    assert "OKS AP" in evaluate(CornerFinder(detector, known.skeleton), nameless).main
+
+
+def test_other_keypoints_are_refused_and_other_tolerances_are_the_records(spot_model, corner_records):
+    detector = load(spot_model)
+    with pytest.raises(
+        UsageError, match="same keypoints: the records have middle, corner, the model finds corner, middle"
+    ):
+        evaluate(CornerFinder(detector, Skeleton(keypoints=("corner", "middle"))), corner_records)
+    other = CornerFinder(detector, Skeleton(keypoints=("middle", "corner"), sigmas=(0.2, 0.2)))
+    assert with_properties(corner_records, other) == corner_records
+
+
+class CountScore(AnyScore):
+    """A number of objects."""
+
+    def __init__(self, key, count):
+        self.key, self.main = key, {key: count}
+
+    def tables(self):
+        return [Table(title=self.key)]
+
+    def as_dict(self):
+        return {self.key: self.main[self.key]}
+
+
+class Count(Metric):
+    """Counts objects, and keeps what it was told."""
+
+    def __init__(self, key):
+        self.key, self.count, self.told = key, 0, []
+
+    def update(self, image, found, truth):
+        self.told.append((image, found, truth))
+        self.count += len(truth["boxes"])
+
+    def result(self):
+        return CountScore(self.key, self.count) if self.count else None
+
+
+class Countable(Property):
+    """A property with metrics of its own, which nothing in the package knows."""
+
+    name = "countable"
+    key: str = "count"
+
+    def metrics(self, names, scale=1, **options):
+        made.append((names, scale, options, Count(self.key)))
+        return [made[-1][-1]]
+
+
+made: list[tuple] = []
+
+
+def test_metrics_of_any_property_are_asked(spot_model, spot_records):
+    results = list(detect_records(load(spot_model), spot_records))
+    scores = score(results, spot_records.classes, [Countable()], digits=3, scale=2, other=None)
+    names, scale, options, metric = made.pop()
+    assert (names, scale, options) == (spot_records.classes, 2, {"digits": 3})
+    assert [key for key, _, _ in metric.told] == [ImageKey(number) for number in range(4)]
+    assert set(metric.told[0][1]) == {"boxes", "scores", "classes"}
+    assert set(metric.told[0][2]) == {"boxes", "classes", "crowd", "difficult", "ignored", "area", "names"}
+    assert scores.main == {"AP": scores.coco.summary["AP"], "count": spot_records.objects}
+    assert scores.as_dict()["count"] == spot_records.objects and scores.tables()[-1].title == "count"
+
+
+def test_a_metric_with_nothing_to_measure_gives_no_score(spot_model, spot_records):
+    empty = [one for one in detect_records(load(spot_model), spot_records) if not len(one[0].boxes)]
+    assert empty and score(empty, spot_records.classes, [Countable()]).scores == ()
+
+
+def test_options_that_no_property_uses_are_refused():
+    with pytest.raises(UsageError, match=r"--iou 0.5: .* what is evaluated here \(boxes, countable\). Leave it out"):
+        score([], ("red",), [Countable()], iou="0.5")
+
+
+def test_no_score_hides_another():
+    scores = Scores(SimpleNamespace(summary={"AP": 1.0}), None, (CountScore("a", 1), CountScore("a", 2)))
+    with pytest.raises(ValueError, match="Two scores are called a"):
+        _ = scores.main
+
+
+def test_what_a_model_needs_of_each_image_must_be_in_the_records(spot_model, spot_records):
+    needy = SimpleNamespace(names=spot_records.classes, extras=[SimpleNamespace(name="lens")], properties=())
+    with pytest.raises(UsageError, match="the model needs 'lens' of each image"):
+        evaluate(needy, spot_records)
+    assert next(iterate(spot_records)).rows == {}
 
 
 def test_a_pose_network_is_scored_and_knows_its_limbs(tmp_path):
-    """Random weights: numbers mean nothing, but joints come in the right frame and every table can be written."""
-    classes, items, skeleton = figures.read(3, (96, 128))
-    write_records(items, directory=tmp_path / "val", name="a", split="val", classes=classes, skeleton=skeleton)
+    """Random weights: numbers mean nothing, but keypoints come in the right frame and every table can be written."""
+    split = figures.read(3, (96, 128))
+    write_records(
+        split.items, directory=tmp_path, name="a", split="val", classes=split.classes, properties=split.properties
+    )
+    (known,) = split.properties
     card = ModelCard(
-        tasks=("pose",),
+        tasks={"pose": {"skeleton": known.skeleton, "classes": ("person",)}},
         backbone="none",
-        classes=classes,
+        classes=split.classes,
         max_objects=100,
-        skeleton=skeleton,
-        joint_classes=("person",),
         input=InputCard(height=64, width=64, stride=32),
     )
     image = keras.Input((None, None, 3))
@@ -147,13 +278,12 @@ def test_a_pose_network_is_scored_and_knows_its_limbs(tmp_path):
     heads = {head.name: keras.layers.Conv2D(head.channels, 1) for head in card.task_set().heads}
     detector = Detector(keras.Model(image, {name: [layer(features)] for name, layer in heads.items()}), card)
     heads["heatmap"].set_weights([np.ones((1, 1, 3, 2)) * [0.4, -0.4], np.array([1, -2])])  # bright: person
-    records = open_dataset(tmp_path / "val")
-    scores = evaluate(detector, records)
-    assert 0 <= scores.joints.summary["AP"] < 0.5 and scores.joints.images == 3
-    picture = draw_figures(0, (96, 128)).image
-    found = detector(picture, threshold=0)
-    assert found.skeleton == skeleton and found.fields["joints"].shape == (len(found), 13, 2)
-    assert not found.fields["joint_scores"][found.classes == 1].any()
-    assert (found.draw(picture, 0) != picture).any()
+    scores = evaluate(detector, open_dataset(tmp_path))
+    assert 0 <= scores.main["OKS AP"] < 0.5 and scores.scores[0].images == 3
+    drawn = draw_figures(0, (96, 128)).image
+    found = detector(drawn, threshold=0)
+    assert found.properties[0].skeleton == known.skeleton and found.fields["keypoints"].shape == (len(found), 13, 2)
+    assert not found.fields["keypoint_scores"][found.classes == 1].any()
+    assert (found.draw(drawn, 0) != drawn).any()
     assert 0 < (found.classes == 0).sum() < len(found)
     assert sum("keypoints" in row for row in found.to_coco(0)) == (found.classes == 0).sum()

@@ -46,7 +46,7 @@ class BoxMetric(abc.ABC):
         self.names = tuple(names)
         self.images: dict[int, Image] = {}
 
-    def update(self, image_id: int, detections: Mapping[str, Any], truth: Mapping[str, Any]) -> None:
+    def add(self, image_id: int, detections: Mapping[str, Any], truth: Mapping[str, Any]) -> None:
         """Adds an image, each once. Keys beyond those named here are left alone.
 
         Args:
@@ -70,7 +70,7 @@ class BoxMetric(abc.ABC):
         if "area" not in truth:
             truth["area"] = box_areas(np.asarray(truth["boxes"]).reshape(-1, 4))
         kinds = {"crowd": bool, "difficult": bool, "area": np.float64}
-        self.images[image_id] = Image(found, self._rows(f"truth of image {image_id}", truth, kinds))
+        self.images[image_id] = Image(found, self._rows(f"ground truth of image {image_id}", truth, kinds))
 
     def merge(self, other: "BoxMetric") -> None:
         """Takes over the images that another counter of the same classes has seen.
@@ -89,7 +89,7 @@ class BoxMetric(abc.ABC):
         """Scores all images so far; further ones may follow."""
 
     def _sorted_images(self) -> list[tuple[int, Image]]:
-        """By id, so that the order of updates cannot change how ties between scores fall."""
+        """By id, so that the order they came in cannot change how ties between scores fall."""
         if not self.images:
             raise DataError("Nothing to evaluate: the data set has no images.")
         return sorted(self.images.items())

@@ -15,15 +15,15 @@ class CocoScores:
     """What COCO's evaluation says. Numbers run from 0 to 1 and are NaN where there is no truth to score against.
 
     Attributes:
-        summary: The means that COCO prints: AP (over overlaps 0.50 to 0.95), AP50, AP75, APs, APm, APl (objects below
+        summary: The means that COCO prints: AP (over IoU 0.50 to 0.95), AP50, AP75, APs, APm, APl (objects below
             32x32 pixels, up to 96x96, above), AR1, AR10, AR100 (by detections per image) and ARs, ARm, ARl. With a
             limit of detections other than 1, 10 and 100, also AR<limit>.
         names: Name of each class.
         ap: [C] AP of each class.
         ap50: [C] AP50 of each class.
         truth: [C] int, annotated objects that are no crowds.
-        precision: [10, 101, C] at each overlap and recall.
-        overlaps: [10] the overlaps, 0.5 to 0.95.
+        precision: [10, 101, C] at each IoU and recall.
+        ious: [10] 0.5 to 0.95.
         recall: [101] the recalls, 0 to 1.
         images: Number of images.
         detections: Number of detections in them.
@@ -35,7 +35,7 @@ class CocoScores:
     ap50: np.ndarray
     truth: np.ndarray
     precision: np.ndarray
-    overlaps: np.ndarray
+    ious: np.ndarray
     recall: np.ndarray
     images: int
     detections: int
@@ -81,7 +81,7 @@ class CocoBoxes(CocoMetric):
             ap50=ap50,
             truth=self.count_truth(),
             precision=overall,
-            overlaps=evaluation.params.iouThrs,
+            ious=evaluation.params.iouThrs,
             recall=evaluation.params.recThrs,
             images=len(self.images),
             detections=self.detections,
@@ -127,8 +127,8 @@ def _summary(precision: np.ndarray, recall: np.ndarray, limits: list[int], last:
     """COCO's means, from the arrays themselves: COCOeval.summarize prints -1 unless the limits are its own three.
 
     Args:
-        precision: [overlaps, recalls, classes, areas, limits]; areas are all, small, medium, large.
-        recall: [overlaps, classes, areas, limits].
+        precision: [IoUs, recalls, classes, areas, limits]; areas are all, small, medium, large.
+        recall: [IoUs, classes, areas, limits].
         limits: Detections per image.
         last: Index of the limit that AP is taken at.
     """

@@ -1,4 +1,4 @@
-"""What COCO's metrics of boxes and of joints share: pycocotools' own COCOeval does the counting, without files."""
+"""What COCO's metrics share: pycocotools' own COCOeval does the counting, without files."""
 
 import abc
 import contextlib
@@ -18,7 +18,7 @@ class CocoMetric(BoxMetric):
     """Turns images into COCO's rows and counts them. Crowds are neither hits nor misses.
 
     Attributes:
-        kind: What COCOeval compares: "bbox" or "keypoints".
+        kind: What COCOeval compares, its `iouType`, such as "bbox".
     """
 
     kind = ""
@@ -54,7 +54,7 @@ class CocoMetric(BoxMetric):
         """Changes COCOeval's parameters."""
 
     def evaluation(self) -> COCOeval:
-        """pycocotools' evaluation of all images so far, done and accumulated; its `ious` hold every overlap."""
+        """pycocotools' evaluation of all images so far, done and accumulated; its `ious` hold that of every pair."""
         images = self._sorted_images()
         with contextlib.redirect_stdout(io.StringIO()):
             truth = self._index([row for image_id, image in images for row in self.truth_rows(image_id, image.truth)])
@@ -77,7 +77,7 @@ class CocoMetric(BoxMetric):
         return coco
 
     def of_classes(self, precision: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """[C] AP and [C] AP50 of a precision [overlaps, recalls, C]; NaN where a class has no truth."""
+        """[C] AP and [C] AP50 of a precision [IoUs, recalls, C]; NaN where a class has no truth."""
         ap, ap50 = (
             np.array([mean_where_known(part[..., index]) for index in range(len(self.names))])
             for part in (precision, precision[0])

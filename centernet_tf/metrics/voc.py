@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from centernet_tf.errors import UsageError
-from centernet_tf.geometry.boxes import overlaps
+from centernet_tf.geometry.boxes import box_iou
 from centernet_tf.metrics.boxes import BoxMetric, Image, mean_where_known
 
 # Floating-point multiples of 0.1, as in the kit's Python form: a recall of 3/10 lies below the fourth of them.
@@ -41,20 +41,18 @@ class VocScores:
 
 
 class VocBoxes(BoxMetric):
-    """Pascal VOC's box metric: overlap above one half, each object found once, difficult objects left out.
+    """Pascal VOC's box metric: IoU above one half, each object found once, difficult objects left out.
 
     Right and bottom are taken as the last pixels that belong to a box, as in the annotations of VOC, so a width is
     right - left + 1.
     """
 
-    def __init__(
-        self, names: Sequence[str], overlap: float = 0.5, area: bool = False, devkit_digits: bool = False
-    ) -> None:
+    def __init__(self, names: Sequence[str], iou: float = 0.5, area: bool = False, devkit_digits: bool = False) -> None:
         """Starts without images.
 
         Args:
             names: Name of each class, by 0-based index.
-            overlap: A hit must overlap the object by more than this.
+            iou: A hit has more than this.
             area: Take the area below the precision-recall curve (VOC 2010 and later) instead of the mean of eleven
                 precisions (VOC 2007).
             devkit_digits: Round boxes to one decimal and scores to three, as in the files that published CenterNet
@@ -62,12 +60,12 @@ class VocBoxes(BoxMetric):
 
         Raises:
             DataError: There are no names.
-            UsageError: The overlap is not between 0 and 1.
+            UsageError: The IoU is not between 0 and 1.
         """
         super().__init__(names)
-        if not 0 <= overlap < 1:
-            raise UsageError(f"VocBoxes: overlap is {overlap}, expected at least 0 and below 1.")
-        self.overlap = overlap
+        if not 0 <= iou < 1:
+            raise UsageError(f"VocBoxes: iou is {iou}, expected at least 0 and below 1.")
+        self.iou = iou
         self.area = area
         self.devkit_digits = devkit_digits
 
@@ -122,11 +120,11 @@ class VocBoxes(BoxMetric):
         """[K] number of the object that each detection lies on, counted from `start`, or MISS or DIFFICULT."""
         if not len(boxes) or not len(truth):
             return np.full(len(boxes), MISS)
-        common = overlaps(boxes.astype(float), truth.astype(float), pixel=1.0)
+        common = box_iou(boxes.astype(float), truth.astype(float), pixel=1.0)
         best = common.argmax(axis=1)
         # Only objects that are not difficult have a number.
         numbers = np.where(difficult, DIFFICULT, start + np.cumsum(~difficult) - 1)
-        return np.where(common.max(axis=1) > self.overlap, numbers[best], MISS)
+        return np.where(common.max(axis=1) > self.iou, numbers[best], MISS)
 
 
 def curve(hits: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,73 +1,60 @@
-"""TensorBoard: losses and AP by Keras' own callback, and pictures of what the network sees, finds and believes."""
+"""TensorBoard: losses and AP by Keras' own callback, and images of what the network sees, finds and believes."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from centernet_tf.data.records import Dataset, Record, iterate
-from centernet_tf.detector import Detector
-from centernet_tf.draw import class_colors, contact_sheet, heatmap_overlay
-from centernet_tf.draw_solids import beside, birds_eye
-from centernet_tf.images import read_image
-from centernet_tf.results import Detections
+from centernet_tf.data.dataset import Dataset, Record
+from centernet_tf.detector.detector import Detector
+from centernet_tf.media.draw import contact_sheet, heatmap_overlay
+from centernet_tf.media.images import read_image
+from centernet_tf.properties.fields import SHARED
+from centernet_tf.properties.rows import select
 
 THRESHOLD = 0.3  # of what is drawn
 
 
-class Pictures:
-    """Draws the first images of a data set with predictions and heatmaps.
+class Board:
+    """Draws the first images of a data set with what is found in them, and heatmaps.
 
     Args:
         folder: TensorBoard's log folder.
-        dataset: Where the images come from.
+        dataset: Where the images come from, with the properties of the model.
         count: How many.
     """
 
     def __init__(self, folder: Path, dataset: Dataset, count: int):
-        self.folder = folder
-        self.records = [record for record, _ in zip(iterate(dataset), range(count))]
+        self.folder, self.dataset = folder, dataset
+        self.records = dataset.head(count)
         self.images = [read_image(record.image) for record in self.records]
 
     def __call__(self, epoch: int, detector: Detector) -> None:
-        """Writes one sheet of pictures for this epoch."""
+        """Writes one sheet of images for this epoch."""
         # TensorBoard's event files have no writer outside TensorFlow among our dependencies.
         import tensorflow as tf
 
-        with tf.summary.create_file_writer(str(self.folder / "pictures")).as_default():
-            sheet = picture_sheet(self.images, detector, self.records)
+        with tf.summary.create_file_writer(str(self.folder / "images")).as_default():
+            sheet = image_sheet(self.images, self.records, detector)
             tf.summary.image("predictions and heatmaps", sheet[None], step=epoch)
 
 
-def picture_sheet(
-    images: Sequence[np.ndarray], detector: Detector, records: Sequence[Record] | None = None
-) -> np.ndarray:
-    """Pairs of an image with its detections and the network's input with its heatmap.
+def image_sheet(images: Sequence[np.ndarray], records: Sequence[Record], detector: Detector) -> np.ndarray:
+    """Pairs of an image with what is found in it, beside it the properties' panels, and the input with its heatmap.
 
     Args:
         images: [H, W, 3] uint8 RGB each.
+        records: They come from these. Panels show the annotated objects below those that are found.
         detector: Draws what it finds.
-        records: Where the images come from. Boxes in space need their cameras, and lie on a map with the annotated
-            ones.
 
     Returns:
         [H, W, 3] uint8 RGB.
     """
-    placed = detector.tasks.placed and records is not None
-    cameras = [record.camera for record in records] if placed else None
+    extras = {extra.name: [record.rows[extra.name] for record in records] for extra in detector.extras}
+    fields = (*SHARED, *(field for one in detector.properties for field in one.fields))
     tiles = []
-    for number, found in enumerate(detector(list(images), threshold=0.0, cameras=cameras)):
-        seen, heatmap = detector.look(images[number])
-        drawn = found.draw(images[number], THRESHOLD)
-        if placed:
-            drawn = beside(drawn, _map(found.above(THRESHOLD), records[number]))
-        tiles += [drawn, heatmap_overlay(seen, heatmap)]
+    for image, record, found in zip(images, records, detector(list(images), threshold=0.0, **extras)):
+        truth = select(record.truth(), fields, np.flatnonzero(~record.ignored), len(record.boxes))
+        seen, heatmap = detector.look(image)
+        tiles += [found.draw(image, THRESHOLD, panels=True, truth=truth), heatmap_overlay(seen, heatmap)]
     return contact_sheet(tiles, columns=4)
-
-
-def _map(found: Detections, record: Record) -> np.ndarray:
-    """The ground from above with what was found, over what was annotated."""
-    places = found.solids
-    known = record.solids[np.isfinite(record.solids).all(axis=1) & ~record.neutral]
-    truth = known[:, 4:7], known[:, 1:4], known[:, 7]
-    return birds_eye(places[:, 4:7], places[:, 1:4], places[:, 7], class_colors(found.classes), truth=truth)

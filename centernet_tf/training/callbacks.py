@@ -9,11 +9,11 @@ from pathlib import Path
 import keras
 
 from centernet_tf.config import Settings
-from centernet_tf.data.records import Dataset
-from centernet_tf.detector import Detector
+from centernet_tf.data.dataset import Dataset
+from centernet_tf.detector.detector import Detector
 from centernet_tf.errors import DataError
 from centernet_tf.evaluate import evaluate
-from centernet_tf.model_file import save_model
+from centernet_tf.model.file import save_model
 from centernet_tf.training.checkpoint import Progress
 
 BEST, LAST = "best.keras", "last.keras"
@@ -23,16 +23,16 @@ STUCK_SCORE = 0.1  # The prior that every heatmap starts with.
 class AveragePrecision(keras.callbacks.Callback):
     """Scores the validation set every few epochs, and keeps the last model and the best.
 
-    It writes val_AP and val_AP50, of joints also val_OKS_AP, into the epoch's logs, so it comes before the callbacks
-    that show them. The best model has the highest mean of `evaluate.Scores.main`: boxes and joints count alike.
+    It writes each of `evaluate.Scores.main` and AP50 into the epoch's logs, such as val_AP, so it comes before the
+    callbacks that show them. The best model has the highest mean of `Scores.main`: all that is measured counts alike.
 
     Args:
-        detector: Makes a detector of the weights as they are now, the moving average where there is one.
+        detector: Makes a detector of the weights as they are now, the EMA where there is one.
         validation: Records; None keeps the last model only.
         settings: Of the run. The last epoch is always scored.
         out: Folder of best.keras and last.keras.
         progress: Shared with the run; holds the best score.
-        show: Called with (epoch, detector) after each score, for pictures.
+        show: Called with (epoch, detector) after each score, to draw images.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class AveragePrecision(keras.callbacks.Callback):
     ):
         super().__init__()
         self.detector, self.validation, self.out, self.progress, self.show = detector, validation, out, progress, show
-        self.every, self.batch = settings.evaluate.every, settings.evaluate.batch
+        self.every, self.batch_size = settings.evaluate.every, settings.evaluate.batch_size
         self.epochs = settings.train.epochs
 
     def on_epoch_end(self, epoch, logs=None):
@@ -56,7 +56,7 @@ class AveragePrecision(keras.callbacks.Callback):
         detector = self.detector()
         about = {"epoch": epoch + 1}
         if self.validation is not None:
-            found = evaluate(detector, self.validation, self.batch)
+            found = evaluate(detector, self.validation, self.batch_size)
             # Without an object of any class AP is not a number; every model is as good as the first then.
             main = {name: 0.0 if math.isnan(value) else value for name, value in found.main.items()}
             scores = {**main, "AP50": found.coco.summary["AP50"]}

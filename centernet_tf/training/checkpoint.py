@@ -1,4 +1,4 @@
-"""The state of a run on disk, so that one killed at any moment goes on to the same numbers."""
+"""The state of a run on disk, so that one killed at any moment resumes to the same numbers."""
 
 import dataclasses
 import json
@@ -31,12 +31,12 @@ class Progress:
 
 
 def _variables(trainer: Trainer) -> list[keras.Variable]:
-    """Everything a step reads and writes: weights, their average, the optimiser, the sums of the running epoch."""
+    """Everything a step reads and writes: weights, also of the loss, the EMA, the optimiser, sums of the epoch."""
     return [*trainer.variables, *trainer.optimizer.variables, *trainer.metrics_variables]
 
 
 def save_state(path: Path, trainer: Trainer, progress: Progress) -> None:
-    """Writes the state; a reader, or a run that goes on, sees the old file or the new one."""
+    """Writes the state; a reader, or a run that resumes, sees the old file or the new one."""
     arrays = {f"v{index:05d}": keras.ops.convert_to_numpy(value) for index, value in enumerate(_variables(trainer))}
     temporary = path.with_name(f".{path.name}.writing")
     with temporary.open("wb") as file:

@@ -5,11 +5,11 @@ from pathlib import Path
 import keras
 
 from centernet_tf.checkpoints.families import recognise
-from centernet_tf.checkpoints.heads import NAMES, head_modules
+from centernet_tf.checkpoints.heads import head_modules, head_names
 from centernet_tf.checkpoints.state_dict import read_state_dict
 from centernet_tf.checkpoints.weights import assign, official_names, our_layout, some, their_shape
 from centernet_tf.errors import UsageError
-from centernet_tf.model_file import ModelCard
+from centernet_tf.model.card import ModelCard
 
 DEFORMABLE = "_dcn"  # Ending of the names whose trunk is that of the plain network.
 
@@ -66,7 +66,7 @@ def start_from_checkpoint(network: keras.Model, backbone: str, path: str | Path)
         tensors = {family.trunk + name: tensor for name, tensor in tensors.items()}
     body = official_names(network, family.modules(backbone))
     stacks = len(network.output["heatmap"])
-    heads = official_names(network, head_modules(NAMES, stacks, family.stacked, "hm.weight" in tensors))
+    heads = official_names(network, head_modules(head_names(), stacks, family.stacked, "hm.weight" in tensors))
     values, misshapen = {}, []
     for weight in network.weights:
         name = body.get(weight.path) or heads.get(weight.path)

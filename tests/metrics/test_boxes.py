@@ -27,7 +27,7 @@ def test_no_names(metric):
 @METRICS
 def test_image_without_anything(metric):
     counter = metric(["cat"])
-    counter.update(7, NOTHING, NOTHING)
+    counter.add(7, NOTHING, NOTHING)
     scores = counter.result()
     assert (scores.images, scores.detections, scores.truth.tolist()) == (1, 0, [0])
     assert np.isnan(scores.ap).all()
@@ -49,16 +49,16 @@ def test_image_without_anything(metric):
 )
 def test_wrong_rows(metric, detections, truth, message):
     with pytest.raises(DataError, match=message):
-        metric(["cat", "dog"]).update(3, detections, truth)
+        metric(["cat", "dog"]).add(3, detections, truth)
 
 
 @METRICS
 def test_an_image_counts_once(metric):
     counter, other = metric(["cat"]), metric(["cat"])
-    counter.update(3, BOX, BOX)
+    counter.add(3, BOX, BOX)
     with pytest.raises(DataError, match="Image 3 came twice"):
-        counter.update(np.int64(3), BOX, BOX)
-    other.update(3, BOX, BOX)
+        counter.add(np.int64(3), BOX, BOX)
+    other.add(3, BOX, BOX)
     with pytest.raises(DataError, match=r"Images \[3\] came twice"):
         counter.merge(other)
     with pytest.raises(DataError, match="different classes"):
@@ -71,10 +71,10 @@ def test_order_and_workers_do_not_matter(metric, random_scene):
     names = ["a", "b", "c"]
     one = metric(names)
     for image_id, found, truth in images:
-        one.update(image_id, found, truth)
+        one.add(image_id, found, truth)
     workers = [metric(names) for _ in range(3)]
     for number, image in enumerate(reversed(images)):
-        workers[number % 3].update(*image)
+        workers[number % 3].add(*image)
     merged = metric(names)
     for worker in reversed(workers):
         merged.merge(worker)
@@ -87,7 +87,7 @@ def test_order_and_workers_do_not_matter(metric, random_scene):
 def test_arrays_are_not_changed_or_kept(metric):
     boxes = np.array([[1.0, 2, 3, 4]])
     counter = metric(["cat"])
-    counter.update(1, {**BOX, "boxes": boxes}, BOX)
+    counter.add(1, {**BOX, "boxes": boxes}, BOX)
     boxes[:] = 100
     assert counter.images[1].found["boxes"].tolist() == [[1, 2, 3, 4]]
     assert counter.images[1].truth["area"].tolist() == [4]

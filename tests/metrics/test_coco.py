@@ -15,7 +15,7 @@ NAMES = ("a", "b", "c", "d")
 def score(images, names=NAMES, **settings):
     metric = CocoBoxes(names, **settings)
     for image in images:
-        metric.update(*image)
+        metric.add(*image)
     return metric.result()
 
 
@@ -95,8 +95,8 @@ def test_half_of_the_objects_found():
     assert scores.summary["AR100"] == 0.5
 
 
-def test_overlap_decides_which_levels_count():
-    """Overlap 0.72 passes the five levels from 0.50 to 0.70."""
+def test_iou_decides_which_levels_count():
+    """IoU 0.72 passes the five levels from 0.50 to 0.70."""
     scores = score([(1, found([[0, 0, 72, 100]]), truth([[0, 0, 100, 100]]))])
     assert scores.summary["AP"] == pytest.approx(0.5)
     assert (scores.summary["AP50"], scores.summary["AP75"]) == (pytest.approx(1), 0)
@@ -166,9 +166,9 @@ def test_rounding_makes_ties():
 def test_further_images_may_follow():
     box = [[0, 0, 50, 50]]
     metric = CocoBoxes(NAMES)
-    metric.update(1, found(box), truth(box))
+    metric.add(1, found(box), truth(box))
     assert metric.result().summary["AP"] == pytest.approx(1)
-    metric.update(2, found([]), truth(box))
+    metric.add(2, found([]), truth(box))
     assert metric.result().summary["AP"] == pytest.approx(51 / 101)
 
 

@@ -11,7 +11,7 @@ BOX, FAR = [10, 10, 49, 49], [200, 200, 239, 239]
 def score(images, names=NAMES, **settings):
     metric = VocBoxes(names, **settings)
     for image in images:
-        metric.update(*image)
+        metric.add(*image)
     return metric.result()
 
 
@@ -24,7 +24,7 @@ def found(boxes, scores=None, classes=None):
     return {**truth(boxes, classes), "scores": scores}
 
 
-def slow_overlap(one, other):
+def slow_iou(one, other):
     width = min(one[2], other[2]) - max(one[0], other[0]) + 1
     height = min(one[3], other[3]) - max(one[1], other[1]) + 1
     if width <= 0 or height <= 0:
@@ -52,8 +52,8 @@ def slow_average_precision(images, label, area):
     count = sum(not thing["difficult"] for things in objects.values() for thing in things)
     hits, points = [], []
     for image_id, _, box in sorted(queue, key=lambda one: -one[1]):
-        nearest = max(objects[image_id], key=lambda thing: slow_overlap(box, thing["box"]), default=None)
-        if nearest is None or slow_overlap(box, nearest["box"]) <= 0.5:
+        nearest = max(objects[image_id], key=lambda thing: slow_iou(box, thing["box"]), default=None)
+        if nearest is None or slow_iou(box, nearest["box"]) <= 0.5:
             hits.append(0)
         elif not nearest["difficult"]:
             hits.append(int(not nearest["taken"]))
@@ -139,9 +139,9 @@ def test_difficult_is_left_out():
         ([10, 10, 30, 49], True),
     ],
 )
-def test_overlap_counts_the_last_pixel_and_must_be_above_half(box, hit):
+def test_iou_counts_the_last_pixel_and_must_be_above_half(box, hit):
     assert score([(1, found([box]), truth([BOX]))]).mean == float(hit)
-    assert score([(1, found([box]), truth([BOX]))], overlap=0.49).mean == 1
+    assert score([(1, found([box]), truth([BOX]))], iou=0.49).mean == 1
 
 
 def test_detection_of_another_class_or_image_is_a_miss():
@@ -157,7 +157,7 @@ def test_devkit_digits():
     assert score(image, devkit_digits=True).mean == 1
 
 
-@pytest.mark.parametrize("overlap", [-0.1, 1.0])
-def test_wrong_overlap(overlap):
+@pytest.mark.parametrize("iou", [-0.1, 1.0])
+def test_wrong_iou(iou):
     with pytest.raises(UsageError, match="expected at least 0 and below 1"):
-        VocBoxes(NAMES, overlap=overlap)
+        VocBoxes(NAMES, iou=iou)

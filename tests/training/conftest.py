@@ -3,10 +3,11 @@ import numpy as np
 import pytest
 from keras import layers
 
-from centernet_tf.centers import Centers
+from centernet_tf.points.centers import Centers
 from centernet_tf.preprocess import Normalization
-from centernet_tf.schema import SHARED
+from centernet_tf.properties.fields import SHARED
 from centernet_tf.tasks import build_tasks
+from centernet_tf.tasks.detect import Detect
 from centernet_tf.training.trainer import Trainer
 
 SIZE = (32, 64)
@@ -16,9 +17,9 @@ SIZE = (32, 64)
 def make_trainer():
     """A function that makes a compiled trainer around a network of two layers, with one stack or several."""
 
-    def make(stacks=1, average=0.0, rate=0.01, classes=3, width=4, optimizer=None, **centers):
+    def make(stacks=1, ema=0.0, rate=0.01, classes=3, width=4, optimizer=None, **centers):
         keras.utils.set_random_seed(0)
-        tasks = build_tasks(["detect"], Centers(classes, max_objects=5, **centers))
+        tasks = build_tasks({"detect": Detect()}, Centers(classes, max_objects=5, **centers))
         image = keras.Input((None, None, 3), name="image")
         features = layers.BatchNormalization(name="norm")(layers.Conv2D(width, 4, 4, name="stem")(image))
         outputs = {
@@ -28,10 +29,10 @@ def make_trainer():
             ]
             for head in tasks.heads
         }
-        trainer = Trainer(keras.Model(image, outputs), tasks, Normalization(), SIZE, average)
+        trainer = Trainer(keras.Model(image, outputs), tasks, Normalization(), SIZE, ema)
         jit = keras.backend.backend() == "jax"  # as training does
         trainer.compile(optimizer or keras.optimizers.Adam(rate), loss=None, jit_compile=jit)
-        trainer.optimizer.build(trainer.network.trainable_variables)
+        trainer.optimizer.build(trainer.trainable_variables)
         return trainer
 
     return make

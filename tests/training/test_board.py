@@ -1,72 +1,91 @@
+import dataclasses
+
 import numpy as np
 
-from centernet_tf.centers import Centers
-from centernet_tf.data.records import iterate, open_dataset
-from centernet_tf.datasets import scenes
+from centernet_tf.data.dataset import open_dataset
+from centernet_tf.datasets.drawn import scenes
 from centernet_tf.datasets.writer import write_records
-from centernet_tf.detector import Detector
-from centernet_tf.images import read_image
+from centernet_tf.detector.detector import Detector
+from centernet_tf.media.images import read_image
+from centernet_tf.properties.boxes3d import Boxes3d
 from centernet_tf.results import Detections
-from centernet_tf.tasks import build_tasks
-from centernet_tf.training.board import Pictures, picture_sheet
+from centernet_tf.training.board import Board, image_sheet
+
+FIELDS = ("alphas", "dimensions", "locations", "rotations")
+TRUTH = [176, 196, 178]  # colour of annotated boxes seen from above
 
 
-def test_pairs_of_pictures_and_heatmaps(spot_network, spot_card, draw_spots):
-    detector = Detector(spot_network, spot_card)
-    images = [draw_spots(128, 128, (40, 40, 0)), draw_spots(96, 128, (60, 60, 1)), np.zeros((50, 70, 3), np.uint8)]
-    sheet = picture_sheet(images, detector)
-    assert sheet.dtype == np.uint8
-    assert sheet.ndim == 3
-    assert sheet.shape[1] > 2 * sheet.shape[0] / 2
+def test_pairs_of_images_and_heatmaps(spot_network, spot_card, shapes_val):
+    """Two images of 64 x 64, each beside the input of 128 x 128 that it is fitted into."""
+    card = spot_card.model_copy(update={"classes": shapes_val.classes[:2]})
+    records = shapes_val.head(2)
+    images = [read_image(record.image) for record in records]
+    sheet = image_sheet(images, records, Detector(spot_network, card))
+    assert sheet.dtype == np.uint8 and sheet.shape[2] == 3
+    assert 4 * 128 <= sheet.shape[1] < 4 * 128 + 64
     assert sheet.max() > 200
 
 
-def test_pictures_are_written_for_tensorboard(tmp_path, shapes_val, spot_network, spot_card):
+def test_images_are_written_for_tensorboard(tmp_path, shapes_val, spot_network, spot_card):
     card = spot_card.model_copy(update={"classes": shapes_val.classes[:2]})
-    pictures = Pictures(tmp_path, shapes_val, 3)
-    assert len(pictures.images) == 3
-    pictures(1, Detector(spot_network, card))
-    (file,) = (tmp_path / "pictures").iterdir()
+    board = Board(tmp_path, shapes_val, 3)
+    assert len(board.images) == 3
+    board(1, Detector(spot_network, card))
+    (file,) = (tmp_path / "images").iterdir()
     assert file.stat().st_size > 1000
 
 
 def test_fewer_images_than_wanted(tmp_path, shapes_val):
-    assert len(Pictures(tmp_path, shapes_val, 100).images) == 8
+    assert len(Board(tmp_path, shapes_val, 100).images) == 8
+
+
+class Extra:
+    """What the oracle takes of each image."""
+
+    name = "camera"
 
 
 class Oracle:
-    """A detector that finds what is annotated."""
+    """A detector that finds what is annotated, a metre too far away."""
 
-    tasks = build_tasks(("box3d",), Centers(3))
+    properties, extras = (Boxes3d(),), (Extra,)
 
     def __init__(self, records):
         self.records = records
 
-    def __call__(self, images, threshold, cameras):
-        for record, camera in zip(self.records, cameras):
-            np.testing.assert_array_equal(record.camera, camera)
-            kept = ~record.neutral
-            solids = record.solids[kept]
-            fields = {
-                "alphas": solids[:, 0],
-                "dimensions": solids[:, 1:4],
-                "locations": solids[:, 4:7] + np.float32([0, 0, 1]),
-                "rotations": solids[:, 7],
-            }
+    def __call__(self, images, threshold, camera):
+        for record, one in zip(self.records, camera, strict=True):
+            np.testing.assert_array_equal(record.rows["camera"], one)
+            kept = ~record.ignored
+            fields = {name: record.rows[name][kept] for name in FIELDS}
+            fields["locations"] = fields["locations"] + np.float32([0, 0, 1])
             row = record.boxes[kept], np.ones(kept.sum()), record.classes[kept], scenes.CLASSES
-            yield Detections(*row, (record.width, record.height), fields, camera=camera)
+            yield Detections(
+                *row, (record.width, record.height), fields, properties=self.properties, extras={"camera": one}
+            )
 
     def look(self, image):
         return image, np.zeros((*image.shape[:2], 3), np.float32)
 
 
-def test_boxes_in_space_lie_on_a_map_with_the_truth(tmp_path):
-    classes, items = scenes.read(2, (96, 160))
-    write_records(items, directory=tmp_path, name="scenes", split="train", classes=classes, shards=1, solid=True)
-    records = list(iterate(open_dataset(tmp_path)))
+def test_panels_show_what_is_annotated_below_what_is_found(tmp_path):
+    split = scenes.read(2, (96, 160))
+    write_records(
+        split.items,
+        directory=tmp_path,
+        name="scenes",
+        split="train",
+        classes=split.classes,
+        properties=split.properties,
+    )
+    records = open_dataset(tmp_path).head(2)
     images = [read_image(record.image) for record in records]
-    sheet = picture_sheet(images, Oracle(records), records)
-    # Two images with their square maps, and two heatmaps.
+    sheet = image_sheet(images, records, Oracle(records))
+    # Two images with their square panels, and two heatmaps.
     assert sheet.shape[1] > 4 * (160 + 96)
-    green = (sheet == [176, 196, 178]).all(axis=-1)
-    assert green.any()
+
+    def annotated(shown):
+        return (shown == TRUTH).all(axis=-1).sum()
+
+    ignored = [dataclasses.replace(record, ignored=np.ones_like(record.ignored)) for record in records]
+    assert annotated(sheet) > 0 == annotated(image_sheet(images, ignored, Oracle(records)))

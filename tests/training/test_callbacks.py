@@ -7,7 +7,8 @@ import pytest
 from centernet_tf.config import parse_settings
 from centernet_tf.errors import DataError
 from centernet_tf.evaluate import Scores
-from centernet_tf.model_file import load_model, read_card
+from centernet_tf.model.file import load_model, read_card
+from centernet_tf.properties.property import Score
 from centernet_tf.training import callbacks
 from centernet_tf.training.callbacks import BEST, LAST, AveragePrecision, CsvLog, Watch
 from centernet_tf.training.checkpoint import Progress
@@ -83,15 +84,15 @@ def test_a_network_that_does_not_take_off(step, logs, warned, recwarn):
 def scored(monkeypatch, tmp_path, spot_network, spot_card):
     """A function that plays epochs with the given APs and returns (progress, logs of each epoch, what was shown)."""
 
-    def play(scores, every=1, epochs=None, validation="records", progress=None, joints=None):
-        from centernet_tf.detector import Detector
+    def play(scores, every=1, epochs=None, validation="records", progress=None, others=()):
+        from centernet_tf.detector.detector import Detector
 
         answers = iter(scores)
 
-        def evaluate(detector, dataset, batch):
-            assert (dataset, batch) == ("records", 8)
+        def evaluate(detector, dataset, batch_size):
+            assert (dataset, batch_size) == ("records", 8)
             ap = next(answers)
-            return Scores(SimpleNamespace(summary={"AP": ap, "AP50": 2 * ap}), None, joints)
+            return Scores(SimpleNamespace(summary={"AP": ap, "AP50": 2 * ap}), None, others)
 
         monkeypatch.setattr(callbacks, "evaluate", evaluate)
         epochs = epochs or len(scores)
@@ -158,8 +159,13 @@ def test_validation_without_objects_still_keeps_a_model(scored, tmp_path):
     assert (tmp_path / BEST).exists()
 
 
-def test_joints_are_logged_and_choose_as_boxes_do(scored, tmp_path):
-    joints = SimpleNamespace(summary={"AP": 0.7})
-    progress, logs, _ = scored([0.3], joints=joints)
-    assert logs == [{"val_AP": 0.3, "val_AP50": 0.6, "val_OKS_AP": 0.7}] and progress.best == 0.5
-    assert read_card(tmp_path / BEST).about["OKS AP"] == 0.7
+class Hues(Score):
+    """A score of a property that nothing in the package knows."""
+
+    main = {"hue AP": 0.7}  # noqa: RUF012
+
+
+def test_all_that_is_measured_is_logged_and_chooses_as_boxes_do(scored, tmp_path):
+    progress, logs, _ = scored([0.3], others=(Hues(), Score()))
+    assert logs == [{"val_AP": 0.3, "val_AP50": 0.6, "val_hue_AP": 0.7}] and progress.best == 0.5
+    assert read_card(tmp_path / BEST).about["hue AP"] == 0.7

@@ -14,7 +14,7 @@ def values_of(trainer):
 
 
 def trained(make_trainer, make_batch, steps=3):
-    trainer = make_trainer(average=0.9)
+    trainer = make_trainer(ema=0.9)
     for seed in range(steps):
         trainer.train_on_batch(*make_batch(seed))
     return trainer
@@ -23,7 +23,7 @@ def trained(make_trainer, make_batch, steps=3):
 def test_a_step_after_loading_gives_the_same_numbers(make_trainer, make_batch, tmp_path):
     trainer = trained(make_trainer, make_batch)
     save_state(tmp_path / STATE_FILE, trainer, Progress(3, 0.25, 2))
-    again = make_trainer(average=0.9)
+    again = make_trainer(ema=0.9)
     assert load_state(tmp_path / STATE_FILE, again) == Progress(3, 0.25, 2)
     for one, other in zip(values_of(trainer), values_of(again)):
         np.testing.assert_array_equal(one, other)
@@ -91,7 +91,7 @@ def test_a_damaged_file(make_trainer, make_batch, tmp_path, damage):
     assert str(error.value).endswith("Remove it to start again.")
 
 
-@pytest.mark.parametrize("change", [{"average": 0.9}, {"classes": 4}, {"optimizer": keras.optimizers.SGD}])
+@pytest.mark.parametrize("change", [{"ema": 0.9}, {"classes": 4}, {"optimizer": keras.optimizers.SGD}])
 def test_a_file_of_other_settings(make_trainer, tmp_path, change):
     path = tmp_path / STATE_FILE
     save_state(path, make_trainer(), Progress(1))
@@ -105,27 +105,6 @@ def test_a_file_of_other_settings(make_trainer, tmp_path, change):
     assert str(error.value).endswith("Use the settings saved beside it, or another --out.")
     for one, two in zip(before, values_of(other)):
         np.testing.assert_array_equal(one, two)
-
-
-class Seen(keras.callbacks.Callback):
-    """Notes the step of the state file after every batch and epoch; comes after KeepState."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.path, self.steps = path, []
-
-    def _note(self, name):
-        step = None
-        if self.path.exists():
-            with np.load(self.path) as archive:
-                step = json.loads(str(archive["progress"]))["step"]
-        self.steps.append((name, step))
-
-    def on_train_batch_end(self, batch, logs=None):
-        self._note(batch)
-
-    def on_epoch_end(self, epoch, logs=None):
-        self._note("end")
 
 
 class KilledError(Exception):
@@ -144,12 +123,10 @@ class Kill(keras.callbacks.Callback):
             raise KilledError
 
 
-def fit(trainer, make_batch, *callbacks, start=0, steps=4, epochs=1):
-    """Epochs of batches that never repeat; `start` is the first."""
-    batches = (make_batch(number) for number in range(start, start + epochs * steps))
-    return trainer.fit(
-        batches, steps_per_epoch=steps, epochs=epochs, callbacks=list(callbacks), shuffle=False, verbose=0
-    ).history
+def fit(trainer, make_batch, *callbacks, start=0, steps=4):
+    """An epoch of batches that never repeat; `start` is the first."""
+    batches = (make_batch(number) for number in range(start, start + steps))
+    return trainer.fit(batches, steps_per_epoch=steps, callbacks=list(callbacks), shuffle=False, verbose=0).history
 
 
 @pytest.mark.parametrize(
@@ -162,11 +139,28 @@ def fit(trainer, make_batch, *callbacks, start=0, steps=4, epochs=1):
         (1, [1, 2, 3, 3, 4, 5, 6, 7, 7, 8]),
     ],
 )
-def test_when_the_state_is_saved(make_trainer, make_batch, tmp_path, every, expected):
-    progress, path = Progress(), tmp_path / STATE_FILE
-    seen = Seen(path)
-    fit(make_trainer(), make_batch, KeepState(path, progress, every), seen, epochs=2)
-    assert [step for _, step in seen.steps] == expected
+def test_when_the_state_is_saved(make_trainer, tmp_path, every, expected):
+    """Called as `fit` calls it, for two epochs of four batches; what matters of the trainer is its variables."""
+    progress, path, steps = Progress(), tmp_path / STATE_FILE, []
+    keep = KeepState(path, progress, every)
+    keep.set_model(make_trainer())
+    keep.set_params({"steps": 4})
+
+    def note():
+        saved = None
+        if path.exists():
+            with np.load(path) as archive:
+                saved = json.loads(str(archive["progress"]))["step"]
+        steps.append(saved)
+
+    for epoch in range(2):
+        keep.on_epoch_begin(epoch)
+        for batch in range(4):
+            keep.on_train_batch_end(batch)
+            note()
+        keep.on_epoch_end(epoch)
+        note()
+    assert steps == expected
     assert progress == Progress(8)
 
 

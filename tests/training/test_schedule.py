@@ -41,7 +41,7 @@ def test_written_and_read():
 
 
 def test_settings_reach_the_optimizer():
-    optimizer = build_optimizer(settings(batch=64, clip_norm=10, drop_epochs=[2, 3], epochs=4), steps_per_epoch=5)
+    optimizer = build_optimizer(settings(batch_size=64, clip_norm=10, drop_epochs=[2, 3], epochs=4), steps_per_epoch=5)
     assert type(optimizer) is keras.optimizers.Adam
     assert optimizer.epsilon == 1e-8
     assert optimizer.global_clipnorm == 10

@@ -2,11 +2,11 @@ import keras
 import numpy as np
 import pytest
 
-from centernet_tf.centers import Centers
 from centernet_tf.checkpoints.families import FAMILIES
 from centernet_tf.checkpoints.weights import official_names
 from centernet_tf.errors import UsageError
-from centernet_tf.network import build_network
+from centernet_tf.model.network import build_network
+from centernet_tf.points.centers import Centers
 from centernet_tf.training.start import start_from, start_from_checkpoint
 
 

@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 
 from centernet_tf.backbones import find_backbone
-from centernet_tf.centers import Centers
 from centernet_tf.errors import UsageError
-from centernet_tf.network import build_network
+from centernet_tf.model.network import build_network
+from centernet_tf.points.centers import Centers
 from centernet_tf.training.start_keras import start_from_keras
 
 

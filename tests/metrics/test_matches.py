@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from centernet_tf.metrics.pairs import pair
+from centernet_tf.metrics.matches import pair
 
 
 def found(boxes, scores, classes=None):
@@ -22,7 +22,7 @@ def test_the_best_score_chooses_first_and_the_nearest():
     assert pair(detections, boxes, [0, 0]).tolist() == [0, 1]
 
 
-def test_classes_and_little_overlap_part():
+def test_classes_and_little_iou_part():
     boxes = np.array([[0, 0, 10, 10], [50, 0, 60, 10.0]])
     assert pair(found(boxes, [0.9, 0.8], [0, 1]), boxes, [0, 0]).tolist() == [0, -1]
     assert pair(found(np.add(boxes, [4, 0, 4, 0]), [0.9, 0.8]), boxes, [0, 0]).tolist() == [-1, -1]

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from centernet_tf.geometry.boxes import overlaps
+from centernet_tf.geometry.boxes import box_iou
 
-OVERLAP = 0.5  # of boxes in the image, above which a detection is that object
+IOU = 0.5  # of boxes in the image, above which a detection is that object
 
 
 def pair(detections: Mapping[str, Any], boxes: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -24,9 +24,9 @@ def pair(detections: Mapping[str, Any], boxes: np.ndarray, classes: np.ndarray) 
     found = np.full(len(boxes), -1)
     if not len(boxes):
         return found
-    common = overlaps(np.asarray(detections["boxes"], np.float64), np.asarray(boxes, np.float64))
+    common = box_iou(np.asarray(detections["boxes"], np.float64), np.asarray(boxes, np.float64))
     alike = np.asarray(detections["classes"])[:, None] == np.asarray(classes)
-    free = np.where(alike & (common > OVERLAP), common, 0.0)
+    free = np.where(alike & (common > IOU), common, 0.0)
     for row in np.argsort(-np.asarray(detections["scores"]), kind="stable"):
         if free[row].max() > 0:
             place = free[row].argmax()
