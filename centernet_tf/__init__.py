@@ -1,7 +1,7 @@
 """CenterNet (Objects as Points) for TensorFlow and Keras 3.
 
 >>> detector = centernet_tf.load("runs/shapes/best.keras")
->>> detections = detector("picture.jpg")
+>>> detections = detector("image.jpg")
 """
 
 import importlib
@@ -12,9 +12,9 @@ __all__ = ["Detections", "Detector", "__version__", "load"]
 # Name: where it lives. Loaded on first use: Keras and TensorFlow take seconds, which `centernet --help` must not.
 _HOMES = {
     "Detections": ("centernet_tf.results", "Detections"),
-    "Detector": ("centernet_tf.detector", "Detector"),
+    "Detector": ("centernet_tf.detector.detector", "Detector"),
     "__version__": ("centernet_tf.version", "VERSION"),
-    "load": ("centernet_tf.detector", "load"),
+    "load": ("centernet_tf.detector.detector", "load"),
 }
 
 

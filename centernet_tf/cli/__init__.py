@@ -16,19 +16,19 @@ from centernet_tf.errors import DataError, UsageError
 # Name: module in this package, what to run in it, and a line of help.
 COMMANDS = {
     "records": ("records", "app", "Turn annotated images into records to train and evaluate on."),
-    "inspect": ("inspect", "inspect", "Look for faults in records before anything is trained on them."),
-    "train": ("train", "train", "Train a network, or go on with a run that was stopped."),
-    "evaluate": ("evaluate", "evaluate", "Score a model on records: COCO AP and Pascal VOC 2007 AP."),
+    "inspect": ("inspect", "inspect", "Check records for errors before training on them."),
+    "train": ("train", "train", "Train a network, or resume a stopped run."),
+    "evaluate": ("evaluate", "evaluate", "Evaluate a model on records: AP of boxes and more."),
     "convert": ("convert", "convert", "Turn an official PyTorch checkpoint into a model."),
     "benchmark": ("benchmark", "benchmark", "Compare models and formats: time, memory, size."),
-    "export": ("export", "export", "Write a model for servers and other programs."),
+    "export": ("export", "export", "Export a model to SavedModel, TFLite or ONNX."),
     "detect": ("detect", "detect", "Find objects in images, folders, videos or a webcam."),
 }
 
 HELP = """CenterNet (Objects as Points): from annotated images to a trained, measured detector.
 
 A first run: `centernet records shapes --out tfrecords/shapes/train`, then `centernet train`, `evaluate`, `detect`.
-`centernet COMMAND --help` explains each. Exit codes: 0 done, 1 the work failed, 2 the call was wrong."""
+`centernet COMMAND --help` explains each. Exit codes: 0 success, 1 failure, 2 invalid command or settings."""
 
 
 def build_app(wanted: str | None = None) -> typer.Typer:
@@ -73,7 +73,7 @@ def _load_quietly(module: str) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the program and ends it: 0 done, 1 the work failed, 2 the call was wrong, 130 stopped by Ctrl-C."""
+    """Runs the program and ends it: 0 success, 1 failure, 2 invalid command or settings, 130 stopped by Ctrl-C."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -92,5 +92,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(1) from None
     except Exception:  # A fault of ours: the trace helps to report it, and the exit code stays a promise.
         traceback.print_exc()
-        errors.print("centernet: this is a fault of the program. Please report it with the lines above.")
+        errors.print("centernet: internal error. Please report it with the lines above.")
         raise SystemExit(1) from None

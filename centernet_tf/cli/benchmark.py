@@ -11,11 +11,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from centernet_tf.benchmark.models import measure_apart
-from centernet_tf.datasets import shapes
-from centernet_tf.draw import save_image
+from centernet_tf.datasets.drawn import shapes
 from centernet_tf.errors import UsageError
 from centernet_tf.export.runners import open_runner
-from centernet_tf.images import list_images
+from centernet_tf.media.draw import save_image
+from centernet_tf.media.images import list_images
 
 DRAWN = 4
 
@@ -27,22 +27,22 @@ def benchmark(
     images: Annotated[
         Path | None, typer.Option(help="An image or a folder of images. Default: drawn ones of 640x480.")
     ] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Passes over the images that count.")] = 10,
-    most: Annotated[int, typer.Option(min=1, help="Most images of a folder.")] = 8,
+    rounds: Annotated[int, typer.Option(min=1, help="Measured passes over the images.")] = 10,
+    max_images: Annotated[int, typer.Option(min=1, help="Use at most this many images of a folder.")] = 8,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all numbers as JSON.")] = None,
 ) -> None:
     """Compare models and formats: latency, throughput, memory and size, and where the time goes.
 
     Each model runs in a process of its own, one image at a time, from the file's bytes to objects in the image's
     pixels: read (decode the JPEG), fit (to the input's size), run (the model), finish. A SavedModel fits images itself.
-    Use the processor for nothing else meanwhile.
+    Do not run other programs meanwhile.
 
-    Example: centernet benchmark best.keras served/ phone.tflite --images pictures/
+    Example: centernet benchmark best.keras served/ phone.tflite --images images/
     """
     for model in models:
-        open_runner(model)  # Faults of a call are told before anything is measured.
+        open_runner(model)  # Usage errors come before anything is measured.
     with tempfile.TemporaryDirectory() as directory:
-        files = _files(images, most, Path(directory))
+        files = _files(images, max_images, Path(directory))
         found = {}
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
@@ -67,7 +67,7 @@ def benchmark(
 
 def _files(images: Path | None, most: int, directory: Path) -> list[Path]:
     if images is None:
-        _, items = shapes.read(DRAWN, (480, 640), split="benchmark")
+        _, items, _ = shapes.read(DRAWN, (480, 640), split="benchmark")
         files = []
         for number, item in enumerate(items):
             files.append(directory / f"{number}.jpg")

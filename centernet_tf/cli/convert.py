@@ -10,8 +10,7 @@ from centernet_tf.checkpoints.convert import convert as run
 from centernet_tf.checkpoints.convert import verify
 from centernet_tf.cli.conversion import class_list
 from centernet_tf.cli.sizes import parse_size
-from centernet_tf.model_file import save_model
-from centernet_tf.skeleton import read_skeleton
+from centernet_tf.model.file import save_model
 
 
 def convert(
@@ -21,25 +20,25 @@ def convert(
         str | None,
         typer.Option(help="Class names in channel order, 'cat,dog', or a text file with one name on each line."),
     ] = None,
-    task: Annotated[str | None, typer.Option(help="What to decode. Default: what its heads are for.")] = None,
+    task: Annotated[str | None, typer.Option(help="Task to convert for. Default: as its heads say.")] = None,
     arch: Annotated[
         str | None, typer.Option(help="Check that it is this network: an official name, dla_34, or ours, dla34_dcn.")
     ] = None,
     origin: Annotated[
         str | None,
         typer.Option(
-            help="Data whose normalisation and input size it was trained with: coco, pascal, coco_pose or kitti. "
+            help="Data set whose normalisation and input size it was trained with: coco, pascal, coco_pose or kitti. "
             "Default: by task and number of classes, else coco."
         ),
     ] = None,
     skeleton: Annotated[
-        Path | None, typer.Option(help="YAML with joints, flip_pairs, limbs, sigmas. Default: COCO's person.")
+        Path | None, typer.Option(help="YAML with keypoints, flip_pairs, limbs, sigmas. Default: COCO's person.")
     ] = None,
     size: Annotated[
         str | None, typer.Option(metavar="HxW", help="Input height and width in pixels. Default: the origin's.")
     ] = None,
 ) -> None:
-    """Turn an official PyTorch checkpoint into a model file, without changing a digit.
+    """Turn an official PyTorch checkpoint into a model file, with bit-identical weights.
 
     Network, heads, their width and the number of classes are read from the tensors. Every tensor is accounted for: it
     is loaded, or left out with a reason, or an error. Needs PyTorch: pip install 'centernet_tf[torch]'.
@@ -52,7 +51,7 @@ def convert(
         classes=class_list(classes),
         arch=arch,
         origin=origin,
-        skeleton=read_skeleton(skeleton) if skeleton else None,
+        settings={"skeleton": skeleton} if skeleton else None,
         size=parse_size(size) if size else None,
     )
     save_model(out, converted.network, converted.card)

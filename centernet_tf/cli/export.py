@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from centernet_tf.cli.sizes import parse_size
-from centernet_tf.data.records import open_dataset
+from centernet_tf.data.dataset import open_dataset
 from centernet_tf.errors import UsageError, closest
 from centernet_tf.export.check import check_export, sample_images
 from centernet_tf.export.onnx import export_onnx
@@ -37,9 +37,9 @@ FORMATS = {
     "tflite": Format(
         export_tflite,
         ("quantize", "decode", "size", "max_objects"),
-        "How to use it: docs/phones.md. Its time here: centernet benchmark {out}",
+        "How to use it: docs/phones.md. Measure its speed: centernet benchmark {out}",
     ),
-    "onnx": Format(export_onnx, (), "Its time here: centernet benchmark {out}"),
+    "onnx": Format(export_onnx, (), "Measure its speed: centernet benchmark {out}"),
 }
 
 
@@ -49,7 +49,7 @@ def export(
     format: Annotated[str, typer.Option(help=f"One of: {', '.join(FORMATS)}.")] = "savedmodel",
     data: Annotated[
         Path | None,
-        typer.Option(help="Directory of records: images to compare on, and the AP. int8 learns its ranges from them."),
+        typer.Option(help="Directory of records: images for the comparison with the model, and for int8 calibration."),
     ] = None,
     precision: Annotated[
         str | None,
@@ -64,12 +64,14 @@ def export(
     ] = None,
     decode: Annotated[
         str | None,
-        typer.Option(help="tflite: graph; boxes, without joints; or none, for export/decoder.py. Default: graph."),
+        typer.Option(
+            help="tflite: graph (all outputs), boxes (only the four of detection) or none (raw maps). Default: graph."
+        ),
     ] = None,
     size: Annotated[
         str | None, typer.Option(metavar="HxW", help="tflite: height and width of the input. Default: the model's.")
     ] = None,
-    max_objects: Annotated[int | None, typer.Option(min=1, help="tflite: detections an image. Default: 10.")] = None,
+    max_objects: Annotated[int | None, typer.Option(min=1, help="tflite: detections per image. Default: 10.")] = None,
 ) -> None:
     """Write a model for other programs: servers, phones, browsers; and prove that it answers as before.
 
@@ -96,7 +98,7 @@ def export(
     records = open_dataset(data) if data else None
     if quantize == "int8":
         if records is None:
-            raise UsageError("--quantize int8 learns the ranges of its numbers from images: give --data RECORDS.")
+            raise UsageError("--quantize int8 needs images for calibration: give --data RECORDS.")
         given["images"] = sample_images(records, None)
     written = entry.run(model, out, **given)
     console = Console(soft_wrap=True, highlight=False)

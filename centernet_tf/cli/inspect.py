@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
+from centernet_tf.cli.progress import progress
 from centernet_tf.cli.sizes import parse_size
 from centernet_tf.data.examine import leave_gpu
-from centernet_tf.draw import contact_sheet, save_image
 from centernet_tf.inspect import InspectionReport, inspect_splits
-from centernet_tf.inspect.findings import SEVERITIES
+from centernet_tf.media.draw import contact_sheet, save_image
+from centernet_tf.properties.notebook import SEVERITIES
 
 COLORS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 MOST_SIZES = 5  # image sizes listed by name
@@ -22,12 +22,12 @@ MOST_SIZES = 5  # image sizes listed by name
 
 def inspect(
     records: Annotated[list[Path], typer.Argument(help="Directories of records; several are compared.")],
-    max_objects: Annotated[int, typer.Option(help="Most objects of an image that training keeps.")] = 100,
+    max_objects: Annotated[int, typer.Option(help="Objects per image that training keeps, its max_objects.")] = 100,
     size: Annotated[str, typer.Option(help="Height x width of the network's input.")] = "512x512",
-    sheet: Annotated[Path | None, typer.Option(help="Write samples with their boxes into this image file.")] = None,
-    samples: Annotated[int, typer.Option(min=1, help="Samples on the sheet, of each directory.")] = 16,
+    sheet: Annotated[Path | None, typer.Option(help="Write samples with their objects into this image file.")] = None,
+    samples: Annotated[int, typer.Option(min=1, help="Samples of each directory on the sheet.")] = 16,
     json_file: Annotated[
-        str | None, typer.Option("--json", metavar="FILE", help="Write the report as JSON; - prints nothing else.")
+        str | None, typer.Option("--json", metavar="FILE", help="Write the report as JSON; - for standard output.")
     ] = None,
     decode: Annotated[bool, typer.Option(help="Decode every image in full, or read headers only.")] = True,
 ) -> None:
@@ -38,7 +38,7 @@ def inspect(
     leave_gpu()
     quiet = json_file == "-"
     console = Console(quiet=quiet)
-    with _progress(quiet) as bar:
+    with progress(quiet=quiet) as bar:
         jobs: dict[Path, int] = {}
 
         def advance(path: Path, done: int, expected: int) -> None:
@@ -64,24 +64,19 @@ def inspect(
         raise typer.Exit(1)
 
 
-def _progress(quiet: bool) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet)
-
-
 def _print_report(console: Console, report: InspectionReport) -> None:
     console.print(f"\n[bold]{escape(report.name)}/{escape(report.split)}[/bold]  {escape(str(report.path))}")
     console.print(_summary(report))
     console.print(_classes(report))
-    if report.joints:
-        console.print(_joints(report))
+    for table in report.tables:
+        console.print(table)
     if not report.findings:
-        console.print("[green]Nothing to complain of.[/green]")
+        console.print("[green]No problems found.[/green]")
         return
     console.print(_findings(report))
     counts = {name: sum(finding.severity == name for finding in report.findings) for name in SEVERITIES}
     told = ", ".join(f"{count} {name}{'s' * (count != 1)}" for name, count in counts.items() if count)
-    console.print(f"{told}." if report.sound else f"[bold red]{told}.[/bold red] Mend the errors before training.")
+    console.print(f"{told}." if report.sound else f"[bold red]{told}.[/bold red] Fix the errors before training.")
 
 
 def _summary(report: InspectionReport) -> Table:
@@ -93,12 +88,11 @@ def _summary(report: InspectionReport) -> Table:
     table.add_row("images", str(report.images))
     table.add_row("width x height", ", ".join(sizes) + (f" and {more} more" if more > 0 else ""))
     table.add_row("objects", f"{report.objects} ({report.crowd} crowd, {report.difficult} difficult)")
-    if report.neutral:
-        told = ", ".join(f"{count} {escape(name)}" for name, count in report.neutral.items())
-        table.add_row("neutral of these", told)
-    if report.depths:
-        spread = report.depths
-        table.add_row("distances", f"{spread.low:g} to {spread.high:g} m, median {spread.median:g} m")
+    if report.ignored:
+        told = ", ".join(f"{count} {escape(name)}" for name, count in report.ignored.items())
+        table.add_row("ignored of these", told)
+    for what, text in report.facts.items():
+        table.add_row(escape(what), escape(text))
     table.add_row("objects per image", f"{per_image.low:g} to {per_image.high:g}, mean {per_image.mean:g}")
     table.add_row("object areas (COCO)", ", ".join(f"{count} {name}" for name, count in report.areas.items()))
     table.add_row(
@@ -106,8 +100,8 @@ def _summary(report: InspectionReport) -> Table:
         f"{cells.low:g} to {cells.high:g} output cells, median {cells.median:g}",
     )
     table.add_row(
-        "in a taken output cell",
-        f"{report.lost_peak_share:.2%} same class, {report.shared_cell_share:.2%} any class",
+        "share an output cell",
+        f"{report.lost_peak_fraction:.2%} same class, {report.shared_cell_fraction:.2%} any class",
     )
     return table
 
@@ -116,7 +110,7 @@ def _classes(report: InspectionReport) -> Table:
     """Counts by class, in three blocks side by side where there are many."""
     blocks = 1 if len(report.per_class) <= 12 else 3
     table = Table(box=None, pad_edge=False)
-    for header, justify in (("class", "left"), ("objects", "right"), ("share", "right")) * blocks:
+    for header, justify in (("class", "left"), ("objects", "right"), ("fraction", "right")) * blocks:
         table.add_column(header, justify=justify)
     cells = [
         (escape(name), str(count), f"{count / max(report.objects, 1):.1%}") for name, count in report.per_class.items()
@@ -127,19 +121,8 @@ def _classes(report: InspectionReport) -> Table:
     return table
 
 
-def _joints(report: InspectionReport) -> Table:
-    """How often each joint is labelled."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("joint")
-    for name in ("visible", "hidden", "outside"):
-        table.add_column(name, justify="right")
-    for joint, counts in report.joints.items():
-        table.add_row(escape(joint), *(str(count) for count in counts.values()))
-    return table
-
-
 def _findings(report: InspectionReport) -> Table:
-    table = Table("", Column("count", justify="right"), "found, where at first, what to do", box=None, pad_edge=False)
+    table = Table("", Column("count", justify="right"), "finding, first examples, what to do", box=None, pad_edge=False)
     for finding in report.findings:
         color = COLORS[finding.severity]
         lines = (finding.what, *(f"[dim]{escape(where)}[/dim]" for where in finding.examples[:3]), f"-> {finding.fix}")

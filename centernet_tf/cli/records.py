@@ -7,23 +7,9 @@ import typer
 from rich.console import Console
 
 from centernet_tf.cli import records_made
-from centernet_tf.cli.conversion import (
-    Classes,
-    Name,
-    Out,
-    Shards,
-    SkipBad,
-    Split,
-    Workers,
-    class_list,
-    convert,
-    print_skeleton,
-)
-from centernet_tf.datasets import coco as coco_set
-from centernet_tf.datasets import kitti as kitti_set
-from centernet_tf.datasets import voc as voc_set
-from centernet_tf.datasets import yolo as yolo_set
-from centernet_tf.skeleton import read_skeleton
+from centernet_tf.cli.conversion import Classes, Name, Out, Shards, SkipBad, SplitName, Workers, class_list, convert
+
+# Readers are imported by their commands: who removes a property loses only the readers that read it.
 
 app = typer.Typer(
     name="records",
@@ -37,14 +23,15 @@ def coco(
     annotations: Annotated[Path, typer.Argument(help="The JSON, such as annotations/instances_train2017.json.")],
     images: Annotated[Path, typer.Argument(help="Folder that the file names in the JSON start from.")],
     out: Out,
-    split: Split = "train",
+    split: SplitName = "train",
     name: Name = None,
     classes: Classes = None,
     keypoints: Annotated[
-        Path | None, typer.Option(help="A second JSON with the joints of the same objects: person_keypoints_....json.")
+        Path | None,
+        typer.Option(help="A second JSON with the keypoints of the same objects: person_keypoints_....json."),
     ] = None,
     skeleton: Annotated[
-        Path | None, typer.Option(help="YAML with joints, flip_pairs, limbs, sigmas. Default: what the JSON tells.")
+        Path | None, typer.Option(help="YAML with keypoints, flip_pairs, limbs, sigmas. Default: the JSON's.")
     ] = None,
     shards: Shards = None,
     workers: Workers = None,
@@ -52,19 +39,19 @@ def coco(
 ) -> None:
     """From COCO instances or keypoints: one JSON and a folder of images.
 
-    Class numbers follow the category ids; with --classes only those categories are kept, in that order. Joints are
+    Class numbers follow the category ids; with --classes only those categories are kept, in that order. Keypoints are
     kept where the JSON has them; without --skeleton, names with left and right become pairs, which are printed.
 
     Example: centernet records coco annotations/instances_train2017.json train2017 --out tfrecords/coco/train
     """
+    from centernet_tf.datasets import coco as reader
+    from centernet_tf.properties.keypoints.skeleton import read_skeleton
+
     given = read_skeleton(skeleton) if skeleton else None
-    names, items, found = coco_set.read(
-        annotations, images, classes=class_list(classes), skeleton=given, keypoints=keypoints
-    )
-    if found and not given:
-        print_skeleton(found, Console())
-    options = {"shards": shards, "workers": workers, "skip_bad": skip_bad, "skeleton": found}
-    convert(items, names, out=out, name=name, split=split, **options)
+    data = reader.read(annotations, images, classes=class_list(classes), skeleton=given, keypoints=keypoints)
+    for line in reader.assumptions(data.properties) if given is None else ():
+        Console().print(line, markup=False, soft_wrap=True)
+    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
 
 
 @app.command()
@@ -92,9 +79,11 @@ def voc(
 
     Example: centernet records voc BCCD --split train --out tfrecords/bccd/train --skip-bad
     """
+    from centernet_tf.datasets import voc as reader
+
     listed = split if (root / "ImageSets" / "Main").is_dir() else None
-    names, items = voc_set.read(root, listed, images=images, classes=class_list(classes), origin=origin)
-    convert(items, names, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    data = reader.read(root, listed, images=images, classes=class_list(classes), origin=origin)
+    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
 
 
 @app.command()
@@ -114,12 +103,14 @@ def yolo(
     """From YOLO labels: a text file for each image, with a data.yaml or a list of classes.
 
     An image without a label file shows no object. Of polygons the surrounding box is taken.
-    Of pose labels the boxes are read; joints are not.
+    Of pose labels the boxes are read; keypoints are not.
 
     Example: centernet records yolo cells/data.yaml --split val --out tfrecords/cells/val
     """
-    names, items = yolo_set.read(source, split, labels=labels, classes=class_list(classes))
-    convert(items, names, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    from centernet_tf.datasets import yolo as reader
+
+    data = reader.read(source, split, labels=labels, classes=class_list(classes))
+    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
 
 
 @app.command()
@@ -129,7 +120,7 @@ def kitti(
     names: Annotated[
         Path | None, typer.Option("--list", help="Text file with the names of the split's images. Default: all.")
     ] = None,
-    split: Split = "train",
+    split: SplitName = "train",
     name: Name = None,
     classes: Classes = None,
     shards: Shards = None,
@@ -138,14 +129,15 @@ def kitti(
 ) -> None:
     """From KITTI's object benchmark: 3D boxes and the camera of each image.
 
-    Classes are Pedestrian, Car and Cyclist. Van and Truck are neutral for Car, Person_sitting is for Pedestrian, and
+    Classes are Pedestrian, Car and Cyclist. Van and Truck are ignored for Car, Person_sitting is for Pedestrian, and
     DontCare for all: neither objects nor background. Tram and Misc are left out.
 
     Example: centernet records kitti kitti/training --list ImageSets_3dop/train.txt --out tfrecords/kitti/train
     """
-    found, items = kitti_set.read(root, names, classes=class_list(classes))
-    options = {"shards": shards, "workers": workers, "skip_bad": skip_bad, "solid": True}
-    convert(items, found, out=out, name=name, split=split, **options)
+    from centernet_tf.datasets import kitti as reader
+
+    data = reader.read(root, names, classes=class_list(classes))
+    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
 
 
 app.command()(records_made.shapes)

@@ -12,18 +12,18 @@ from centernet_tf.train import train as run
 
 def train(
     config: Annotated[Path, typer.Argument(help="Settings of the run, a YAML file such as those in configs/.")],
-    out: Annotated[Path, typer.Option(help="Folder of the run. A run that is there already goes on.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run. A run that is already there is resumed.")],
     arch: Annotated[
-        str | None, typer.Option(help="The backbone, by its official name, dla_34, or ours, dla34_dcn.")
+        str | None, typer.Option(help="The backbone: an official name, such as dla_34, or ours, dla34_dcn.")
     ] = None,
     change: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting: --set train.epochs=10.")
     ] = None,
 ) -> None:
-    """Train a network, or go on with a run that was stopped or killed.
+    """Train a network, or resume a run that was stopped or killed.
 
     Writes best.keras (by AP on the validation records), last.keras, log.csv, settings.yaml and board/, which
-    `tensorboard --logdir OUT/board` shows: losses, AP, pictures with predictions and heatmaps.
+    `tensorboard --logdir OUT/board` shows: losses, AP, images with predictions and heatmaps.
 
     Example: centernet train configs/detect_shapes.yaml --out runs/shapes
     """

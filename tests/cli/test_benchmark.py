@@ -5,7 +5,7 @@ import json
 import pytest
 
 from centernet_tf.cli import main
-from centernet_tf.draw import save_image
+from centernet_tf.media.draw import save_image
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from centernet_tf.cli import main
-from centernet_tf.draw import save_image
-from centernet_tf.video import VideoWriter
+from centernet_tf.media.draw import save_image
+from centernet_tf.media.video import VideoWriter
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_a_picture(call, picture, tmp_path):
     assert code == 0
     assert output.splitlines() == [
         "1 image: 2 objects (1 green, 1 red)",
-        "Pictures: out; results: out/detections.json",
+        "Images: out; results: out/detections.json",
     ]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "detections.json"]
 
@@ -48,11 +48,11 @@ def test_everything_at_once(call, picture, tmp_path, draw_spots):
     options = (
         "--threshold",
         "0.5",
-        "--batch",
+        "--batch-size",
         "2",
         "--heatmaps",
         "--skip-bad",
-        "--frames",
+        "--max-frames",
         "3",
         "--json",
         "new/r.json",
@@ -61,7 +61,7 @@ def test_everything_at_once(call, picture, tmp_path, draw_spots):
     assert code == 0, errors
     assert "1 image and 3 frames of 1 video: 5 objects (4 red, 1 green)" in output
     assert "Could not be read: 1\n  in/broken.jpg: the image file is empty (0 bytes)." in output
-    assert output.endswith("Pictures and heatmaps: out; results: new/r.json\n")
+    assert output.endswith("Images and heatmaps: out; results: new/r.json\n")
     names = ["a.png", "a_heatmap.png", "clip.mp4", "clip_heatmap.mp4"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
     results = json.loads((tmp_path / "new" / "r.json").read_text())
@@ -70,7 +70,7 @@ def test_everything_at_once(call, picture, tmp_path, draw_spots):
 
 
 def test_nothing_found_is_said(call, picture):
-    code, output, _ = call("in", "--out", "out", "--threshold", "1", "--no-pictures")
+    code, output, _ = call("in", "--out", "out", "--threshold", "1", "--no-draw")
     assert code == 0
     assert "1 image: 0 objects\nNothing scored above 1. Try a lower --threshold" in output
     assert output.endswith("Results: out/detections.json\n")
@@ -93,7 +93,7 @@ def test_a_broken_picture_fails(call, tmp_path):
     code, _, errors = call("broken.jpg", "--out", "out")
     assert code == 1
     assert "centernet: broken.jpg: not an image that can be read" in errors
-    assert "With --skip-bad the run goes on without it." in errors
+    assert "Use --skip-bad to continue without it." in errors
     code, output, _ = call("broken.jpg", "--out", "out", "--skip-bad")
     assert code == 0
     assert output.startswith("0 images: 0 objects\nCould not be read: 1\n  broken.jpg: ")
@@ -107,12 +107,12 @@ def test_a_broken_picture_fails(call, tmp_path):
         (("in/empty", "--out", "out"), "no images or videos directly in this folder"),
         (("in", "--out", "in"), "in/a.png: would overwrite an input"),
         (("in", "--out", "in/a.png"), "in/a.png: this is a file. Give a folder"),
-        (("in", "--out", "out", "--frames", "3"), "--frames: no input is a video or a webcam"),
+        (("in", "--out", "out", "--max-frames", "3"), "--max-frames: no input is a video or a webcam"),
         (("in", "--out", "out", "--size", "100x128"), "size 100x128 is not a multiple of 32, which this network needs"),
         (("in", "--out", "out", "--size", "big"), "--size 'big': expected height and width"),
         (("in", "--out", "out", "--size", "64", "--keep-resolution"), "exclude each other"),
         (("in", "--out", "out", "--threshold", "30"), "--threshold"),
-        (("in", "--out", "out", "--batch", "0"), "--batch"),
+        (("in", "--out", "out", "--batch-size", "0"), "--batch-size"),
         (("in",), "--out"),
         (("--out", "out"), "INPUT"),
     ],

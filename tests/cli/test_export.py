@@ -1,4 +1,4 @@
-"""`centernet export`: the formats, and calls that are wrong."""
+"""`centernet export`: the formats, and invalid calls."""
 
 import json
 
@@ -28,8 +28,10 @@ def test_savedmodel(spot_model, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "rows"),
     [
-        (["--out", "a.tflite", "--format", "tflite"], ["TFLite, XNNPACK", "TFLite, built-in kernels"]),
-        (["--out", "a.tflite", "--format", "tflite", "--quantize", "float16", "--size", "64x96"], ["TFLite, XNNPACK"]),
+        (
+            ["--out", "a.tflite", "--format", "tflite", "--quantize", "float16", "--size", "64x96"],
+            ["TFLite, XNNPACK", "TFLite, built-in kernels"],
+        ),
         (["--out", "a.onnx", "--format", "onnx"], ["ONNX"]),
     ],
 )
@@ -46,7 +48,7 @@ def test_files(spot_model, arguments, rows, tmp_path, monkeypatch, capsys):
 def test_an_export_that_answers_otherwise_fails(spot_model, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(LIMITS, "float32", Limits(scores=-1.0))
     assert run(spot_model, "--out", tmp_path / "a.onnx", "--format", "onnx") == 1
-    assert "does not answer as the model: ONNX: scores differ" in " ".join(capsys.readouterr().err.split())
+    assert "results differ from the model's: ONNX: scores differ" in " ".join(capsys.readouterr().err.split())
     assert (tmp_path / "a.parity.json").is_file()
 
 

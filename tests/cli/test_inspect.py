@@ -5,10 +5,10 @@ import typer
 from typer.testing import CliRunner
 
 from centernet_tf.cli.inspect import inspect
-from centernet_tf.datasets.shapes import Scene, read
+from centernet_tf.datasets.drawn.shapes import Scene, read
 from centernet_tf.datasets.writer import write_records
 from centernet_tf.errors import UsageError
-from centernet_tf.images import read_image
+from centernet_tf.media.images import read_image
 
 app = typer.Typer()
 app.command()(inspect)
@@ -19,7 +19,7 @@ def records(tmp_path_factory):
     """Train and val of drawn scenes."""
     root = tmp_path_factory.mktemp("records")
     for split in ("train", "val"):
-        classes, items = read(6, (64, 64), split=split, scene=Scene(objects=(5, 6)))
+        classes, items, _ = read(6, (64, 64), split=split, scene=Scene(objects=(5, 6)))
         write_records(items, directory=root / split, name="shapes", split=split, classes=classes)
     return root
 
@@ -45,7 +45,7 @@ def test_errors_exit_with_one_after_the_report(records, tmp_path):
     shard.write_bytes(shard.read_bytes()[:-50])
     result = call(broken, "--size", "64")
     assert result.exit_code == 1
-    assert "Mend the errors before training" in result.output
+    assert "Fix the errors before training" in result.output
 
 
 def test_json_alone_on_standard_output(records):
@@ -65,7 +65,7 @@ def test_files_for_one_and_for_two_sets(records, tmp_path):
 
 
 def test_many_classes_are_all_listed(tmp_path):
-    _, items = read(3, (64, 64))
+    _, items, _ = read(3, (64, 64))
     names = [f"class{number}" for number in range(40)]
     write_records(items, directory=tmp_path, name="many", split="train", classes=names)
     result = call(tmp_path, "--no-decode")

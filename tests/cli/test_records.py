@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from centernet_tf.cli.conversion import class_list, print_report
 from centernet_tf.cli.records import app
-from centernet_tf.data.records import open_dataset
+from centernet_tf.data.dataset import open_dataset
 from centernet_tf.datasets.report import Report
 from centernet_tf.errors import DataError, UsageError
 
@@ -107,7 +107,7 @@ def test_long_lists_are_cut_with_a_hint(tmp_path):
         images_in=30, objects_per_class=classes, images_skipped=[(f"[{index}].jpg", "gone") for index in range(30)]
     )
     console = Console(record=True, width=100)
-    print_report(report, tmp_path, console)
+    print_report(report, (), tmp_path, console)
     text = console.export_text()
     assert "left out: [19].jpg: gone" in text and "[20].jpg" not in text
     assert "class 19" in text and "class 20" not in text and "5 other classes" in text

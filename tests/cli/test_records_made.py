@@ -1,10 +1,9 @@
-import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from centernet_tf.cli.records_made import shapes, tfds
-from centernet_tf.data.records import iterate, open_dataset
+from centernet_tf.data.dataset import iterate, open_dataset
 from centernet_tf.errors import UsageError
 
 app = typer.Typer()
@@ -28,28 +27,28 @@ def test_shapes_are_written_and_repeat_byte_for_byte(tmp_path):
     assert dataset.files[0].sha256 == open_dataset(tmp_path / "b").files[0].sha256
 
 
-def test_figures_are_written_with_their_joints(tmp_path):
+def test_figures_are_written_with_their_keypoints(tmp_path):
     settings = ("--pose", "--count", 4, "--size", "96x128", "--objects", "2", "--difficulty", 0.3)
     for name, workers in (("a", 1), ("b", 3)):
         result = call("shapes", "--out", tmp_path / name, *settings, "--workers", workers)
         assert result.exit_code == 0, result.output
-        assert "joints on" in result.output
+        assert "keypoints on" in result.output
     dataset = open_dataset(tmp_path / "a")
-    assert (dataset.classes, len(dataset.joints)) == (("person", "ball"), 13)
-    assert all(record.joints.shape[1:] == (13, 3) for record in iterate(dataset))
+    assert dataset.classes == ("person", "ball") and len(dataset.property("keypoints").skeleton.keypoints) == 13
+    assert all(record.rows["keypoints"].shape[1:] == (13, 2) for record in iterate(dataset))
     assert dataset.files[0].sha256 == open_dataset(tmp_path / "b").files[0].sha256
 
 
-def test_scenes_are_written_with_camera_and_solids(tmp_path):
+def test_scenes_are_written_with_camera_and_boxes3d(tmp_path):
     settings = ("--3d", "--count", 4, "--size", "96x160", "--objects", "2-4")
     for name, workers in (("a", 1), ("b", 3)):
         result = call("shapes", "--out", tmp_path / name, *settings, "--workers", workers)
         assert result.exit_code == 0, result.output
     dataset = open_dataset(tmp_path / "a")
-    assert dataset.solid and dataset.classes == ("car", "truck", "cabinet")
+    assert dataset.property("boxes3d") and dataset.classes == ("car", "truck", "cabinet")
     for record in iterate(dataset):
-        assert record.camera.shape == (3, 4) and record.solids.shape == (len(record.boxes), 8)
-        assert np.isfinite(record.solids[~record.neutral]).all()
+        assert record.rows["camera"].shape == (3, 4)
+        assert record.rows["has_box3d"][~record.ignored].all() and record.rows["dimensions"].shape[1:] == (3,)
     assert dataset.files[0].sha256 == open_dataset(tmp_path / "b").files[0].sha256
 
 
@@ -68,7 +67,7 @@ def test_splits_of_one_seed_differ(tmp_path):
 @pytest.mark.parametrize(
     ("span", "text"),
     [
-        ("", "--objects '': expected a count such as 6, or a span such as 1-6"),
+        ("", "--objects '': expected a count such as 6, or a range such as 1-6"),
         ("6-", "--objects '6-'"),
         ("a-b", "--objects 'a-b'"),
         ("6-1", "objects (6, 1) must be two counts"),

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from centernet_tf.cli import main
-from centernet_tf.cli.test_time import load_detector
-from centernet_tf.draw import save_image
+from centernet_tf.cli.search import load_detector
 from centernet_tf.errors import UsageError
-from centernet_tf.model_file import save_model
+from centernet_tf.media.draw import save_image
+from centernet_tf.model.file import save_model
 
 
 def run(*arguments):
@@ -47,7 +47,7 @@ def test_what_is_typed_is_what_runs(spot_model, given, options, mode):
         ({"tile": "big"}, "--tile 'big': expected height and width"),
     ],
 )
-def test_senseless_combinations(spot_model, given, said):
+def test_impossible_combinations(spot_model, given, said):
     with pytest.raises(UsageError) as error:
         load_detector(spot_model, **given)
     assert said in str(error.value)
@@ -67,7 +67,7 @@ def test_heatmaps_are_in_one_piece(spot_model, draw_spots, tmp_path, capfd):
     save_image(tmp_path / "a.png", draw_spots(32, 32))
     arguments = ("detect", spot_model, tmp_path / "a.png", "--out", tmp_path / "out")
     assert run(*arguments, "--tile", 64, "--heatmaps") == 2
-    assert "--heatmaps shows the network's answer in one piece" in capfd.readouterr().err
+    assert "--heatmaps shows the heatmaps of a whole image" in capfd.readouterr().err
 
 
 def test_evaluate(spot_network, spot_card, shapes_val, tmp_path, capfd):

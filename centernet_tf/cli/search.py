@@ -1,4 +1,4 @@
-"""Options that `centernet detect` and `centernet evaluate` share: the input, and more work for each picture."""
+"""Options that `centernet detect` and `centernet evaluate` share: the input, and more work for each image."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from centernet_tf.cli.sizes import parse_size
-from centernet_tf.detector import Detector, load
+from centernet_tf.detector.detector import Detector, load
 from centernet_tf.errors import UsageError
 
 Size = Annotated[
@@ -17,22 +17,22 @@ KeepResolution = Annotated[
 ]
 Flip = Annotated[
     bool,
-    typer.Option("--flip", help="Also look at the mirror image and take the mean: a little more AP, twice the work."),
+    typer.Option("--flip", help="Average with the flipped image: slightly higher AP, twice the time."),
 ]
 Scales = Annotated[
     str | None,
     typer.Option(
         metavar="0.5,1,1.5",
-        help="Look at each image at these sizes, joined by soft-NMS: for objects of very different sizes. Above 1 a "
+        help="Multi-scale test, merged by soft-NMS: for objects of very different sizes. Above 1 a "
         "fixed input loses the image's borders, so add --keep-resolution.",
     ),
 ]
-Nms = Annotated[bool, typer.Option("--nms", help="Soft-NMS for a single scale too: for objects that are found twice.")]
+Nms = Annotated[bool, typer.Option("--nms", help="Soft-NMS for a single scale, too: for objects found twice.")]
 Tile = Annotated[
     str | None,
     typer.Option(
         metavar="HEIGHTxWIDTH",
-        help="Search images of any size at their resolution in windows of this size, such as 1024, which bounds "
+        help="Process images of any size at full resolution in tiles of this size, such as 1024, which bounds "
         "memory; finds exactly what one pass would. Larger is faster.",
     ),
 ]
@@ -40,7 +40,7 @@ Halo = Annotated[
     int | None,
     typer.Option(
         min=0,
-        help="Margin of the windows of --tile in pixels. Default: as far as the network looks. Less is faster, and "
+        help="Overlap of the tiles of --tile in pixels. Default: the receptive field. Less is faster, and "
         "only nearly the same.",
     ),
 ]
@@ -59,14 +59,14 @@ def load_detector(
     """Loads a model behind the wanted input, with the wanted options; arguments are as typed.
 
     Raises:
-        UsageError: They exclude each other or mean nothing, or the model is none.
+        UsageError: They exclude each other or are invalid, or the model is none.
     """
     if size and keep_resolution:
         raise UsageError("--size and --keep-resolution exclude each other. Give one of them.")
     if size and tile:
         raise UsageError("--tile keeps the resolution of images, so --size has no meaning with it. Give one of them.")
     if halo is not None and not tile:
-        raise UsageError("--halo is the margin of the windows of --tile. Give --tile too, or leave it out.")
+        raise UsageError("--halo is the overlap of the tiles of --tile. Give --tile too, or leave it out.")
     options = {
         "flip": flip,
         "scales": _parse_scales(scales) if scales else (1.0,),

@@ -1,0 +1,16 @@
+"""The progress bar of all commands."""
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+def progress(console: Console | None = None, transient: bool = True, quiet: bool = False) -> Progress:
+    """A bar with what is done, how much of how many, and the time that remains; a context manager.
+
+    Args:
+        console: Where it is drawn; on standard error by default, so that output that is piped stays clean.
+        transient: Remove the bar when all is done.
+        quiet: Draw nothing.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console or Console(stderr=True), transient=transient, disable=quiet)
