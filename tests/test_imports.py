@@ -13,39 +13,26 @@ ROOT = Path(__file__).parents[1] / PACKAGE
 ORDER = (
     "version",
     "errors",
-    "yaml_text",
-    "skeleton",
-    "schema",
+    "strict_yaml",
     "geometry",
-    "kitti_files",
-    "losses",
-    "task",
-    "centers",
+    "media",
     "metrics",
+    "properties",
+    "losses",
+    "points",
     "layers",
     "preprocess",
     "backbones",
-    "network",
-    "draw",
-    "draw_joints",
-    "draw_solids",
     "results",
-    "images",
-    "video",
-    "sources",
-    "cameras",
-    "wanted",
+    "outputs",
     "data",
     "datasets",
     "tasks",
     "config",
-    "model_file",
+    "model",
     "checkpoints",
-    "test_time",
-    "detector_graph",
     "detector",
     "evaluate",
-    "evaluate_files",
     "training",
     "train",
     "predict",
@@ -63,11 +50,8 @@ ORDER = (
 TENSORFLOW = {
     "data/example.py",
     "data/examine.py",
-    "data/features.py",
     "data/pipeline.py",
-    "data/records.py",
-    "data/solids.py",
-    "datasets/pictures.py",
+    "datasets/encoded.py",
     "datasets/shard_files.py",
     "datasets/tfds.py",
     "datasets/writer.py",
@@ -82,12 +66,14 @@ TENSORFLOW = {
     "export/tflite.py",
     "benchmark/decode.py",
     "benchmark/input.py",
-    "benchmark/joints.py",
+    "benchmark/keypoints.py",
     "benchmark/modes.py",
     "benchmark/render.py",
 }
 
 FILES = sorted(ROOT.rglob("*.py"))
+# What the properties share, beside their table.
+COMMON = ("draw", "fields", "notebook", "pairs", "property", "rows")
 
 
 def imported(text: str) -> Iterator[str]:
@@ -128,9 +114,12 @@ def faults(own: str, names: Iterator[str]) -> list[str]:
     return found
 
 
-def task_faults(own: str, names: Iterator[str]) -> list[str]:
-    prefix = f"{PACKAGE}.tasks."
-    return [name for name in names if name.startswith(prefix) and name.removeprefix(prefix).split(".")[0] != own]
+def task_faults(own: str, names: Iterator[str], table: str = "tasks", common: tuple[str, ...] = ()) -> list[str]:
+    """Imports of other members of a table."""
+    prefix, allowed = f"{PACKAGE}.{table}.", (own, *common)
+    return [
+        name for name in names if name.startswith(prefix) and name.removeprefix(prefix).split(".")[0] not in allowed
+    ]
 
 
 def test_every_part_has_its_place():
@@ -149,6 +138,14 @@ def test_tasks_never_import_each_other():
             assert not task_faults(own, imported(path.read_text())), path
 
 
+def test_properties_never_import_each_other_nor_keras():
+    for folder in (path for path in (ROOT / "properties").iterdir() if path.is_dir()):
+        for path in folder.rglob("*.py"):
+            names = list(imported(path.read_text()))
+            assert not task_faults(folder.name, iter(names), "properties", COMMON), path
+            assert not {name.split(".")[0] for name in names} & {"keras", "tensorflow"}, path
+
+
 def test_only_these_import_tensorflow():
     users = {
         str(path.relative_to(ROOT))
@@ -164,11 +161,11 @@ def test_only_these_import_tensorflow():
         ("losses", "", 0),
         ("losses", "import keras\nfrom numpy import array", 0),
         ("losses", "from centernet_tf.geometry import boxes", 0),
-        ("losses", "from centernet_tf import schema", 0),
+        ("losses", "from centernet_tf import geometry", 0),
         ("losses", "from centernet_tf.train import train", 1),
         ("losses", "from centernet_tf import train", 1),
         ("losses", "import centernet_tf.train", 1),
-        ("losses", "import centernet_tf.train as x, centernet_tf.schema", 1),
+        ("losses", "import centernet_tf.train as x, centernet_tf.geometry", 1),
         ("losses", "import centernet_tf", 1),
         ("losses", "def f():\n    from centernet_tf.train import train", 1),
         ("losses", "def f():\n    if f:\n        import centernet_tf.train", 1),

@@ -8,14 +8,15 @@ import pytest
 from keras import ops
 
 from centernet_tf.backbones import BACKBONES, find_backbone, own_name
-from centernet_tf.centers import STRIDE, Centers
 from centernet_tf.errors import UsageError
-from centernet_tf.network import build_network
+from centernet_tf.model.network import build_network
+from centernet_tf.points.centers import STRIDE, Centers
 
-# 191 million parameters: 8 s in all on TensorFlow, 25 s on JAX; and deeper ones of the same blocks.
-MARKS = {"hourglass104": [pytest.mark.slow]}
-MARKS |= {f"resnet{depth}{end}": [pytest.mark.long] for depth in (101, 152) for end in ("", "_dcn")}
-PLAIN = [name for name, entry in BACKBONES.items() if entry.build]
+# Deeper networks of the same blocks are `long`; on JAX, which compiles each for seconds, one of each family is enough.
+MARKS = {"hourglass104": [pytest.mark.slow], "dla34": [pytest.mark.slow], "keras_application:MobileNet": []}
+MARKS |= {f"resnet{depth}{end}": [pytest.mark.long] for depth in (34, 101, 152) for end in ("", "_dcn")}
+MARKS |= {name: [pytest.mark.slow] for name in ("resnet50", "resnet50_dcn", "mobilenetv2_fpn", "mobilenetv3_fpn")}
+PLAIN = [name for name, entry in BACKBONES.items() if entry.build and name != "tiny"]  # that of the tests
 VARIANTS = ["mobilenetv2_fpn:0.5", "mobilenetv3_fpn:0.35", "keras_application:MobileNet"]
 every_backbone = pytest.mark.parametrize(
     "name", [pytest.param(name, marks=MARKS.get(name, [])) for name in [*PLAIN, *VARIANTS]]
@@ -135,11 +136,14 @@ TAKERS = "mobilenetv2_fpn:WIDTH, mobilenetv3_fpn:WIDTH, keras_application:NAME"
     ("name", "text"),
     [
         *(
-            (f"mobilenetv2_fpn:{width}", f"{width!r} is no width. Expected a number above 0 and up to 4, such as 0.5.")
+            (
+                f"mobilenetv2_fpn:{width}",
+                f"{width!r} is not a valid width. Expected a number above 0 and up to 4, such as 0.5.",
+            )
             for width in ("", "small", "0", "-0.5", "4.01", "1e9", "nan", "inf", "0.5:0.5")
         ),
-        ("resnet18:2", f"resnet18 takes nothing behind a colon. Write resnet18. Those that do: {TAKERS}."),
-        ("res_18:", f"res_18 takes nothing behind a colon. Write res_18. Those that do: {TAKERS}."),
+        ("resnet18:2", f"resnet18 takes no argument after a colon. Write resnet18. These do: {TAKERS}."),
+        ("res_18:", f"res_18 takes no argument after a colon. Write res_18. These do: {TAKERS}."),
     ],
 )
 def test_wrong_arguments(name, text):

@@ -1,18 +1,37 @@
 """Every settings file that is shipped loads and builds."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from centernet_tf.backbones import find_backbone
-from centernet_tf.centers import Centers
 from centernet_tf.config import read_settings
-from centernet_tf.network import build_network
-from centernet_tf.skeleton import COCO_PERSON
+from centernet_tf.geometry.camera import DEFAULT_CAMERA
+from centernet_tf.model.network import build_network
+from centernet_tf.points.centers import Centers
+from centernet_tf.properties.boxes3d import Boxes3d
+from centernet_tf.properties.keypoints import Keypoints
+from centernet_tf.properties.keypoints.skeleton import COCO_PERSON
 from centernet_tf.tasks import build_tasks
 from centernet_tf.training.schedule import build_optimizer
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+
+
+class Records:
+    """Records with every property that a task might want."""
+
+    directory, classes = "records", ("person", "car")
+
+    def property(self, name):
+        return {"keypoints": Keypoints(skeleton=COCO_PERSON), "boxes3d": Boxes3d()}[name]
+
+    def head(self, count):
+        return [SimpleNamespace(rows={"camera": DEFAULT_CAMERA})]
+
+
+RECORDS = Records()
 
 
 def test_there_are_some():
@@ -25,10 +44,11 @@ def test_loads_and_builds(path):
     assert path.stem.partition("_")[0] in settings.task
     stride = find_backbone(settings.backbone).stride
     assert not any(side % stride for side in settings.data.size)
-    options = {**settings.loss.model_dump(), "skeleton": COCO_PERSON}
-    centers = Centers(3, settings.max_objects, settings.class_specific_size, **options)
-    tasks = build_tasks(settings.task, centers)
-    network = build_network(settings.backbone, tasks.heads, tasks.inputs)
+    sections = {name: one.complete(RECORDS) for name, one in settings.tasks.items()}
+    names = {"class_names": RECORDS.classes, **settings.loss.model_dump()}
+    centers = Centers(len(RECORDS.classes), settings.max_objects, settings.class_specific_size, **names)
+    tasks = build_tasks(sections, centers)
+    network = build_network("tiny", tasks.heads, tasks.inputs)  # every backbone takes the same
     assert set(network.output) == {head.name for head in tasks.heads}
     build_optimizer(settings, steps_per_epoch=10)
 

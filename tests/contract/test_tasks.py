@@ -6,20 +6,29 @@ import pytest
 from keras import ops
 
 from centernet_tf import losses
-from centernet_tf.centers import STRIDE, Centers
 from centernet_tf.geometry.camera import DEFAULT_CAMERA
-from centernet_tf.model_file import InputCard, ModelCard, load_model, save_model
-from centernet_tf.network import build_network
+from centernet_tf.model.card import InputCard, ModelCard
+from centernet_tf.model.file import load_model, save_model
+from centernet_tf.model.network import build_network
+from centernet_tf.points.centers import STRIDE, Centers
 from centernet_tf.preprocess import Normalization
-from centernet_tf.skeleton import Skeleton
+from centernet_tf.properties.keypoints.skeleton import Skeleton
 from centernet_tf.tasks import TASKS, build_tasks
 from centernet_tf.tasks.box3d import losses as box3d_losses
 from centernet_tf.training.trainer import Trainer
 
+FACE = Skeleton(keypoints=("nose", "left_eye", "right_eye"), flip_pairs=((1, 2),))
+NEEDED = {"pose": {"skeleton": FACE}}  # Settings of tasks that cannot do without; others begin with their defaults.
 SETS = [*((name,) for name in TASKS), ("detect", "pose"), ("detect", "box3d")]  # A mix of tasks is one more row.
-FACE = Skeleton(joints=("nose", "left_eye", "right_eye"), flip_pairs=((1, 2),))
-OPTIONS = [{}, {"class_specific_size": True}, {"ignore_crowd": True}, {"box3d_amodal_offset": True}]
-SMALLEST = "mobilenetv2_fpn"
+# (tasks, settings of the points, settings of tasks) that change what is encoded or decoded.
+OPTIONS = [
+    *((names, {"class_specific_size": True}, {}) for names in SETS),
+    *((names, {"ignore_crowd": True}, {}) for names in SETS if len(names) == 1),
+    (("box3d",), {}, {"box3d": {"amodal_offset": True}}),
+    (("box3d",), {}, {"box3d": {"size": False}}),
+]
+CASES = [*((names, {}, {}) for names in SETS), *OPTIONS]
+SMALLEST = "tiny"
 SIZE = (64, 96)
 GRID = (SIZE[0] // STRIDE, SIZE[1] // STRIDE)
 CLASSES = 3
@@ -27,11 +36,16 @@ CLASSES = 3
 FASTEST = {"run_eagerly": True} if keras.backend.backend() == "tensorflow" else {"jit_compile": True}
 
 every_set = pytest.mark.parametrize("names", SETS, ids="+".join)
-every_option = pytest.mark.parametrize("options", OPTIONS, ids=lambda options: "".join(options) or "plain")
+every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(["+".join(case[0]), *map(str, case[1:])]))
 
 
-def task_set(names, **options):
-    return build_tasks(names, Centers(CLASSES, max_objects=5, skeleton=FACE, **options))
+def settings_of(names, more=None):
+    return {name: {**NEEDED.get(name, {}), **(more or {}).get(name, {})} for name in names}
+
+
+def task_set(names, options=None, more=None):
+    tasks = {name: TASKS[name](**settings) for name, settings in settings_of(names, more).items()}
+    return build_tasks(tasks, Centers(CLASSES, max_objects=5, **(options or {})))
 
 
 def perfect_heatmap(target, channels):
@@ -64,6 +78,8 @@ def perfect_rotation(target, channels):
     return perfect_values({**target, "value": ops.convert_to_tensor(parts.reshape(*bins.shape[:2], 8))}, channels)
 
 
+EXTRAS = {"camera": DEFAULT_CAMERA}  # What each image brings beside its pixels.
+
 # What a network that makes no mistake answers, by the function that judges it.
 PERFECT = {
     losses.focal: perfect_heatmap,
@@ -81,20 +97,18 @@ def floor(term, target):
     return 2 * np.log(2) * (1 - float(ops.convert_to_numpy(ops.sum(target["mask"]))) / (2 * target["rows"]))
 
 
-@every_set
-@every_option
-def test_twice_mirrored_is_as_before(names, options):
-    for head in task_set(names, **options).heads:
+@every_case
+def test_twice_mirrored_is_as_before(case):
+    for head in task_set(*case).heads:
         values = np.random.default_rng(2).normal(size=(1, *GRID, head.channels)).astype(np.float32)
         if head.mirror is not None:
             twice = ops.convert_to_numpy(head.mirror(head.mirror(ops.convert_to_tensor(values))))
             np.testing.assert_allclose(twice, values, rtol=1e-6)
 
 
-@every_set
-@every_option
-def test_names_fit_each_other(names, options, rows):
-    tasks = task_set(names, **options)
+@every_case
+def test_names_fit_each_other(case, rows):
+    tasks = task_set(*case)
     heads = {head.name for head in tasks.heads}
     assert {name for term in tasks.terms for name in term.reads} == heads
     assert set(tasks.encode(rows(tasks.fields), GRID)) == {term.name for term in tasks.terms}
@@ -102,11 +116,13 @@ def test_names_fit_each_other(names, options, rows):
     assert "image" in tasks.inputs
 
 
-@every_set
-@every_option
-@pytest.mark.parametrize("objects", [0, 1, 4])
-def test_perfect_maps_give_the_objects_back(names, options, objects, rows):
-    tasks = task_set(names, **options)
+@pytest.mark.parametrize(
+    ("case", "objects"),
+    [*(((names, {}, {}), objects) for names in SETS for objects in (0, 1, 4)), *((case, 4) for case in OPTIONS)],
+    ids=str,
+)
+def test_perfect_maps_give_the_objects_back(case, objects, rows):
+    tasks = task_set(*case)
     truth = rows(tasks.fields, SIZE, objects=objects, num_classes=CLASSES, seed=objects)
     targets = tasks.encode(truth, GRID)
     channels = {head.name: head.channels for head in tasks.heads}
@@ -114,18 +130,23 @@ def test_perfect_maps_give_the_objects_back(names, options, objects, rows):
     for term in tasks.terms:
         (head,) = term.reads
         maps[head] = [ops.convert_to_tensor(PERFECT[term.function](targets[term.name], channels[head]), "float32")]
-    cameras = ops.convert_to_tensor(np.stack([DEFAULT_CAMERA] * len(truth["valid"])))
-    decoded = tasks.place(tasks.decode(maps), cameras)
+    extras = {extra.name: np.stack([EXTRAS[extra.name]] * len(truth["valid"])) for extra in tasks.extras}
+    decoded = tasks.place(tasks.decode(maps), {name: ops.convert_to_tensor(one) for name, one in extras.items()})
     found = {name: ops.convert_to_numpy(value) for name, value in decoded.items()}
-    assert set(found) == {"boxes", "scores", "classes", *tasks.finds}
+    assert set(found) == {"boxes", "scores", "classes", *(find.name for find in tasks.finds)}
+    sized = "size" in channels  # else the box is that around the corners in space
+
+    def leading(values):
+        return values["boxes"][..., 0] if sized else values["depths"]
+
     for image in range(len(truth["valid"])):
         kept = found["scores"][image] > 0.5
         assert kept.sum() == objects
-        order = np.argsort(found["boxes"][image, kept, 0])
         wanted = truth["valid"][image]
-        wanted_order = np.argsort(truth["boxes"][image, wanted, 0])
+        order = np.argsort(leading(found)[image, kept])
+        wanted_order = np.argsort(leading(truth)[image, wanted])
         for field in tasks.fields:
-            if field.name not in found:
+            if field.name not in found or (field.name == "boxes" and not sized):
                 continue
             value, expected = found[field.name][image, kept][order], truth[field.name][image, wanted][wanted_order]
             if field.name in tasks.motions:
@@ -148,7 +169,8 @@ def test_a_step_moves_every_weight_and_none_is_finite_without_objects(names, row
     trainer.compile(keras.optimizers.Adam(0.01), loss=None, **FASTEST)
     random = np.random.default_rng(0)
     inputs = {
-        name: random.integers(0, 256, (2, *SIZE, channels)).astype(np.uint8) for name, channels in tasks.inputs.items()
+        name: random.integers(0, 256, (2, *SIZE, wanted.channels)).astype(np.uint8)
+        for name, wanted in tasks.inputs.items()
     }
     inputs["color"] = np.tile(np.float32([1, 0, 0, 0, 0, 0]), (2, 1))
 
@@ -170,18 +192,20 @@ def test_the_saved_network_gives_the_same_maps(names, tmp_path):
     tasks = task_set(names)
     network = build_network(SMALLEST, tasks.heads, tasks.inputs)
     card = ModelCard(
-        tasks=names,
+        tasks=settings_of(names),
         backbone=SMALLEST,
         classes=("a", "b", "c"),
         max_objects=5,
-        skeleton=FACE if "pose" in names else None,
         input=InputCard(height=SIZE[0], width=SIZE[1], stride=32),
     )
     save_model(tmp_path / "model.keras", network, card)
     again, card_again = load_model(tmp_path / "model.keras")
     assert card_again == card
     random = np.random.default_rng(1)
-    images = {name: random.normal(size=(1, 32, 64, depth)).astype("float32") for name, depth in tasks.inputs.items()}
+    images = {
+        name: random.normal(size=(1, 32, 64, wanted.channels)).astype("float32")
+        for name, wanted in tasks.inputs.items()
+    }
     images = images if len(images) > 1 else images["image"]
     expected, given = network(images, training=False), again(images, training=False)
     assert list(given) == [head.name for head in tasks.heads]

@@ -1,0 +1,102 @@
+"""What is left of the package works without a task and its property: their folders go, and their table lines."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+# Property, task, and the readers and drawn data sets that are about them; nothing else is touched.
+MEMBERS = {
+    "keypoints": ("pose", ["datasets/coco.py", "datasets/coco_keypoints.py", "datasets/drawn/figures.py"]),
+    "boxes3d": ("box3d", ["datasets/kitti.py", "datasets/drawn/scenes.py"]),
+}
+TRAIN = """
+backbone: "mobilenetv2_fpn:0.25"
+max_objects: 5
+data: {{train: {records}, validation: {records}, size: [64, 64]}}
+augment: {{crop: false, jitter_probability: 0, flip: 0}}
+train: {{epochs: 1, batch_size: 4, warmup_steps: 0, learning_rate: 1.0e-3}}
+evaluate: {{every: 1, images: 1}}
+task: {task}
+"""
+
+
+def without(folder: Path, property_name: str) -> Path:
+    """A copy of the package without a property, its task, and what reads them."""
+    task, readers = MEMBERS[property_name]
+    package = folder / "centernet_tf"
+    shutil.copytree(ROOT / "centernet_tf", package, ignore=shutil.ignore_patterns("__pycache__"))
+    for table, member in (("properties", property_name), ("tasks", task)):
+        own = package / table / member
+        shutil.rmtree(own)
+        page = package / table / "__init__.py"
+        text = page.read_text()
+        text = re.sub(rf"^from centernet_tf\.{table}\.{member}\b.*\n", "", text, flags=re.MULTILINE)
+        text, entries = re.subn(rf'(?:, )?"{member}": \w+', "", text)
+        assert entries == 1, f"{page}: one line of the table"
+        page.write_text(text.replace("{, ", "{"))
+    for reader in readers:
+        (package / reader).unlink()
+    return folder
+
+
+def run(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "centernet_tf", *arguments],
+        cwd=folder,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(folder), "TF_CPP_MIN_LOG_LEVEL": "3", "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("gone", "task", "drawn"), [("keypoints", "box3d", ["--3d"]), ("boxes3d", "pose", ["--pose"])])
+def test_the_rest_trains_evaluates_detects_and_exports(gone, task, drawn, tmp_path):
+    folder = without(tmp_path, gone)
+    for name, options in (("detect", []), (task, drawn)):
+        records = folder / name / "records"
+        size = "64x64" if name != "box3d" else "64x96"
+        run(folder, "records", "shapes", *options, "--count", "8", "--size", size, "--out", str(records))
+        run(folder, "inspect", str(records), "--size", "64x64")
+        (folder / f"{name}.yaml").write_text(TRAIN.format(records=records, task=name))
+        run(folder, "train", f"{name}.yaml", "--out", str(folder / name / "run"))
+        model = str(folder / name / "run" / "last.keras")
+        run(folder, "evaluate", model, "--data", str(records), "--json", "scores.json")
+        run(folder, "export", model, "--out", str(folder / name / "served"), "--data", str(records))
+    image = ROOT / "docs" / "detections.jpg"
+    run(folder, "detect", str(folder / "detect" / "run" / "last.keras"), str(image), "--out", "found")
+    assert (folder / "found" / "detections.json").is_file()
+
+
+@pytest.mark.parametrize("gone", MEMBERS)
+def test_the_program_starts_without_it(gone, tmp_path):
+    folder = without(tmp_path, gone)
+    code = """
+import importlib, pkgutil, centernet_tf
+from centernet_tf.properties import PROPERTIES
+from centernet_tf.tasks import TASKS
+for module in pkgutil.walk_packages(centernet_tf.__path__, "centernet_tf."):
+    parts = module.name.split(".")
+    if parts[1] not in ("benchmark", "__main__"):
+        importlib.import_module(module.name)
+print(sorted(PROPERTIES), sorted(TASKS))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(folder), "TF_CPP_MIN_LOG_LEVEL": "3", "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    names = set(MEMBERS) - {gone}, {"detect", *(task for name, (task, _) in MEMBERS.items() if name != gone)}
+    assert done.stdout.strip() == " ".join(str(sorted(one)) for one in names)
