@@ -171,7 +171,7 @@ def test_what_does_not_fit_is_named(spots, draw_spots, detect, make_card):
         list(detector.stream([(image, {"prior": image})]))
     with pytest.raises(UsageError, match="more than the image itself"):
         detector.with_options(tile=(128, 128), halo=32)
-    with pytest.raises(UsageError, match="A model of toy finds nothing that lasts over time"):
+    with pytest.raises(UsageError, match="A model of toy does not track objects over time"):
         next(follow(detect(make_card(Detect)), [image]))
 
 
