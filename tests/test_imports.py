@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1] / PACKAGE
 ORDER = (
     "version",
     "errors",
+    "files",
     "strict_yaml",
     "geometry",
     "media",
