@@ -6,12 +6,17 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from typer.core import TyperCommand
 
 from centernet_tf.errors import DataError, UsageError
+from centernet_tf.version import VERSION
+
+# TensorFlow and Keras take seconds to load, which no help and no mistyped option should cost: modules of this package
+# import what needs them in the functions that use it, and TensorFlow itself is loaded when a command begins to run.
 
 # Name: module in this package, what to run in it, and a line of help.
 COMMANDS = {
@@ -32,23 +37,44 @@ A first run: `centernet records shapes --out tfrecords/shapes/train`, then `cent
 
 
 def build_app(wanted: str | None = None) -> typer.Typer:
-    """The program with one command loaded, or, for help and mistyped names, with all of them as names only.
-
-    TensorFlow takes seconds to load, which `centernet --help` must not.
-    """
+    """The program with one command loaded, or, for help and mistyped names, with all of them as names only."""
     app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
-    # A program with a single command would not ask for its name.
-    app.callback()(lambda: None)
+    # A program with a single command would not ask for its name; one with a callback does.
+    app.callback()(_program)
     for name, (module, attribute, summary) in COMMANDS.items():
         found: Any = _placeholder
         if name == wanted:
             found = getattr(importlib.import_module(f"centernet_tf.cli.{module}"), attribute)
         if isinstance(found, typer.Typer):
+            for command in found.registered_commands:
+                command.cls = _Command
             app.add_typer(found, name=name)
         else:
             text = None if name == wanted else summary
-            app.command(name, help=text, no_args_is_help=name == wanted)(found)
+            app.command(name, cls=_Command, help=text, no_args_is_help=name == wanted)(found)
     return app
+
+
+class _Command(TyperCommand):
+    """A command that loads TensorFlow, once its arguments have been read."""
+
+    def invoke(self, ctx: Any) -> Any:
+        _load_quietly("tensorflow")
+        return super().invoke(ctx)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"centernet_tf {VERSION}")
+        raise typer.Exit
+
+
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """The options of the program itself, without a command."""
 
 
 def _placeholder() -> None:
@@ -78,8 +104,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
-        if arguments and arguments[0] in COMMANDS:
-            _load_quietly("tensorflow")
         build_app(arguments[0] if arguments else None)(args=arguments, prog_name="centernet")
     except UsageError as error:
         errors.print(f"centernet: {error}", markup=False)

@@ -1,6 +1,5 @@
 """`centernet benchmark`."""
 
-import json
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -10,10 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from centernet_tf.benchmark.models import measure_apart
-from centernet_tf.datasets.drawn import shapes
 from centernet_tf.errors import UsageError
-from centernet_tf.export.runners import open_runner
+from centernet_tf.files import write_json
 from centernet_tf.media.draw import save_image
 from centernet_tf.media.images import list_images
 
@@ -39,6 +36,9 @@ def benchmark(
 
     Example: centernet benchmark best.keras served/ phone.tflite --images images/
     """
+    from centernet_tf.benchmark.models import measure_apart
+    from centernet_tf.export.runners import open_runner
+
     for model in models:
         open_runner(model)  # Usage errors come before anything is measured.
     with tempfile.TemporaryDirectory() as directory:
@@ -61,11 +61,12 @@ def benchmark(
     # A file has no width: names are not cut there.
     console.print(table, width=None if console.is_terminal else 160)
     if json_file:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        write_json(json_file, found)
 
 
 def _files(images: Path | None, most: int, directory: Path) -> list[Path]:
+    from centernet_tf.datasets.drawn import shapes
+
     if images is None:
         _, items, _ = shapes.read(DRAWN, (480, 640), split="benchmark")
         files = []

@@ -10,11 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from centernet_tf.cli.progress import progress
-from centernet_tf.data.dataset import DATASET_FILE
-from centernet_tf.data.examine import leave_gpu
 from centernet_tf.datasets.items import Split
 from centernet_tf.datasets.report import Report
-from centernet_tf.datasets.writer import write_records
 from centernet_tf.errors import UsageError
 from centernet_tf.properties.property import Property
 
@@ -51,6 +48,9 @@ def convert(
         UsageError: See `write_records`.
         DataError: See `write_records`.
     """
+    from centernet_tf.data.examine import leave_gpu
+    from centernet_tf.datasets.writer import write_records
+
     leave_gpu()
     classes, items, properties = data
     with progress() as bar:
@@ -94,6 +94,8 @@ def class_list(value: str | None) -> tuple[str, ...] | None:
 
 def print_report(report: Report, properties: Sequence[Property], out: Path, console: Console) -> None:
     """Prints the counts of a conversion as a table, what each property counted, and the first of what was left out."""
+    from centernet_tf.data.dataset import DATASET_FILE
+
     table = Table("", "images", "boxes", title=str(escape(str(out))), title_justify="left")
     for column in table.columns[1:]:
         column.justify = "right"

@@ -6,11 +6,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from centernet_tf.checkpoints.convert import convert as run
-from centernet_tf.checkpoints.convert import verify
 from centernet_tf.cli.conversion import class_list
 from centernet_tf.cli.sizes import parse_size
-from centernet_tf.model.file import save_model
 
 
 def convert(
@@ -45,6 +42,10 @@ def convert(
 
     Example: centernet convert ctdet_coco_dla_2x.pth --out dla34.keras
     """
+    from centernet_tf.checkpoints.convert import convert as run
+    from centernet_tf.checkpoints.convert import verify
+    from centernet_tf.model.file import save_model
+
     converted = run(
         checkpoint,
         task=task,

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
@@ -12,11 +12,13 @@ from rich.markup import escape
 
 from centernet_tf.cli.progress import progress
 from centernet_tf.cli.search import Flip, Halo, KeepResolution, Nms, Scales, Size, Tile, load_detector
-from centernet_tf.detector.detector import Detector
 from centernet_tf.errors import UsageError
 from centernet_tf.media.sources import find_sources
 from centernet_tf.outputs import Outputs, check_outputs
-from centernet_tf.predict import Summary, predict
+
+if TYPE_CHECKING:
+    from centernet_tf.detector.detector import Detector
+    from centernet_tf.predict import Summary
 
 MOST_SKIPPED = 20  # listed by name
 
@@ -65,6 +67,8 @@ def detect(
 
     Example: centernet detect runs/shapes/best.keras images/ clip.mp4 --out found
     """
+    from centernet_tf.predict import predict
+
     sources = find_sources(inputs)
     outputs = Outputs(
         folder=out,
@@ -98,7 +102,7 @@ def detect(
         console.print(line, markup=False)
 
 
-def _read_extras(detector: Detector, files: Mapping[str, Path | None]) -> dict[str, Callable[[str], np.ndarray]]:
+def _read_extras(detector: "Detector", files: Mapping[str, Path | None]) -> dict[str, Callable[[str], np.ndarray]]:
     """Reads the files given by options, each of which has the name of an extra of the model.
 
     Returns:
@@ -119,7 +123,7 @@ def _read_extras(detector: Detector, files: Mapping[str, Path | None]) -> dict[s
     return found
 
 
-def _report(summary: Summary, outputs: Outputs) -> list[str]:
+def _report(summary: "Summary", outputs: Outputs) -> list[str]:
     """What was seen, what was found, what is missing and where all of it is."""
     seen = []
     if summary.images or not summary.videos:

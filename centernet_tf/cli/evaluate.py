@@ -1,6 +1,5 @@
 """`centernet evaluate`."""
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -10,11 +9,8 @@ from rich.console import Console
 
 from centernet_tf.cli.progress import progress
 from centernet_tf.cli.search import Flip, Halo, KeepResolution, Nms, Scales, Size, Tile, load_detector
-from centernet_tf.data.dataset import open_dataset
 from centernet_tf.errors import UsageError
-from centernet_tf.evaluate import evaluate as run
-from centernet_tf.evaluate import evaluate_files
-from centernet_tf.metrics.plot import save_plot
+from centernet_tf.files import write_json
 
 
 def evaluate(
@@ -49,6 +45,11 @@ def evaluate(
 
     Example: centernet evaluate runs/shapes/best.keras --data tfrecords/shapes/val --plot curve.png
     """
+    from centernet_tf.data.dataset import open_dataset
+    from centernet_tf.evaluate import evaluate as run
+    from centernet_tf.evaluate import evaluate_files
+    from centernet_tf.metrics.plot import save_plot
+
     files = model.is_dir()
     if files:
         changes = {"--size": size, "--keep-resolution": keep_resolution, "--flip": flip, "--scales": scales}
@@ -72,7 +73,5 @@ def evaluate(
         save_plot(plot, scores.coco)
         console.print(f"Precision-recall curves: {plot}", markup=False, soft_wrap=True)
     if json_file:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        content = {"model": str(model), "data": str(data), **scores.as_dict()}
-        json_file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_json(json_file, {"model": str(model), "data": str(data), **scores.as_dict()})
         console.print(f"Scores: {json_file}", markup=False, soft_wrap=True)

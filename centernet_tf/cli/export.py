@@ -1,7 +1,7 @@
 """`centernet export`."""
 
 import dataclasses
-from collections.abc import Callable
+import importlib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,12 +9,7 @@ import typer
 from rich.console import Console
 
 from centernet_tf.cli.sizes import parse_size
-from centernet_tf.data.dataset import open_dataset
 from centernet_tf.errors import UsageError, closest
-from centernet_tf.export.check import check_export, sample_images
-from centernet_tf.export.onnx import export_onnx
-from centernet_tf.export.savedmodel import export_savedmodel
-from centernet_tf.export.tflite import export_tflite
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,24 +17,34 @@ class Format:
     """One line of the table of formats.
 
     Attributes:
-        run: (model, out, **options) -> what was written.
+        run: Module and function (model, out, **options) -> what was written.
         options: Names of the command's options that it takes; the others are refused.
         hint: What to do with the result, with {out} in it.
+        needs: Modules beside TensorFlow that write it and compare it with the model.
     """
 
-    run: Callable[..., Path]
+    run: str
     options: tuple[str, ...]
     hint: str
+    needs: tuple[str, ...] = ()
 
 
 FORMATS = {
-    "savedmodel": Format(export_savedmodel, ("precision", "xla"), "How to serve it: {out}/serving.txt"),
+    "savedmodel": Format(
+        "centernet_tf.export.savedmodel:export_savedmodel", ("precision", "xla"), "How to serve it: {out}/serving.txt"
+    ),
     "tflite": Format(
-        export_tflite,
+        "centernet_tf.export.tflite:export_tflite",
         ("quantize", "decode", "size", "max_objects"),
         "How to use it: docs/phones.md. Measure its speed: centernet benchmark {out}",
+        ("ai_edge_litert.interpreter",),
     ),
-    "onnx": Format(export_onnx, (), "Measure its speed: centernet benchmark {out}"),
+    "onnx": Format(
+        "centernet_tf.export.onnx:export_onnx",
+        (),
+        "Measure its speed: centernet benchmark {out}",
+        ("onnx", "tf2onnx", "onnxruntime"),
+    ),
 }
 
 
@@ -73,7 +78,7 @@ def export(
     ] = None,
     max_objects: Annotated[int | None, typer.Option(min=1, help="tflite: detections per image. Default: 10.")] = None,
 ) -> None:
-    """Write a model for other programs: servers, phones, browsers; and prove that it answers as before.
+    """Write a model for servers, phones and other runtimes, and prove that it answers as before.
 
     The file is run beside the model, on images of the records or drawn ones. The comparison is printed, kept beside the
     file as .parity.json, and fails the export where it crosses a limit.
@@ -82,6 +87,9 @@ def export(
 
     Example: centernet export best.keras --format tflite --quantize int8 --data tfrecords/mine/train --out phone.tflite
     """
+    from centernet_tf.data.dataset import open_dataset
+    from centernet_tf.export.check import check_export, sample_images
+
     if format not in FORMATS:
         raise UsageError(f"Unknown format {format!r}.{closest(format, FORMATS)} Known: {', '.join(FORMATS)}.")
     options = {
@@ -95,12 +103,15 @@ def export(
     given = {name: value for name, value in options.items() if value is not None}
     entry = FORMATS[format]
     check_options(format, given)
+    if decode != "none":  # Raw maps are not compared, so nothing need run them here.
+        check_packages(format)
     records = open_dataset(data) if data else None
     if quantize == "int8":
         if records is None:
             raise UsageError("--quantize int8 needs images for calibration: give --data RECORDS.")
         given["images"] = sample_images(records, None)
-    written = entry.run(model, out, **given)
+    module, function = entry.run.split(":")
+    written = getattr(importlib.import_module(module), function)(model, out, **given)
     console = Console(soft_wrap=True, highlight=False)
     files = [path for path in written.rglob("*") if path.is_file()] if written.is_dir() else [written]
     console.print(f"{written}: {sum(path.stat().st_size for path in files) / 1e6:.1f} MB", markup=False)
@@ -119,3 +130,15 @@ def check_options(format: str, given: dict[str, Any]) -> None:
             takers = ", ".join(taker for taker, entry in FORMATS.items() if name in entry.options)
             option = name.replace("_", "-")
             raise UsageError(f"--{option} is for --format {takers}; {format} does not take it. Leave it out.")
+
+
+def check_packages(format: str) -> None:
+    """Raises UsageError where a package is missing that writes a format or runs it: before the work, not after."""
+    for name in FORMATS[format].needs:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            raise UsageError(
+                f"--format {format}: {name.partition('.')[0]} is missing ({error}). "
+                f"Install it: pip install 'centernet_tf[{format}]'."
+            ) from None

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -11,10 +11,12 @@ from rich.table import Column, Table
 
 from centernet_tf.cli.progress import progress
 from centernet_tf.cli.sizes import parse_size
-from centernet_tf.data.examine import leave_gpu
-from centernet_tf.inspect import InspectionReport, inspect_splits
+from centernet_tf.files import write_json
 from centernet_tf.media.draw import contact_sheet, save_image
 from centernet_tf.properties.notebook import SEVERITIES
+
+if TYPE_CHECKING:
+    from centernet_tf.inspect import InspectionReport
 
 COLORS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 MOST_SIZES = 5  # image sizes listed by name
@@ -35,6 +37,9 @@ def inspect(
 
     Exit code 1 when there are errors.
     """
+    from centernet_tf.data.examine import leave_gpu
+    from centernet_tf.inspect import inspect_splits
+
     leave_gpu()
     quiet = json_file == "-"
     console = Console(quiet=quiet)
@@ -64,7 +69,7 @@ def inspect(
         raise typer.Exit(1)
 
 
-def _print_report(console: Console, report: InspectionReport) -> None:
+def _print_report(console: Console, report: "InspectionReport") -> None:
     console.print(f"\n[bold]{escape(report.name)}/{escape(report.split)}[/bold]  {escape(str(report.path))}")
     console.print(_summary(report))
     console.print(_classes(report))
@@ -79,7 +84,7 @@ def _print_report(console: Console, report: InspectionReport) -> None:
     console.print(f"{told}." if report.sound else f"[bold red]{told}.[/bold red] Fix the errors before training.")
 
 
-def _summary(report: InspectionReport) -> Table:
+def _summary(report: "InspectionReport") -> Table:
     table = Table(box=None, show_header=False, pad_edge=False)
     height, width = report.size
     per_image, cells = report.objects_per_image, report.box_cells
@@ -106,7 +111,7 @@ def _summary(report: InspectionReport) -> Table:
     return table
 
 
-def _classes(report: InspectionReport) -> Table:
+def _classes(report: "InspectionReport") -> Table:
     """Counts by class, in three blocks side by side where there are many."""
     blocks = 1 if len(report.per_class) <= 12 else 3
     table = Table(box=None, pad_edge=False)
@@ -121,7 +126,7 @@ def _classes(report: InspectionReport) -> Table:
     return table
 
 
-def _findings(report: InspectionReport) -> Table:
+def _findings(report: "InspectionReport") -> Table:
     table = Table("", Column("count", justify="right"), "finding, first examples, what to do", box=None, pad_edge=False)
     for finding in report.findings:
         color = COLORS[finding.severity]
@@ -130,18 +135,17 @@ def _findings(report: InspectionReport) -> Table:
     return table
 
 
-def _write_json(target: str, reports: list[InspectionReport]) -> None:
+def _write_json(target: str, reports: "list[InspectionReport]") -> None:
     """A single report as an object, several as a list."""
     plain = [report.to_dict() for report in reports]
-    text = json.dumps(plain[0] if len(plain) == 1 else plain, indent=2, ensure_ascii=False)
+    content = plain[0] if len(plain) == 1 else plain
     if target == "-":
-        typer.echo(text)
+        typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
         return
-    Path(target).parent.mkdir(parents=True, exist_ok=True)
-    Path(target).write_text(text + "\n", encoding="utf-8")
+    write_json(target, content)
 
 
-def _write_sheet(console: Console, target: Path, reports: list[InspectionReport]) -> None:
+def _write_sheet(console: Console, target: Path, reports: "list[InspectionReport]") -> None:
     sheets = [(report, sheet) for report in reports if (sheet := report.sheet()) is not None]
     if not sheets:
         console.print("No image could be read, so there is no sheet.")

@@ -1,13 +1,15 @@
 """Options that `centernet detect` and `centernet evaluate` share: the input, and more work for each image."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from centernet_tf.cli.sizes import parse_size
-from centernet_tf.detector.detector import Detector, load
 from centernet_tf.errors import UsageError
+
+if TYPE_CHECKING:
+    from centernet_tf.detector.detector import Detector
 
 Size = Annotated[
     str | None, typer.Option("--size", metavar="HEIGHTxWIDTH", help="Another input size than the model's own.")
@@ -55,12 +57,14 @@ def load_detector(
     nms: bool = False,
     tile: str | None = None,
     halo: int | None = None,
-) -> Detector:
+) -> "Detector":
     """Loads a model behind the wanted input, with the wanted options; arguments are as typed.
 
     Raises:
         UsageError: They exclude each other or are invalid, or the model is none.
     """
+    from centernet_tf.detector.detector import load
+
     if size and keep_resolution:
         raise UsageError("--size and --keep-resolution exclude each other. Give one of them.")
     if size and tile:

@@ -6,9 +6,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from centernet_tf.config import read_settings
-from centernet_tf.train import train as run
-
 
 def train(
     config: Annotated[Path, typer.Argument(help="Settings of the run, a YAML file such as those in configs/.")],
@@ -27,6 +24,9 @@ def train(
 
     Example: centernet train configs/detect_shapes.yaml --out runs/shapes
     """
+    from centernet_tf.config import read_settings
+    from centernet_tf.train import train as run
+
     console = Console(soft_wrap=True, highlight=False)
     changes = [*(change or []), *([f"backbone={arch}"] if arch else [])]
     model = run(read_settings(config, changes), out, lambda line: console.print(line, markup=False))

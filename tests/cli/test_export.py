@@ -1,6 +1,7 @@
 """`centernet export`: the formats, and invalid calls."""
 
 import json
+import sys
 
 import keras
 import pytest
@@ -70,6 +71,33 @@ def test_wrong_calls(spot_model, arguments, message, tmp_path, monkeypatch, caps
     assert run(spot_model, *arguments) == 2
     assert message in " ".join(capsys.readouterr().err.split())
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+@pytest.mark.parametrize(
+    ("format", "package"),
+    [("tflite", "ai_edge_litert"), ("onnx", "onnx"), ("onnx", "tf2onnx"), ("onnx", "onnxruntime")],
+)
+def test_missing_packages_are_named_before_the_work(format, package, spot_model, tmp_path, monkeypatch, capsys):
+    for name in {package, *(name for name in sys.modules if name.startswith(f"{package}."))}:
+        monkeypatch.setitem(sys.modules, name, None)
+    out = tmp_path / f"a.{format}"
+    assert run(spot_model, "--out", out, "--format", format) == 2
+    shown = " ".join(capsys.readouterr().err.split())
+    assert f"{package} is missing" in shown and f"pip install 'centernet_tf[{format}]'" in shown
+    assert not list(tmp_path.iterdir())
+
+
+def test_maps_without_decode_need_nothing_that_runs_them(spot_model, tmp_path, monkeypatch, capsys):
+    for name in ("ai_edge_litert", "ai_edge_litert.interpreter"):
+        monkeypatch.setitem(sys.modules, name, None)
+    out = tmp_path / "a.tflite"
+    assert run(spot_model, "--out", out, "--format", "tflite", "--decode", "none") == 0
+    assert out.is_file()
+
+
+def test_help_offers_what_there_is(capsys):
+    assert run("--help") == 0
+    assert "browser" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

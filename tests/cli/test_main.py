@@ -7,6 +7,7 @@ import pytest
 
 from centernet_tf import cli
 from centernet_tf.cli import COMMANDS, main
+from centernet_tf.version import VERSION
 
 CONFIG = "data: {{train: {train}}}\n"
 
@@ -18,12 +19,53 @@ def run(*arguments: str) -> int:
     return ended.value.code
 
 
-def test_help_is_quick_and_names_every_command():
-    code = "import sys; from centernet_tf.cli import main\ntry: main(['--help'])\nfinally: print(sorted(sys.modules))"
+def test_the_version(capsys):
+    assert run("--version") == 0
+    assert capsys.readouterr().out == f"centernet_tf {VERSION}\n"
+
+
+HELPS = """
+import sys
+from typer.main import get_command
+from centernet_tf import cli
+
+def asked(*arguments):
+    try:
+        cli.main([*arguments, "--help"])
+    except SystemExit as ended:
+        print("COMMAND", *arguments, ended.code)
+    loaded = {"tensorflow", "keras", "jax", "torch"} & set(sys.modules)
+    assert not loaded, f"{arguments} --help loads {loaded}"
+
+asked()
+for name in cli.COMMANDS:
+    asked(name)
+    group = get_command(cli.build_app(name)).commands[name]
+    for part in getattr(group, "commands", ()):
+        asked(name, part)
+"""
+
+
+def test_no_help_loads_tensorflow_or_keras():
+    shown = subprocess.run([sys.executable, "-c", HELPS], capture_output=True, text=True)
+    assert shown.returncode == 0, shown.stderr
+    helped = [line.split()[1:] for line in shown.stdout.splitlines() if line.startswith("COMMAND")]
+    assert all(line[-1] == "0" for line in helped)
+    assert {line[0] for line in helped} >= set(COMMANDS)
+    assert ["records", "coco", "0"] in helped and len(helped) > 13
+
+
+def test_a_mistyped_option_loads_nothing():
+    code = "import sys; from centernet_tf.cli import main\ntry: main(['train', '--ouy'])\n"
+    code += "finally: print('tensorflow' in sys.modules, 'keras' in sys.modules)"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert shown.returncode == 0
-    assert all(name in shown.stdout for name in COMMANDS)
-    assert "'tensorflow'" not in shown.stdout and "'keras'" not in shown.stdout
+    assert (shown.returncode, shown.stdout) == (2, "False False\n")
+
+
+def test_help_names_every_command(capsys):
+    assert run("--help") == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
