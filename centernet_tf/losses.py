@@ -65,12 +65,17 @@ def masked_l1(values: Any, target: Mapping[str, Any]) -> Any:
     Args:
         values: [B, h, w, D], or what `gather_cells` takes instead.
         target: "index" [B, M] int32 cells (y * w + x), "mask" [B, M, 1] or [B, M, D] float32 of 0 and 1, "value"
-            [B, M, D] float32.
+            [B, M, D] float32; and optionally "rows", how many objects an image may have.
 
     Returns:
         Scalar: summed error over the number of unmasked coordinates plus 1e-4. For two coordinates that is half of what
-        the paper writes (official code, `RegL1Loss` and `RegWeightedL1Loss`).
+        the paper writes (official code, `RegL1Loss` and `RegWeightedL1Loss`). Of targets with "rows", summed error over
+        B x rows x D, filled or not (official code, `L1Loss`).
     """
     predicted = ops.cast(gather_cells(values, target["index"]), "float32")
     mask = ops.broadcast_to(target["mask"], ops.shape(predicted))
-    return ops.sum(ops.abs(predicted * mask - target["value"] * mask)) / (ops.sum(mask) + 1e-4)
+    error = ops.sum(ops.abs(predicted * mask - target["value"] * mask))
+    if "rows" in target:
+        batch, _, depth = ops.shape(predicted)
+        return error / (ops.cast(batch * depth, "float32") * target["rows"])
+    return error / (ops.sum(mask) + 1e-4)

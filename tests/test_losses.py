@@ -146,6 +146,17 @@ def l1(values, **target) -> float:
     return float(ops.convert_to_numpy(losses.masked_l1(ops.convert_to_tensor(np.float32(values)), target)))
 
 
+def test_l1_over_rows_that_are_not_filled():
+    target = {
+        "index": np.int32([[0]]),
+        "mask": np.float32([[[1]]]),
+        "value": np.float32([[[2, 2, 2]]]),
+        "rows": np.float32(50),
+    }
+    values = ops.convert_to_tensor(np.zeros((1, 1, 1, 3), np.float32))
+    assert float(ops.convert_to_numpy(losses.masked_l1(values, target))) == pytest.approx(2 / 50)
+
+
 def ramp(batch=2, height=3, width=4, depth=2) -> np.ndarray:
     return np.arange(batch * height * width * depth, dtype=np.float32).reshape(batch, height, width, depth)
 

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from keras import ops
 
 from centernet_tf import losses
@@ -30,6 +31,8 @@ class Centers:
         ignore_crowd: Take crowd boxes out of the loss instead of training on them as objects.
         ignored_area: Leave the whole box of an ignored object unjudged, instead of its centre.
         whole_sides: Round the sides of objects up before their radius; one of the originals does not.
+        every_row: Divide the errors of offset and size by `max_objects`, as if every image had so many objects, instead
+            of by the objects that there are; one of the originals does.
         weights: Weights of terms of the loss by their names, in place of those that the tasks give them.
         flat: Search cells and classes in one list instead of cells first. It finds the same, faster in LiteRT (80
             classes on 128 x 128 cells, one thread: 4.9 instead of 5.6 ms, 7.5 instead of 11.8 ms without XNNPACK) and
@@ -46,6 +49,7 @@ class Centers:
     ignore_crowd: bool = False
     ignored_area: bool = False
     whole_sides: bool = True
+    every_row: bool = False
     weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
     flat: bool = False
     class_names: tuple[str, ...] = ()
@@ -84,7 +88,8 @@ class Centers:
             Gaussian in whole cells; "keep" [B, N] bool: a valid object with an area inside the grid, not ignored, in an
             image that is not rotated; "boxed" [B, N] bool: those whose box is trained; "present" [B, N] bool: those
             whose parts may be trained, in rotated images too; and "classes", "grouped" [B, N] bool, "ignored" [B, N]
-            bool or None, "rotated" [B] bool or None, and "grid".
+            bool or None, "rotated" [B] bool or None, "rows", max_objects where `every_row` says so, else None, and
+            "grid".
         """
         height, width = grid
         boxes = ops.cast(rows["boxes"], "float32") / STRIDE
@@ -120,6 +125,7 @@ class Centers:
             "grouped": ops.logical_and(inside, group),
             "ignored": ops.logical_and(inside, rows["ignored"]) if "ignored" in rows else None,
             "rotated": rows.get("rotated"),
+            "rows": np.float32(self.max_objects) if self.every_row else None,
             "grid": grid,
         }
 
@@ -132,7 +138,7 @@ class Centers:
 
         Returns:
             "heatmap": {"heatmap": [B, h, w, C]}, with "ignore" of the same shape where crowds are ignored; "offset" and
-            "size": {"index", "mask", "value"} as `losses.masked_l1` takes them.
+            "size": {"index", "mask", "value"}, and "rows" where `every_row` says so, as `losses.masked_l1` takes them.
         """
         del rows
         mask = ops.cast(centers["boxed"], "float32")[..., None]
@@ -145,11 +151,12 @@ class Centers:
         else:
             size_value, size_mask = size, mask
         offset = {"index": centers["index"], "mask": mask, "value": centers["center"] - centers["cell"]}
-        return {
-            "heatmap": self.render(centers),
-            "offset": offset,
-            "size": {"index": centers["index"], "mask": size_mask, "value": size_value},
-        }
+        size = {"index": centers["index"], "mask": size_mask, "value": size_value}
+        if centers["rows"] is not None:
+            offset["rows"] = centers["rows"]
+            # An object has the size of one class.
+            size["rows"] = centers["rows"] / (self.num_classes if self.class_specific_size else 1)
+        return {"heatmap": self.render(centers), "offset": offset, "size": size}
 
     def render(self, centers: Mapping[str, Any]) -> dict[str, Any]:
         """The target heatmap of what `locate` returned, see `heatmap.render`."""

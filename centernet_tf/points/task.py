@@ -161,6 +161,8 @@ class Task:
             ...]; None for a task of the image alone.
         whole_sides: Whether the sides of objects are rounded up before the radius of their Gaussians; where several
             tasks share a trunk, they are if any of them says so.
+        every_row: Whether the errors of offset and size are divided by all rows that an image has for objects, filled
+            or not; where several tasks share a trunk, they are if all of them say so.
         boxed: rows -> [B, N] bool: whose box it trains; None for all objects. Where several tasks share a trunk, a box
             is trained if any of them wants it.
         join: {frame: rows} of a clip -> rows of its present frame; None for single images.
@@ -181,6 +183,7 @@ class Task:
     extras: tuple[Extra, ...] = ()
     place: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]] | None = None
     whole_sides: bool = True
+    every_row: bool = False
     boxed: Callable[[Mapping[str, Any]], Any] | None = None
     join: Callable[[Mapping[int, Rows]], Rows] | None = None
     associate: Association | None = None

@@ -58,8 +58,12 @@ def build_tasks(tasks: Mapping[str, TaskSettings], centers: Centers) -> TaskSet:
     """
     check_tasks(list(tasks))
     built = tuple(settings.build(centers) for settings in tasks.values())
-    # The original of one task rounds, that of another does not; a heatmap has one radius for both.
-    located = dataclasses.replace(centers, whole_sides=any(task.whole_sides for task in built))
+    # The original of one task rounds, that of another does not; a heatmap has one radius for both. Likewise its terms.
+    located = dataclasses.replace(
+        centers,
+        whole_sides=any(task.whole_sides for task in built),
+        every_row=all(task.every_row for task in built),
+    )
     made = TaskSet(built, located.locate, centers.peaks, centers.weights)
     terms = [term.name for term in made.terms]
     for name in centers.weights:

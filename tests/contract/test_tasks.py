@@ -84,7 +84,6 @@ EXTRAS = {"camera": DEFAULT_CAMERA}  # What each image brings beside its pixels.
 PERFECT = {
     losses.focal: perfect_heatmap,
     losses.masked_l1: perfect_values,
-    box3d_losses.padded_l1: perfect_values,
     box3d_losses.depth: perfect_depth,
     box3d_losses.rotation: perfect_rotation,
 }

@@ -12,7 +12,7 @@ from centernet_tf.geometry.camera import DEFAULT_CAMERA
 from centernet_tf.points.centers import STRIDE, Centers
 from centernet_tf.properties.boxes3d import Boxes3d
 from centernet_tf.tasks import build_tasks
-from centernet_tf.tasks.box3d import Box3d, decode, losses, targets
+from centernet_tf.tasks.box3d import Box3d, decode, targets
 from centernet_tf.tasks.detect import Detect
 
 GRID = (12, 20)
@@ -55,21 +55,38 @@ def random_rows(seed, images=6, objects=5):
     }
 
 
-def trained(rows):
-    """(image, row, x, y) of the objects that train their orientations."""
+def boxed(rows):
+    """(image, row, (left, top, right, bottom) on the grid) of the objects that train their boxes."""
     height, width = GRID
-    for image, row in zip(*np.nonzero(rows["valid"] & ~rows["ignored"] & rows["has_box3d"])):
+    for image, row in zip(*np.nonzero(rows["valid"] & ~rows["ignored"])):
         left, top, right, bottom = rows["boxes"][image, row] / np.float32(STRIDE)
         left, right = (np.float32(min(max(value, 0), width - 1)) for value in (left, right))
         top, bottom = (np.float32(min(max(value, 0), height - 1)) for value in (top, bottom))
         if right > left and bottom > top:
+            yield image, row, (left, top, right, bottom)
+
+
+def trained(rows):
+    """(image, row, x, y) of the objects that train their orientations."""
+    for image, row, (left, top, right, bottom) in boxed(rows):
+        if rows["has_box3d"][image, row]:
             yield image, row, int((left + right) / 2), int((top + bottom) / 2)
+
+
+def slow_box_losses(rows, maps, count):
+    """Offset and size: the errors of both coordinates, divided by 2 x count."""
+    found = {"offset": 0.0, "size": 0.0}
+    for image, row, (left, top, right, bottom) in boxed(rows):
+        x, y = (left + right) / 2, (top + bottom) / 2
+        for name, value in {"offset": (x - int(x), y - int(y)), "size": (right - left, bottom - top)}.items():
+            found[name] += np.abs(maps[name][image, int(y), int(x)] - np.float32(value)).sum() / (2 * count)
+    return found
 
 
 def slow_losses(rows, maps):
     """Sections 1.2 and 1.6: all rows of an image count, those cut off too."""
     count = len(rows["valid"]) * ROWS
-    found = {"depth": 0.0, "dimensions": 0.0, "rotation": 0.0}
+    found = {"depth": 0.0, "dimensions": 0.0, "rotation": 0.0, **slow_box_losses(rows, maps, count)}
     entropy, inside = np.full((count, 2), np.log(2)), [[], []]
     for image, row, x, y in trained(rows):
         if not rows["jittered"][image]:
@@ -105,8 +122,36 @@ def test_losses_equal_the_slow_twin(seed, kept):
     made = tasks.encode(tensors_of(cut), GRID)
     values = numpy_of(tasks.losses({name: [ops.convert_to_tensor(one)] for name, one in maps.items()}, made))
     assert len(list(trained(rows))) > 3
-    for name, expected in slow_losses(rows, maps).items():
+    expected = slow_losses(rows, maps)
+    assert {*expected, "heatmap"} == set(values)
+    for name, value in expected.items():
+        assert float(values[name]) == pytest.approx(value, rel=1e-5), name
+
+
+@pytest.mark.parametrize("others", [["detect"], ["detect", "box3d"]], ids=str)
+def test_size_and_offset_as_those_of_boxes_alone_beside_them(others):
+    """Boxes, alone and with 3D boxes, count the objects that there are."""
+    rows, random = random_rows(0), np.random.default_rng(3)
+    tasks = tasks_of(others)
+    maps = {head.name: random.normal(size=(6, *GRID, head.channels)).astype(np.float32) for head in tasks.heads}
+    made = tasks.encode(tensors_of(rows), GRID)
+    values = numpy_of(tasks.losses({name: [ops.convert_to_tensor(one)] for name, one in maps.items()}, made))
+    for name, expected in slow_box_losses(rows, maps, len(list(boxed(rows))) + 5e-5).items():
         assert float(values[name]) == pytest.approx(expected, rel=1e-5), name
+
+
+def test_one_object_of_fifty_rows():
+    """Its offset is wrong by 1 in both coordinates: 2 / (50 x 2), as the original's mean over all rows."""
+    rows = {name: values[:1, :1] if values.ndim > 1 else values[:1] for name, values in scene(0)[1].items()}
+    rows["boxes"] = np.float32([[[40, 40, 56, 64]]])  # centre (12, 13)
+    for classes in (1, 3):
+        tasks = build_tasks({"box3d": Box3d()}, Centers(classes, max_objects=50, class_specific_size=classes > 1))
+        maps = {head.name: np.zeros((1, 48, 80, head.channels), np.float32) for head in tasks.heads}
+        maps["offset"][0, 13, 12] = 1
+        made = tasks.encode(tensors_of({**rows, "classes": np.zeros((1, 1), np.int32)}), (48, 80))
+        values = numpy_of(tasks.losses({name: [ops.convert_to_tensor(one)] for name, one in maps.items()}, made))
+        assert float(values["offset"]) == pytest.approx(0.02)
+        assert float(values["size"]) == pytest.approx((4 + 6) / 100)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -307,17 +352,6 @@ def test_radius_of_raw_sides_where_all_tasks_want_it(names, whole):
     rows["boxes"][0] = [40, 40, 40 + 4 * 10.95, 40 + 4 * 10.95]  # 2.993
     centers = tasks_of(names).locate(tensors_of(rows), (48, 80))
     assert ops.convert_to_numpy(centers["radius"])[:, 0].tolist() == [3 if whole else 2, 3]
-
-
-def test_losses_are_means_over_all_rows():
-    target = {
-        "index": ops.convert_to_tensor(np.int32([[0]])),
-        "mask": ops.convert_to_tensor(np.float32([[[1]]])),
-        "value": ops.convert_to_tensor(np.float32([[[2, 2, 2]]])),
-        "rows": np.float32(50),
-    }
-    values = ops.convert_to_tensor(np.zeros((1, 1, 1, 3), np.float32))
-    assert float(ops.convert_to_numpy(losses.padded_l1(values, target))) == pytest.approx(2 / 50)
 
 
 def test_the_camera_that_an_image_needs():

@@ -36,6 +36,10 @@ def read_cameras(path: Path) -> Callable[[str], np.ndarray]:
 class Box3d(TaskSettings):
     """Objects with 3D boxes in the camera's frame, and 2D boxes.
 
+    Errors of depth, dimensions, and where no other task has them, offset and size are divided by `max_objects`, however
+    many objects an image has, as in the original. Beside another task, offset and size are divided by the objects that
+    there are, as that task's original does; the original trains 3D boxes alone.
+
     The original takes the middle of the box in the image for that of the object, which it is not where an object is
     near or cut off by the image's edge. With `amodal_offset` the way from one to the other is learnt (CenterTrack's
     head `amodel_offset`), so that objects get their place right.
@@ -108,7 +112,7 @@ class Box3d(TaskSettings):
                 *(term for term in centers.terms() if term.name not in unused),
                 Term("depth", ("depth",), losses.depth),
                 Term("rotation", ("rotation",), losses.rotation),
-                Term("dimensions", ("dimensions",), losses.padded_l1),
+                Term("dimensions", ("dimensions",), masked_l1),
                 *([Term("amodal_offset", ("amodal_offset",), masked_l1)] if self.amodal_offset else []),
             ),
             encode=encode,
@@ -126,6 +130,7 @@ class Box3d(TaskSettings):
             extras=(self._camera(),),
             place=decode.place,
             whole_sides=False,
+            every_row=True,
         )
 
     def _camera(self) -> Extra:

@@ -1,6 +1,7 @@
 """What wrong depths, dimensions and orientations cost (official code, `L1Loss` and `BinRotLoss`).
 
-All are means over as many rows as an image may have objects, filled or not, so few objects cost little.
+All are means over as many rows as an image may have objects, filled or not, so few objects cost little. Of dimensions,
+offset and size that is `losses.masked_l1` of targets with "rows".
 """
 
 from collections.abc import Mapping
@@ -13,29 +14,20 @@ from centernet_tf.losses import gather_cells
 from centernet_tf.tasks.box3d.decode import to_metres
 
 
-def padded_l1(values: Any, target: Mapping[str, Any]) -> Any:
-    """L1 at the cells of the objects.
+def depth(values: Any, target: Mapping[str, Any]) -> Any:
+    """L1 at the cells of the objects, in metres.
 
     Args:
-        values: [B, h, w, D].
-        target: "index" [B, N] int32 cells (y * w + x), "mask" [B, N, 1] float32 of 0 and 1, "value" [B, N, D] float32,
+        values: [B, h, w, 1] as the network answers it.
+        target: "index" [B, N] int32 cells (y * w + x), "mask" [B, N, 1] float32 of 0 and 1, "value" [B, N, 1] metres,
             and "rows", how many an image has with those that were cut off.
 
     Returns:
-        Scalar: summed error over B x rows x D.
+        Scalar: summed error over B x rows.
     """
-    return _mean_error(ops.cast(gather_cells(values, target["index"]), "float32"), target)
-
-
-def depth(values: Any, target: Mapping[str, Any]) -> Any:
-    """`padded_l1` of depths in metres, of a map [B, h, w, 1] as the network answers it."""
-    return _mean_error(to_metres(gather_cells(values, target["index"])), target)
-
-
-def _mean_error(predicted: Any, target: Mapping[str, Any]) -> Any:
-    batch, _, depth = ops.shape(predicted)
-    error = ops.sum(ops.abs(predicted - target["value"]) * target["mask"])
-    return error / (ops.cast(batch * depth, "float32") * target["rows"])
+    metres = to_metres(gather_cells(values, target["index"]))
+    error = ops.sum(ops.abs(metres - target["value"]) * target["mask"])
+    return error / (ops.cast(ops.shape(metres)[0], "float32") * target["rows"])
 
 
 def rotation(values: Any, target: Mapping[str, Any]) -> Any:
