@@ -24,6 +24,7 @@ from centernet_tf.properties.keypoints.scores import KeypointScores, PckScores
 from centernet_tf.properties.keypoints.skeleton import Skeleton
 from centernet_tf.properties.property import ImageKey, Metric, Property
 from centernet_tf.properties.property import Score as AnyScore
+from centernet_tf.results import Detections
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +65,18 @@ def test_scores_do_not_depend_on_the_batch(spot_model, spot_records):
     for (first, found), (second, again) in zip(one, all_at_once):
         assert first.image_id == second.image_id
         np.testing.assert_allclose(found.scores, again.scores, atol=1e-5)
+
+
+def test_boxes_over_the_edge_are_scored_as_annotated(tmp_path):
+    """As pycocotools scores them on the annotations themselves."""
+    image = np.zeros((64, 64, 3), np.uint8)
+    item = Item(key="a", image_id=1, source=image, filename="a.png", boxes=np.array([(-30.0, 4, 30, 34)]), classes=[0])
+    write_records([item], directory=tmp_path, name="edge", split="val", classes=("red",))
+    (record,) = iterate(open_dataset(tmp_path))
+    for found, expected in (((-30, 4, 30, 34), 1.0), (record.boxes[0], 0.1)):  # the clipped one reaches IoU 0.5
+        boxes = np.array([found], np.float32)
+        results = [(record, Detections(boxes, np.ones(1, np.float32), np.zeros(1, int), ("red",), (64, 64)))]
+        assert score(results, ("red",), ()).coco.summary["AP"] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

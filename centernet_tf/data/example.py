@@ -20,6 +20,8 @@ from centernet_tf.properties.property import Property, Rows, Size
 ENCODED, FILENAME, SOURCE_ID = "image/encoded", "image/filename", "image/source_id"
 WIDTH, HEIGHT = "image/width", "image/height"
 SIDES = tuple(f"image/object/bbox/{side}" for side in ("xmin", "ymin", "xmax", "ymax"))  # left, top, right, bottom
+# The whole box of objects of which some reach over the image's edge, in records that have such.
+FULL_SIDES = tuple(f"image/object/full/bbox/{side}" for side in ("xmin", "ymin", "xmax", "ymax"))
 LABEL, TEXT = "image/object/class/label", "image/object/class/text"
 AREA = "image/object/area"
 FLAGS = {
@@ -30,7 +32,7 @@ FLAGS = {
 # What is read of each image and its objects; properties have keys of their own.
 IMAGE_KEYS = {ENCODED: "bytes", FILENAME: "bytes", SOURCE_ID: "bytes", WIDTH: "int", HEIGHT: "int"}
 OBJECT_KEYS = {
-    **dict.fromkeys(SIDES, "float"),
+    **dict.fromkeys((*SIDES, *FULL_SIDES), "float"),
     LABEL: "int",
     TEXT: "bytes",
     AREA: "float",
@@ -44,8 +46,8 @@ _CALLED = {"float": "floating-point numbers", "int": "whole numbers", "bytes": "
 def serialize(record: Record, class_names: Sequence[str], properties: Sequence[Property] = ()) -> bytes:
     """Writes a record as tf.train.Example; the same record gives the same bytes.
 
-    Boxes are stored in 0..1 of the image and class labels from 1, as the keys demand. What most data sets lack, ignored
-    objects and properties, takes keys only in records that have it.
+    Boxes are stored in 0..1 of the image and class labels from 1, as the keys demand. What most data sets lack, objects
+    that reach over the edge or are ignored, and properties, takes keys only in records that have it.
 
     Args:
         record: The annotated image.
@@ -56,7 +58,8 @@ def serialize(record: Record, class_names: Sequence[str], properties: Sequence[P
         DataError: The arrays of the record disagree in length, a box is not finite, or a class has no name.
     """
     _check(record, class_names)
-    boxes = record.boxes.astype(np.float64) / [record.width, record.height, record.width, record.height]
+    sides = [record.width, record.height, record.width, record.height]
+    boxes, full = (values.astype(np.float64) / sides for values in (record.boxes, record.full_boxes))
     names = [class_names[index] if index >= 0 else "" for index in record.classes]
     feature = {
         ENCODED: _texts([record.image]),
@@ -67,6 +70,7 @@ def serialize(record: Record, class_names: Sequence[str], properties: Sequence[P
         SOURCE_ID: _texts([str(record.image_id).encode()]),
         "image/key/sha256": _texts([hashlib.sha256(record.image).hexdigest().encode()]),
         **{side: _floats(boxes[:, index]) for index, side in enumerate(SIDES)},
+        **({} if np.array_equal(full, boxes) else {side: _floats(full[:, i]) for i, side in enumerate(FULL_SIDES)}),
         LABEL: _integers(record.classes + 1),
         TEXT: _texts([name.encode() for name in (names if record.names is None else record.names)]),
         AREA: _floats(record.area),
@@ -126,23 +130,20 @@ def rows_of(lists: Rows, size: Size, classes: Sequence[str], properties: Sequenc
         properties: Whose rows are wanted.
 
     Returns:
-        boxes: [N, 4] float32 left, top, right, bottom in pixels of the image; classes: [N] int64, 0-based, -1 for
-        ignored objects of no one class and for texts that name no class, see `check_classes`; crowd, difficult,
-        ignored: [N] bool; area: [N] float32 pixels^2; names: [N] str objects, what the source calls the objects; and
-        the rows of the properties.
+        boxes: [N, 4] float32 left, top, right, bottom in pixels of the image; full_boxes: [N, 4] float32 as annotated,
+        over the edge too; classes: [N] int64, 0-based, -1 for ignored objects of no one class and for texts that name
+        no class, see `check_classes`; crowd, difficult, ignored: [N] bool; area: [N] float32 pixels^2; names: [N] str
+        objects, what the source calls the objects; and the rows of the properties.
 
     Raises:
         ValueError: A list has another type or length than it must; it is named.
     """
-    sides = [stored(lists, key, "float") for key in SIDES]
-    count = len(sides[0])
-    for key, values in zip(SIDES, sides):
-        if len(values) != count:
-            raise ValueError(f"{key} holds {len(values)} numbers, but {SIDES[0]} {count}; each box needs all four")
-    width, height = size
-    boxes = np.stack(sides, axis=-1) * np.array([width, height, width, height], np.float32)
+    boxes, full = (_boxes(lists, keys, size) for keys in (SIDES, FULL_SIDES))
+    count = len(boxes)
+    if len(full) not in (0, count):
+        raise ValueError(f"{FULL_SIDES[0]} holds {len(full)} numbers for {count} boxes")
     numbers, names = _classes(lists, count, classes)
-    rows = {"boxes": boxes, "classes": numbers, "names": names}
+    rows = {"boxes": boxes, "full_boxes": full if len(full) else boxes, "classes": numbers, "names": names}
     for name, key in FLAGS.items():
         flags = _column(lists, key, "int", count)
         rows[name] = np.zeros(count, bool) if flags is None else flags != 0
@@ -249,6 +250,16 @@ def read_shard(path: Path) -> Iterator[bytes]:
         yield serialized
 
 
+def _boxes(lists: Rows, keys: Sequence[str], size: Size) -> np.ndarray:
+    """[N, 4] float32 in pixels, of four lists in fractions of the image."""
+    sides = [stored(lists, key, "float") for key in keys]
+    count = len(sides[0])
+    for key, values in zip(keys, sides):
+        if len(values) != count:
+            raise ValueError(f"{key} holds {len(values)} numbers, but {keys[0]} {count}; each box needs all four")
+    return np.stack(sides, axis=-1) * np.array([*size, *size], np.float32)
+
+
 def _classes(lists: Rows, count: int, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """[N] int64 0-based classes and [N] names of objects."""
     labels, texts = stored(lists, LABEL, "int"), stored(lists, TEXT, "bytes")
@@ -290,8 +301,9 @@ def _check(record: Record, class_names: Sequence[str]) -> None:
     count = len(record.classes)
     if record.format not in ("jpeg", "png"):
         raise DataError(f"{record.filename}: image format {record.format!r}; a record holds 'jpeg' or 'png'.")
-    if record.boxes.shape != (count, 4) or not np.isfinite(record.boxes).all():
-        raise DataError(f"{record.filename}: boxes are {record.boxes.shape}; expected finite numbers of [{count}, 4].")
+    for name, boxes in (("boxes", record.boxes), ("full_boxes", record.full_boxes)):
+        if boxes.shape != (count, 4) or not np.isfinite(boxes).all():
+            raise DataError(f"{record.filename}: {name} are {boxes.shape}; expected finite numbers of [{count}, 4].")
     for name in ("crowd", "difficult", "area", "ignored", "names"):
         values = getattr(record, name)
         if values is not None and len(values) != count:

@@ -227,6 +227,8 @@ class Feed:
             stored = dict(zip(keys, lists))
             rows = rows_of(stored, stored_size(stored) or (width, height), classes, properties)
             check_classes(rows, classes)
+            # What is cut off is decided on the output grid, from boxes as they were annotated, as in the original.
+            rows = {**rows, "boxes": rows["full_boxes"]}
             count = len(rows["boxes"])
             if count > self.max_objects:
                 rows = select(rows, fields, np.arange(self.max_objects), count)

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from centernet_tf.properties.property import Rows, Size
 
 # The rows that every image has; those of properties stand beside them.
-BASE = ("boxes", "classes", "crowd", "difficult", "ignored", "area", "names")
+BASE = ("boxes", "full_boxes", "classes", "crowd", "difficult", "ignored", "area", "names")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,8 @@ class Record:
             labelled (class -1). False where not given.
         names: [N] what the source calls the objects, which may be finer than the classes; these where not given.
         rows: What else the objects or the image have, by field of a property.
+        full_boxes: [N, 4] float32 as annotated, which reach over the image's edge where objects do; `boxes` where not
+            given.
     """
 
     image: bytes
@@ -47,8 +50,11 @@ class Record:
     ignored: np.ndarray | None = None
     names: Sequence[str] | None = None
     rows: Rows = field(default_factory=dict)
+    full_boxes: np.ndarray | None = None
 
     def __post_init__(self) -> None:
+        if self.full_boxes is None:
+            object.__setattr__(self, "full_boxes", self.boxes)
         if self.ignored is None:
             object.__setattr__(self, "ignored", np.zeros(len(self.boxes), bool))
 
@@ -57,8 +63,8 @@ class Record:
         """Width and height of the image in pixels."""
         return self.width, self.height
 
-    def truth(self) -> Rows:
-        """All rows of the image: boxes, classes, crowd, difficult, ignored, area, names [N] and those of properties."""
+    def truth(self) -> dict[str, Any]:
+        """All rows of the image: those of `BASE`, names as [N] objects, and those of properties."""
         base = {name: getattr(self, name) for name in BASE if name != "names"}
         names = np.array([""] * len(self.boxes) if self.names is None else list(self.names), object)
         return {**base, "names": names, **self.rows}

@@ -16,6 +16,8 @@ from centernet_tf.properties.rows import select
 
 # Moves of an edge below this many pixels are rounding of the source, not a box over the edge.
 ROUNDING = 0.01
+# Pixels. What lies further out is no place in a photo but a damaged number; records hold boxes as float32.
+FARTHEST = 1e7
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +89,7 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Objects:
-    """The usable boxes of an image, clipped to it; fields as in `Record`.
+    """The usable boxes of an image, clipped to it and as annotated; fields as in `Record`.
 
     Points outside the image stay where they are, as COCO's keypoints do: they count in its metric, and training leaves
     them out.
@@ -99,6 +101,7 @@ class Objects:
     """
 
     boxes: np.ndarray
+    full_boxes: np.ndarray
     classes: np.ndarray
     crowd: np.ndarray
     difficult: np.ndarray
@@ -157,6 +160,7 @@ def usable_objects(
     keep = np.array([fault is None for fault in faults], bool)
     kept = clipped[keep]
     moved = np.abs(kept - boxes[keep]).max(axis=1, initial=0) > ROUNDING
+    full = np.where(moved[:, None], boxes[keep], kept)
     area = (kept[:, 2] - kept[:, 0]) * (kept[:, 3] - kept[:, 1])
     if item.area is not None:
         given = np.asarray(item.area, np.float64)[keep]
@@ -164,6 +168,7 @@ def usable_objects(
         area = np.where(np.isfinite(given) & (given > 0), np.minimum(given, area), area)
     return Objects(
         boxes=kept.astype(np.float32),
+        full_boxes=full.astype(np.float32),
         classes=numbers[keep],
         crowd=_flags(item.crowd, count)[keep],
         difficult=_flags(item.difficult, count)[keep],
@@ -190,6 +195,8 @@ def _fault(box: np.ndarray, clipped: np.ndarray, label: int | str, known: bool) 
         return Fault("zero area", f"has zero area: {where}")
     if clipped[2] <= clipped[0] or clipped[3] <= clipped[1]:
         return Fault("outside the image", f"lies outside the image: {where}")
+    if np.abs(box).max() > FARTHEST:
+        return Fault("far beyond the image", f"reaches further than any photo does: {where}")
     return None
 
 

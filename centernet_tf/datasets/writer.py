@@ -167,6 +167,7 @@ def _convert(item: Item, classes: tuple[str, ...], properties: tuple[Property, .
         image_id=int(item.image_id),
         filename=item.filename,
         boxes=objects.boxes,
+        full_boxes=objects.full_boxes,
         classes=objects.classes,
         crowd=objects.crowd,
         difficult=objects.difficult,

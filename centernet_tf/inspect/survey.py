@@ -253,7 +253,7 @@ class _Survey:
                 sound &= ~mask
         self.areas.update(area_names(areas(boxes[sound])))
         trained = sound & ~rows["crowd"] & ~ignored
-        self._add_cells(name, boxes[trained], labels[trained], size)
+        self._add_cells(name, rows["full_boxes"][trained], labels[trained], size)
         return sound
 
     def _add_cells(self, name: str, boxes: np.ndarray, labels: np.ndarray, size: Size) -> None:

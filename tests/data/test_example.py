@@ -82,6 +82,7 @@ def test_a_record_without_objects_comes_back(make_record):
     shapes = {name: value.shape for name, value in rows.items()}
     assert shapes == {
         "boxes": (0, 4),
+        "full_boxes": (0, 4),
         **dict.fromkeys(("classes", "crowd", "difficult", "ignored", "area", "names"), (0,)),
     }
     assert_same(read_record(serialize(record, CLASSES), CLASSES), record)
@@ -110,8 +111,8 @@ def test_any_record_comes_back(data, make_record):
 def test_rows_have_their_types(make_record):
     rows = read(serialize(make_record(), CLASSES))
     assert {name: value.dtype for name, value in rows.items()} == {
-        "boxes": np.float32, "classes": np.int64, "crowd": bool, "difficult": bool, "ignored": bool,
-        "area": np.float32, "names": object,
+        "boxes": np.float32, "full_boxes": np.float32, "classes": np.int64, "crowd": bool, "difficult": bool,
+        "ignored": bool, "area": np.float32, "names": object,
     }  # fmt: skip
     assert rows["names"].tolist() == ["cat", "Käfer"]
 
@@ -124,6 +125,20 @@ def test_standard_keys_are_written(make_record):
     assert len(example["image/key/sha256"].bytes_list.value[0]) == 64
     np.testing.assert_allclose(example["image/object/bbox/ymax"].float_list.value, [40.25 / 48, 1], rtol=1e-6)
     np.testing.assert_allclose(example["image/object/bbox/xmin"].float_list.value, [1 / 64, 0], rtol=1e-6)
+
+
+def test_whole_boxes_take_keys_only_where_one_reaches_over_the_edge(make_record):
+    plain = serialize(make_record(), CLASSES)
+    assert not [key for key in features(plain) if "full" in key]
+    np.testing.assert_array_equal(read(plain)["full_boxes"], read(plain)["boxes"])
+    full = np.float32([(1, 2, 30.5, 40.25), (-8, 0, 96, 50)])
+    serialized = serialize(make_record(full_boxes=full), CLASSES)
+    np.testing.assert_allclose(features(serialized)["image/object/full/bbox/xmax"].float_list.value, [30.5 / 64, 1.5])
+    np.testing.assert_allclose(features(serialized)["image/object/bbox/xmax"].float_list.value, [30.5 / 64, 1])
+    found = read_record(serialized, CLASSES)
+    np.testing.assert_allclose(found.full_boxes, full, rtol=1e-6)
+    np.testing.assert_allclose(found.boxes, make_record().boxes, rtol=1e-6)
+    np.testing.assert_allclose(found.truth()["full_boxes"], full, rtol=1e-6)
 
 
 def test_ignored_objects_take_a_key_only_where_there_are_some(make_record):
@@ -211,6 +226,7 @@ def test_class_by_text_alone_needs_the_names(make_record):
         ("image/object/area", [5.0], "image/object/area holds 1 numbers for 2 boxes"),
         ("image/object/is_crowd", [1, 0, 1], "image/object/is_crowd holds 3 numbers for 2 boxes"),
         ("image/object/bbox/ymin", [], "image/object/bbox/ymin holds 0 numbers, but image/object/bbox/xmin 2"),
+        ("image/object/full/bbox/xmin", [0.5], "image/object/full/bbox/ymin holds 0 numbers, but image/object/full"),
         ("image/object/class/label", [1], "image/object/class/label holds 1 labels for 2 boxes"),
         ("image/object/class/text", [b"cat"], "image/object/class/text holds 1 names for 2 boxes"),
         (HUES, [0.5], f"{HUES} holds 1 numbers for 2 boxes"),
@@ -251,6 +267,7 @@ def test_source_id_that_is_no_number_becomes_one(make_record):
         ({"classes": np.array([-1, 0])}, "object 1 has label 0"),
         ({"classes": np.array([0])}, r"boxes are \(2, 4\)"),
         ({"boxes": np.full((2, 4), np.nan, np.float32)}, "expected finite numbers"),
+        ({"full_boxes": np.zeros((1, 4), np.float32)}, r"full_boxes are \(1, 4\); expected finite numbers of \[2, 4\]"),
         ({"area": np.zeros(1, np.float32)}, "1 values of area for 2 objects"),
         ({"ignored": np.zeros(3, bool)}, "3 values of ignored"),
         ({"names": ("cat",)}, "1 values of names"),

@@ -16,6 +16,7 @@ from centernet_tf.datasets.items import Item
 from centernet_tf.datasets.writer import write_records
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.geometry import affine
+from centernet_tf.points.centers import Centers
 from centernet_tf.properties.fields import FIELDS, JITTERED, ROTATED, SHARED, Field
 from centernet_tf.properties.property import Property
 
@@ -144,6 +145,38 @@ def test_objects_move_with_the_image(tmp_path, augment, size, device_warp):
             np.testing.assert_allclose(found, wanted, atol=2.6)
             seen += 1
     assert seen >= 8
+
+
+def slow_centers(boxes, matrix, grid):
+    """The original's boxes and centres on the output grid (`datasets/sample/ctdet.py`), None where it skips one."""
+    found = []
+    for left, top, right, bottom in boxes:
+        corners = affine.move_points(np.array([[left, top], [right, bottom]]), matrix) / 4
+        x, y = (np.clip(np.sort(corners[:, axis]), 0, grid[1 - axis] - 1) for axis in (0, 1))
+        empty = x[1] - x[0] <= 0 or y[1] - y[0] <= 0
+        found.append(None if empty else (x.mean(), y.mean(), x[1] - x[0], y[1] - y[0]))
+    return found
+
+
+OVER = [(-60, -10, 40, 30), (40, 20, 180, 40), (50, 50, 60, 90), (0, 0, 96, 64)]
+
+
+@pytest.mark.parametrize("augment", [STILL, GEOMETRY], ids=["still", "moved"])
+def test_boxes_are_cut_at_the_output_grid_and_not_at_the_image(tmp_path, augment):
+    dataset = write(tmp_path, [np.zeros((64, 96, 3), np.uint8)], [OVER])
+    size, beyond = (64, 64), 0
+    for epoch, (_, rows) in enumerate(take(Feed(size).training(dataset, 1, augment), 4)):
+        matrix = augment.matrix(np.random.default_rng([317, epoch, 0]), 64, 96, size)
+        expected = slow_centers(OVER, matrix, (16, 16))
+        clipped = slow_centers(np.clip(OVER, 0, [96, 64, 96, 64]), matrix, (16, 16))
+        located = Centers(3).locate(rows, (16, 16))
+        for index, wanted in enumerate(expected):
+            assert bool(located["keep"][0, index]) == (wanted is not None)
+            if wanted is not None:
+                got = [*located["center"][0, index], *located["size"][0, index]]
+                np.testing.assert_allclose(got, wanted, atol=1e-4)
+                beyond += clipped[index] is None or not np.allclose(wanted, clipped[index])
+    assert beyond >= 4
 
 
 def test_the_scale_is_never_stretched(tmp_path):

@@ -60,9 +60,17 @@ def test_usable_boxes_are_clipped_and_counted(box, expected, clipped):
     np.testing.assert_allclose(objects.area, (expected[2] - expected[0]) * (expected[3] - expected[1]))
 
 
+def test_boxes_stay_as_annotated_beside_the_clipped_ones():
+    objects = sort(make_item([(-5, 20, 30, 60), (1, 2, 3, 4), (0, 0, 100.001, 50)]))
+    np.testing.assert_array_equal(objects.full_boxes, np.float32([(-5, 20, 30, 60), (1, 2, 3, 4), (0, 0, 100, 50)]))
+    assert objects.full_boxes.dtype == np.float32 and sort(make_item()).full_boxes.shape == (0, 4)
+
+
 @pytest.mark.parametrize(
     ("box", "label", "reason", "detail"),
     [
+        ((0, 0, 1e39, 5), 0, "far beyond the image", "reaches further than any photo does: left 0, top 0, right 1e+39"),
+        ((-1.1e7, 0, 9, 5), 0, "far beyond the image", "left -1.1e+07"),
         ((NAN, 0, 5, 5), 0, "not a number", "box 2 of 2 is not a number: left nan, top 0, right 5, bottom 5"),
         ((0, 0, float("inf"), 5), 0, "not a number", "right inf"),
         ((5, 0, 1, 5), 0, "negative size", "box 2 of 2 has a negative size: left 5, top 0, right 1, bottom 5"),
