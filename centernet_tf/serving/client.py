@@ -12,6 +12,7 @@ import base64
 import contextlib
 import http.client
 import json
+import math
 import threading
 import urllib.parse
 from collections.abc import Mapping, Sequence
@@ -25,18 +26,21 @@ import pydantic
 from centernet_tf.detector import found
 from centernet_tf.detector.extras import one_for_each
 from centernet_tf.errors import DataError, UsageError
-from centernet_tf.export.answers import BOXES, CLASSES, SCORES, all_answers, as_found
+from centernet_tf.export.answers import as_found
 from centernet_tf.media.images import inspect_header, read_bytes
 from centernet_tf.properties import PROPERTIES
 from centernet_tf.properties.property import Property
 from centernet_tf.results import Detections
+from centernet_tf.serving.checked import checked, parse_json, told
+from centernet_tf.serving.transport import AnswerTooLargeError, Budget, connection_to, post
 
 SIGNATURE = "image_bytes"
 ARGUMENT = "image_bytes"
+MOST_BYTES = 1 << 26  # a thousand images of a hundred objects, and no danger to the memory
 
 
 class ServerError(DataError):
-    """The server does not answer, or answers that it failed; the message holds its own.
+    """The server does not answer, answers that it failed, or answers what no such server may; the message says which.
 
     Attributes:
         status: HTTP status, or the number of gRPC's status code; None where nothing came back.
@@ -55,9 +59,13 @@ class Client:
         model: Its name there.
         names: Class names in channel order; a file of them is assets/labels.txt of the export.
         version: Of the model; the highest if left out.
-        timeout: Seconds to wait for an answer.
+        timeout: Seconds for a whole request, from its first byte to the last of the answer.
         properties: What the model says of what it finds beside boxes, such as names of their parts, which drawing and
             COCO's rows need; `properties.read_properties` reads them from "properties" of assets/model.json.
+        max_bytes: Of an answer; a larger one is not read.
+
+    Raises:
+        UsageError: The address is none, or the timeout or the limit is not above 0.
     """
 
     def __init__(
@@ -68,7 +76,11 @@ class Client:
         version: int | None = None,
         timeout: float = 60.0,
         properties: Sequence[Property] = (),
+        max_bytes: int = MOST_BYTES,
     ):
+        if not 0 < timeout < math.inf or max_bytes < 1:
+            raise UsageError(f"timeout {timeout} and max_bytes {max_bytes}: expected finite numbers above 0.")
+        self.max_bytes = max_bytes
         self.address = address
         self.model = model
         self.names = tuple(names)
@@ -92,7 +104,8 @@ class Client:
             UsageError: There are more or fewer values of an extra than images.
             ValueError: A value of an extra is none.
             DataError: A file is missing or no image; it is named, and nothing is sent.
-            ServerError: The server cannot be reached, or refuses: an unknown model, a file that it cannot decode.
+            ServerError: The server cannot be reached, or refuses: an unknown model, a file that it cannot decode; or
+                its answer is late, too large or not what such a server answers.
         """
         files = [read_bytes(image) for image in images]
         if not files:
@@ -102,15 +115,16 @@ class Client:
             for number, (image, data) in enumerate(zip(images, files))
         ]
         values = {name: self._extra(name, value, len(files)) for name, value in extras.items() if value is not None}
-        answers = self.ask(files, values)
-        wanted = (BOXES, CLASSES, SCORES, *(answer.name for answer in all_answers()))
-        rows = {name: np.asarray(answers[name], np.float32) for name in wanted if name in answers}
+        rows = self.ask(files, values)
         results = []
         for number, header in enumerate(headers):
             row = {name: value[number] for name, value in rows.items()}
             own = {name: value[number] for name, value in values.items()}
             size = (header.width, header.height)
-            results.append(as_detections(row, size, self.names, threshold, self.properties, own))
+            try:
+                results.append(as_detections(row, size, self.names, threshold, self.properties, own))
+            except ValueError as error:
+                raise ServerError(f"{self.address} answers for image {number} what cannot be used: {error}") from None
         return results
 
     def _extra(self, name: str, value: Any, count: int) -> np.ndarray:
@@ -126,8 +140,25 @@ class Client:
             raise UsageError(f"{len(value)} values of {name} for {count} images. Give one for each image.")
         return np.asarray(value, np.float32)
 
-    def ask(self, files: Sequence[bytes], extras: Mapping[str, np.ndarray] = MappingProxyType({})) -> Mapping[str, Any]:
-        """Sends files and extras {name: [N, ...]} as they are; {output: its rows} as they come. Raises ServerError."""
+    def ask(
+        self, files: Sequence[bytes], extras: Mapping[str, np.ndarray] = MappingProxyType({})
+    ) -> dict[str, np.ndarray]:
+        """Sends files and extras {name: [N, ...]} as they are.
+
+        Returns:
+            {output: [N, K, ...] float32} as `export.answers` describes them.
+
+        Raises:
+            ServerError: As `predict`.
+        """
+        outputs = self.request(files, extras)
+        try:
+            return checked(outputs, len(files))
+        except ValueError as error:
+            raise ServerError(f"{self.address} answers what no exported model does: {error}.") from None
+
+    def request(self, files: Sequence[bytes], extras: Mapping[str, np.ndarray]) -> Any:
+        """One request: {output: its rows} as they come, unchecked. Raises ServerError."""
         raise NotImplementedError
 
 
@@ -145,52 +176,66 @@ class RestClient(Client):
 
     def __init__(self, *arguments: Any, **options: Any):
         super().__init__(*arguments, **options)
-        parts = urllib.parse.urlsplit(self.address)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UsageError(f"{self.address!r} is not a server's address. Write it like http://localhost:8501.")
-        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._open = lambda: kind(parts.hostname, parts.port, timeout=self.timeout)
+        scheme, host, port, path = _parts(self.address)
+        self._connect = lambda: connection_to(scheme, host, port)
         version = "" if self.version is None else f"/versions/{self.version}"
-        self._path = f"{parts.path.rstrip('/')}/v1/models/{urllib.parse.quote(self.model)}{version}:predict"
+        self._path = f"{path}/v1/models/{urllib.parse.quote(self.model)}{version}:predict"
         self._local = threading.local()
 
-    def ask(self, files: Sequence[bytes], extras: Mapping[str, np.ndarray] = MappingProxyType({})) -> Mapping[str, Any]:
+    def request(self, files: Sequence[bytes], extras: Mapping[str, np.ndarray]) -> Any:
         inputs = {ARGUMENT: [{"b64": base64.b64encode(data).decode("ascii")} for data in files]}
         inputs |= {name: values.tolist() for name, values in extras.items()}
         body = json.dumps({"signature_name": SIGNATURE, "inputs": inputs})
-        status, answer = self._post(body.encode())
+        status, headers, answer = self._post(body.encode())
+        where = f"{self.address}{self._path} answers {status}"
         try:
-            content = json.loads(answer)
+            content = parse_json(answer)
         except ValueError:
-            content = {"error": answer[:500].decode("utf-8", "replace")}
-        if status != 200 or "outputs" not in content:
+            content = answer[:500].decode("utf-8", "replace") or "nothing"
+        if "Location" in headers and status // 100 == 3:
+            raise ServerError(f"{where}: moved to {told(headers['Location'])}. Give that address.", status)
+        if status != 200 or not isinstance(content, dict) or "outputs" not in content:
             reason = content.get("error", content) if isinstance(content, dict) else content
-            raise ServerError(f"{self.address}{self._path} answers {status}: {reason}", status)
+            raise ServerError(f"{where}: {told(reason)}", status)
         return content["outputs"]
 
-    def _post(self, body: bytes) -> tuple[int, bytes]:
+    def _post(self, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
         """One request on this thread's connection, which stays open for the next."""
+        budget = Budget(self.timeout, self.max_bytes)
         if getattr(self._local, "connection", None) is not None:
             try:
-                return self._send(body)
+                return self._send(body, budget)
             except ServerError as error:
                 # A server may close a connection that was idle; a new one tells whether it is still there.
-                if isinstance(error.__cause__, TimeoutError):
+                if isinstance(error.__cause__, (TimeoutError, AnswerTooLargeError)):
                     raise
-        self._local.connection = self._open()
-        return self._send(body)
+        self._local.connection = self._connect()
+        return self._send(body, budget)
 
-    def _send(self, body: bytes) -> tuple[int, bytes]:
+    def _send(self, body: bytes, budget: Budget) -> tuple[int, Mapping[str, str], bytes]:
         connection = self._local.connection
         try:
-            connection.request("POST", self._path, body, {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        except (OSError, http.client.HTTPException) as error:
+            return post(connection, self._path, body, budget)
+        except (OSError, http.client.HTTPException, UnicodeError) as error:
             connection.close()
             self._local.connection = None
-            reason = str(error) or type(error).__name__
+            reason = told(error) or type(error).__name__
+            if isinstance(error, AnswerTooLargeError):
+                raise ServerError(f"{self.address}: {reason} came. Ask for fewer images at a time.") from error
             raise ServerError(f"{self.address} does not answer ({reason}). Is the server running?") from error
+
+
+def _parts(address: str) -> tuple[str, str, int | None, str]:
+    """Scheme, host, port and path of an address. Raises UsageError where it is none."""
+    try:
+        parts = urllib.parse.urlsplit(address)
+        port = parts.port
+    except ValueError:
+        parts, port = urllib.parse.urlsplit(""), None
+    rest = parts.query or parts.fragment or parts.username or parts.password
+    if parts.scheme not in ("http", "https") or not parts.hostname or rest:
+        raise UsageError(f"{address!r} is not a server's address. Write it like http://localhost:8501.")
+    return parts.scheme, parts.hostname, port, parts.path.rstrip("/")
 
 
 class GrpcClient(Client):
@@ -212,11 +257,11 @@ class GrpcClient(Client):
         self._failure = grpc.RpcError
         self._request = predict_pb2.PredictRequest
         # gRPC's own limit of 4 MB is less than a few photographs.
-        limits = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+        limits = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", self.max_bytes)]
         channel = grpc.insecure_channel(self.address, options=limits)
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
 
-    def ask(self, files: Sequence[bytes], extras: Mapping[str, np.ndarray] = MappingProxyType({})) -> Mapping[str, Any]:
+    def request(self, files: Sequence[bytes], extras: Mapping[str, np.ndarray]) -> Any:
         request = self._request()
         request.model_spec.name = self.model
         request.model_spec.signature_name = SIGNATURE
@@ -236,12 +281,17 @@ class GrpcClient(Client):
             answer = self._stub.Predict(request, timeout=self.timeout)
         except self._failure as error:
             code = error.code()
-            raise ServerError(f"{self.address} answers {code.name}: {error.details()}", code.value[0]) from error
-        return {name: _array(tensor) for name, tensor in answer.outputs.items()}
+            raise ServerError(f"{self.address} answers {code.name}: {told(error.details())}", code.value[0]) from error
+        try:
+            return {name: _array(tensor) for name, tensor in answer.outputs.items()}
+        except ValueError as error:
+            raise ServerError(f"{self.address} answers a tensor that is none: {error}.") from None
 
 
 def _array(tensor: Any) -> np.ndarray:
-    """A TensorProto of float32 as an array; a server may fill either of two fields."""
+    """A TensorProto of float32 as an array; a server may fill either of two fields. Raises ValueError for others."""
+    if tensor.dtype != 1:
+        raise ValueError(f"type {tensor.dtype}, expected float32")
     shape = [side.size for side in tensor.tensor_shape.dim]
     values = np.frombuffer(tensor.tensor_content, np.float32) if tensor.tensor_content else tensor.float_val
     return np.asarray(values, np.float32).reshape(shape)
