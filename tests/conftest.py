@@ -1,5 +1,6 @@
 """What several tests share: tiny records to train on, padded objects, and a network that needs no training."""
 
+import contextlib
 import gc
 from pathlib import Path
 
@@ -62,6 +63,23 @@ def let_go(request):
         if hasattr(value, "cache_clear"):
             value.cache_clear()
     gc.collect()
+
+
+@pytest.fixture
+def small_disk():
+    """A context, `with small_disk(n)`, in which no file of this process grows beyond n bytes, as on a full disk."""
+    resource = pytest.importorskip("resource", reason="Windows has no such limit")
+
+    @contextlib.contextmanager
+    def limited(size):
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from centernet_tf.errors import DataError
+from centernet_tf.files import beside, sync_file, telling, writes_straight
 
 # What FFmpeg and OpenCV print beside the errors raised here would only tear the progress bar.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -94,7 +95,7 @@ class VideoReader:
 
 
 class VideoWriter:
-    """Writes frames as an .mp4 file, whole or not at all: it has its name once `close` was called.
+    """Writes frames as an .mp4 file, whole or not at all: it has its name once `close` has read all frames back.
 
     Args:
         path: Where to, ending in .mp4. Folders on the way are made.
@@ -102,20 +103,24 @@ class VideoWriter:
         size: (width, height) of all frames in pixels. The format has even sides only, so an odd one grows by a pixel.
 
     Raises:
-        DataError: OpenCV cannot write such a video here.
+        DataError: OpenCV cannot write such a video here, or `path` is a device or a pipe, in which no video can be.
     """
 
     def __init__(self, path: Path, rate: float, size: tuple[int, int]):
         self.path, self._size = path, tuple(side + side % 2 for side in size)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+        self._frames, self._temporary = 0, beside(path)
+        if writes_straight(path):
+            raise DataError(f"{path}: is a device or a pipe, but a video needs a file. Give another name.")
+        with telling(path, path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
         with _quiet_opencv():
             self._writer = cv2.VideoWriter(str(self._temporary), cv2.VideoWriter_fourcc(*CODEC), rate, self._size)
         if not self._writer.isOpened():
             self.discard()
             raise DataError(
                 f"{path}: OpenCV cannot write a {CODEC} video of {size[0]}x{size[1]} pixels here. Is the folder "
-                "writable, and OpenCV built with FFmpeg (pip install opencv-python-headless)? Or leave out videos."
+                "writable, the disk not full, and OpenCV built with FFmpeg (pip install opencv-python-headless)? Or "
+                "leave out videos."
             )
 
     def write(self, image: np.ndarray) -> None:
@@ -134,16 +139,42 @@ class VideoWriter:
         if right or below:
             image = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
         self._writer.write(image)
+        self._frames += 1
 
     def close(self) -> None:
-        """Finishes the file and gives it its name."""
+        """Finishes the file and gives it its name.
+
+        Raises:
+            DataError: Not all frames can be read back; an older file is then as it was.
+        """
         self._writer.release()
-        self._temporary.replace(self.path)
+        # OpenCV says nothing where it cannot write.
+        readable = _count_frames(self._temporary)
+        if readable < self._frames:
+            self.discard()
+            raise DataError(
+                f"{self.path}: only {readable} of {self._frames} frames can be read back from what was written, so it "
+                "was not kept. Is the disk full? Free some space there, or give another place."
+            )
+        with telling(self.path, self._temporary):
+            sync_file(self._temporary)
+            self._temporary.replace(self.path)
 
     def discard(self) -> None:
         """Leaves no file."""
         self._writer.release()
         self._temporary.unlink(missing_ok=True)
+
+
+def _count_frames(path: Path) -> int:
+    """How many frames of a video can be decoded."""
+    with _quiet_opencv():
+        capture = cv2.VideoCapture(str(path))
+        count = 0
+        while capture.grab():
+            count += 1
+        capture.release()
+    return count
 
 
 @contextlib.contextmanager

@@ -1,5 +1,7 @@
 """Frames come out as they went in, and what is no video is named."""
 
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -110,6 +112,25 @@ def test_no_file_under_its_name_before_it_is_whole(tmp_path):
     assert not (tmp_path / "clip.mp4").exists()
     writer.discard()
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("size", [0, 1000, 20_000])
+def test_a_full_disk_is_told_and_leaves_the_older_video(size, tmp_path, small_disk):
+    path = write(tmp_path / "clip.mp4", frames())
+    before = path.read_bytes()
+    noise = np.random.default_rng(0).integers(0, 256, (30, 48, 64, 3), np.uint8)
+    said = r"only \d+ of 30 frames .* Is the disk full" if size else "Is the folder writable, the disk not full"
+    with small_disk(size), pytest.raises(DataError, match=rf"clip\.mp4: .*{said}"):
+        write(path, noise)
+    assert list(tmp_path.iterdir()) == [path] and path.read_bytes() == before
+    write(path, noise)
+    assert len(list(VideoReader(path))) == 30
+
+
+def test_pipes_hold_no_video(tmp_path):
+    os.mkfifo(tmp_path / "clip.mp4")
+    with pytest.raises(DataError, match=r"clip\.mp4: is a device or a pipe"):
+        VideoWriter(tmp_path / "clip.mp4", 10, (64, 48))
 
 
 def test_frames_of_another_size_are_an_error(tmp_path):
