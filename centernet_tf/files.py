@@ -45,7 +45,7 @@ def whole(path: str | Path, sync: bool = True) -> Iterator[Path]:
         with telling(path):
             yield path
         return
-    temporary = _beside(path)
+    temporary = beside(path)
     with telling(path, path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -61,9 +61,12 @@ def whole(path: str | Path, sync: bool = True) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def whole_file(path: str | Path, mode: str = "w", sync: bool = True) -> Iterator[IO[Any]]:
-    """Opens a file to write: "w" for text in UTF-8 with line ends as written, or "wb". Else as `whole`."""
+    """Opens a file to write as `whole` does: "wb", or "w" for text in UTF-8 with line ends as written.
+
+    Bytes of file names that are no UTF-8 become escapes such as \\udcff, from which JSON gets the name back.
+    """
     path = Path(path)
-    text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
+    text = {} if "b" in mode else {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
     # What is there already, such as the output of this program in a redirected /dev/stdout, is not cut off.
     mode = mode.replace("w", "a") if writes_straight(path) else mode
     with whole(path, sync) as place, place.open(mode, **text) as file:
@@ -77,7 +80,7 @@ def whole_folder(path: str | Path, sync: bool = True) -> Iterator[Path]:
     Where the folder exists, they are moved into it, and files of the same names are replaced.
     """
     path = Path(path)
-    temporary = path / f"{_MARK}{_unique()}" if path.is_dir() else _beside(path)
+    temporary = path / f"{_MARK}{_unique()}" if path.is_dir() else beside(path)
     with telling(path, temporary, path.parent):
         temporary.mkdir(parents=True)
     try:
@@ -168,7 +171,8 @@ def sync_file(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _beside(path: Path) -> Path:
+def beside(path: Path) -> Path:
+    """A temporary name in the same folder, with the same suffix, that no other program uses."""
     return path.with_name(f".{path.stem[:_LONGEST]}{_MARK}{_unique()}{path.suffix}")
 
 

@@ -25,7 +25,6 @@ import contextlib
 import dataclasses
 import itertools
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,7 @@ from typing import Any
 import numpy as np
 
 from centernet_tf.errors import UsageError, closest
+from centernet_tf.files import telling, whole_file, whole_folder
 from centernet_tf.media.sources import Source
 from centernet_tf.properties import PROPERTIES
 from centernet_tf.properties.property import ResultFiles
@@ -78,6 +78,16 @@ class Outputs:
         """Format and path of each result file of an image."""
         for name, folder in self.result_files.items():
             yield name, folder / Path(source.output).with_suffix(result_format(name).suffix)
+
+    @contextlib.contextmanager
+    def staged(self) -> Iterator["Outputs"]:
+        """Gives outputs whose result files get their names at the end, all together or none.
+
+        A file that is missing, or an older one among new ones, would be scored like a result of this run.
+        """
+        with contextlib.ExitStack() as stack:
+            folders = {name: stack.enter_context(whole_folder(path)) for name, path in self.result_files.items()}
+            yield dataclasses.replace(self, result_files=folders)
 
 
 def result_format(name: str) -> ResultFiles:
@@ -128,7 +138,7 @@ def check_outputs(sources: Iterable[Source], outputs: Outputs) -> None:
 def write_json(path: Path, head: Mapping[str, Any]) -> Iterator[tuple[Callable[..., None], dict[str, Any]]]:
     """Writes the JSON file of the module's docstring, an image a line, so that a long video needs no memory.
 
-    The file has its name once it is whole.
+    The file has its name once it is whole; a device or a pipe gets each line when it is known.
 
     Args:
         path: Where to; folders on the way are made.
@@ -138,8 +148,6 @@ def write_json(path: Path, head: Mapping[str, Any]) -> Iterator[tuple[Callable[.
         A function that adds an image, from its detections and the keys of its line, and the dict of all that stands
         after the images, to be filled.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     ids = itertools.count(1)
     tail: dict[str, Any] = {}
 
@@ -151,16 +159,13 @@ def write_json(path: Path, head: Mapping[str, Any]) -> Iterator[tuple[Callable[.
     def write(found: Detections, **keys: Any) -> None:
         number = next(ids)
         line = image_line(number, found, **keys)
-        file.write((",\n" if number > 1 else "\n") + json.dumps(line, ensure_ascii=False))
+        with telling(path):
+            file.write((",\n" if number > 1 else "\n") + json.dumps(line, ensure_ascii=False))
 
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write("{\n" + members(head) + ',\n"images": [')
-            yield write, tail
-            file.write("\n],\n" + members(tail) + "\n}\n")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        file.write("{\n" + members(head) + ',\n"images": [')
+        yield write, tail
+        file.write("\n],\n" + members(tail) + "\n}\n")
 
 
 def image_line(number: int, found: Detections, **keys: Any) -> dict[str, Any]:

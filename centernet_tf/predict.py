@@ -74,7 +74,7 @@ def predict(
         "categories": _categories(detector),
     }
     summary, videos = Summary(), []
-    with write_json(outputs.json_file, head) as (write, tail):
+    with outputs.staged() as outputs, write_json(outputs.json_file, head) as (write, tail):
         tail.update(videos=videos, skipped=[])
         # Neighbouring images share batches; every video is on its own.
         for moving, group in itertools.groupby(sources, lambda source: source.moving):

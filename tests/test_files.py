@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import resource
 import stat
 import threading
 from pathlib import Path
@@ -23,15 +22,6 @@ from centernet_tf.files import (
 )
 
 LONG = "x" * 100_000
-
-
-@pytest.fixture
-def small_disk():
-    """Files of this process cannot grow beyond 20 kB."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def names(folder):
@@ -74,9 +64,12 @@ def test_what_stops_in_the_middle_leaves_the_older_file(error, tmp_path):
 )
 def test_a_full_disk_is_told_and_leaves_the_older_file(write, tmp_path, small_disk):
     (tmp_path / "a").write_text("older")
-    with pytest.raises(DataError, match=r"a: cannot be written \(File too large\)\. Free some space there"):
+    with (
+        small_disk(20_000),
+        pytest.raises(DataError, match=r"a: cannot be written \(File too large\)\. Free some space there"),
+    ):
         write(tmp_path / "a")
-    with pytest.raises(DataError, match="File too large"):
+    with small_disk(20_000), pytest.raises(DataError, match="File too large"):
         write(tmp_path / "b")
     assert names(tmp_path) == ["a"] and (tmp_path / "a").read_text() == "older"
 
@@ -162,7 +155,11 @@ def test_files_of_a_folder_come_together(exists, tmp_path):
 def test_a_folder_that_does_not_fit_leaves_nothing(exists, tmp_path, small_disk):
     if exists:
         write_text(tmp_path / "out" / "a", "older")
-    with pytest.raises(DataError, match="File too large"), whole_folder(tmp_path / "out") as place:
+    with (
+        small_disk(20_000),
+        pytest.raises(DataError, match="File too large"),
+        whole_folder(tmp_path / "out") as place,
+    ):
         (place / "a").write_text("new")
         (place / "b").write_text(LONG)
     assert names(tmp_path) == ["out"] * exists

@@ -254,8 +254,11 @@ class Camera:
 
 
 def test_a_stopped_webcam_keeps_what_it_saw(run, monkeypatch, draw_spots):
-    image = draw_spots(64, 64, (32, 32, 1))
-    monkeypatch.setattr("centernet_tf.media.video.cv2.VideoCapture", lambda source: Camera(image, 5))
+    image, files = draw_spots(64, 64, (32, 32, 1)), cv2.VideoCapture
+    monkeypatch.setattr(
+        "centernet_tf.media.video.cv2.VideoCapture",
+        lambda source: files(source) if isinstance(source, str) else Camera(image, 5),
+    )
     summary, results, out = run("webcam", batch_size=1)
     assert summary.frames >= 3
     assert len(results["images"]) == results["videos"][0]["frames"] == summary.frames

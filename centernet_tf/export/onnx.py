@@ -13,6 +13,7 @@ from centernet_tf.export.about import ABOUT, about_text, check_single_image
 from centernet_tf.export.answers import answer_names
 from centernet_tf.export.tflite import PhoneGraph
 from centernet_tf.export.tfod import in_pixels, tfod_answers
+from centernet_tf.files import write_bytes
 from centernet_tf.model.card import ModelCard
 from centernet_tf.model.file import load_model
 
@@ -72,8 +73,7 @@ def export_onnx(model: str | Path | tuple[keras.Model, ModelCard], out: str | Pa
     about[ABOUT] = about_text(card)
     onnx.helper.set_model_props(content, about)
     onnx.checker.check_model(content)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    onnx.save(content, str(out))
+    write_bytes(out, content.SerializeToString())
     return out
 
 

@@ -1,7 +1,6 @@
 """Whether an exported model answers as the one it was made of: differences, fraction of equal boxes, AP."""
 
 import dataclasses
-import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from centernet_tf.data.dataset import Dataset
 from centernet_tf.errors import DataError
 from centernet_tf.evaluate import evaluate
 from centernet_tf.export.answers import all_answers
+from centernet_tf.files import write_json
 from centernet_tf.geometry.boxes import areas, box_iou
 from centernet_tf.results import Detections, Pairs
 
@@ -188,7 +188,7 @@ def measure(
 
 def write_report(path: Path, results: Sequence[Parity]) -> None:
     """Writes all comparisons as JSON."""
-    path.write_text(json.dumps([dataclasses.asdict(one) for one in results], indent=2) + "\n", encoding="utf-8")
+    write_json(path, [dataclasses.asdict(one) for one in results])
 
 
 def require(results: Sequence[Parity], kind: str) -> None:

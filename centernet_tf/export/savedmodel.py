@@ -15,9 +15,8 @@ orientation alone and drop transparency, and so do these signatures. A file that
 with InvalidArgument (400 over REST): an empty answer would pass for an empty image.
 """
 
-import os
-import shutil
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from centernet_tf.export.about import ABOUT, about_text, check_single_image, usu
 from centernet_tf.export.answers import SCORES, label_lines, label_map
 from centernet_tf.export.folding import inference_network
 from centernet_tf.export.tfod import tfod_answers
+from centernet_tf.files import unwritable, whole_folder, write_text
 from centernet_tf.model.card import ModelCard
 from centernet_tf.model.file import load_model
 
@@ -65,7 +65,7 @@ def export_savedmodel(
 
     Raises:
         UsageError: `out` exists, the model cannot be read, an option is unknown, or Keras does not run on TensorFlow.
-        DataError: The written file answers otherwise than the model.
+        DataError: The folder cannot be written, or the written model answers otherwise than the given one.
     """
     out = Path(out)
     _check(out, precision, version)
@@ -76,21 +76,26 @@ def export_savedmodel(
     check_single_image(tasks)
     graph = DetectorGraph(_Compiled(exported) if xla else exported, tasks, card.input)
     usual = usual_extras(tasks.extras)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}")
-    folder = temporary / str(version)
-    try:
-        _archive(graph).write_out(folder, verbose=False)
-        (folder / "assets").mkdir(exist_ok=True)
-        (folder / "assets" / "labels.txt").write_text(lines, encoding="utf-8")
-        (folder / "assets" / "label_map.pbtxt").write_text(label_map(card.classes), encoding="utf-8")
-        (folder / "assets" / ABOUT).write_text(about_text(card), encoding="utf-8")
-        serving_files.write_warmup(folder, out.name, card)
-        serving_files.write_guide(temporary, out.name, card)
+    with whole_folder(out) as temporary:
+        folder = temporary / str(version)
+        with _telling(out):
+            _archive(graph).write_out(folder, verbose=False)
+            write_text(folder / "assets" / "labels.txt", lines)
+            write_text(folder / "assets" / "label_map.pbtxt", label_map(card.classes))
+            write_text(folder / "assets" / ABOUT, about_text(card))
+            serving_files.write_warmup(folder, out.name, card)
+            serving_files.write_guide(temporary, out.name, card)
         _compare(folder, DetectorGraph(network, tasks, card.input), LIMITS[precision], usual)
-        temporary.rename(out)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return out / str(version)
+
+
+@contextlib.contextmanager
+def _telling(out: Path) -> Iterator[None]:
+    """Turns what TensorFlow and the libraries below it raise where they cannot write into DataError."""
+    try:
+        yield
+    except (tf.errors.OpError, OSError) as error:
+        raise unwritable(out, error) from error
 
 
 def _check(out: Path, precision: str, version: int) -> None:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from centernet_tf.export.about import ABOUT, usual_extras
 from centernet_tf.export.answers import answers_of
+from centernet_tf.files import write_text
 from centernet_tf.model.card import ModelCard
 from centernet_tf.points.task import Extra
 from centernet_tf.properties.property import Answer
@@ -76,13 +77,13 @@ def write_guide(folder: Path, name: str, card: ModelCard) -> None:
         card: Of the model.
     """
     text, place = (json.dumps(value, ensure_ascii=False) for value in (name, f"/models/{name}"))
-    (folder / "model.config").write_text(CONFIG.format(name=text, place=place), encoding="utf-8")
+    write_text(folder / "model.config", CONFIG.format(name=text, place=place))
     kept = card.input.mode == "keep"
     fits = "keeps their resolution" if kept else f"fits them to {card.input.height}x{card.input.width}"
     tasks = card.task_set()
     answers, extras = _answers_text(answers_of(tasks.finds)), _extras_text(tasks.extras)
     guide = GUIDE.format(name=name, fits=fits, backbone=card.backbone, answers=answers, extras=extras)
-    (folder / "serving.txt").write_text(guide, encoding="utf-8")
+    write_text(folder / "serving.txt", guide)
 
 
 def _answers_text(answers: Sequence[Answer]) -> str:

@@ -23,6 +23,7 @@ from centernet_tf.export.answers import NAMES, SCORES, answer_names
 from centernet_tf.export.metadata import add_metadata
 from centernet_tf.export.quantize import quantized
 from centernet_tf.export.tfod import in_pixels, tfod_answers
+from centernet_tf.files import write_bytes
 from centernet_tf.losses import whole_map
 from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.model.file import load_model
@@ -162,8 +163,7 @@ def export_tflite(
     order_inputs(parsed, graph.extras)
     content = add_metadata(parsed, names, card.classes, about, graph.extras)
     _compare(content, names, graph, {"input": seen, **usual}, LIMITS[quantize])
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(content)
+    write_bytes(out, content)
     return out
 
 

@@ -5,7 +5,6 @@ Colours belong to class indices, so a class looks the same in every image of eve
 
 import functools
 import math
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import cv2
 import numpy as np
 
 from centernet_tf.errors import UsageError
+from centernet_tf.files import write_bytes
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
@@ -165,6 +165,7 @@ def save_image(path: str | Path, image: np.ndarray) -> None:
 
     Raises:
         UsageError: The suffix is none of those.
+        DataError: It cannot be written there.
         ValueError: The image is no RGB uint8.
     """
     path = Path(path)
@@ -174,15 +175,8 @@ def save_image(path: str | Path, image: np.ndarray) -> None:
     done, encoded = cv2.imencode(suffix, cv2.cvtColor(_checked_image(image), cv2.COLOR_RGB2BGR))
     if not done:
         raise ValueError(f"{path}: OpenCV could not encode an image of shape {image.shape} as {suffix}.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The random part keeps two writers of one path apart.
-    temporary = path.with_name(f".{path.stem}-{uuid.uuid4().hex[:8]}{suffix}")
-    try:
-        temporary.write_bytes(encoded.tobytes())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    # There may be thousands, and they are soon drawn again: no waiting for the disk.
+    write_bytes(path, encoded.tobytes(), sync=False)
 
 
 def line_thickness(image: np.ndarray) -> int:

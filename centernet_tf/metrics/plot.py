@@ -1,7 +1,6 @@
 """Precision over recall of boxes as a figure."""
 
 import io
-import uuid
 from pathlib import Path
 
 import matplotlib
@@ -9,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from centernet_tf.errors import DataError
+from centernet_tf.files import write_bytes
 from centernet_tf.metrics.coco import CocoScores
 from centernet_tf.metrics.tables import percent
 
@@ -65,11 +65,4 @@ def save_plot(path: str | Path, coco: CocoScores, iou: float = 0.5) -> None:
     path = Path(path)
     buffer = io.BytesIO()
     plot(coco, iou).savefig(buffer, format="png", dpi=120)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
-    try:
-        temporary.write_bytes(buffer.getvalue())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    write_bytes(path, buffer.getvalue())

@@ -1,7 +1,6 @@
 """The model file: a .keras archive that also says what the network is, so it runs with nothing else at hand."""
 
 import json
-import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pydantic
 
 from centernet_tf import layers  # noqa: F401  Keras finds the layers by their registered names.
 from centernet_tf.errors import UsageError, closest
+from centernet_tf.files import whole
 from centernet_tf.model.card import FORMAT, ModelCard
 from centernet_tf.points.task import first_problem
 from centernet_tf.tasks import TASKS
@@ -23,19 +23,15 @@ def save_model(path: str | Path, network: keras.Model, card: ModelCard) -> None:
 
     Raises:
         UsageError: The name does not end in .keras.
+        DataError: It cannot be written there.
     """
     path = Path(path)
     if path.suffix != ".keras":
         raise UsageError(f"{path}: a model's file name ends in .keras; try {path.with_suffix('.keras')}.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.keras")
-    try:
+    with whole(path) as temporary:
         network.save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
             archive.writestr(CARD, card.model_dump_json(indent=2))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_card(path: str | Path) -> ModelCard:

@@ -13,6 +13,7 @@ from centernet_tf.data.dataset import Dataset
 from centernet_tf.detector.detector import Detector
 from centernet_tf.errors import DataError
 from centernet_tf.evaluate import evaluate
+from centernet_tf.files import whole_file
 from centernet_tf.model.file import save_model
 from centernet_tf.training.checkpoint import Progress
 
@@ -90,12 +91,10 @@ class CsvLog(keras.callbacks.Callback):
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         rows.append({"epoch": epoch + 1, "learning_rate": rate, **(logs or {})})
         names = list(dict.fromkeys(name for row in rows for name in row))
-        temporary = self.path.with_suffix(".writing")
-        with temporary.open("w", newline="") as file:
+        with whole_file(self.path) as file:
             writer = csv.DictWriter(file, names)
             writer.writeheader()
             writer.writerows(rows)
-        temporary.replace(self.path)
 
 
 class Watch(keras.callbacks.Callback):

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import zipfile
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import keras
 import numpy as np
 
 from centernet_tf.errors import DataError, UsageError
+from centernet_tf.files import whole_file
 from centernet_tf.training.trainer import Trainer
 
 STATE_FILE = "state.npz"
@@ -38,12 +38,8 @@ def _variables(trainer: Trainer) -> list[keras.Variable]:
 def save_state(path: Path, trainer: Trainer, progress: Progress) -> None:
     """Writes the state; a reader, or a run that resumes, sees the old file or the new one."""
     arrays = {f"v{index:05d}": keras.ops.convert_to_numpy(value) for index, value in enumerate(_variables(trainer))}
-    temporary = path.with_name(f".{path.name}.writing")
-    with temporary.open("wb") as file:
+    with whole_file(path, "wb") as file:
         np.savez(file, progress=json.dumps(dataclasses.asdict(progress)), **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def load_state(path: Path, trainer: Trainer) -> Progress:

@@ -49,7 +49,7 @@ def test_a_save_that_fails_keeps_the_old_file(make_trainer, tmp_path, monkeypatc
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "savez", full_disk)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(DataError, match=r"state\.npz: cannot be written \(No space"):
         save_state(path, trainer, Progress(2))
     assert load_state(path, trainer) == Progress(1)
 
