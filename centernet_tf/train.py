@@ -149,6 +149,7 @@ def _feed(settings: Settings, tasks: TaskSet) -> Feed:
     return Feed(
         size=settings.data.size,
         max_objects=settings.max_objects,
+        window=tasks.window,
         fields=tasks.fields,
         properties=tasks.properties,
         device_warp=settings.data.device_warp,

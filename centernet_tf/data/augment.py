@@ -31,10 +31,10 @@ class Augmentation:
 
     Attributes:
         crop: Random scale from 0.6 to 1.3 and random centre; otherwise `shift` and `scale` jitter the whole image.
-        shift: Standard deviation of the centre's jitter, as a fraction of the longer side; cut at twice that.
+        shift: Standard deviation of the centre's jitter, as a fraction of the window's side; cut at twice that.
         scale: Standard deviation of the jitter of the scale; cut at that.
         jitter_probability: Fraction of the images that `shift` and `scale` change; cropping changes all.
-        shift_each_side: Shift by a fraction of each side instead of the longer, as the original does where distances
+        shift_each_side: Shift by a fraction of each side instead of the window's, as the original does where distances
             are learnt.
         rotate: Standard deviation of the angle in degrees, cut at twice that.
         rotate_probability: Fraction of the images that are rotated. Only points learn from these; boxes do not rotate.
@@ -68,7 +68,14 @@ class Augmentation:
         """Whether every image is scaled or moved."""
         return self.crop or (self.jitter_probability == 1 and (self.shift > 0 or self.scale > 0))
 
-    def matrix(self, random: np.random.Generator, height: int, width: int, size: tuple[int, int]) -> np.ndarray:
+    def matrix(
+        self,
+        random: np.random.Generator,
+        height: int,
+        width: int,
+        size: tuple[int, int],
+        window: affine.Window = "longer side",
+    ) -> np.ndarray:
         """Draws the geometry.
 
         Args:
@@ -76,12 +83,13 @@ class Augmentation:
             height: Of the image in pixels.
             width: Of the image in pixels.
             size: Height and width of the network's input in pixels.
+            window: What of the image fills the input's width before it is changed.
 
         Returns:
             [2, 3] float64, image pixels to input pixels.
         """
         center = np.array([width / 2, height / 2])
-        side = float(max(height, width))
+        side = float(affine.window_side(height, width, window))
         if self.crop:
             side *= random.choice(SCALES)
             center = np.array([random.integers(border(full), full - border(full)) for full in (width, height)], float)
@@ -122,14 +130,16 @@ def border(full: int, wanted: int = BORDER) -> int:
     return wanted
 
 
-def is_plain(matrix: np.ndarray, height: int, width: int, size: tuple[int, int]) -> bool:
+def is_plain(
+    matrix: np.ndarray, height: int, width: int, size: tuple[int, int], window: affine.Window = "longer side"
+) -> bool:
     """Whether a matrix shows the image as `plain_matrix` does, or as its mirror image."""
-    straight = plain_matrix(height, width, size)
+    straight = plain_matrix(height, width, size, window)
     middle = np.array([width / 2, height / 2])
     moved = affine.move_points(middle, matrix) - affine.move_points(middle, straight)
     return bool(np.allclose(np.abs(matrix[:, :2]), straight[:, :2]) and np.allclose(moved, 0, atol=1e-3))
 
 
-def plain_matrix(height: int, width: int, size: tuple[int, int]) -> np.ndarray:
-    """The whole image, centred: what `Augmentation.matrix` is without chance. [2, 3] float64."""
-    return affine.fit_matrix((width / 2, height / 2), max(height, width), size)
+def plain_matrix(height: int, width: int, size: tuple[int, int], window: affine.Window = "longer side") -> np.ndarray:
+    """The image centred: what `Augmentation.matrix` is without chance. [2, 3] float64."""
+    return affine.fit_matrix((width / 2, height / 2), affine.window_side(height, width, window), size)

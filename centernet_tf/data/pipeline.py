@@ -36,6 +36,12 @@ from centernet_tf.properties.rows import select
 PADDING = 32
 FEWEST_ROWS = 16
 
+# An image with a longer side than this many times the input's, and than this many pixels, is warped on the host whatever
+# the settings: a batch is padded to its widest times its tallest image, and warping costs the host what the input
+# costs, not what the image does.
+WARPED_SIDES = 2
+WARPED_PIXELS = 1024
+
 _DRAWN = (ROTATED, JITTERED)  # fields that augmentation itself makes
 _DAMAGE = (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError)
 
@@ -62,10 +68,12 @@ class Feed:
 
     Attributes:
         size: Height and width of the network's input in pixels.
+        window: What of an image fills the input's width.
         max_objects: Rows per image; further objects are left out, in file order, as in the original.
         fields: What the tasks train on; a property must have each, if not every record.
         properties: Of the records, at least those whose fields are wanted.
-        device_warp: Ship whole images and let the training step warp them, instead of warping here.
+        device_warp: Ship whole images and let the training step warp them, instead of warping here. Those with a side
+            above `largest_side` are warped here all the same, so that the memory of a batch is bounded.
         workers: Images prepared at the same time; None lets tf.data choose.
         shuffle: Records that are shuffled among each other; shards come in random order besides.
         seed: Of everything random.
@@ -73,6 +81,7 @@ class Feed:
 
     size: tuple[int, int]
     max_objects: int = 100
+    window: affine.Window = "longer side"
     fields: tuple[Field, ...] = SHARED
     properties: tuple[Property, ...] = ()
     device_warp: bool = False
@@ -87,6 +96,11 @@ class Feed:
             raise ValueError(
                 f"No property has the fields {', '.join(missing)}. Give `properties` those that the tasks learn."
             )
+
+    @property
+    def largest_side(self) -> int:
+        """Pixels up to which a side of an image may be long that is shipped whole."""
+        return max(WARPED_PIXELS, WARPED_SIDES * max(self.size))
 
     @property
     def _parallel(self) -> int:
@@ -191,11 +205,15 @@ class Feed:
         matrix = tf.ensure_shape(matrix, (2, 3))
         inputs = {"image": image, "color": tf.ensure_shape(color, (6,))}
         if self.device_warp:
-            inputs["fit"] = tf.stack([matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]])
-            image.set_shape((None, None, 3))
+            fit = tf.stack([matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]])
+            inputs["image"], inputs["fit"] = tf.cond(
+                tf.reduce_any(tf.shape(image)[:2] > self.largest_side),
+                lambda: (self._warped(image, matrix), tf.constant([1.0, 1.0, 0.0, 0.0])),
+                lambda: (image, fit),
+            )
+            inputs["image"].set_shape((None, None, 3))
         else:
-            warped = tf.numpy_function(self._warp, [image, matrix], tf.uint8, stateful=False)
-            inputs["image"] = tf.ensure_shape(warped, (*self.size, 3))
+            inputs["image"] = self._warped(image, matrix)
         rows = {field.name: tf.ensure_shape(value, self._shape(field)) for field, value in zip(fields, values)}
         if ROTATED in self.fields:
             rows[ROTATED.name] = tf.not_equal(matrix[0, 1], 0)
@@ -220,10 +238,11 @@ class Feed:
         def draw(shape: np.ndarray, epoch: int, place: int, *lists: np.ndarray) -> Any:
             height, width = int(shape[0]), int(shape[1])
             if augment is None:
-                matrix, color = plain_matrix(height, width, self.size), PLAIN_COLOR
+                matrix, color = plain_matrix(height, width, self.size, self.window), PLAIN_COLOR
             else:
                 random = np.random.default_rng([self.seed, epoch, place])
-                matrix, color = augment.matrix(random, height, width, self.size), augment.color(random)
+                matrix = augment.matrix(random, height, width, self.size, self.window)
+                color = augment.color(random)
             stored = dict(zip(keys, lists))
             rows = rows_of(stored, stored_size(stored) or (width, height), classes, properties)
             check_classes(rows, classes)
@@ -240,7 +259,7 @@ class Feed:
                 if mirrored and field.order:
                     moved = moved[:, list(field.order)]
                 padded.append(self._padded(field, moved))
-            jittered = not is_plain(matrix, height, width, self.size)
+            jittered = not is_plain(matrix, height, width, self.size, self.window)
             valid = np.arange(self.max_objects) < count
             return matrix.astype(np.float32), color, jittered, valid, *padded
 
@@ -254,9 +273,13 @@ class Feed:
             full[: len(values)] = values[: self.max_objects]
         return full
 
-    def _warp(self, image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-        """OpenCV's warp is six times as fast as TensorFlow's operator."""
-        return cv2.warpAffine(image, matrix.astype(np.float64), self.size[::-1], flags=cv2.INTER_LINEAR)
+    def _warped(self, image: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
+        """The input [h, w, 3] uint8; OpenCV's warp is six times as fast as TensorFlow's operator."""
+
+        def warp(pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+            return cv2.warpAffine(pixels, matrix.astype(np.float64), self.size[::-1], flags=cv2.INTER_LINEAR)
+
+        return tf.ensure_shape(tf.numpy_function(warp, [image, matrix], tf.uint8, stateful=False), (*self.size, 3))
 
     def _batched(self, samples: tf.data.Dataset, batch: int) -> tf.data.Dataset:
         batches = samples.padded_batch(batch) if self.device_warp else samples.batch(batch)

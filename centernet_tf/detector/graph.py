@@ -47,7 +47,8 @@ class DetectorGraph(keras.Model):
         Returns:
             [B, h, w, 3] float32 in 0..1, and [B, 4] float32: input = scale (x, y) * image + shift (x, y).
         """
-        whole = ops.max(ops.cast(sizes, "float32"), axis=1)
+        whole = ops.cast(sizes, "float32")
+        side = affine.window_side(whole[:, 0], whole[:, 1], self.tasks.window)
         images, sizes = scales.rescale(images, sizes, scale)
         if self.card.mode == "keep":
             _, height, width, _ = ops.shape(images)
@@ -59,7 +60,7 @@ class DetectorGraph(keras.Model):
             shift = ops.broadcast_to(shift, (ops.shape(images)[0], 2))
             return fitted / 255.0, ops.concatenate([ops.ones_like(shift) * float(scale), shift], axis=-1)
         sizes = ops.cast(sizes, "float32")
-        ratio, left, top = affine.fixed_fit(sizes[:, 0], sizes[:, 1], (self.card.height, self.card.width), whole)
+        ratio, left, top = affine.fixed_fit(sizes[:, 0], sizes[:, 1], (self.card.height, self.card.width), side)
         fit = ops.stack([ratio, ratio, left, top], axis=-1)
         fitted = preprocess.warp(images, fit, (self.card.height, self.card.width)) / 255.0
         return fitted, fit * ops.convert_to_tensor([float(scale), float(scale), 1.0, 1.0])

@@ -2,8 +2,8 @@
 
     {"classes": [name], "tasks": {name: settings}, "properties": {name: settings}, "extras": {name: usual or null}}
 
-Classes and properties are for clients (`properties.read_properties`); by its tasks a runner knows how extras move with
-the image.
+Classes and properties are for clients (`properties.read_properties`); by its tasks a runner knows how images and
+extras are fitted.
 """
 
 import dataclasses
@@ -15,6 +15,7 @@ import numpy as np
 from centernet_tf.detector import frames
 from centernet_tf.detector.extras import complete
 from centernet_tf.errors import UsageError
+from centernet_tf.geometry.affine import Window
 from centernet_tf.model.card import ModelCard
 from centernet_tf.points.centers import Centers
 from centernet_tf.points.task import Extra
@@ -34,11 +35,13 @@ class About:
         classes: Names in channel order.
         properties: What it finds of objects besides box and class.
         extras: What it takes of each image beside its pixels.
+        window: What of an image fills its input's width, where its caller fits images to it.
     """
 
     classes: tuple[str, ...]
     properties: tuple[Property, ...]
     extras: tuple[Extra, ...]
+    window: Window = "longer side"
 
 
 def check_single_image(tasks: TaskSet) -> None:
@@ -82,7 +85,7 @@ def read_about(text: str, where: str) -> About:
     check_tasks(list(tasks))
     settings = {name: TASKS[name].model_validate(values) for name, values in tasks.items()}
     built = build_tasks(settings, Centers(len(classes), class_names=classes))
-    return About(classes, read_properties(properties, where), built.extras)
+    return About(classes, read_properties(properties, where), built.extras, built.window)
 
 
 def usual_extras(extras: Sequence[Extra]) -> dict[str, np.ndarray]:

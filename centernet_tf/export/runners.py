@@ -40,6 +40,7 @@ class Runner:
         extras: What it takes of each image beside its pixels.
         limit: Detections per image.
         size: Height and width of its input where its caller fits images to it, else None.
+        fills: What of an image fills the input's width, where its caller fits images to it.
         first_class: Number of the first class in its answers.
     """
 
@@ -51,6 +52,7 @@ class Runner:
         self.path, self.limit = path, limit
         self.names: tuple[str, ...] = about.classes
         self.properties: tuple[Property, ...] = about.properties
+        self.fills = about.window
         taken = set(inputs)
         self.extras: tuple[Extra, ...] = tuple(extra for extra in about.extras if extra.name in taken)
 
@@ -194,16 +196,19 @@ class _Fitted(Runner):
 
     def fit(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         height, width = image.shape[:2]
-        scale, left, top = affine.fixed_fit(float(height), float(width), self.size)
+        scale, left, top = self._fixed_fit(float(height), float(width))
         row = np.float32([[scale, scale, left, top]])
         return ops.convert_to_numpy(preprocess.warp(image[None], row, self.size)), np.array([scale, left, top])
 
     def window(self, image: np.ndarray) -> np.ndarray:
         """What of the image lies in the input: not all, where it is taller for its width."""
         height, width = image.shape[:2]
-        scale, left, top = affine.fixed_fit(float(height), float(width), self.size)
+        scale, left, top = self._fixed_fit(float(height), float(width))
         seen = (np.array([[0, 0], self.size[::-1]]) - [left, top]) / scale
         return np.clip(seen, 0, [width, height]).ravel()
+
+    def _fixed_fit(self, height: float, width: float) -> tuple[float, float, float]:
+        return affine.fixed_fit(height, width, self.size, affine.window_side(height, width, self.fills))
 
 
 class LiteRunner(_Fitted):

@@ -4,12 +4,14 @@ A matrix is [2, 3] and maps (x, y) pixel indices of a source frame to those of a
 shift. All maps of boxes here are similarities, with a mirror where the image is flipped.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from keras import ops
 
 from centernet_tf.geometry.angles import wrap
+
+Window = Literal["longer side", "width"]  # What of an image fills the width of a fixed input.
 
 
 def fit_matrix(center: tuple[float, float], scale: float, size: tuple[int, int], rotation: float = 0.0) -> np.ndarray:
@@ -40,8 +42,22 @@ def flip_matrix(width: int) -> np.ndarray:
     return np.array([[-1.0, 0.0, width - 1.0], [0.0, 1.0, 0.0]])
 
 
-def fixed_fit(height: Any, width: Any, size: tuple[int, int], window: Any = None) -> tuple[Any, Any, Any]:
-    """Fits a whole image into a fixed input, centred, the rest black.
+def window_side(height: Any, width: Any, window: Window = "longer side") -> Any:
+    """Side in pixels of the square around an image's centre that fills the width of a fixed input.
+
+    Args:
+        height: Of the image in pixels, a Python number or a tensor.
+        width: Of the image in pixels, likewise.
+        window: The image's longer side, or its width even where it is taller, so that the scale depends on nothing else
+            (official code, `pre_process` of `base_detector.py` and of `ddd.py`).
+    """
+    if window == "width":
+        return width
+    return max(height, width) if isinstance(height, (int, float)) else ops.maximum(height, width)
+
+
+def fixed_fit(height: Any, width: Any, size: tuple[int, int], side: Any = None) -> tuple[Any, Any, Any]:
+    """Fits an image into a fixed input, centred, the rest black.
 
     Plain arithmetic, so height and width may be Python numbers or scalar tensors.
 
@@ -49,15 +65,12 @@ def fixed_fit(height: Any, width: Any, size: tuple[int, int], window: Any = None
         height: Of the image in pixels.
         width: Of the image in pixels.
         size: Height and width of the input in pixels.
-        window: Side in pixels of the square around the image's centre that fills the input's width; the image's longer
-            side if left out (official code, `pre_process`, fixed resolution).
+        side: In pixels, as of `window_side`; the image's longer side if left out.
 
     Returns:
         (scale, shift x, shift y): input pixel = scale * image pixel + shift.
     """
-    if window is None:
-        window = ops.maximum(height, width) if not isinstance(height, (int, float)) else max(height, width)
-    scale = size[1] / window
+    scale = size[1] / (window_side(height, width) if side is None else side)
     return scale, size[1] / 2 - scale * (width / 2), size[0] / 2 - scale * (height / 2)
 
 

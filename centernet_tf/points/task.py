@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pydantic
 
+from centernet_tf.geometry.affine import Window
 from centernet_tf.properties.fields import SHARED, Field, Level, Motion
 from centernet_tf.properties.property import Property, Rows
 
@@ -163,6 +164,8 @@ class Task:
             tasks share a trunk, they are if any of them says so.
         every_row: Whether the errors of offset and size are divided by all rows that an image has for objects, filled
             or not; where several tasks share a trunk, they are if all of them say so.
+        window: What of an image fills the width of a fixed input; where several tasks share a trunk, its width if all
+            of them say so.
         boxed: rows -> [B, N] bool: whose box it trains; None for all objects. Where several tasks share a trunk, a box
             is trained if any of them wants it.
         join: {frame: rows} of a clip -> rows of its present frame; None for single images.
@@ -184,6 +187,7 @@ class Task:
     place: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]] | None = None
     whole_sides: bool = True
     every_row: bool = False
+    window: Window = "longer side"
     boxed: Callable[[Mapping[str, Any]], Any] | None = None
     join: Callable[[Mapping[int, Rows]], Rows] | None = None
     associate: Association | None = None

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import keras
 
+from centernet_tf.geometry.affine import Window
 from centernet_tf.points.task import Association, Extra, Find, Head, Input, Task, Term
 from centernet_tf.properties.fields import SHARED, Field, Motion
 from centernet_tf.properties.property import Property
@@ -97,6 +98,11 @@ class TaskSet:
                         f"Tasks disagree on input {name!r}: {named[name]} and {wanted}. Rename one of them."
                     )
         return named
+
+    @property
+    def window(self) -> Window:
+        """What of an image fills the width of a fixed input."""
+        return "width" if all(task.window == "width" for task in self.tasks) else "longer side"
 
     @property
     def associate(self) -> Association | None:

@@ -69,6 +69,19 @@ def test_jitter_of_the_whole_image_stays_in_its_limits():
     assert ((scales < 0.6001) | (scales > 1.3999)).mean() == pytest.approx(0.317, abs=0.03)
 
 
+@pytest.mark.parametrize("augment", [Augmentation(flip=0), Augmentation(crop=False, shift=0, flip=0)], ids=str)
+def test_a_window_of_the_width(augment):
+    """The same chance changes a portrait image by the same factor of another window."""
+    longer, width = (
+        augment.matrix(np.random.default_rng(5), 640, 480, (512, 512), window) for window in ("longer side", "width")
+    )
+    assert width[0, 0] == pytest.approx(longer[0, 0] * 640 / 480)
+    back = [affine.move_points(np.array([256, 256]), affine.invert(matrix)) for matrix in (longer, width)]
+    np.testing.assert_allclose(*back)
+    assert is_plain(plain_matrix(640, 480, (512, 512), "width"), 640, 480, (512, 512), "width")
+    assert not is_plain(plain_matrix(640, 480, (512, 512)), 640, 480, (512, 512), "width")
+
+
 def test_no_jitter_is_the_whole_image():
     augment = Augmentation(crop=False, shift=0, scale=0, flip=0)
     for matrix in draw(augment, 3):

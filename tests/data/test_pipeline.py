@@ -315,6 +315,16 @@ def test_images_know_whether_they_were_jittered(numbered, share):
     assert rows["jittered"].shape == (22,) and not rows["jittered"].any()
 
 
+def test_portrait_images_in_a_window_of_the_width(tmp_path):
+    dataset = write(tmp_path, [np.full((64, 32, 3), 200, np.uint8)], [[(0, 24, 32, 40)]])
+    feed = Feed((64, 64), fields=(*SHARED, JITTERED), window="width")
+    for batches in (feed.validation(dataset, 1), feed.training(dataset, 1, STILL).take(1)):
+        ((inputs, rows),) = batches.as_numpy_iterator()
+        assert not rows["jittered"].any()
+        np.testing.assert_allclose(rows["boxes"][0, 0], [0, 16, 64, 48], atol=1e-4)
+        assert (inputs["image"][0, :, :62] == 200).all()
+
+
 @pytest.mark.parametrize(
     ("feed", "said"),
     [
@@ -351,6 +361,26 @@ def test_validation_shows_the_whole_image(tmp_path, device_warp):
     assert (image[0, 49:] == 0).all()
     np.testing.assert_allclose(rows["boxes"][0, 0], [0, 16, 64, 48], atol=1e-4)
     np.testing.assert_array_equal(inputs["color"], [PLAIN_COLOR])
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_long_images_do_not_make_large_batches(tmp_path, training):
+    """A wide image beside a tall one would be padded to a square; what is far larger than the input is warped first."""
+    random = np.random.default_rng(0)
+    pictures = [random.integers(0, 256, (*shape, 3)).astype(np.uint8) for shape in ((1500, 20), (20, 1500), (40, 60))]
+    dataset = write(tmp_path, pictures, [[(0, 0, 20, 20)]] * 3)
+
+    def batch(device_warp):
+        feed = Feed((64, 96), device_warp=device_warp)
+        return take(feed.training(dataset, 3, GEOMETRY) if training else feed.validation(dataset, 3), 1)[0]
+
+    (here, rows), (inputs, same_rows) = batch(False), batch(True)
+    assert inputs["image"].shape == (3, 64, 96, 3)
+    warped = ops.convert_to_numpy(preprocess.warp(inputs["image"], inputs["fit"], (64, 96)))
+    long = (inputs["fit"] == [1, 1, 0, 0]).all(axis=1)
+    assert long.sum() == 2
+    np.testing.assert_array_equal(warped[long], here["image"][long])
+    assert same(rows, same_rows)
 
 
 @pytest.mark.parametrize("augment", [STILL, GEOMETRY], ids=["still", "moved"])

@@ -59,9 +59,9 @@ class Planted(keras.Model):
         return {"heatmap": [ops.zeros((batch, height // 4, width // 4, 2)) + ops.where(here, 3.0, -9.0)], **maps}
 
 
-def expected(size, camera):
+def expected(size, camera, side=None):
     """Middle, location and rotation of the planted object in an image (width, height), step by step."""
-    back = affine.invert(affine.fit_matrix((size[0] / 2, size[1] / 2), max(size), (64, 128)))
+    back = affine.invert(affine.fit_matrix((size[0] / 2, size[1] / 2), side or size[0], (64, 128)))
     u, v = affine.move_points(4 * np.array([5.25, 3.75]), back)
     p = np.float64(camera)
     x, y = (
@@ -95,12 +95,33 @@ def test_every_image_has_its_own_camera(sized, flip):
         np.testing.assert_allclose(found.fields["alphas"][row], ALPHA, atol=1e-5)
         np.testing.assert_allclose(found.fields["dimensions"][row], DIMENSIONS)
         if sized:
-            side = np.array([12, 8]) * max(size) / 128
+            side = np.array([12, 8]) * size[0] / 128
             np.testing.assert_allclose(found.boxes[row, 2:] - found.boxes[row, :2], side, rtol=1e-4)
         else:
             parts = (found.fields[name] for name in ("locations", "dimensions", "rotations"))
             pixels = geometry.project(geometry.corners(*parts), camera)[row]
             np.testing.assert_allclose(found.boxes[row], [*pixels.min(axis=0), *pixels.max(axis=0)], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "side"),
+    [
+        ({"box3d": {}}, 90),
+        ({"box3d": {"window": "longer side"}}, 160),
+        ({"box3d": {}, "detect": {}}, 160),
+    ],
+    ids=str,
+)
+def test_the_window_of_a_portrait_image(tasks, side):
+    """Its width, as in the original; its longer side where the settings or another task want that."""
+    box3d = {**CARD.tasks["box3d"], **tasks["box3d"]}
+    detector = Detector(Planted(5, 3), CARD.model_copy(update={"tasks": {**tasks, "box3d": box3d}}))
+    image = np.zeros((160, 90, 3), np.uint8)
+    found = detector(image, camera=OTHER)
+    middle, location, _ = expected((90, 160), OTHER, side)
+    np.testing.assert_allclose(found.fields["middles"][0], middle, atol=1e-3)
+    np.testing.assert_allclose(found.fields["locations"][0], location, rtol=1e-4, atol=1e-3)
+    assert detector.tasks.window == ("width" if side == 90 else "longer side")
 
 
 def test_one_camera_for_all_images():

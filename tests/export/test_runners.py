@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from centernet_tf.detector.detector import Detector
 from centernet_tf.errors import UsageError
-from centernet_tf.export.runners import open_runner
+from centernet_tf.export.runners import KerasRunner, open_runner
 
 FORMATS = {"SavedModel": ("savedmodel", {}), "TFLite": ("tflite", {"max_objects": 20}), "ONNX": ("onnx", {})}
 
@@ -22,6 +25,20 @@ def test_finds_what_the_model_finds(kind, size, exported, spot_model, draw_spots
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
     np.testing.assert_allclose(found.boxes[sure], expected.boxes[sure], atol=0.01)
     np.testing.assert_array_equal(found.classes[sure], expected.classes[sure])
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_portrait_images_of_models_that_scale_by_the_width(kind, exported, model):
+    """Inputs of 64 x 96: an image 60 wide is scaled by 1.6, its 90 rows notwithstanding."""
+    runner = open_runner(exported("box3d", FORMATS[kind][0]))
+    image = np.random.default_rng(4).integers(0, 256, (90, 60, 3), np.uint8)
+    if runner.size:
+        np.testing.assert_allclose(runner.fit(image)[1], [1.6, 0, 32 - 1.6 * 45])
+    reference = KerasRunner(Path("box3d.keras"), Detector(*model("box3d")), runner.window)
+    expected, found = reference(image), runner(image)
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-3)
+    np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.05)
+    np.testing.assert_allclose(found.fields["locations"], expected.fields["locations"], rtol=1e-3, atol=1e-2)
 
 
 def test_streams(exported, draw_spots):

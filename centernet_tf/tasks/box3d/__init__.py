@@ -9,6 +9,7 @@ import pydantic
 from keras import ops
 
 from centernet_tf.errors import UsageError
+from centernet_tf.geometry.affine import Window
 from centernet_tf.geometry.camera import DEFAULT_CAMERA, as_camera, move_camera
 from centernet_tf.losses import masked_l1
 from centernet_tf.points.centers import Centers
@@ -48,6 +49,9 @@ class Box3d(TaskSettings):
         size: Whether the size in the image is learnt too. Without it, the box in the image is that around the corners
             in space, unless another task has one.
         amodal_offset: Whether the offset from the 2D box's centre to the projected 3D centre is learnt.
+        window: Which side of an image fills the input's width. By its width alone, the original scales portrait images
+            as it does landscape ones, for depth is read from sizes; what lies above and below the input is not seen.
+            Beside another task it is the longer side, so that this one sees the whole image.
         camera: 3x4 numbers, see `geometry.camera`: that of images whose own is not given. The median of the records' if
             None.
     """
@@ -56,6 +60,7 @@ class Box3d(TaskSettings):
 
     size: bool = True
     amodal_offset: bool = False
+    window: Window = "width"
     camera: tuple[CameraRow, CameraRow, CameraRow] | None = None
 
     @pydantic.field_validator("camera", mode="before")
@@ -131,6 +136,7 @@ class Box3d(TaskSettings):
             place=decode.place,
             whole_sides=False,
             every_row=True,
+            window=self.window,
         )
 
     def _camera(self) -> Extra:
