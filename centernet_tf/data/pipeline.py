@@ -36,9 +36,9 @@ from centernet_tf.properties.rows import select
 PADDING = 32
 FEWEST_ROWS = 16
 
-# An image with a longer side than this many times the input's, and than this many pixels, is warped on the host whatever
-# the settings: a batch is padded to its widest times its tallest image, and warping costs the host what the input
-# costs, not what the image does.
+# An image with a side longer than this many times the input's, and than this many pixels, is warped on the host in any
+# case: a batch is padded to its widest times its tallest image, and warping takes as long as the input is large, not
+# the image.
 WARPED_SIDES = 2
 WARPED_PIXELS = 1024
 

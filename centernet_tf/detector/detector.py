@@ -25,6 +25,9 @@ from centernet_tf.properties.property import Property
 from centernet_tf.results import Detections
 
 PADDING = 64  # Images of one batch are padded to multiples of this, so that few shapes need compiling.
+# A batch that is padded to more pixels than the first is no more than the second times as large as its images.
+ROOM = 2**24
+WASTE = 4
 Image = str | Path | bytes | np.ndarray
 Entry = tuple[Any, Image, Mapping[str, Any]]  # key, image and {name: value} of its extras
 
@@ -133,8 +136,8 @@ class Detector:
         for key, source, given in entries:
             seen, given = frames.split(given, self.tasks.inputs)
             image, extras = as_image(source), own.complete(given, self.extras)
-            # Where the resolution is kept, one batch has one size.
-            if len(waiting) == batch_size or (waiting and self._keeps and waiting[0][1].shape != image.shape):
+            full = len(waiting) == batch_size
+            if waiting and (full or not self._share_a_batch([one[1] for one in waiting], image)):
                 yield from self._run(waiting, threshold)
                 waiting = []
             waiting.append((key, image, extras, frames.complete(seen, self.tasks, image)))
@@ -193,6 +196,16 @@ class Detector:
     @property
     def _keeps(self) -> bool:
         return self.card.input.mode == "keep"
+
+    def _share_a_batch(self, images: Sequence[np.ndarray], further: np.ndarray) -> bool:
+        """Whether an image is padded together with others; a wide one and a tall one would make a large square."""
+        shapes = np.array([image.shape[:2] for image in (*images, further)], np.int64)
+        if self._keeps:
+            return bool((shapes == shapes[0]).all())  # where the resolution is kept, one batch has one size
+        height, width = shapes.max(axis=0)
+        # The rows of a fixed input are resampled over the full width of the images first.
+        padded = len(shapes) * width * max(height, self.card.input.height)
+        return bool(padded <= max(ROOM, WASTE * shapes.prod(axis=1).sum()))
 
     @property
     def _extra_names(self) -> str:

@@ -246,6 +246,23 @@ def test_diverged_network_is_no_empty_image(spot_card, planted):
         Detector(network, spot_card)(np.zeros((64, 64, 3), np.uint8))
 
 
+def test_a_wide_and_a_tall_image_do_not_share_a_batch(detector, draw_spots, monkeypatch):
+    wide, tall = draw_spots(9000, 40, (4000, 20, 0)), draw_spots(40, 9000, (20, 4000, 1))
+    plain = [draw_spots(64, 48, (30, 20, 0)), draw_spots(48, 64, (20, 30, 1))]
+    alone = [detector(image) for image in (*plain, wide, tall, *plain)]
+    shapes, run = [], detector.graph.predict_on_batch
+    monkeypatch.setattr(
+        detector.graph, "predict_on_batch", lambda inputs: shapes.append(inputs["images"].shape) or run(inputs)
+    )
+    for found, expected in zip(detector([*plain, wide, tall, *plain]), alone, strict=True):
+        np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.05)
+        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
+    assert max(map(np.prod, shapes)) <= 3 * 2**24 and sum(shape[0] for shape in shapes) == 6
+    shapes.clear()
+    detector(plain * 4)
+    assert shapes == [(8, 64, 64, 3)]
+
+
 def test_look_shows_input_and_heatmap(detector, draw_spots):
     image = draw_spots(256, 128, (128, 64, 1))
     seen, heatmap = detector.look(image)
