@@ -11,9 +11,10 @@ import pydantic
 import yaml
 from pydantic_core import PydanticCustomError
 
-from centernet_tf.errors import UsageError, closest
+from centernet_tf.errors import UsageError, brief, closest
+from centernet_tf.files import write_text
 from centernet_tf.points.task import Section, TaskSettings
-from centernet_tf.strict_yaml import parse
+from centernet_tf.strict_yaml import parse, parse_file
 from centernet_tf.tasks import TASKS, check_tasks
 
 Fraction = Annotated[float, pydantic.Field(ge=0, le=1)]
@@ -192,16 +193,28 @@ def read_settings(path: str | Path, changes: Sequence[str] = ()) -> Settings:
     """
     path = Path(path)
     try:
-        content = parse(path.read_text(encoding="utf-8")) or {}
+        content = parse_file(path) or {}
     except FileNotFoundError:
         raise UsageError(f"{path}: no such file. Start from one in configs/.") from None
-    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
-        raise UsageError(f"{path}: not readable as YAML ({_one_line(error)}).") from error
+    except (yaml.YAMLError, OSError) as error:
+        raise UsageError(f"{path}: not readable as YAML ({error}).") from error
     if not isinstance(content, dict):
-        raise UsageError(f"{path}: expected settings such as 'task: detect', got {content!r:.60}.")
+        raise UsageError(f"{path}: expected settings such as 'task: detect', got {brief(content)}.")
     for change in changes:
         _apply(content, change)
     return parse_settings(content, str(path))
+
+
+def task_settings(changes: Sequence[str]) -> dict[str, Any]:
+    """The plain settings of one task of "name=value", values in YAML; unchecked.
+
+    Raises:
+        UsageError: One has no "=", or its value is not YAML.
+    """
+    content: dict[str, Any] = {}
+    for change in changes:
+        _apply(content, change)
+    return content
 
 
 def parse_settings(content: dict[str, Any], source: str) -> Settings:
@@ -221,13 +234,7 @@ def parse_settings(content: dict[str, Any], source: str) -> Settings:
 
 def write_settings(settings: Settings, path: Path) -> None:
     """Writes all settings, defaults included, so that the file alone repeats the run; whole or not at all."""
-    temporary = path.with_name(f".{path.name}.writing")
-    temporary.write_text(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
-    temporary.replace(path)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    write_text(path, yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False))
 
 
 def _apply(content: dict[str, Any], change: str) -> None:
@@ -244,7 +251,7 @@ def _apply(content: dict[str, Any], change: str) -> None:
     try:
         content[last] = _value(text)
     except yaml.YAMLError as error:
-        raise UsageError(f"--set {change!r}: the value is not readable as YAML ({_one_line(error)}).") from error
+        raise UsageError(f"--set {change!r}: the value is not readable as YAML ({error}).") from error
 
 
 def _value(text: str) -> Any:
@@ -253,7 +260,7 @@ def _value(text: str) -> Any:
     if isinstance(value, str):
         try:
             value = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
             return value
     return value
 
@@ -275,15 +282,16 @@ def _explain(problems: Sequence[Any]) -> list[str]:
         elif problem["type"] == "model_type":
             known = ", ".join(_section([*sections, last]).model_fields) or "none"
             lines.append(
-                f"{where}{last} is {problem['input']!r}: expected a section, {last}: {{name: value}}, or no "
+                f"{where}{last} is {brief(problem['input'])}: expected a section, {last}: {{name: value}}, or no "
                 f"such line. Known there: {known}."
             )
         elif problem["type"] == "value_error":
             said = str(problem["ctx"]["error"])
-            lines.append(f"{where}{last} is {problem['input']!r}: {said if said.endswith(('.', '?')) else f'{said}.'}")
+            came = brief(problem["input"])
+            lines.append(f"{where}{last} is {came}: {said if said.endswith(('.', '?')) else f'{said}.'}")
         else:
             also = "".join(f" or {other['msg'].removeprefix('Input should be ')}" for other in others)
-            lines.append(f"{where}{last} is {problem['input']!r}: {problem['msg']}{also}.")
+            lines.append(f"{where}{last} is {brief(problem['input'])}: {problem['msg']}{also}.")
     return lines
 
 

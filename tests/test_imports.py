@@ -14,6 +14,8 @@ ORDER = (
     "version",
     "errors",
     "files",
+    "lock",
+    "reading",
     "strict_yaml",
     "geometry",
     "media",

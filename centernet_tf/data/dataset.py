@@ -12,9 +12,11 @@ import yaml
 
 from centernet_tf.data.example import read_record, read_shard
 from centernet_tf.data.record import Record
-from centernet_tf.errors import DataError, UsageError
+from centernet_tf.errors import DataError, UsageError, brief
+from centernet_tf.files import write_text
 from centernet_tf.properties import as_plain, read_properties
 from centernet_tf.properties.property import Property
+from centernet_tf.strict_yaml import parse_file
 
 DATASET_FILE = "dataset.yaml"
 
@@ -115,9 +117,7 @@ def save_dataset(dataset: Dataset) -> None:
     }
     text = "# Describes the shards beside this file. Check them with `centernet inspect`.\n"
     text += yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
-    temporary = dataset.directory / f".{DATASET_FILE}.writing"
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(dataset.directory / DATASET_FILE)
+    write_text(dataset.directory / DATASET_FILE, text)
 
 
 def verify_checksums(dataset: Dataset) -> None:
@@ -185,12 +185,11 @@ def _read_yaml(directory: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UsageError(f"{directory}: {_why_missing(directory)}")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{path}: not readable as YAML ({reason}). {_AGAIN}") from error
+        content = parse_file(path)
+    except yaml.YAMLError as error:
+        raise DataError(f"{path}: not readable as YAML ({error}). {_AGAIN}") from error
     if not isinstance(content, dict):
-        raise DataError(f"{path}: expected settings such as 'classes: [...]', got {content!r:.60}. {_AGAIN}")
+        raise DataError(f"{path}: expected settings such as 'classes: [...]', got {brief(content)}. {_AGAIN}")
     return content
 
 

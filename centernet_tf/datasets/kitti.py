@@ -11,13 +11,16 @@ from centernet_tf.errors import DataError, UsageError
 from centernet_tf.media.images import SUFFIXES
 from centernet_tf.properties.boxes3d import Boxes3d
 from centernet_tf.properties.boxes3d.cameras import read_camera
-from centernet_tf.properties.boxes3d.kitti_files import read_lines, with_orientations
-from centernet_tf.properties.boxes3d.records import from_columns
+from centernet_tf.properties.boxes3d.kitti_files import Lines, read_lines, with_orientations
+from centernet_tf.properties.boxes3d.records import OCCLUSIONS, from_columns
 from centernet_tf.properties.property import Fault
+from centernet_tf.reading import is_file
+from centernet_tf.reading import read_lines as read_text_lines
 
 CLASSES = ("Pedestrian", "Car", "Cyclist")  # in the original's order
 # What looks like a class, so that a detector is neither praised nor blamed for it, as the original trains.
 IGNORED = {"Van": "Car", "Truck": "Car", "Person_sitting": "Pedestrian"}
+UNKNOWN = -1  # of truncated and occluded
 NOBODY = "DontCare"  # regions in which nothing was labelled
 
 
@@ -71,7 +74,7 @@ def _folder(root: Path) -> Path:
 def _listed(path: Path) -> list[str]:
     if not path.is_file():
         raise UsageError(f"{path}: no such list. Give a text file with the name of an image on each line.")
-    stems = [Path(line.strip()).stem for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    stems = [Path(line.strip()).stem for line in read_text_lines(path, DataError) if line.strip()]
     twice = [stem for stem, count in Counter(stems).items() if count > 1]
     if twice:
         raise DataError(f"{path}: {twice[0]} is listed more than once. Remove the repeated line.")
@@ -83,18 +86,21 @@ def _to_item(stem: str, image_id: int, image: Path, root: Path, classes: tuple[s
     item = {"key": stem, "image_id": image_id, "source": image, "filename": image.name}
     try:
         camera = read_camera(calibration)
-        if not label.is_file():
+        if not is_file(label):
             raise UsageError(f"{label}: no such label file.")
         lines = read_lines(label)
     except (DataError, UsageError) as error:
         fault = Fault("annotation not readable", str(error).rstrip("."))
         return Item(**item, boxes=np.zeros((0, 4)), classes=[], broken=fault)
-    numbers, ignored, kept = [], [], []
+    numbers, ignored, kept, faults = [], [], [], []
     left_out: Counter[str] = Counter()
     for index, name in enumerate(lines.names):
         meant = name if name in classes else IGNORED.get(name)
         if meant not in classes and name != NOBODY:
             left_out["class not chosen"] += 1
+            continue
+        if fault := _fault(lines, index, label.name):
+            faults.append(fault)
             continue
         kept.append(index)
         numbers.append(classes.index(meant) if meant in classes else -1)
@@ -108,9 +114,23 @@ def _to_item(stem: str, image_id: int, image: Path, root: Path, classes: tuple[s
         rows={
             "camera": camera,
             **from_columns(with_orientations(lines.boxes3d[kept].reshape(-1, 8))),
-            "truncated": np.maximum(lines.truncated[kept], 0),
-            "occluded": np.where(lines.occluded[kept] < 0, 3, lines.occluded[kept]),
+            "truncated": np.where(lines.truncated[kept] == UNKNOWN, 0, lines.truncated[kept]),
+            "occluded": np.where(lines.occluded[kept] == UNKNOWN, 3, lines.occluded[kept]).astype(np.int32),
         },
-        box_names=[f"line {index + 1} of {label.name}" for index in kept],
+        box_names=[f"line {lines.places[index]} of {label.name}" for index in kept],
+        faults=tuple(faults),
         left_out=dict(left_out),
     )
+
+
+def _fault(lines: Lines, index: int, name: str) -> Fault | None:
+    """What is wrong with the columns of a line that only KITTI has; a shifted column shows in them."""
+    truncated, occluded = lines.truncated[index], lines.occluded[index]
+    where = f"line {lines.places[index]} of {name}"
+    if truncated != UNKNOWN and not 0 <= truncated <= 1:
+        detail = f"{where} has truncated {truncated:g}; expected a fraction from 0 to 1, or {UNKNOWN} for unknown"
+        return Fault("truncated out of range", detail)
+    if occluded not in (UNKNOWN, *OCCLUSIONS):
+        detail = f"{where} has occluded {occluded:g}; expected 0, 1, 2, 3, or {UNKNOWN} for unknown"
+        return Fault("occluded out of range", detail)
+    return None

@@ -15,9 +15,11 @@ import numpy as np
 import yaml
 
 from centernet_tf.datasets.items import Item, Split, number_images
-from centernet_tf.errors import DataError, UsageError, closest
+from centernet_tf.errors import DataError, UsageError, brief, closest
 from centernet_tf.media.images import SUFFIXES
 from centernet_tf.properties.property import Fault
+from centernet_tf.reading import is_file, is_folder, read_lines
+from centernet_tf.strict_yaml import parse_file
 
 # A box may reach over the edge, but a value this large is a number of pixels.
 LARGEST = 2.0
@@ -63,12 +65,12 @@ def read(
 
     Raises:
         UsageError: A file, folder or split is missing, no image has labels, or nothing names the classes.
-        DataError: The data.yaml cannot be understood.
+        DataError: The data.yaml, a list of images or of classes cannot be understood.
     """
     source, folder = Path(source), Path(labels) if labels else None
     if folder and not folder.is_dir():
         raise UsageError(f"{folder}: no such folder of labels.")
-    found = _Source((source,)) if source.is_dir() else _read_yaml(source, split)
+    found = _Source((source,)) if is_folder(source) else _read_yaml(source, split)
     label_of, with_rows = _pair(found.roots, folder, source)
     names = tuple(classes or found.classes or _classes_beside(with_rows[0].parent))
     if not names:
@@ -88,7 +90,7 @@ def _pair(roots: Sequence[Path], folder: Path | None, source: Path) -> tuple[dic
     label_of = {path: _label_of(path, root, folder) for root in roots for path in _images_of(root)}
     if not label_of:
         raise UsageError(f"{', '.join(map(str, roots))}: no images; known are files that end in {SUFFIXES}.")
-    with_rows = [label for label in label_of.values() if label.is_file()]
+    with_rows = [label for label in label_of.values() if is_file(label)]
     if not with_rows:
         first = min(label_of.values())
         raise UsageError(
@@ -99,38 +101,54 @@ def _pair(roots: Sequence[Path], folder: Path | None, source: Path) -> tuple[dic
 
 
 def _read_yaml(path: Path, split: str) -> _Source:
-    if not path.is_file():
+    if not is_file(path):
         raise UsageError(f"{path}: no such file or folder. Give a data.yaml or a folder of images.")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not readable as YAML ({' '.join(str(error).split())}).") from error
+        content = parse_file(path)
+    except (yaml.YAMLError, OSError) as error:
+        raise DataError(f"{path}: not readable as YAML ({error}).") from error
     if not isinstance(content, dict):
-        raise DataError(f"{path}: expected 'names', 'train' and 'val', got {content!r:.60}.")
+        raise DataError(f"{path}: expected 'names', 'train' and 'val', got {brief(content)}.")
     key = next((name for name in _ALIASES.get(split, (split,)) if content.get(name)), None)
     if key is None:
         known = [name for name in ("train", "val", "valid", "test") if content.get(name)]
         raise UsageError(f"{path}: no split {split!r}. It has: {', '.join(known)}.{closest(split, known)}")
     entries = content[key] if isinstance(content[key], list) else [content[key]]
     base = path.parent / str(content.get("path") or "")
-    keypoints = content.get("kpt_shape") or [0]
     return _Source(
         roots=tuple(_root_of(str(entry), base, path) for entry in entries),
         classes=_names_of(content, path),
-        keypoint_columns=math.prod(int(size) for size in keypoints),
+        keypoint_columns=_keypoint_columns(content.get("kpt_shape"), path),
     )
+
+
+def _keypoint_columns(shape: Any, path: Path) -> int:
+    if shape is None:
+        return 0
+    whole = isinstance(shape, list) and all(type(size) is int for size in shape)
+    if not whole or len(shape) != 2 or shape[0] < 1 or shape[1] not in (2, 3):
+        raise DataError(
+            f"{path}: 'kpt_shape' is {brief(shape)}; expected how many keypoints an object has and how many numbers "
+            "each (2, or 3 with visibility), such as [17, 3]."
+        )
+    return math.prod(shape)
 
 
 def _names_of(content: dict[str, Any], path: Path) -> tuple[str, ...]:
     names = content.get("names")
     if isinstance(names, dict):
-        if sorted(names) != list(range(len(names))):
-            raise DataError(f"{path}: 'names' has the numbers {sorted(names)!r:.80}; expected 0 to {len(names) - 1}.")
+        if {*names} != {*range(len(names))}:
+            raise DataError(f"{path}: 'names' has the numbers {brief([*names])}; expected 0 to {len(names) - 1}.")
         names = [names[number] for number in range(len(names))]
     if not isinstance(names, list) or not names:
-        raise DataError(f"{path}: 'names' is {names!r:.80}; expected the class names in the order of their numbers.")
+        raise DataError(f"{path}: 'names' is {brief(names)}; expected the class names in the order of their numbers.")
     if content.get("nc", len(names)) != len(names):
-        raise DataError(f"{path}: 'nc' is {content['nc']!r}, but 'names' has {len(names)}. Correct one of them.")
+        raise DataError(f"{path}: 'nc' is {brief(content['nc'])}, but 'names' has {len(names)}. Correct one of them.")
+    if odd := [name for name in names if isinstance(name, bool) or not isinstance(name, str | int | float)]:
+        raise DataError(
+            f"{path}: 'names' holds {brief(odd[0])}; expected text, with quotes around names that YAML takes for yes, "
+            "no, dates or nothing."
+        )
     return tuple(str(name) for name in names)
 
 
@@ -138,21 +156,27 @@ def _root_of(entry: str, base: Path, path: Path) -> Path:
     # Roboflow writes ../train/images where it means train/images beside the data.yaml.
     places = [base / entry, path.parent / entry, path.parent / entry.removeprefix("../")]
     for place in places:
-        if place.exists():
+        if is_file(place) or is_folder(place):
             return place
-    raise UsageError(f"{path}: {entry!r} does not exist; looked for {places[0]}. Correct 'path' or the entry.")
+    raise UsageError(
+        f"{path}: {entry!r:.80} does not exist; looked for {str(places[0])[:200]}. Correct 'path' or the entry."
+    )
 
 
 def _images_of(root: Path) -> list[Path]:
-    if root.is_dir():
+    if is_folder(root):
         return [path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
-    rows = (row.strip() for row in root.read_text(encoding="utf-8").splitlines())
-    return [root.parent / row for row in rows if row]
+    if root.suffix.lower() in SUFFIXES:
+        raise DataError(f"{root}: this is an image. Name its folder, or a text file with an image on each line.")
+    rows = list(filter(None, (row.strip() for row in read_lines(root, DataError))))
+    if odd := [row for row in rows if not row.lower().endswith(SUFFIXES)]:
+        raise DataError(f"{root}: lists {odd[0]!r:.80}, which is no image; known are files that end in {SUFFIXES}.")
+    return [root.parent / row for row in rows]
 
 
 def _label_of(image: Path, root: Path, folder: Path | None) -> Path:
     if folder is not None:
-        inside = image.relative_to(root) if root.is_dir() else Path(image.name)
+        inside = image.relative_to(root) if is_folder(root) else Path(image.name)
         return (folder / inside).with_suffix(".txt")
     parts = list(image.parts)
     if "images" in parts:
@@ -165,11 +189,11 @@ def _classes_beside(folder: Path) -> tuple[str, ...]:
     path = folder / _CLASSES_FILE
     if not path.is_file():
         return ()
-    return tuple(row.strip() for row in path.read_text(encoding="utf-8").splitlines() if row.strip())
+    return tuple(row.strip() for row in read_lines(path, DataError) if row.strip())
 
 
 def _warn_of_spare_labels(used: Sequence[Path], roots: Sequence[Path]) -> None:
-    if not all(root.is_dir() for root in roots):
+    if not all(is_folder(root) for root in roots):
         return  # lists of images pick from folders
     known = set(used)
     spare = sorted(
@@ -196,7 +220,7 @@ class _Rows:
 
 def _read_rows(path: Path, num_classes: int, keypoint_columns: int) -> _Rows:
     rows = _Rows([], [], [], [])
-    if not path.is_file():
+    if not is_file(path):
         return rows
     lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     for number, line in enumerate(lines, start=1):
@@ -209,7 +233,7 @@ def _read_rows(path: Path, num_classes: int, keypoint_columns: int) -> _Rows:
             rows.faults.append(Fault("annotation not readable", f"{place} {error}: {line.strip():.60}"))
             continue
         if not 0 <= label < num_classes:
-            detail = f"{place} has class {label}, but there are {num_classes} classes, 0 to {num_classes - 1}"
+            detail = f"{place} has class {label:g}, but there are {num_classes} classes, 0 to {num_classes - 1}"
             rows.faults.append(Fault("unknown class", detail))
             continue
         rows.boxes.append(box)

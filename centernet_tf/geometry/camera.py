@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from centernet_tf.errors import brief
 from centernet_tf.geometry.angles import library_of, wrap
 
 # The calibration that the original assumes where none is given (official code, `utils/ddd_utils.py`).
@@ -21,6 +22,10 @@ DEFAULT_CAMERA = np.array(
     ],
     np.float32,
 )
+
+# What a camera's entries are from and to, in pixels (and metres, in the last row); anything else is a damaged number, or
+# a matrix in other units, such as parts of the image's width.
+SHORTEST_FOCAL, LARGEST_ENTRY = 1.0, 1e7
 
 # Corners in parts of length, height and width, as seen from the middle of the bottom face.
 _CORNERS = np.array(
@@ -49,24 +54,30 @@ def as_camera(values: Any) -> np.ndarray:
 
     Raises:
         ValueError: Another shape, numbers that are not finite, or no camera of a rectified image: one that is turned,
-            skewed or has no focal length.
+            skewed or has no focal length, or a focal length or another entry that no camera has.
     """
     try:
         matrix = np.array(values, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         matrix = np.zeros(0)
     if matrix.shape == (3, 3):
         matrix = np.concatenate([matrix, np.zeros((3, 1))], axis=1)
     if matrix.shape != (3, 4) or not np.isfinite(matrix).all():
-        raise ValueError(f"A camera is 3x4 (or 3x3) finite numbers, such as P2 of KITTI; got {values!r:.200}.")
+        raise ValueError(f"A camera is 3x4 (or 3x3) finite numbers, such as P2 of KITTI; got {brief(values, 200)}.")
     if matrix[2, 2] > 0:
-        matrix /= matrix[2, 2]
+        with np.errstate(over="ignore"):
+            matrix /= matrix[2, 2]
     focal = matrix[[0, 1], [0, 1]]
     others = np.abs(matrix[[0, 1, 2, 2], [1, 0, 0, 1]])
     if not (focal > 0).all() or matrix[2, 2] != 1 or (others > 1e-3 * np.array([*focal, 1, 1])).any():
         raise ValueError(
             "A camera of a rectified image has the rows [fx, 0, cx, a], [0, fy, cy, b], [0, 0, 1, c]; got "
             f"{matrix.tolist()}. Rectify the images, and give the matrix of the rectified ones."
+        )
+    if np.abs(matrix).max() > LARGEST_ENTRY or focal.min() < SHORTEST_FOCAL:
+        raise ValueError(
+            f"A camera's focal lengths are from {SHORTEST_FOCAL:g} to {LARGEST_ENTRY:g} pixels of the image, and no "
+            f"entry is larger; got {matrix.tolist()}."
         )
     return matrix.astype(np.float32)
 

@@ -1,11 +1,14 @@
 """KITTI's folders: cameras and 3D boxes are read, ignored classes are marked, what is missing is told."""
 
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from centernet_tf.cli import main
 from centernet_tf.data.dataset import iterate, open_dataset
+from centernet_tf.datasets.items import usable_objects
 from centernet_tf.datasets.kitti import read
 from centernet_tf.datasets.writer import write_records
 from centernet_tf.errors import DataError, UsageError
@@ -137,3 +140,67 @@ def test_command(folder, tmp_path, capsys):
         dataset.properties == (Boxes3d(),) and dataset.split == "val" and dataset.images == 2 and dataset.objects == 8
     )
     assert dataset.report["boxes"]["dropped"] == {"class not chosen": 2}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("Car 0.30", "Car 1.99", "truncated out of range"),
+        ("Car 0.30", "Car -0.5", "truncated out of range"),
+        ("Car 0.30", "Car 1e308", "truncated out of range"),
+        ("Car 0.30 2", "Car 0.30 1000", "occluded out of range"),
+        ("Car 0.30 2", "Car 0.30 1.5", "occluded out of range"),
+        ("Car 0.30 2", "Car 0.30 nan", "occluded out of range"),
+        (" 0.30\n", " 8.41\n", "angle out of range"),
+        ("-1.50 1.00", "-5.50 1.00", "angle out of range"),
+        (" 1.50 1.60", " 1e308 1.60", "3D box not a number"),
+        (" 1.50 1.60", " 1500 1.60", "3D box out of range"),
+        (" 1.00 2.00 11.00", " 1e30 2.00 11.00", "3D box out of range"),
+        ("Car 0.30 2 -1.50", "Car 2 -1.50 4.00", "truncated out of range"),  # a column lost, one too many further on
+    ],
+)
+def test_numbers_that_no_label_has_are_faults_of_their_object(old, new, reason, folder):
+    text = line("Car", 1) + "\n" + line("Car", 2) + "\n"
+    path = folder / "label_2" / "000001.txt"
+    path.write_text(text.replace(old, new, 1))
+    classes, items, properties = read(folder)
+    objects = usable_objects(items[1], 64, 48, classes, properties)
+    assert [fault.reason for fault in objects.faults] == [reason]
+    assert objects.faults[0].detail.startswith("line 1 of 000001.txt has") and len(objects.boxes) == 1
+    assert all(np.isfinite(np.asarray(values, float)).all() for values in objects.rows.values())
+
+
+def test_lines_are_counted_as_an_editor_does(folder):
+    path = folder / "label_2" / "000001.txt"
+    path.write_text("\n" + line("Tram", 1) + "\n\n" + line("Car", 2).replace(" 0.30 2", " 7 2") + "\n")
+    assert read(folder)[1][1].faults[0].detail.startswith("line 4 of")
+
+
+def test_unknown_is_written_minus_one(folder):
+    path = folder / "label_2" / "000001.txt"
+    path.write_text(line("Car", 1).replace("0.30 2", "-1 -1", 1) + "\n")
+    rows = read(folder)[1][1].rows
+    assert rows["truncated"].tolist() == [0] and rows["occluded"].tolist() == [3]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (CALIBRATION.replace("P2: 700", "P2: 1e39"), "no line 'P2: ' with 12 numbers"),
+        (CALIBRATION.replace("P2: 700", "P2: 1e12"), "focal lengths are from 1 to 1e\\+07 pixels"),
+        (CALIBRATION.replace("P2: 700", "P2: 0.7"), "focal lengths are from 1 to 1e\\+07 pixels"),
+        (CALIBRATION + CALIBRATION, "2 lines 'P2: '; expected one"),
+    ],
+)
+def test_a_camera_that_none_has_is_a_fault_of_its_image(text, words, folder):
+    (folder / "calib" / "000001.txt").write_text(text)
+    assert re.search(words, read(folder)[1][1].broken.detail)
+
+
+def test_text_in_another_encoding_is_told(folder, tmp_path):
+    names = tmp_path / "val.txt"
+    names.write_bytes("000000\ncaf\u00e9\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"val.txt: not readable as text \(line 2 is not in UTF-8; save the file"):
+        read(folder, names)
+    (folder / "label_2" / "000001.txt").write_bytes(b"Fu\xdfg\xe4nger 0 0\n")
+    assert "line 1 is not in UTF-8" in read(folder)[1][1].broken.detail

@@ -186,3 +186,45 @@ def test_wrong_paths_are_refused(tmp_path):
         read(describe(tmp_path))
     with pytest.raises(UsageError, match="no such folder of labels"):
         read(tmp_path / "images", labels=tmp_path / "gone")
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "words"),
+    [
+        ("kpt_shape: '17, 3'", DataError, "'kpt_shape' is '17, 3'; expected how many keypoints"),
+        ("kpt_shape: [-1, 3]", DataError, "'kpt_shape' is"),
+        ("kpt_shape: [17]", DataError, "'kpt_shape' is"),
+        ("kpt_shape: [17, 4]", DataError, "'kpt_shape' is"),
+        ("kpt_shape: {a: 1}", DataError, "'kpt_shape' is"),
+        ("names: {0: a, b: c}", DataError, "'names' has the numbers"),
+        ("names: [yes, no]", DataError, "'names' holds True; expected text, with quotes"),
+        ("names: [2001-02-03]", DataError, "'names' holds datetime.date"),
+        ("names: [a]\nnames: [b]", DataError, "'names' is given twice"),
+        ("names: [2001-99-99]", DataError, "'2001-99-99' cannot be read as timestamp"),
+        ("train: images/train/a.jpg", DataError, "this is an image. Name its folder"),
+        ('train: "a\\0b"', UsageError, "does not exist"),
+        (f"train: {'a' * 5000}", UsageError, "does not exist"),
+        ("train: list.txt", DataError, "lists 'notes.md', which is no image"),
+        ("train: latin.txt", DataError, "line 2 is not in UTF-8"),
+    ],
+)
+def test_hostile_yaml_is_told(text, error, words, tmp_path):
+    key = text.partition(":")[0]
+    base = {"train": "images/train", "names": "[cat, dog]"}
+    (tmp_path / "images" / "train").mkdir(parents=True)
+    (tmp_path / "images" / "train" / "a.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    (tmp_path / "list.txt").write_text("images/train/a.jpg\nnotes.md\n")
+    (tmp_path / "latin.txt").write_bytes("a.jpg\ncaf\u00e9.jpg\n".encode("latin-1"))
+    lines = [text, *(f"{name}: {value}" for name, value in base.items() if name != key)]
+    (tmp_path / "data.yaml").write_text("\n".join(lines))
+    with pytest.raises(error, match=words) as caught:
+        read(tmp_path / "data.yaml")
+    assert len(str(caught.value)) < 1000
+
+
+def test_classes_in_another_encoding_are_told(tmp_path):
+    (tmp_path / "a.jpg").touch()
+    (tmp_path / "a.txt").write_text("0 0.5 0.5 0.1 0.1\n")
+    (tmp_path / "classes.txt").write_bytes("cat\nk\u00e4se\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"classes.txt: not readable as text \(line 2 is not in UTF-8"):
+        read(tmp_path)

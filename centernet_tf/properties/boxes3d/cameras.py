@@ -5,6 +5,7 @@ of 4 numbers, or of 3, which is the matrix of the lens alone. Numbers are of the
 """
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import yaml
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.geometry.camera import as_camera
 from centernet_tf.properties.boxes3d.kitti_files import read_camera as read_kitti_camera
+from centernet_tf.reading import decode, is_file
+from centernet_tf.strict_yaml import parse_file
 
 SUFFIXES = (".txt", ".yaml", ".yml", ".json")
 _FORM = "Expected 3 rows of 4 numbers (or of 3): [[fx, 0, cx, 0], [0, fy, cy, 0], [0, 0, 1, 0]]"
@@ -26,22 +29,33 @@ def read_camera(path: Path) -> np.ndarray:
         UsageError: There is no such file, or its suffix is none of `SUFFIXES`.
         DataError: It holds no camera.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise UsageError(f"{path}: no such file. Give a calibration file, or YAML or JSON with the camera's matrix.")
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{path}: expected one of {', '.join(SUFFIXES)}.")
     if path.suffix.lower() == ".txt":
         return _checked(read_kitti_camera(path), path)
     try:
-        text = path.read_text(encoding="utf-8")
-        content = json.loads(text) if path.suffix.lower() == ".json" else yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read ({' '.join(str(error).split())}). {_FORM}.") from error
+        content = _read_json(path) if path.suffix.lower() == ".json" else parse_file(path)
+    except (yaml.YAMLError, ValueError, OSError, RecursionError) as error:
+        raise DataError(f"{path}: cannot be read ({' '.join(str(error).split()):.300}). {_FORM}.") from error
     if isinstance(content, dict):
         if "camera" not in content:
-            raise DataError(f"{path}: has no 'camera', only {', '.join(map(str, content)) or 'nothing'}. {_FORM}.")
+            keys = ", ".join(map(str, content)) or "nothing"
+            raise DataError(f"{path}: has no 'camera', only {keys:.80}. {_FORM}.")
         content = content["camera"]
     return _checked(content, path)
+
+
+def _read_json(path: Path) -> Any:
+    """JSON whose objects name each key once; the standard's reader keeps the last in silence."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if twice := [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]:
+            raise ValueError(f"{twice[0]!r:.60} is given twice")
+        return dict(pairs)
+
+    return json.loads(decode(path.read_bytes()), object_pairs_hook=once)
 
 
 def _checked(values: Any, path: Path) -> np.ndarray:
@@ -75,6 +89,6 @@ class Cameras:
             return self._one
         stem = Path(name).stem
         for suffix in SUFFIXES:
-            if (self._path / f"{stem}{suffix}").is_file():
+            if is_file(self._path / f"{stem}{suffix}"):
                 return read_camera(self._path / f"{stem}{suffix}")
         raise DataError(f"{name}: no camera {stem}.txt, .yaml, .yml or .json in {self._path}.")

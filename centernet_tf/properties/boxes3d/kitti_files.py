@@ -12,10 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from centernet_tf.errors import DataError, UsageError
+from centernet_tf.files import write_text
 from centernet_tf.geometry.camera import wrap
 from centernet_tf.properties.boxes3d import records
 from centernet_tf.properties.property import Rows as Results
+from centernet_tf.reading import is_file
+from centernet_tf.reading import read_lines as read_text_lines
 
+UNKNOWN_ANGLE = -10
 _COLUMNS = 15
 
 
@@ -25,11 +29,12 @@ class Lines:
 
     Attributes:
         names: [N] classes as the file has them.
-        truncated: [N] share outside the image; -1 where not known.
-        occluded: [N] int, 0 to 3; -1 where not known.
+        truncated: [N] share outside the image; -1 where not known. Numbers are as written, whatever they are.
+        occluded: [N] 0 to 3; -1 where not known.
         boxes: [N, 4] left, top, right, bottom in pixels.
         boxes3d: [N, 8] alpha, height, width, length, x, y, z, rotation_y; NaN for objects without 3D box.
         scores: [N]; NaN where the file has labels.
+        places: [N] number of the line, from 1.
     """
 
     names: tuple[str, ...]
@@ -38,6 +43,7 @@ class Lines:
     boxes: np.ndarray
     boxes3d: np.ndarray
     scores: np.ndarray
+    places: tuple[int, ...] = ()
 
 
 def read_lines(path: Path) -> Lines:
@@ -46,12 +52,8 @@ def read_lines(path: Path) -> Lines:
     Raises:
         DataError: The file cannot be read, or a line has not 15 or 16 columns or no numbers; the line is named.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not readable as text ({error}).") from error
-    names, numbers = [], []
-    for number, line in enumerate(lines, start=1):
+    names, numbers, places = [], [], []
+    for number, line in enumerate(read_text_lines(path, DataError), start=1):
         if not line.strip():
             continue
         name, *columns = line.split()
@@ -63,12 +65,13 @@ def read_lines(path: Path) -> Lines:
             values = [float(column) for column in columns]
         except ValueError as error:
             raise DataError(f"{path}: line {number} holds text in place of a number ({error}).") from error
+        places.append(number)
         names.append(name)
         numbers.append(values + [np.nan] * (_COLUMNS - len(values)))
     table = np.array(numbers, np.float64).reshape(-1, _COLUMNS)
     boxes3d = np.concatenate([table[:, 2:3], table[:, 7:14]], axis=1)
     boxes3d[(boxes3d[:, 1:4] == -1).all(axis=1) | (boxes3d[:, 6] <= -1000)] = np.nan
-    return Lines(tuple(names), table[:, 0], table[:, 1].astype(np.int64), table[:, 3:7], boxes3d, table[:, 14])
+    return Lines(tuple(names), table[:, 0], table[:, 1], table[:, 3:7], boxes3d, table[:, 14], tuple(places))
 
 
 def write_results(
@@ -88,14 +91,16 @@ def write_results(
         boxes3d: [N, 8] alpha, height, width, length, x, y, z, rotation_y; NaN for objects without 3D box.
         scores: [N].
         digits: Decimals; the original writes 2, which costs a little accuracy. Scores have at least 4.
+
+    Raises:
+        DataError: It cannot be written. No empty file is left, which would tell that nothing was found.
     """
     lines = []
     for name, box, values3d, score in zip(names, boxes, boxes3d, scores):
         alpha, *place = values3d if np.isfinite(values3d).all() else (-10, -1, -1, -1, -1000, -1000, -1000, -10)
         values = " ".join(f"{value:.{digits}f}" for value in (alpha, *box, *place))
         lines.append(f"{name.replace(' ', '_')} -1 -1 {values} {score:.{max(digits, 4)}f}\n")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(lines), encoding="utf-8")
+    write_text(path, "".join(lines), sync=False)  # One of thousands.
 
 
 def holds_results(path: Path) -> bool:
@@ -110,8 +115,7 @@ def holds_results(path: Path) -> bool:
 def with_orientations(boxes3d: np.ndarray) -> np.ndarray:
     """[N, 8] boxes3d as in `Lines`; alpha, where it is -10, "unknown", follows from rotation_y, x and z."""
     boxes3d = np.array(boxes3d)
-    with np.errstate(invalid="ignore"):
-        unknown = np.abs(boxes3d[:, 0]) > np.pi + 0.01  # Two decimals of pi are 3.14, or rounded up 3.15.
+    unknown = boxes3d[:, 0] == UNKNOWN_ANGLE
     boxes3d[unknown, 0] = wrap(boxes3d[unknown, 7] - np.arctan2(boxes3d[unknown, 4], boxes3d[unknown, 6]))
     return boxes3d
 
@@ -155,18 +159,18 @@ def read_camera(path: Path, camera: str = "P2") -> np.ndarray:
 
     Raises:
         UsageError: There is no such file.
-        DataError: The file has no line of this camera with 12 finite numbers.
+        DataError: The file has no line of this camera with 12 finite numbers, or several.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise UsageError(f"{path}: no such calibration file.")
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        name, *columns = line.replace(":", " ").split() or [""]
-        if name == camera:
-            try:
-                matrix = np.array([float(column) for column in columns], np.float32).reshape(3, 4)
-            except ValueError:
-                break
-            if np.isfinite(matrix).all():
-                return matrix
-            break
-    raise DataError(f"{path}: no line '{camera}: ' with 12 numbers. Expected a calibration file of KITTI.")
+    rows = [line.replace(":", " ").split() for line in read_text_lines(path, DataError)]
+    found = [columns for name, *columns in filter(None, rows) if name == camera]
+    if len(found) > 1:
+        raise DataError(f"{path}: {len(found)} lines '{camera}: '; expected one. Remove the others.")
+    try:
+        matrix = np.array([float(column) for column in found[0]], np.float64).reshape(3, 4)
+    except (IndexError, ValueError):
+        matrix = np.full((3, 4), np.nan)
+    if not (np.abs(matrix) <= np.finfo(np.float32).max).all():
+        raise DataError(f"{path}: no line '{camera}: ' with 12 numbers. Expected a calibration file of KITTI.")
+    return matrix.astype(np.float32)

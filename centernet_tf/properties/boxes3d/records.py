@@ -16,6 +16,11 @@ COLUMNS = tuple(
     for name in ("alpha", *(f"3d_bbox/{name}" for name in ("height", "width", "length", "x", "y", "z", "rot_y")))
 )
 TRUNCATED, OCCLUDED = "image/object/truncated", "image/object/occluded"
+# What is larger is a damaged number, or one in millimetres.
+FARTHEST, LARGEST = 10_000.0, 1_000.0  # metres, of locations and of dimensions
+# Radians beyond -pi and pi that are rounding: two decimals of pi are 3.14, or rounded up 3.15.
+ANGLE_ROUNDING = 0.01
+OCCLUSIONS = (0, 1, 2, 3)
 KEYS = {CAMERA: "float", **dict.fromkeys((*COLUMNS, TRUNCATED), "float"), OCCLUDED: "int"}
 
 FIELDS = (
@@ -34,9 +39,10 @@ FIELDS = (
 
 def from_columns(columns: np.ndarray) -> dict[str, np.ndarray]:
     """Rows of KITTI's columns [N, 8]: alpha, height, width, length, x, y, z, rotation_y; NaN for objects without."""
-    columns = np.asarray(columns, np.float32).reshape(-1, len(COLUMNS))
+    with np.errstate(over="ignore"):  # to infinity, which is a fault
+        columns = np.asarray(columns, np.float32).reshape(-1, len(COLUMNS))
     return {
-        "has_box3d": np.isfinite(columns).any(axis=1),
+        "has_box3d": ~np.isnan(columns).all(axis=1),
         "alphas": columns[:, 0],
         "dimensions": columns[:, 1:4],
         "locations": columns[:, 4:7],
@@ -75,10 +81,11 @@ def complete(rows: Rows) -> Rows:
 
 def middles(locations: np.ndarray, dimensions: np.ndarray, camera: np.ndarray) -> np.ndarray:
     """[N, 2] float32 pixels (x, y) of the middles of boxes [N, 3], [N, 3]; 0 of those in the plane of the camera."""
-    x, y, z = locations[:, 0], locations[:, 1] - dimensions[:, 0] / 2, locations[:, 2]
-    seen = np.stack([x, y, z, np.ones_like(z)], axis=-1) @ np.asarray(camera, np.float32).T
-    depth = seen[:, 2:]
-    return np.where(depth != 0, seen[:, :2] / np.where(depth != 0, depth, 1), 0).astype(np.float32)
+    with np.errstate(all="ignore"):  # of numbers that are found to be faults later
+        x, y, z = locations[:, 0], locations[:, 1] - dimensions[:, 0] / 2, locations[:, 2]
+        seen = np.stack([x, y, z, np.ones_like(z)], axis=-1) @ np.asarray(camera, np.float32).T
+        depth = seen[:, 2:]
+        return np.where(depth != 0, seen[:, :2] / np.where(depth != 0, depth, 1), 0).astype(np.float32)
 
 
 def unpack(lists: Rows, count: int) -> Rows:
@@ -128,19 +135,36 @@ def pack(rows: Rows) -> dict[str, Sequence[Any]]:
 
 def faults(rows: Rows) -> list[Fault | None]:
     """What is wrong with the 3D box of each object. One may have none at all, but not a part of one."""
-    stored = columns(rows)
-    return [_fault(values, has) for values, has in zip(stored, known(rows))]
+    boxes3d = [_fault(values) if has else None for values, has in zip(columns(rows), known(rows))]
+    hidden = map(_hidden_fault, rows["truncated"], rows["occluded"])
+    return [one or other for one, other in zip(boxes3d, hidden)]
 
 
-def _fault(values: np.ndarray, has: bool) -> Fault | None:
-    if not has:
-        return None
+def _hidden_fault(truncated: float, occluded: int) -> Fault | None:
+    if not 0 <= truncated <= 1:
+        return Fault("truncated out of range", f"is truncated by {truncated:g}; expected a fraction from 0 to 1")
+    if occluded not in OCCLUSIONS:
+        return Fault("occluded out of range", f"has the occlusion {occluded}; expected 0, 1, 2 or 3 (unknown)")
+    return None
+
+
+def _fault(values: np.ndarray) -> Fault | None:
+    for name, angle in (("alpha", values[0]), ("rotation_y", values[7])):
+        if np.isfinite(angle) and abs(angle) > np.pi + ANGLE_ROUNDING:
+            detail = f"has {name} {angle:g}; expected radians from -pi to pi. A column may be missing or too many"
+            return Fault("angle out of range", detail)
     if not np.isfinite(values).all():
         return Fault("3D box not a number", f"has the 3D box {values.tolist()}, which is not finite in part")
     if (values[1:4] <= 0).any():
         height, width, length = values[1:4]
         detail = f"has a 3D box of height {height:g}, width {width:g}, length {length:g}; expected metres"
         return Fault("3D box of zero size", detail)
+    if values[1:4].max() > LARGEST or np.abs(values[4:7]).max() > FARTHEST:
+        detail = (
+            f"has the dimensions {values[1:4].tolist()} and the location {values[4:7].tolist()}; expected metres, "
+            f"{LARGEST:g} and {FARTHEST:g} at most"
+        )
+        return Fault("3D box out of range", detail)
     return None
 
 

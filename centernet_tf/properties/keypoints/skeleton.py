@@ -10,7 +10,7 @@ import pydantic
 import yaml
 
 from centernet_tf.errors import UsageError, closest
-from centernet_tf.strict_yaml import parse
+from centernet_tf.strict_yaml import parse_file
 
 # COCO's people measured 0.025 (eyes) to 0.107 (hips), median 0.072; a keypoint that is 0.1 of the object's size away
 # (size is the root of its area) then counts 0.61. Small figures of sharp points want less, blurred ones more.
@@ -142,11 +142,11 @@ def read_skeleton(path: str | Path) -> Skeleton:
     """
     path = Path(path)
     try:
-        content = parse(path.read_text(encoding="utf-8"))
+        content = parse_file(path)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}. Give a YAML file such as `{_EXAMPLE}`.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not readable as YAML ({' '.join(str(error).split())}).") from error
+    except yaml.YAMLError as error:
+        raise UsageError(f"{path}: not readable as YAML ({error}).") from error
     return Skeleton.from_dict(content, str(path))
 
 

@@ -68,3 +68,26 @@ def test_a_folder_has_a_camera_for_each_image(tmp_path):
         cameras.of("x/d.png")
     one = Cameras(tmp_path / "b.txt")
     np.testing.assert_array_equal(one.of("anything.jpg"), np.float32(MATRIX))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("a.txt", f"P2: {ROWS}\nP2: {ROWS}\n", "2 lines 'P2: '; expected one"),
+        ("a.yaml", f"camera: {LENS}\ncamera: {MATRIX}\n", "'camera' is given twice"),
+        ("a.json", f'{{"camera": {LENS}, "camera": {MATRIX}}}', "'camera' is given twice"),
+        ("a.yaml", f"camera: {LENS}".replace("600", "1e39"), "finite numbers|no entry is larger"),
+        ("a.json", json.dumps(LENS).replace("600", "1e39"), "no entry is larger"),
+        ("a.json", json.dumps(LENS).replace("600", "9" * 400), "is 3x4"),
+        ("a.json", json.dumps(LENS).replace("700", "1e-30").replace("710", "1e-30"), "focal lengths are from 1 to"),
+        ("a.json", "[" * 5000, "cannot be read"),
+        ("a.yaml", "[" * 500, "cannot be read"),
+        ("a.yaml", "camera: 2001-99-99", "cannot be read"),
+    ],
+)
+def test_hostile_cameras_are_told(tmp_path, name, text, words):
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(DataError, match=words) as caught:
+        read_camera(path)
+    assert len(str(caught.value)) < 700

@@ -7,7 +7,7 @@ from centernet_tf.errors import DataError, UsageError
 from centernet_tf.properties.boxes3d.kitti_files import (
     holds_results,
     read_camera,
-    read_rows,
+    read_lines,
     with_orientations,
     write_results,
 )
@@ -23,7 +23,7 @@ def write(path, text):
 
 
 def test_labels(tmp_path):
-    rows = read_rows(write(tmp_path / "a.txt", LABELS))
+    rows = read_lines(write(tmp_path / "a.txt", LABELS))
     assert rows.names == ("Car", "DontCare")
     np.testing.assert_array_equal(rows.truncated, [0.25, -1])
     np.testing.assert_array_equal(rows.occluded, [1, -1])
@@ -33,7 +33,7 @@ def test_labels(tmp_path):
 
 
 def test_empty_file_has_no_objects(tmp_path):
-    rows = read_rows(write(tmp_path / "a.txt", "\n"))
+    rows = read_lines(write(tmp_path / "a.txt", "\n"))
     assert rows.names == () and rows.boxes.shape == (0, 4) and rows.boxes3d.shape == (0, 8)
 
 
@@ -42,7 +42,7 @@ def test_results_come_back(tmp_path):
     boxes3d = np.array([[-1.5, 1.5, 1.6, 3.9, 1.126, 2, 10, 0.3], [np.nan] * 8])
     path = tmp_path / "results" / "000001.txt"
     write_results(path, ["Car", "Person sitting"], boxes, boxes3d, np.array([0.123456, 1]))
-    rows = read_rows(path)
+    rows = read_lines(path)
     assert rows.names == ("Car", "Person_sitting")
     np.testing.assert_array_equal(rows.boxes, [[1.23, 2, 3, 4], [5, 6, 7, 8]])
     np.testing.assert_array_equal(rows.boxes3d[0], [-1.5, 1.5, 1.6, 3.9, 1.13, 2, 10, 0.3])
@@ -56,14 +56,14 @@ def test_wrong_lines_are_named(line, message, tmp_path):
     path = write(tmp_path / "a.txt", line)
     if message:
         with pytest.raises(DataError, match=message):
-            read_rows(path)
+            read_lines(path)
     else:
-        assert read_rows(path).names == ()
+        assert read_lines(path).names == ()
 
 
 def test_missing_file(tmp_path):
     with pytest.raises(DataError, match="not readable"):
-        read_rows(tmp_path / "none.txt")
+        read_lines(tmp_path / "none.txt")
 
 
 def test_camera(tmp_path):
@@ -87,6 +87,16 @@ def test_unknown_directions_follow_from_the_place():
     found = with_orientations(boxes3d)
     np.testing.assert_allclose(found[:, 0], [0.5 - np.arctan2(3, 4), 3.15, np.nan, 3 - np.arctan2(1, -1)])
     np.testing.assert_array_equal(found[:, 1:], boxes3d[:, 1:])
+
+
+def test_a_full_disk_leaves_no_empty_file(tmp_path, small_disk):
+    path = tmp_path / "000000.txt"
+    write_results(path, ["Car"], np.ones((1, 4)), np.ones((1, 8)), np.ones(1))
+    before = path.read_bytes()
+    for target in (path, tmp_path / "000001.txt"):
+        with small_disk(10), pytest.raises(DataError, match="cannot be written"):
+            write_results(target, ["Car"], np.ones((1, 4)), np.ones((1, 8)), np.ones(1))
+    assert list(tmp_path.iterdir()) == [path] and path.read_bytes() == before
 
 
 def test_what_holds_results(tmp_path):
