@@ -9,12 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from centernet_tf.datasets.coco_keypoints import KeypointLayout, describe, keypoint_layout
+from centernet_tf.datasets.coco_keypoints import KeypointLayout, describe, is_number, keypoint_layout
 from centernet_tf.datasets.items import Item, Split
-from centernet_tf.errors import DataError, UsageError, closest
+from centernet_tf.errors import DataError, UsageError, brief, closest
 from centernet_tf.properties.keypoints import Keypoints
 from centernet_tf.properties.keypoints.skeleton import Skeleton
 from centernet_tf.properties.property import Fault, Property
+from centernet_tf.reading import is_text
+
+# An image's id is one number in result files, whose readers hold it as int64 or, of JSON, as a double.
+MOST_DIGITS = 18
 
 
 def read(
@@ -97,10 +101,10 @@ def _take_keypoints(content: dict[str, Any], path: Path) -> None:
     """Copies keypoints of categories and annotations from a second JSON, in place."""
     second = _load(path)
     for what, keys in (("categories", ("keypoints", "skeleton")), ("annotations", ("keypoints",))):
-        rows = {row.get("id"): row for row in second[what]}
+        rows = {row["id"]: row for row in second[what] if _is_id(row.get("id"))}
         found = 0
         for row in content[what]:
-            other = rows.get(row.get("id"), {})
+            other = rows.get(row["id"], {}) if _is_id(row.get("id")) else {}
             found += "keypoints" in other
             row.update({key: other[key] for key in keys if key in other})
         if not found:
@@ -112,7 +116,7 @@ def _load(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: no such file of annotations. Give the JSON, such as instances_train2017.json.")
     try:
         content = json.loads(path.read_bytes())
-    except ValueError as error:  # also what is not UTF-8
+    except (ValueError, RecursionError) as error:  # also what is not UTF-8
         raise DataError(f"{path}: not readable as JSON ({error}). Copy it again.") from error
     for key in ("images", "annotations", "categories"):
         rows = content.get(key) if isinstance(content, dict) else None
@@ -121,17 +125,21 @@ def _load(path: Path) -> dict[str, Any]:
                 f"{path}: no list {key!r}. Expected COCO instances with 'images', 'annotations' and 'categories'."
             )
     for row in content["images"]:
-        if not isinstance(row.get("id"), int) or not isinstance(row.get("file_name"), str):
-            raise DataError(f"{path}: image {row!r:.120} needs an integer 'id' and a 'file_name'.")
+        if not _is_id(row.get("id")) or not isinstance(row.get("file_name"), str):
+            raise DataError(
+                f"{path}: image {brief(row, 120)} needs an integer 'id' and a 'file_name'; ids have {MOST_DIGITS} digits "
+                "at most."
+            )
     return content
 
 
 def _category_names(categories: list[dict[str, Any]], path: Path) -> dict[int, str]:
     """Names by category id, in ascending order of the ids."""
-    try:
-        pairs = sorted((int(row["id"]), str(row["name"])) for row in categories)
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: a category lacks an integer 'id' or a 'name' ({error}).") from error
+    for row in categories:
+        named = isinstance(row.get("name"), str | int | float) and is_text(str(row["name"]))
+        if not _is_id(row.get("id")) or not named or not str(row["name"]).strip():
+            raise DataError(f"{path}: a category lacks an integer 'id' or a 'name': {brief(row, 120)}.")
+    pairs = sorted((row["id"], str(row["name"])) for row in categories)
     if not pairs:
         raise DataError(f"{path}: 'categories' is empty; expected at least one.")
     for column, what in enumerate(("id", "name")):
@@ -156,8 +164,8 @@ def _by_image(content: dict[str, Any], path: Path) -> tuple[dict[int, dict[str, 
         raise DataError(f"{path}: {count} images have the id {number}; each needs its own.")
     rows_of: dict[int, list[dict[str, Any]]] = defaultdict(list)
     for row in content["annotations"]:
-        if not isinstance(row.get("image_id"), int):
-            raise DataError(f"{path}: annotation {row!r:.120} needs an integer 'image_id'.")
+        if not _is_id(row.get("image_id")):
+            raise DataError(f"{path}: annotation {brief(row, 120)} needs an integer 'image_id'.")
         rows_of[row["image_id"]].append(row)
     return listed, rows_of
 
@@ -191,15 +199,15 @@ def _to_item(
     boxes, classes, crowd, areas, keypoints, places, faults = [], [], [], [], [], [], []
     left_out: dict[str, int] = defaultdict(int)
     for row in rows:
-        place, box, category = f"annotation {row.get('id')}", _box(row.get("bbox")), row.get("category_id")
-        name = names.get(category) if isinstance(category, int) else None
+        place, box, category = f"annotation {brief(row.get('id'))}", _box(row.get("bbox")), row.get("category_id")
+        name = names.get(category) if _is_id(category) else None
         if name is None:
-            detail = f"{place} has category_id {category!r:.40}, which is not among the categories"
+            detail = f"{place} has category_id {brief(category, 40)}, which is not among the categories"
             faults.append(Fault("unknown class", detail))
         elif name not in wanted:
             left_out["class not chosen"] += 1
         elif box is None:
-            detail = f"{place} has bbox {row.get('bbox')!r:.60}; expected four numbers, x, y, width, height"
+            detail = f"{place} has bbox {brief(row.get('bbox'))}; expected four numbers, x, y, width, height"
             faults.append(Fault("annotation not readable", detail))
         elif isinstance(points := layout.keypoints(row, place) if layout else None, Fault):
             faults.append(points)
@@ -207,7 +215,7 @@ def _to_item(
             left, top, width, height = box
             area = row.get("area")
             boxes.append((left, top, left + width, top + height))
-            areas.append(float(area) if _is_number(area) else width * height)
+            areas.append(float(area) if is_number(area) else width * height)
             classes.append(wanted.index(name))
             crowd.append(row.get("iscrowd", 0) in (1, "1", True))
             keypoints.append(points)
@@ -231,14 +239,14 @@ def _to_item(
 
 
 def _box(values: Any) -> tuple[float, ...] | None:
-    if not isinstance(values, list) or len(values) != 4 or not all(_is_number(value) for value in values):
+    if not isinstance(values, list) or len(values) != 4 or not all(is_number(value) for value in values):
         return None
     return tuple(float(value) for value in values)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _is_id(value: Any) -> bool:
+    return type(value) is int and abs(value) < 10**MOST_DIGITS
 
 
 def _size(value: Any) -> int | None:
-    return value if isinstance(value, int) and value > 0 else None
+    return value if _is_id(value) and value > 0 else None

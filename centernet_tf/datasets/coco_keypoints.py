@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from centernet_tf.errors import DataError, UsageError, closest
+from centernet_tf.errors import DataError, UsageError, brief, closest
 from centernet_tf.properties.keypoints.skeleton import COCO_PERSON, Skeleton, guess_flip_pairs
 from centernet_tf.properties.property import Fault
+from centernet_tf.reading import is_text
+
+_HUGE = 1e300  # beyond float64, JSON still has whole numbers
 
 
 @dataclass(frozen=True)
@@ -31,15 +34,16 @@ class KeypointLayout:
         values = row.get("keypoints")
         if places is None or values is None or values == []:
             return keypoints
-        if not isinstance(values, list) or not all(type(value) in (int, float) for value in values):
-            return Fault("keypoints not readable", f"{which} has keypoints {values!r:.60}; expected a list of numbers")
+        if not isinstance(values, list) or not all(is_number(value) for value in values):
+            detail = f"{which} has keypoints {brief(values)}; expected a list of numbers"
+            return Fault("keypoints not readable", detail)
         if len(values) != 3 * len(places):
             detail = (
                 f"{which} has {len(values)} numbers of keypoints; expected x, y and label of {len(places)} keypoints"
             )
             return Fault("keypoints not readable", detail)
         if odd := [label for label in values[2::3] if label not in (0, 1, 2)]:
-            detail = f"{which} labels a keypoint with {odd[0]}; known are 0, 1 (hidden) and 2 (visible)"
+            detail = f"{which} labels a keypoint with {odd[0]:g}; known are 0, 1 (hidden) and 2 (visible)"
             return Fault("unknown label of a keypoint", detail)
         keypoints[places] = np.reshape(values, (-1, 3))
         return keypoints
@@ -57,6 +61,11 @@ def describe(skeleton: Skeleton) -> list[str]:
         f"{len(skeleton.keypoints)} keypoints: {', '.join(skeleton.keypoints)}",
         f"Swapped when flipped: {pairs or 'none; give --skeleton FILE if left and right differ'}",
     ]
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value of JSON is a number that float64 can hold; NaN is one."""
+    return type(value) is float or (type(value) is int and abs(value) < _HUGE)
 
 
 def keypoint_layout(
@@ -98,9 +107,9 @@ def keypoint_layout(
 
 def _names(row: Mapping[str, Any], path: Path) -> tuple[str, ...]:
     names = row["keypoints"]
-    valid = isinstance(names, list) and all(isinstance(name, str) and name.strip() for name in names)
+    valid = isinstance(names, list) and all(isinstance(one, str) and one.strip() and is_text(one) for one in names)
     if not valid or len({*names}) < len(names):
-        raise DataError(f"{path}: category {row['name']!r} has keypoints {names!r:.80}; expected different names.")
+        raise DataError(f"{path}: category {row['name']!r} has keypoints {brief(names, 80)}; expected different names.")
     return tuple(names)
 
 
@@ -119,8 +128,8 @@ def _skeleton(row: Mapping[str, Any], names: tuple[str, ...], path: Path) -> Ske
     try:
         pairs = tuple((int(one) - 1, int(other) - 1) for one, other in limbs)  # they count from 1
         return Skeleton(keypoints=names, flip_pairs=guess_flip_pairs(names), limbs=pairs)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(
-            f"{path}: category {row['name']!r} has the skeleton {limbs!r:.60}; expected pairs of keypoints numbered 1 "
+            f"{path}: category {row['name']!r} has the skeleton {brief(limbs)}; expected pairs of keypoints numbered 1 "
             f"to {len(names)}. Correct it, or give --skeleton FILE."
         ) from error

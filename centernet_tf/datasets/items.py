@@ -13,6 +13,7 @@ from centernet_tf.errors import DataError
 from centernet_tf.properties.fields import Field
 from centernet_tf.properties.property import Fault, Property, Rows, Size
 from centernet_tf.properties.rows import select
+from centernet_tf.reading import printable
 
 # Moves of an edge below this many pixels are rounding of the source, not a box over the edge.
 ROUNDING = 0.01
@@ -28,7 +29,7 @@ class Item:
         key: Text that orders the images; records are written in ascending order of it.
         image_id: Number of the image, no two the same.
         source: The image file, its bytes, or pixels [H, W, 3] uint8 RGB.
-        filename: What reports and records call the image.
+        filename: What reports and records call the image; bytes of it that are not UTF-8 become \\xe9 and the like.
         boxes: [N, 4] left, top, right, bottom in pixels of the annotated image, not clipped.
         normalised: Whether boxes and points are fractions of the image's width and height instead of pixels.
         classes: [N] class numbers from 0, or class names; -1 for ignored objects of no one class.
@@ -66,6 +67,9 @@ class Item:
     faults: tuple[Fault, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
     broken: Fault | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "filename", printable(self.filename))
 
     @property
     def num_boxes(self) -> int:

@@ -177,7 +177,7 @@ def to_item(row: dict[str, Any], layout: Layout, index: int, name: str) -> Item:
         DataError: Boxes are not from 0 to 1.
     """
     image, objects = row[layout.image], row[layout.objects]
-    filename = row[layout.filename].decode() if layout.filename else f"{index:08d}"
+    filename = row[layout.filename].decode("utf-8", "backslashreplace") if layout.filename else f"{index:08d}"
     size = _size(image)
     boxes = np.asarray(objects[layout.box], np.float32).reshape(-1, 4)
     if len(boxes) and not -1e-3 <= np.min(boxes) <= np.max(boxes) <= 1.001:

@@ -7,6 +7,7 @@ xmin = xmax was a click and not a drag, so it has zero area here whatever the co
 """
 
 import logging
+import math
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
@@ -19,8 +20,11 @@ from centernet_tf.datasets.items import Item, Split, number_images
 from centernet_tf.errors import DataError, UsageError, closest
 from centernet_tf.media.images import SUFFIXES
 from centernet_tf.properties.property import Fault
+from centernet_tf.reading import read_lines
 
 ORIGINS = ("auto", "one", "zero")
+
+LARGEST_SIDE = 10**6  # pixels
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _logger = logging.getLogger(__name__)
@@ -67,6 +71,7 @@ def read(
 
     Raises:
         UsageError: A folder or list is missing, or there is no XML file.
+        DataError: A list names an image twice or is no text in UTF-8.
     """
     if origin not in ORIGINS:
         raise UsageError(f"origin is {origin!r}; expected {', '.join(ORIGINS)}.{closest(origin, ORIGINS)}")
@@ -108,7 +113,7 @@ def _names_of_split(root: Path, split: str) -> list[str]:
         known = sorted(other.stem for other in path.parent.glob("*.txt"))
         have = f"Known: {', '.join(known[:20])}." if known else "There are no lists; leave out the split to read all."
         raise UsageError(f"{path}: no list of split {split!r}. {have}{closest(split, known)}")
-    rows = [row.strip() for row in path.read_text(encoding="utf-8-sig").splitlines() if row.strip()]
+    rows = [row.strip() for row in read_lines(path, DataError) if row.strip()]
     # Lists of one class have a second column that says whether the image shows it.
     names = [re.sub(r"\s+-?[01]$", "", row) for row in rows]
     twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
@@ -121,7 +126,7 @@ def _offset(folder: Path, annotations: Sequence[_Annotation], origin: str) -> in
     """What to subtract from xmin and ymin."""
     if origin != "auto":
         return 1 if origin == "one" else 0
-    below = [row.path.name for row in annotations if any(min(corners[:2]) < 1 for corners in row.corners)]
+    below = [row.path.name for row in annotations if any(-math.inf < min(box[:2]) < 1 for box in row.corners)]
     if not below:
         return 1
     _logger.warning(
@@ -183,11 +188,15 @@ def _parse(path: Path) -> _Annotation:
         names.append(name)
         places.append(f"object {number} of {path.name}")
         difficult.append(_text(element, "difficult") not in ("", "0"))
+    size = [_number(tree, f"size/{side}") or 0 for side in ("width", "height")]  # 0 where a tool does not know
+    if not all(0 <= side <= LARGEST_SIDE for side in size):
+        detail = f"{path} declares an image of {size[0]:g} x {size[1]:g} pixels"
+        return _Annotation(path, broken=Fault("annotation not readable", detail))
     return _Annotation(
         path=path,
         filename=re.split(r"[\\/]", _text(tree, "filename"))[-1],
-        width=int(_number(tree, "size/width") or 0) or None,  # some tools write 0 where they do not know
-        height=int(_number(tree, "size/height") or 0) or None,
+        width=int(size[0]) or None,
+        height=int(size[1]) or None,
         corners=tuple(corners),
         names=tuple(names),
         places=tuple(places),

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from centernet_tf.errors import DataError, UsageError
+from centernet_tf.reading import printable
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
@@ -74,7 +75,7 @@ def read_image(source: str | Path | bytes, name: str | None = None, *, upright: 
     Raises:
         DataError: The file is missing, empty, cut off or not an image.
     """
-    name = name or ("image" if isinstance(source, bytes) else str(source))
+    name = name or ("image" if isinstance(source, bytes) else printable(source))
     image = _open(read_bytes(source, name), name)
     try:
         orientation = _orientation(image) if upright else 1
@@ -120,16 +121,18 @@ def read_bytes(source: str | Path | bytes, name: str | None = None) -> bytes:
     """
     if isinstance(source, bytes):
         return source
-    where = f" ({source})" if name and name != str(source) else ""
-    name = name or str(source)
+    shown = printable(source)
+    where = f" ({shown})" if name and name != shown else ""
+    name = name or shown
     try:
         return Path(source).read_bytes()
     except FileNotFoundError as error:
         raise DataError(
             f"{name}: the image file does not exist{where}. Check the path, or remove its entry."
         ) from error
-    except OSError as error:
-        raise DataError(f"{name}: the image file cannot be read{where} ({error.strerror or error}).") from error
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL, or with half a character
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{name:.200}: the image file cannot be read{where:.300} ({reason}).") from error
 
 
 def list_images(folder: str | Path) -> list[Path]:

@@ -237,7 +237,8 @@ class Property(pydantic.BaseModel):
         filled = {}
         for field in self.fields:
             shape = field.shape if field.level != "object" else (count, *field.shape)
-            values = np.asarray(rows.get(field.name, np.full(shape, field.fill)), field.dtype)
+            with np.errstate(over="ignore"):  # to infinity, which `faults` tells
+                values = np.asarray(rows.get(field.name, np.full(shape, field.fill)), field.dtype)
             if values.shape != shape and field.level != "pair":
                 raise ValueError(f"{field.name} has shape {values.shape}, expected {shape}: {field.meaning}.")
             filled[field.name] = values

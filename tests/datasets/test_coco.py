@@ -87,6 +87,10 @@ def test_chosen_classes_count_the_others_as_left_out(tmp_path):
         (annotation(9, bbox=None), "annotation not readable", "annotation 9 has bbox None"),
         (annotation(9, bbox=[1, 2, "3", 4]), "annotation not readable", "expected four numbers"),
         (annotation(9, bbox=[1, 2, float("nan"), 4]), "not a number", "annotation 9 is not a number"),
+        (annotation(9, bbox=[1, 2, float("inf"), 4]), "not a number", "annotation 9 is not a number"),
+        (annotation(9, bbox=[1, 2, 10**400, 4]), "annotation not readable", "expected four numbers"),
+        (annotation(9, bbox=[1, 2, 1e18, 4]), "far beyond the image", "annotation 9 reaches further than any photo"),
+        (annotation(9, category_id=True), "unknown class", "annotation 9 has category_id True"),
         (annotation(9, bbox=[1, 2, -3, 4]), "negative size", "annotation 9 has a negative size"),
         (annotation(9, bbox=[1, 2, 0, 4]), "zero area", "annotation 9 has zero area"),
         (annotation(9, bbox=[70, 2, 5, 4]), "outside the image", "annotation 9 lies outside the image"),
@@ -125,6 +129,11 @@ def test_missing_image_is_named_with_its_path(tmp_path):
         ({"images": [{"id": "5", "file_name": "a.jpg"}]}, "needs an integer 'id' and a 'file_name'"),
         ({"images": [{"id": 5}]}, "needs an integer 'id' and a 'file_name'"),
         ({"annotations": [annotation(image_id="5")]}, "needs an integer 'image_id'"),
+        ({"annotations": [annotation(image_id=10**18)]}, "needs an integer 'image_id'"),
+        ({"images": [image_row(10**30)]}, "needs an integer 'id' and a 'file_name'; ids have 18 digits at most"),
+        ({"categories": [{"id": float("inf"), "name": "a"}]}, "a category lacks"),
+        ({"categories": [{"id": 1, "name": ["a"]}]}, "a category lacks"),
+        ({"categories": [{"id": 1, "name": "\ud800"}]}, "a category lacks"),
         ({"categories": []}, "'categories' is empty"),
         ({"categories": [{"id": 1}]}, "a category lacks"),
         ({"categories": [*CATEGORIES, {"id": 1, "name": "x"}]}, "2 categories have the id 1"),
@@ -141,6 +150,8 @@ def test_what_is_not_coco_is_refused(changes, message, tmp_path):
     [
         ("", "not readable as JSON"),
         ("[1, 2]", "no list 'images'"),
+        ("[" * 10**5, "not readable as JSON"),
+        (f"[{'9' * 5000}]", "not readable as JSON"),
         ('{"images": []}', "no list 'annotations'. Expected COCO instances"),
         ('{"images": {}, "annotations": [], "categories": []}', "no list 'images'"),
     ],
@@ -159,3 +170,38 @@ def test_missing_files_are_refused(tmp_path):
         read(tmp_path / "gone.json", images)
     with pytest.raises(UsageError, match="no such folder of images"):
         read(path, tmp_path / "gone")
+
+
+def test_huge_areas_are_those_of_the_boxes(tmp_path):
+    areas = [10**400, float("inf"), float("nan"), 1e300]
+    classes, items, _ = read(*make(tmp_path, [annotation(n, area=area) for n, area in enumerate(areas)]))
+    write(tmp_path, classes, items)
+    (record,) = iterate(open_dataset(tmp_path / "out"))
+    assert record.area.tolist() == [200] * 4
+
+
+@pytest.mark.parametrize("name", ["a\0b.jpg", "\ud800.jpg", "x" * 300 + ".jpg"])
+def test_names_that_no_file_can_have_are_missing_images(name, tmp_path):
+    annotations, images = make(tmp_path)
+    content = json.loads(annotations.read_text())
+    content["images"].append(image_row(6, name))
+    annotations.write_text(json.dumps(content))
+    classes, items, _ = read(annotations, images)
+    with pytest.raises(DataError, match="the image file cannot be read"):
+        write(tmp_path, classes, items)
+    report = write(tmp_path, classes, items, skip_bad=True)
+    assert (report.images_in, report.images_written) == (2, 1)
+    ((skipped, _),) = report.images_skipped
+    assert skipped.isascii() and open_dataset(tmp_path / "out").images == 1
+
+
+def test_a_file_name_that_is_not_utf8_goes_into_records_as_text(tmp_path):
+    annotations, images = make(tmp_path)
+    (images / "a.jpg").rename(images / "caf\udce9.jpg")
+    content = json.loads(annotations.read_text())
+    content["images"][0]["file_name"] = "caf\udce9.jpg"
+    annotations.write_text(json.dumps(content))
+    classes, items, _ = read(annotations, images)
+    assert write(tmp_path, classes, items).images_written == 1
+    (record,) = iterate(open_dataset(tmp_path / "out"))
+    assert record.filename == "caf\\xe9.jpg"

@@ -9,6 +9,7 @@ from PIL import Image
 
 from centernet_tf.data.dataset import iterate, open_dataset
 from centernet_tf.datasets.coco import assumptions, read
+from centernet_tf.datasets.items import usable_objects
 from centernet_tf.datasets.writer import write_records
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.properties.keypoints.skeleton import COCO_PERSON, DEFAULT_SIGMA, Skeleton
@@ -156,3 +157,38 @@ def test_categories_whose_name_is_a_number_have_keypoints(tmp_path):
 def test_a_category_that_is_no_number_is_a_fault_of_its_annotation(tmp_path):
     _, (item,), _ = read(*make(tmp_path, [annotation(9, [2], keypoints=POINTS)], [DOG]))
     assert [fault.reason for fault in item.faults] == ["unknown class"]
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (1e18, "keypoint far outside the image"),
+        (-800.0, "keypoint far outside the image"),
+        (1e308, "keypoint not a number"),
+        (float("inf"), "keypoint not a number"),
+        (10**400, "keypoints not readable"),
+    ],
+)
+def test_keypoints_at_impossible_places_are_faults(value, reason, tmp_path):
+    points = [*POINTS]
+    points[3] = value
+    rows = [annotation(1, category_id=2, keypoints=points), annotation(2, category_id=2, keypoints=POINTS)]
+    classes, items, properties = read(*make(tmp_path, rows, categories=[DOG]))
+    options = {"directory": tmp_path / "out", "name": "a", "split": "train", "classes": classes}
+    with pytest.raises(DataError, match="annotation 1 has"):
+        write_records(items, properties=properties, **options)
+    report = write_records(items, properties=properties, skip_bad=True, **options)
+    assert (report.boxes_written, dict(report.boxes_dropped)) == (1, {reason: 1})
+
+
+def test_keypoints_outside_the_image_are_kept(tmp_path):
+    points = [-600, 6, 2, 70, 500, 1, 0, 0, 0]  # up to ten times the longer side
+    rows = [annotation(1, category_id=2, keypoints=points)]
+    classes, (item,), properties = read(*make(tmp_path, rows, categories=[DOG]))
+    assert usable_objects(item, 64, 48, classes, properties).faults == ()
+
+
+@pytest.mark.parametrize("limbs", [[[1, float("inf")]], [[1, 10**30]], {"a": 1}, [[1, 2, 3]]])
+def test_limbs_that_are_none_are_told(limbs, tmp_path):
+    with pytest.raises(DataError, match="expected pairs of keypoints"):
+        read(*make(tmp_path, categories=[{**DOG, "skeleton": limbs}]))

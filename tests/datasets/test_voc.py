@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from centernet_tf.data.dataset import iterate, open_dataset
+from centernet_tf.datasets.items import usable_objects
 from centernet_tf.datasets.voc import read
 from centernet_tf.datasets.writer import write_records
 from centernet_tf.errors import DataError, UsageError
@@ -187,3 +188,31 @@ def test_wrong_folders_are_refused(tmp_path):
         read(tmp_path / "nowhere")
     with pytest.raises(UsageError, match=r"origin is 'won'; expected auto, one, zero. Did you mean 'one'\?"):
         read(tmp_path, origin="won")
+
+
+@pytest.mark.parametrize("side", ["inf", "1e308", "nan", "-5", "1" * 400])
+def test_an_impossible_size_is_a_fault_of_its_image(side, tmp_path):
+    text = "<annotation><size><width>{}</width><height>48</height></size></annotation>"
+    (tmp_path / "a.xml").write_text(text.format(side))
+    (tmp_path / "b.xml").write_text(text.format(64))
+    first, second = read(tmp_path)[1]
+    assert "declares an image of" in first.broken.detail and second.broken is None
+
+
+@pytest.mark.parametrize("corner", ["nan", "-inf", "inf", "1e308"])
+def test_a_corner_that_is_no_number_does_not_move_the_others(corner, tmp_path):
+    box = "<object><name>a</name><bndbox><xmin>{}</xmin><ymin>3</ymin><xmax>20</xmax><ymax>9</ymax></bndbox></object>"
+    (tmp_path / "a.xml").write_text(f"<annotation>{box.format(corner)}{box.format(5)}</annotation>")
+    (item,) = read(tmp_path)[1]
+    assert item.boxes[1].tolist() == [4, 2, 20, 9]
+    objects = usable_objects(item, 64, 48, ["a"])
+    assert len(objects.faults) == 1 and objects.boxes.tolist() == [[4, 2, 20, 9]]
+
+
+def test_a_list_in_another_encoding_is_told(tmp_path):
+    (tmp_path / "Annotations").mkdir()
+    (tmp_path / "Annotations" / "a.xml").write_text("<annotation/>")
+    (tmp_path / "ImageSets" / "Main").mkdir(parents=True)
+    (tmp_path / "ImageSets" / "Main" / "train.txt").write_bytes("a\ncaf\u00e9\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"train.txt: not readable as text \(line 2 is not in UTF-8"):
+        read(tmp_path, "train")

@@ -66,7 +66,7 @@ class Keypoints(Property):
         return records.cleared(super().fill(rows, count))
 
     def faults(self, rows: Rows, size: Size) -> list[Fault | None]:
-        return records.faults(rows)
+        return records.faults(rows, size)
 
     def count(self, rows: Rows, size: Size) -> dict[str, int]:
         return records.count(rows, size)

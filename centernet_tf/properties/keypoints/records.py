@@ -13,6 +13,8 @@ X, Y, VISIBILITY = (f"image/object/keypoint/{name}" for name in ("x", "y", "visi
 KEYS = {X: "float", Y: "float", VISIBILITY: "int"}
 COUNTS = ("objects", "visible", "hidden", "unlabelled", "outside")
 ROUNDING = 0.01  # pixels outside the image that are rounding of the source
+# Times the longer side of the image that a keypoint may lie outside it; further out it is a damaged number.
+FARTHEST = 10
 LABELS = (0, 1, 2)  # unlabelled, hidden, visible
 
 
@@ -75,18 +77,23 @@ def pack(rows: Rows, size: Size, names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def faults(rows: Rows) -> list[Fault | None]:
-    """What is wrong with the keypoints of each object."""
-    return [_fault(*one) for one in zip(rows["keypoints"], rows["keypoint_labels"])]
+def faults(rows: Rows, size: Size) -> list[Fault | None]:
+    """What is wrong with the keypoints of each object in an image of this width and height."""
+    far = outside(rows, size, FARTHEST * max(size))
+    return [_fault(*one) for one in zip(rows["keypoints"], rows["keypoint_labels"], far)]
 
 
-def _fault(points: np.ndarray, labels: np.ndarray) -> Fault | None:
+def _fault(points: np.ndarray, labels: np.ndarray, far: np.ndarray) -> Fault | None:
     if len(odd := np.flatnonzero(~np.isin(labels, LABELS))):
         detail = f"labels keypoint {odd[0] + 1} with {labels[odd[0]]:g}; known are 0, 1 (hidden) and 2 (visible)"
         return Fault("unknown label of a keypoint", detail)
     if len(odd := np.flatnonzero((labels > 0) & ~np.isfinite(points).all(axis=1))):
         x, y = points[odd[0]]
         return Fault("keypoint not a number", f"has its keypoint {odd[0] + 1} at x {x:g}, y {y:g}, not numbers")
+    if far.any():
+        x, y = points[far.argmax()]
+        detail = f"has its keypoint {far.argmax() + 1} at x {x:g}, y {y:g}, more than {FARTHEST} images outside"
+        return Fault("keypoint far outside the image", detail)
     return None
 
 
