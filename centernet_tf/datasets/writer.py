@@ -20,9 +20,12 @@ from centernet_tf.data.record import Record
 from centernet_tf.datasets.encoded import to_encoded
 from centernet_tf.datasets.items import Item, usable_objects
 from centernet_tf.datasets.report import Report
-from centernet_tf.datasets.shard_files import MAX_SHARDS, ShardFiles
+from centernet_tf.datasets.shard_files import MAX_SHARDS, NAMING_FILE, ShardFiles, check_only_ours
 from centernet_tf.errors import DataError, UsageError
+from centernet_tf.files import clear_left_behind
+from centernet_tf.lock import locked
 from centernet_tf.properties.property import Fault, Property
+from centernet_tf.reading import is_text, printable
 
 _REMEDY = "Correct it, or pass --skip-bad to leave out what cannot be used and have it listed."
 
@@ -47,7 +50,7 @@ def write_records(
 
     Args:
         items: Images in ascending order of their key; read once, so they may be made on the way.
-        directory: Where shards and dataset.yaml go. Earlier records of the same split are replaced.
+        directory: Where shards and dataset.yaml go. Records of the same split that an earlier run wrote are replaced.
         name: Name of the data set.
         split: "train", "val", ...; shards are called after it.
         classes: Class names in the order of the class numbers.
@@ -61,14 +64,15 @@ def write_records(
         What became of every image and box; dataset.yaml holds it too.
 
     Raises:
-        UsageError: There are no images, or a setting is impossible.
+        UsageError: There are no images, a setting is impossible, another program is at work in the directory, or it
+            holds files that are not of an earlier run.
         DataError: An image or box cannot be used, two images share an id, or the files cannot be written.
     """
     directory = Path(directory)
     _check_settings(directory, split, classes, shards, workers)
     properties = tuple(properties)
     try:
-        with _workplace(directory) as temporary:
+        with locked(directory), _workplace(directory, split) as temporary:
             report = Report(properties={one.name: Counter() for one in properties})
             with ShardFiles(temporary, shards) as files:
                 for outcome in _convert_all(items, tuple(classes), properties, workers or os.cpu_count() or 1):
@@ -80,6 +84,7 @@ def write_records(
             _check_written(report, files)
             parts = files.publish(directory, split)
             save_dataset(_describe(directory, name, split, classes, report, parts, properties))
+            (directory / NAMING_FILE).unlink(missing_ok=True)
     except (OSError, tf.errors.OpError) as error:
         raise DataError(
             f"{directory}: the records cannot be written ({error}). Check the free space and the permissions."
@@ -88,11 +93,10 @@ def write_records(
 
 
 @contextlib.contextmanager
-def _workplace(directory: Path) -> Iterator[Path]:
+def _workplace(directory: Path, split: str) -> Iterator[Path]:
     """A temporary directory beside the final names, so that giving a name is no copy; clears those of killed runs."""
-    directory.mkdir(parents=True, exist_ok=True)
-    for left_behind in directory.glob(".writing-*"):
-        shutil.rmtree(left_behind, ignore_errors=True)
+    check_only_ours(directory, split)
+    clear_left_behind(directory)
     temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=directory))
     try:
         yield temporary
@@ -244,19 +248,14 @@ def _check_settings(
         raise UsageError(f"split {split!r} becomes part of file names; use letters, digits, '-', '_' and '.'.")
     if not classes or len(set(classes)) != len(classes):
         raise UsageError(f"classes are {list(classes)!r:.80}; expected at least one name, and none twice.")
+    if odd := [name for name in classes if not is_text(name)]:
+        raise UsageError(f"class {printable(odd[0])!r:.80} is no text in UTF-8. Correct the annotations.")
     if shards is not None and not 1 <= shards <= MAX_SHARDS:
         raise UsageError(f"shards is {shards}; expected 1 to {MAX_SHARDS}, or none for files of about 100 MB.")
     if workers is not None and workers < 1:
         raise UsageError(f"workers is {workers}; expected at least 1.")
     if directory.exists() and not directory.is_dir():
         raise UsageError(f"{directory}: is a file; give a directory for the records.")
-    own = re.compile(re.escape(split) + r"-\d{5}-of-\d{5}\.tfrecord")
-    others = sorted(path.name for path in directory.glob("*.tfrecord") if not own.fullmatch(path.name))
-    if others:
-        raise UsageError(
-            f"{directory}: holds {others[0]}, which is not of split {split!r}. "
-            f"Each split has its own directory; try {directory / split}."
-        )
 
 
 def _check_written(report: Report, files: ShardFiles) -> None:

@@ -17,6 +17,7 @@ from centernet_tf.datasets import shard_files
 from centernet_tf.datasets.items import Item
 from centernet_tf.datasets.writer import write_records
 from centernet_tf.errors import DataError, UsageError
+from centernet_tf.lock import LOCK_FILE
 from centernet_tf.properties.boxes3d import Boxes3d
 from centernet_tf.properties.boxes3d.records import columns, from_columns
 from centernet_tf.properties.keypoints import Keypoints
@@ -268,6 +269,56 @@ def test_another_split_is_never_overwritten(tmp_path):
         write([make_item()], tmp_path, split="val")
 
 
+def test_shards_of_other_programs_stay(tmp_path):
+    write([make_item(index) for index in range(2)], tmp_path, shards=2)
+    foreign = tmp_path / "train-00000-of-00007.tfrecord"
+    foreign.write_bytes(b"another program's")
+    before = contents(tmp_path)
+    with pytest.raises(UsageError, match=r"holds train-00000-of-00007\.tfrecord, which no dataset\.yaml lists.* Move"):
+        write([make_item()], tmp_path)
+    assert contents(tmp_path) == before
+    foreign.unlink()
+    write([make_item()], tmp_path, shards=1)
+    assert sorted(contents(tmp_path)) == ["dataset.yaml", "train-00000-of-00001.tfrecord"]
+
+
+def test_shards_that_come_meanwhile_stay_too(tmp_path):
+    def items():
+        yield make_item()
+        (tmp_path / "train-00000-of-00001.tfrecord").write_bytes(b"another program's")
+
+    with pytest.raises(UsageError, match="another program's"):
+        write(items(), tmp_path, shards=1)
+    assert contents(tmp_path) == {"train-00000-of-00001.tfrecord": b"another program's"}
+
+
+@pytest.mark.parametrize("text", ["path: data\ntrain: images\n", "[", "shards: all\n"])
+def test_a_dataset_yaml_of_something_else_stays(text, tmp_path):
+    (tmp_path / "dataset.yaml").write_text(text)
+    with pytest.raises(UsageError, match=r"dataset\.yaml: does not describe records, and would be replaced"):
+        write([make_item()], tmp_path)
+    assert contents(tmp_path) == {"dataset.yaml": text.encode()}
+
+
+def test_names_that_lead_elsewhere_remove_nothing(tmp_path):
+    (tmp_path / "treasure.tfrecord").touch()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "dataset.yaml").write_text("shards: [{file: ../treasure.tfrecord}]\n")
+    write([make_item()], tmp_path / "out")
+    assert (tmp_path / "treasure.tfrecord").exists()
+
+
+def test_a_second_run_is_told_of_the_first(tmp_path):
+    def items():
+        yield make_item(0)
+        with pytest.raises(UsageError, match=rf"another program is at work in this folder \(process {os.getpid()} on"):
+            write([make_item(5)], tmp_path)
+        yield make_item(1)
+
+    write(items(), tmp_path)
+    assert [record.image_id for record in iterate(open_dataset(tmp_path))] == [100, 101]
+
+
 def test_progress_counts_every_image(tmp_path):
     seen = []
     write(with_cmyk(bad_items()), tmp_path, skip_bad=True, progress=seen.append)
@@ -304,17 +355,18 @@ def test_killed_run_leaves_no_half_written_shard(alive, tmp_path):
             assert process.stdout.readline() == b"alive\n"
         time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
-    assert contents(tmp_path) == before
+    found = contents(tmp_path)
+    assert str(process.pid) in found.pop(LOCK_FILE).decode() and found == before
     write([make_item(3)], tmp_path)
     assert sorted(contents(tmp_path)) == ["dataset.yaml", "train-00000-of-00001.tfrecord"]
 
 
-@pytest.mark.parametrize("call", range(1, 6))
+@pytest.mark.parametrize("call", range(1, 7))
 def test_stop_while_naming_leaves_only_whole_shards(call, tmp_path, monkeypatch):
     items = [make_item(index) for index in range(3)]
     write(items, tmp_path / "whole", shards=3)
     write(items, tmp_path / "out", shards=2)
-    calls = 0
+    before, calls = contents(tmp_path / "out"), 0
 
     class Killed(BaseException):
         pass
@@ -329,12 +381,15 @@ def test_stop_while_naming_leaves_only_whole_shards(call, tmp_path, monkeypatch)
         return real(self, target)
 
     monkeypatch.setattr(shard_files.Path, "replace", replace)
-    if call < 5:  # three shards and dataset.yaml
+    if call < 6:  # the notes, three shards and dataset.yaml
         with pytest.raises(Killed):
             write(items, tmp_path / "out", shards=3)
     else:
         write(items, tmp_path / "out", shards=3)
     monkeypatch.undo()
     whole, found = contents(tmp_path / "whole"), contents(tmp_path / "out")
-    assert all(data == whole[name] for name, data in found.items() if name.endswith(".tfrecord"))
-    assert ("dataset.yaml" in found) == (call == 5)
+    expected = before if call == 1 else whole
+    assert all(data == expected[name] for name, data in found.items() if name.endswith(".tfrecord"))
+    assert ("dataset.yaml" in found) == (call in (1, 6))
+    write(items, tmp_path / "out", shards=3)
+    assert contents(tmp_path / "out") == whole
