@@ -31,6 +31,10 @@ def convert(
     skeleton: Annotated[
         Path | None, typer.Option(help="YAML with keypoints, flip_pairs, limbs, sigmas. Default: COCO's person.")
     ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A setting of the task, as in the YAML of a training."),
+    ] = None,
     size: Annotated[
         str | None, typer.Option(metavar="HxW", help="Input height and width in pixels. Default: the origin's.")
     ] = None,
@@ -44,6 +48,7 @@ def convert(
     """
     from centernet_tf.checkpoints.convert import convert as run
     from centernet_tf.checkpoints.convert import verify
+    from centernet_tf.config import task_settings
     from centernet_tf.model.file import save_model
 
     converted = run(
@@ -52,7 +57,7 @@ def convert(
         classes=class_list(classes),
         arch=arch,
         origin=origin,
-        settings={"skeleton": skeleton} if skeleton else None,
+        settings={**task_settings(changes or ()), **({"skeleton": skeleton} if skeleton else {})},
         size=parse_size(size) if size else None,
     )
     save_model(out, converted.network, converted.card)

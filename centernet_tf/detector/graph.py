@@ -139,6 +139,8 @@ class DetectorGraph(keras.Model):
         scale, shift = fit[:, None, :2], fit[:, None, 2:]
         motions = self.tasks.motions
         found = {name: _move_back(value, motions.get(name), scale, shift) for name, value in found.items()}
+        if self.tasks.shifted_sizes and "boxes" in found:
+            found["boxes"] = affine.with_sides_added(found["boxes"], -shift / scale)
         return self.tasks.place(found, extras)
 
     def call(self, inputs: dict[str, Any]) -> dict[str, Any]:

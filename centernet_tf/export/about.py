@@ -36,12 +36,14 @@ class About:
         properties: What it finds of objects besides box and class.
         extras: What it takes of each image beside its pixels.
         window: What of an image fills its input's width, where its caller fits images to it.
+        shifted_sizes: Whether what an image is shifted by on its way into the input takes from the sizes of its boxes.
     """
 
     classes: tuple[str, ...]
     properties: tuple[Property, ...]
     extras: tuple[Extra, ...]
     window: Window = "longer side"
+    shifted_sizes: bool = False
 
 
 def check_single_image(tasks: TaskSet) -> None:
@@ -85,7 +87,7 @@ def read_about(text: str, where: str) -> About:
     check_tasks(list(tasks))
     settings = {name: TASKS[name].model_validate(values) for name, values in tasks.items()}
     built = build_tasks(settings, Centers(len(classes), class_names=classes))
-    return About(classes, read_properties(properties, where), built.extras, built.window)
+    return About(classes, read_properties(properties, where), built.extras, built.window, built.shifted_sizes)
 
 
 def usual_extras(extras: Sequence[Extra]) -> dict[str, np.ndarray]:

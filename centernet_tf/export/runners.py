@@ -2,6 +2,7 @@
 
 import dataclasses
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from centernet_tf.points.task import Extra
 from centernet_tf.properties.property import Property
 from centernet_tf.results import Detections
 
+MOST_ABOUT = 1 << 24  # bytes of what a file says of its model
+
 
 class Runner:
     """A model in some format; the steps between an image and its objects are methods, so that each can be timed.
@@ -41,6 +44,7 @@ class Runner:
         limit: Detections per image.
         size: Height and width of its input where its caller fits images to it, else None.
         fills: What of an image fills the input's width, where its caller fits images to it.
+        shifted_sizes: Whether the shift of `fit` takes from the sizes of boxes.
         first_class: Number of the first class in its answers.
     """
 
@@ -53,6 +57,7 @@ class Runner:
         self.names: tuple[str, ...] = about.classes
         self.properties: tuple[Property, ...] = about.properties
         self.fills = about.window
+        self.shifted_sizes = about.shifted_sizes
         taken = set(inputs)
         self.extras: tuple[Extra, ...] = tuple(extra for extra in about.extras if extra.name in taken)
 
@@ -94,6 +99,8 @@ class Runner:
 
         rows = {name: np.asarray(value)[0] for name, value in answers.items()}
         found = as_found(rows, in_image, self.first_class)
+        if self.shifted_sizes:  # The file does not know how its caller fitted the image.
+            found["boxes"] = ops.convert_to_numpy(affine.with_sides_added(found["boxes"], np.float32(-shift / scale)))
         made = as_detections(found, self.names, image.shape[1::-1], self.properties, extras)
         return clipped(made, self.window(image))
 
@@ -237,8 +244,7 @@ class LiteRunner(_Fitted):
         inputs, outputs = self.signature.get_input_details(), self.signature.get_output_details()
         if SCORES not in outputs or not zipfile.is_zipfile(path):
             raise UsageError(f"{path}: without decode or labels. Export it with --decode graph.")
-        with zipfile.ZipFile(path) as archive:
-            about = read_about(archive.read(ABOUT).decode(), str(path))
+        about = read_about(_packed(path, ABOUT), str(path))
         super().__init__(path, about, int(outputs[SCORES]["shape"][1]), inputs)
         (self.input,) = set(inputs) - {extra.name for extra in self.extras}
         self.size = tuple(int(side) for side in inputs[self.input]["shape"][1:3])
@@ -273,6 +279,17 @@ class OnnxRunner(_Fitted):
         """One run of the session."""
         names = [output.name for output in self.session.get_outputs()]
         return dict(zip(names, self.session.run(names, {"input": inputs, **extras})))
+
+
+def _packed(path: Path, name: str) -> str:
+    """A text in the archive behind a TFLite model. Raises UsageError where there is none that can be read."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo(name).file_size > MOST_ABOUT:
+                raise UsageError(f"{path}: {name} in it is larger than {MOST_ABOUT} bytes. Export the model again.")
+            return archive.read(name).decode()
+    except (KeyError, EOFError, RuntimeError, UnicodeError, zipfile.BadZipFile, zlib.error) as error:
+        raise UsageError(f"{path}: {name} in it is missing or damaged ({error}). Export the model again.") from None
 
 
 def open_runner(path: str | Path) -> Runner:

@@ -134,6 +134,20 @@ def move_points(points: Any, matrix: Any) -> Any:
     return points @ matrix[:, :2].T + matrix[:, 2]
 
 
+def with_sides_added(boxes: Any, sides: Any) -> Any:
+    """Boxes whose widths and heights change, about their middles.
+
+    Args:
+        boxes: [..., 4] left, top, right, bottom, an array or a tensor.
+        sides: [..., 2] what is added to width and height, in the unit of the boxes.
+
+    Returns:
+        [..., 4], a tensor. A negative sum turns a box inside out.
+    """
+    half = sides / 2
+    return boxes + ops.concatenate([-half, half], axis=-1)
+
+
 def move(values: np.ndarray, matrix: np.ndarray, motion: str) -> np.ndarray:
     """Moves one field of the objects as `properties.fields.Field.motion` says.
 

@@ -166,6 +166,8 @@ class Task:
             or not; where several tasks share a trunk, they are if all of them say so.
         window: What of an image fills the width of a fixed input; where several tasks share a trunk, its width if all
             of them say so.
+        shifted_sizes: Whether widths and heights of boxes move from cells to pixels as points do, shift included, as in
+            one of the originals; where several tasks share a trunk, they do if all of them say so.
         boxed: rows -> [B, N] bool: whose box it trains; None for all objects. Where several tasks share a trunk, a box
             is trained if any of them wants it.
         join: {frame: rows} of a clip -> rows of its present frame; None for single images.
@@ -188,6 +190,7 @@ class Task:
     whole_sides: bool = True
     every_row: bool = False
     window: Window = "longer side"
+    shifted_sizes: bool = False
     boxed: Callable[[Mapping[str, Any]], Any] | None = None
     join: Callable[[Mapping[int, Rows]], Rows] | None = None
     associate: Association | None = None

@@ -105,6 +105,11 @@ class TaskSet:
         return "width" if all(task.window == "width" for task in self.tasks) else "longer side"
 
     @property
+    def shifted_sizes(self) -> bool:
+        """Whether sizes of boxes move as points do."""
+        return all(task.shifted_sizes for task in self.tasks)
+
+    @property
     def associate(self) -> Association | None:
         """What makes detections of a video belong together; None for single images.
 

@@ -19,11 +19,11 @@ def sigmoid(values):
     return 1 / (1 + np.exp(-values.astype(np.float64)))
 
 
-def official_rows(maps, size, grid, camera):
+def official_rows(maps, size, grid, camera, moved):
     """[K, 14] rows of one image, best first: alpha, box (4), height, width, length, x, y, z, rotation_y, score, class.
 
     Sections 4.4 and 4.6: decode, inverse affine map, orientation, location. But for z, where the original gives
-    P23 less than what is learnt, and for width and height, to which it adds a translation.
+    P23 less than what is learnt. Width and height are moved as a point is.
     """
     scores = sigmoid(maps["hm"])
     height, width, _ = scores.shape
@@ -35,8 +35,9 @@ def official_rows(maps, size, grid, camera):
     rows = []
     for score, kind, x, y in sorted(found, reverse=True)[:COUNT]:
         middle = np.array([x, y]) + maps["reg"][y, x]
-        u, v = ratio * (middle - np.array([width, height]) / 2) + np.array(size) / 2
-        sides = ratio * maps["wh"][y, x] if "wh" in maps else np.zeros(2)
+        shift = np.array(size) / 2 - ratio * np.array([width, height]) / 2
+        u, v = ratio * middle + shift
+        sides = ratio * maps["wh"][y, x] + moved * shift if "wh" in maps else np.zeros(2)
         turn, (h, w, length) = maps["rot"][y, x], maps["dim"][y, x]
         depth = 1 / (sigmoid(maps["dep"][y, x, 0]) + 1e-6) - 1
         start, middle_of_bin = (2, -np.pi / 2) if turn[1] > turn[5] else (6, np.pi / 2)
@@ -54,8 +55,12 @@ def official_rows(maps, size, grid, camera):
 
 
 @pytest.mark.parametrize("camera", [None, CAMERA], ids=["default", "own"])
-@pytest.mark.parametrize("sized", [True, False], ids=["size", "no size"])
-def test_rows_agree_with_the_published_rules(sized, camera, official_state, official_heads):
+@pytest.mark.parametrize(
+    ("sized", "given"),
+    [(True, {}), (True, {"shifted_sizes": False}), (False, {})],
+    ids=["size", "size without shift", "no size"],
+)
+def test_rows_agree_with_the_published_rules(sized, given, camera, official_state, official_heads):
     heads = {name: count for name, count in official_heads["box3d"].items() if sized or name != "wh"}
     tensors = official_state("res_18", heads)
     # Random weights see no cars; these look between 3 and 30 metres away.
@@ -63,8 +68,11 @@ def test_rows_agree_with_the_published_rules(sized, camera, official_state, offi
         if name in heads:
             tensors[f"{name}.2.weight"] = tensors[f"{name}.2.weight"] * np.float32(factor)
             tensors[f"{name}.2.bias"] = tensors[f"{name}.2.bias"] + np.float32(shift)
-    converted = convert_tensors(StateDict(tensors), "model.pth", size=(64, 160), max_objects=COUNT)
-    assert converted.card.settings == {"box3d": Box3d(size=sized, camera=DEFAULT_CAMERA)}
+    moved = sized and not given
+    options = {"size": (64, 160), "max_objects": COUNT, "settings": given}
+    converted = convert_tensors(StateDict(tensors), "model.pth", **options)
+    assert converted.card.settings == {"box3d": Box3d(size=sized, camera=DEFAULT_CAMERA, shifted_sizes=moved)}
+    assert any("shifted_sizes=false" in line for line in converted.report) == moved
     assert converted.card.classes == ("Pedestrian", "Car", "Cyclist")
     image = np.random.default_rng(0).integers(0, 256, (50, 165, 3)).repeat(2, 0).repeat(2, 1).astype(np.uint8)
     detector = Detector(converted.network, converted.card)
@@ -75,7 +83,7 @@ def test_rows_agree_with_the_published_rules(sized, camera, official_state, offi
     names = {"hm": "heatmap", "wh": "size", "reg": "offset", "dep": "depth", "rot": "rotation", "dim": "dimensions"}
     maps = {theirs: ops.convert_to_numpy(outputs[names[theirs]][0])[0] for theirs in heads}
     camera = DEFAULT_CAMERA if camera is None else camera
-    rows = official_rows(maps, image.shape[1::-1], (16, 40), np.float64(camera))[: len(found)]
+    rows = official_rows(maps, image.shape[1::-1], (16, 40), np.float64(camera), moved)[: len(found)]
     fields = found.fields
     np.testing.assert_allclose(found.scores, rows[:, 12], rtol=1e-5)
     np.testing.assert_array_equal(found.classes, rows[:, 13])

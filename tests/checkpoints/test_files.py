@@ -139,6 +139,7 @@ def test_other_networks_from_files(arch, form, tmp_path, call, official_state, o
         ("whole", ("--classes", "a,b,c", "--arch", "hourglass"), "it is a resnet18 (res_18), not hourglass"),
         ("whole", ("--classes", "missing.txt"), "no such file"),
         ("whole", ("--classes", "a,b,c", "--size", "100x100"), "Try 96x96"),
+        ("whole", ("--classes", "a,b,c", "--set", "hue=1"), "detect.hue: unknown setting"),
     ],
 )
 def test_wrong_calls(content, arguments, said, tmp_path, call, official_state, official_heads):

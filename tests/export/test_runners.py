@@ -5,6 +5,7 @@ import pytest
 
 from centernet_tf.detector.detector import Detector
 from centernet_tf.errors import UsageError
+from centernet_tf.export.about import about_text, read_about
 from centernet_tf.export.runners import KerasRunner, open_runner
 
 FORMATS = {"SavedModel": ("savedmodel", {}), "TFLite": ("tflite", {"max_objects": 20}), "ONNX": ("onnx", {})}
@@ -39,6 +40,21 @@ def test_portrait_images_of_models_that_scale_by_the_width(kind, exported, model
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-3)
     np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.05)
     np.testing.assert_allclose(found.fields["locations"], expected.fields["locations"], rtol=1e-3, atol=1e-2)
+
+
+@pytest.mark.parametrize("kind", ["TFLite", "ONNX"])
+def test_sizes_that_move_as_points(kind, exported, model):
+    """The file does not know the way into its input, so the runner adds its shift."""
+    runner = open_runner(exported("box3d", FORMATS[kind][0]))
+    assert not runner.shifted_sizes
+    network, card = model("box3d")
+    settings = {"box3d": {**card.tasks["box3d"], "shifted_sizes": True}}
+    card = card.model_copy(update={"tasks": settings})
+    assert read_about(about_text(card), "model").shifted_sizes
+    runner.shifted_sizes = True
+    image = np.random.default_rng(4).integers(0, 256, (60, 80, 3), np.uint8)
+    expected = KerasRunner(Path("box3d.keras"), Detector(network, card), runner.window)(image)
+    np.testing.assert_allclose(runner(image).boxes, expected.boxes, atol=0.05)
 
 
 def test_streams(exported, draw_spots):

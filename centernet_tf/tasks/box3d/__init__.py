@@ -52,6 +52,9 @@ class Box3d(TaskSettings):
         window: Which side of an image fills the input's width. By its width alone, the original scales portrait images
             as it does landscape ones, for depth is read from sizes; what lies above and below the input is not seen.
             Beside another task it is the longer side, so that this one sees the whole image.
+        shifted_sizes: Whether sizes in the image get what an image is shifted by on its way back from the input, as the
+            original moves them like points: 1.2 pixels more height in KITTI's images, 144 in those of 640 x 480. What
+            is converted has it, for published scores are of such boxes; what is trained does not.
         camera: 3x4 numbers, see `geometry.camera`: that of images whose own is not given. The median of the records' if
             None.
     """
@@ -61,6 +64,7 @@ class Box3d(TaskSettings):
     size: bool = True
     amodal_offset: bool = False
     window: Window = "width"
+    shifted_sizes: bool = False
     camera: tuple[CameraRow, CameraRow, CameraRow] | None = None
 
     @pydantic.field_validator("camera", mode="before")
@@ -80,11 +84,18 @@ class Box3d(TaskSettings):
         return type(self).model_validate({**self.model_dump(), "camera": np.median(cameras, axis=0)})
 
     def from_heads(self, channels: Mapping[str, int], origin: Any) -> tuple["Box3d", list[str]]:
-        remark = "camera of images whose own is not given: the one that the original assumes, KITTI's"
-        found = {"size": "size" in channels, "amodal_offset": "amodal_offset" in channels}
-        if self.camera is not None:
-            return self.model_copy(update=found), []
-        return type(self)(camera=DEFAULT_CAMERA, **found), [remark]
+        found: dict[str, Any] = {"size": "size" in channels, "amodal_offset": "amodal_offset" in channels}
+        remarks = []
+        if self.camera is None:
+            found["camera"] = type(self)(camera=DEFAULT_CAMERA).camera
+            remarks.append("camera of images whose own is not given: the one that the original assumes, KITTI's")
+        if found["size"] and "shifted_sizes" not in self.model_fields_set:
+            found["shifted_sizes"] = True
+            remarks.append(
+                "sizes in the image get the shift of its fit, as in the original: right to 1.2 pixels for KITTI's "
+                "images, wrong for those of other sides; --set shifted_sizes=false leaves it out"
+            )
+        return self.model_copy(update=found), remarks
 
     def build(self, centers: Centers) -> Task:
         unused = () if self.size else ("size",)
@@ -137,6 +148,7 @@ class Box3d(TaskSettings):
             whole_sides=False,
             every_row=True,
             window=self.window,
+            shifted_sizes=self.shifted_sizes and self.size,
         )
 
     def _camera(self) -> Extra:
