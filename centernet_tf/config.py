@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from centernet_tf.errors import UsageError, brief, closest
 from centernet_tf.files import write_text
+from centernet_tf.points.centers import Regression
 from centernet_tf.points.task import Section, TaskSettings
 from centernet_tf.strict_yaml import parse, parse_file
 from centernet_tf.tasks import TASKS, check_tasks
@@ -89,6 +90,7 @@ class LossSettings(Section):
     """What counts how much in the loss."""
 
     weights: dict[str, Weight] = pydantic.Field(default_factory=dict)
+    regression: Regression = "l1"
     corrected_radius: bool = False
     ignore_crowd: bool = False
     ignored_area: bool = False

@@ -146,6 +146,29 @@ def l1(values, **target) -> float:
     return float(ops.convert_to_numpy(losses.masked_l1(ops.convert_to_tensor(np.float32(values)), target)))
 
 
+def slow_smooth_l1(values, index, mask, value) -> float:
+    """Section 1.2, RegLoss: summed over coordinates, divided by objects."""
+    total, batch = 0.0, len(values)
+    for image, row in np.argwhere(np.ones((batch, len(index[0])))):
+        for part in range(values.shape[-1]):
+            y, x = divmod(index[image][row], values.shape[2])
+            error = abs(values[image, y, x, part] - value[image][row][part]) * mask[image][row][0]
+            total += error**2 / 2 if error < 1 else error - 0.5
+    return total / (np.sum(mask) + 1e-4)
+
+
+@pytest.mark.parametrize("rows", [None, 50])
+def test_smooth_l1_equals_the_slow_twin(rows):
+    random = np.random.default_rng(0)
+    values = random.normal(0, 2, (2, 3, 4, 2)).astype(np.float32)
+    index = np.int32([[0, 5, 11], [7, 7, 0]])
+    mask, value = np.float32([[[1], [1], [0]], [[1], [0], [0]]]), random.normal(0, 2, (2, 3, 2)).astype(np.float32)
+    target = {"index": index, "mask": mask, "value": value, **({"rows": np.float32(rows)} if rows else {})}
+    expected = slow_smooth_l1(values, index, mask, value) * (3.0001 / (2 * rows) if rows else 1)
+    found = losses.masked_smooth_l1(ops.convert_to_tensor(values), target)
+    assert float(ops.convert_to_numpy(found)) == pytest.approx(expected, rel=1e-5)
+
+
 def test_l1_over_rows_that_are_not_filled():
     target = {
         "index": np.int32([[0]]),

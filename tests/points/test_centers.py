@@ -119,6 +119,14 @@ def decode(outputs, centers: Centers):
     return {name: ops.convert_to_numpy(v) for name, v in centers.decode(outputs, centers.peaks(outputs)).items()}
 
 
+@pytest.mark.parametrize("class_specific", [False, True])
+def test_who_is_measured_by_smooth_l1(class_specific):
+    centers = Centers(2, class_specific_size=class_specific, regression="smooth_l1")
+    smooth = {term.name for term in centers.terms() if term.function is losses.masked_smooth_l1}
+    assert smooth == ({"offset"} if class_specific else {"offset", "size"})
+    assert not any(term.function is losses.masked_smooth_l1 for term in Centers(2).terms())
+
+
 def rows_of(boxes, classes=None, crowd=None) -> dict[str, np.ndarray]:
     """One image with these boxes in cells."""
     boxes = np.float32(boxes).reshape(1, -1, 4) * STRIDE

@@ -128,7 +128,7 @@ class Pose(TaskSettings):
                 *centers.terms(),
                 Term("keypoints", ("keypoints",), losses.masked_l1),
                 Term("keypoint_heatmap", ("keypoint_heatmap",), losses.focal),
-                Term("keypoint_offset", ("keypoint_offset",), losses.masked_l1),
+                Term("keypoint_offset", ("keypoint_offset",), centers.regression_loss),
             ),
             encode=encode,
             decode=find,
