@@ -12,6 +12,7 @@ from keras import layers
 
 from centernet_tf.backbones.blocks import batch_norm, convolution, torch_uniform, upsample
 from centernet_tf.layers.deformable import DeformableConv2D
+from centernet_tf.layers.upsampling import FirstBilinear
 
 # Depth: blocks of each stage (Deep Residual Learning, table 1). From 50 layers on a block narrows before it filters.
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
@@ -89,5 +90,5 @@ def resnet(inputs: Mapping[str, int], depth: int, deformable: bool = False) -> k
         if deformable:
             x = DeformableConv2D(filters, name=f"up{level}_deformable")(x)
             x = layers.ReLU(name=f"up{level}_deformable_relu")(batch_norm(x, f"up{level}_deformable_norm"))
-        x = upsample(x, filters, f"up{level}", torch_uniform() if deformable else small)
+        x = upsample(x, filters, f"up{level}", FirstBilinear(torch_uniform()) if deformable else small)
     return keras.Model(images, {"stack1": x}, name=f"resnet{depth}{'_dcn' if deformable else ''}")

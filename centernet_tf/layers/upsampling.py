@@ -1,4 +1,4 @@
-"""Upsampling that Keras does not have: by a depthwise transposed convolution, and by one operator that phones have."""
+"""Upsampling that Keras does not have: a depthwise transposed convolution, a start of dense ones, one for phones."""
 
 from typing import Any
 
@@ -20,6 +20,35 @@ def bilinear_kernel(factor: int) -> np.ndarray:
     """
     slope = 1 - np.abs((np.arange(2 * factor) + 0.5) / factor - 1)
     return np.outer(slope, slope).astype(np.float32)
+
+
+@keras.saving.register_keras_serializable(package="centernet_tf")
+class FirstBilinear(keras.initializers.Initializer):
+    """Start of a dense transposed convolution, kernel 2f, stride f, by which the original's deformable ResNets start.
+
+    Output channel 0 interpolates the sum of all input channels; the others start by chance. The original's code is
+    meant for one group for each channel, as `DepthwiseUpsample` has, but here there is one group in all.
+
+    Args:
+        others: Start of the channels other than 0.
+    """
+
+    def __init__(self, others: keras.initializers.Initializer):
+        self.others = others
+
+    def __call__(self, shape: tuple[int, ...], dtype: Any = None) -> Any:
+        """[2f, 2f, output channels, input channels]."""
+        start = self.others(shape, dtype)
+        pyramid = bilinear_kernel(shape[0] // 2)[..., None, None]
+        first = ops.convert_to_tensor(np.broadcast_to(pyramid, (*shape[:2], 1, shape[3])), start.dtype)
+        return ops.concatenate([first, start[:, :, 1:]], axis=2)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"others": keras.initializers.serialize(self.others)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "FirstBilinear":
+        return cls(keras.initializers.deserialize(config["others"]))
 
 
 @keras.saving.register_keras_serializable(package="centernet_tf")
