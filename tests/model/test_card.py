@@ -23,7 +23,8 @@ def test_settings_of_tasks_are_written_out_and_read_again():
     card = card_of({"pose": {"skeleton": FACE, "classes": ["person"]}, "box3d": {"camera": DEFAULT_CAMERA}})
     assert list(card.tasks) == ["pose", "box3d"]
     assert card.tasks["pose"] == {"skeleton": FACE.as_dict(), "classes": ["person"]}
-    assert card.tasks["box3d"] == {"size": True, "amodal_offset": False, "camera": DEFAULT_CAMERA.tolist()}
+    given = {"size": True, "amodal_offset": False, "window": "width", "shifted_sizes": False}
+    assert card.tasks["box3d"] == {**given, "camera": DEFAULT_CAMERA.tolist()}
     assert card.settings == {
         "pose": Pose(skeleton=FACE, classes=("person",)),
         "box3d": Box3d(camera=DEFAULT_CAMERA),
