@@ -1,6 +1,6 @@
 """The card of a model: everything besides the weights that is needed to use a network or to continue training it."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 
@@ -12,6 +12,9 @@ from centernet_tf.points.task_set import TaskSet
 from centernet_tf.tasks import build_tasks, check_tasks, read_task
 
 FORMAT = 1
+# Of pixels in 0..1; a deviation of 0 would make every pixel infinite.
+Mean = Annotated[float, pydantic.Field(allow_inf_nan=False, ge=-1e3, le=1e3)]
+Deviation = Annotated[float, pydantic.Field(allow_inf_nan=False, ge=1e-6, le=1e6)]
 
 
 class InputCard(pydantic.BaseModel):
@@ -33,8 +36,8 @@ class InputCard(pydantic.BaseModel):
     height: pydantic.PositiveInt
     width: pydantic.PositiveInt
     stride: pydantic.PositiveInt
-    mean: tuple[float, float, float] = preprocess.COCO_MEAN
-    std: tuple[float, float, float] = preprocess.COCO_STD
+    mean: tuple[Mean, Mean, Mean] = preprocess.COCO_MEAN
+    std: tuple[Deviation, Deviation, Deviation] = preprocess.COCO_STD
     order: Literal["bgr", "rgb"] = "bgr"
 
     @property

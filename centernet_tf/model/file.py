@@ -9,13 +9,13 @@ import keras
 import pydantic
 
 from centernet_tf import layers  # noqa: F401  Keras finds the layers by their registered names.
-from centernet_tf.errors import UsageError, closest
+from centernet_tf.errors import UsageError, closest, out_of_memory
 from centernet_tf.files import whole
+from centernet_tf.model.agree import disagreement
+from centernet_tf.model.archive import CARD, check_weights, open_archive
 from centernet_tf.model.card import FORMAT, ModelCard
 from centernet_tf.points.task import first_problem
 from centernet_tf.tasks import TASKS
-
-CARD = "centernet.json"
 
 
 def save_model(path: str | Path, network: keras.Model, card: ModelCard) -> None:
@@ -45,19 +45,15 @@ def read_card(path: str | Path) -> ModelCard:
     if not path.is_file():
         raise UsageError(f"{path}: no such model file. Train one with `centernet train`.")
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_archive(path) as archive:
             text = archive.read(CARD)
-    except zipfile.BadZipFile:
-        raise UsageError(
-            f"{path}: not a .keras file, or one that was cut off. Give one that `centernet train` wrote."
-        ) from None
     except KeyError:
         raise UsageError(
             f"{path}: a Keras model, but not one of ours: {CARD} is not in it. Give one that `centernet train` wrote."
         ) from None
     try:
         content = json.loads(text)
-    except ValueError as error:  # Broken text as well as broken JSON.
+    except (ValueError, RecursionError) as error:  # Broken text as well as broken JSON.
         raise UsageError(f"{path}: {CARD} is damaged: {error}. Copy the file again.") from None
     if not isinstance(content, dict):
         raise UsageError(f"{path}: {CARD} is damaged: it holds a {type(content).__name__}. Copy the file again.")
@@ -90,10 +86,17 @@ def load_model(path: str | Path) -> tuple[keras.Model, ModelCard]:
         Model from normalised images [B, H, W, 3] to {head: [map per stack]}, and its card.
 
     Raises:
-        UsageError: As `read_card`, or the weights cannot be read.
+        UsageError: As `read_card`, the weights cannot be read, or the network is not what the card says.
     """
+    path = Path(path)
     card = read_card(path)
+    check_weights(path)
     try:
-        return keras.models.load_model(path, compile=False), card
-    except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        network = keras.models.load_model(path, compile=False)
+    except Exception as error:  # Keras and layers raise every kind for settings that are none of theirs.
+        if out_of_memory(error):
+            raise
         raise UsageError(f"{path}: the network in it cannot be rebuilt ({error}). Copy or train it again.") from error
+    if fault := disagreement(network, card):
+        raise UsageError(f"{path}: {CARD} contradicts the network: {fault}. Copy the file again.")
+    return network, card

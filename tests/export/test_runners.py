@@ -1,3 +1,4 @@
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 from centernet_tf.detector.detector import Detector
 from centernet_tf.errors import UsageError
 from centernet_tf.export.about import about_text, read_about
-from centernet_tf.export.runners import KerasRunner, open_runner
+from centernet_tf.export.runners import MOST_ABOUT, KerasRunner, _packed, open_runner
 
 FORMATS = {"SavedModel": ("savedmodel", {}), "TFLite": ("tflite", {"max_objects": 20}), "ONNX": ("onnx", {})}
 
@@ -86,3 +87,21 @@ def test_what_is_no_model(name, said, tmp_path):
         open_runner(tmp_path / name)
     assert said in str(error.value)
     assert str(tmp_path / name) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "is missing or damaged"),
+        (b"\xff\xfe", "is missing or damaged"),
+        (b" " * (MOST_ABOUT + 1), f"is larger than {MOST_ABOUT} bytes"),
+    ],
+)
+def test_what_a_tflite_file_says_of_itself_is_bounded(content, said, tmp_path):
+    path = tmp_path / "a.tflite"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("labels.txt", "a")
+        if content is not None:
+            archive.writestr("model.json", content)
+    with pytest.raises(UsageError, match=rf"a\.tflite: model\.json in it {said}\b"):
+        _packed(path, "model.json")

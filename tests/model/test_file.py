@@ -9,7 +9,7 @@ import pytest
 from keras import ops
 
 from centernet_tf import layers
-from centernet_tf.errors import UsageError
+from centernet_tf.errors import DataError, UsageError
 from centernet_tf.model.card import FORMAT
 from centernet_tf.model.file import CARD, load_model, read_card, save_model
 from centernet_tf.model.network import build_network
@@ -55,6 +55,8 @@ def test_round_trip_gives_the_same_maps(kind, spot_network, spot_card, tmp_path)
         "own layers": own_layers,
     }[kind]()
     card = spot_card.model_copy(update={"backbone": kind, "about": {"score": 0.5, "data": ["a", {"b": None}]}})
+    if kind == "own layers":
+        card = card.model_copy(update={"input": card.input.resized((64, 96))})
     path = tmp_path / "new" / "folder" / "model.keras"
     save_model(path, network, card)
     assert [child.name for child in path.parent.iterdir()] == ["model.keras"]
@@ -102,7 +104,7 @@ def test_a_failed_save_leaves_the_older_file(spot_model, spot_network, spot_card
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(zipfile.ZipFile, "writestr", full_disk)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(DataError, match="No space left"):
         save_model(path, spot_network, spot_card.model_copy(update={"classes": ("other", "names")}))
     assert path.read_bytes() == older
     assert [child.name for child in tmp_path.iterdir()] == ["model.keras"]
@@ -117,6 +119,9 @@ def test_other_suffixes_are_refused(name, spot_network, spot_card, tmp_path):
 
 def foreign(path, model):
     keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(path)
+
+
+SOUND = {"height": 64, "width": 64, "stride": 32}
 
 
 def changed(**changes):
@@ -150,6 +155,12 @@ def changed(**changes):
             "unknown task 'detec'. Did you mean 'detect'? Known: box3d, detect, pose. Add",
         ),
         (changed(input={"height": 0, "width": 64, "stride": 32}), "centernet.json is damaged: input.height:"),
+        (changed(input={**SOUND, "mean": [0, float("nan"), 0]}), "centernet.json is damaged: input.mean.1:"),
+        (changed(input={**SOUND, "mean": [0, 1e300, 0]}), "centernet.json is damaged: input.mean.1:"),
+        (changed(input={**SOUND, "std": [1, 1, 0]}), "centernet.json is damaged: input.std.2:"),
+        (changed(input={**SOUND, "std": [1, -1, 1]}), "centernet.json is damaged: input.std.1:"),
+        (changed(input={**SOUND, "std": [float("inf"), 1, 1]}), "centernet.json is damaged: input.std.0:"),
+        (lambda path, model: rewrite(model, path, b"[" * 100_000), "centernet.json is damaged: "),
         (lambda path, model: rewrite(model, path, '{"format": 1, "ta'), "centernet.json is damaged: "),
         (lambda path, model: rewrite(model, path, b"\xff\xfe\x00"), "centernet.json is damaged: "),
         (lambda path, model: rewrite(model, path, "[1, 2]"), "centernet.json is damaged: "),
@@ -177,6 +188,68 @@ def damage(name):
                     new.writestr(member, old.read(member)[:-600])
 
     return write
+
+
+@pytest.mark.parametrize(
+    ("write", "said"),
+    [
+        (changed(classes=["a", "b", "c"]), "it says (24, 24, 3) for head 'heatmap'"),
+        (changed(classes=["a"]), "it says (24, 24, 1) for head 'heatmap' of inputs (96, 96), but the network gives"),
+        (changed(class_specific_size=True), "it says (24, 24, 4) for head 'size'"),
+        (changed(tasks={"detect": {}, "box3d": {}}), "it says heads ['depth', 'dimensions', 'heatmap'"),
+        (changed(input={**SOUND, "height": 80}), "it says input 80x64, which are no multiples of its stride 32"),
+        (changed(input={**SOUND, "stride": 1}), "it says stride 1, which is no multiple of a map's 4"),
+        (changed(input={**SOUND, "stride": 2}), "it says stride 2, which is no multiple"),
+    ],
+)
+def test_a_card_that_contradicts_its_network(write, said, spot_model, tmp_path):
+    path = tmp_path / "odd.keras"
+    write(path, spot_model)
+    with pytest.raises(UsageError) as error:
+        load_model(path)
+    assert str(error.value).startswith(f"{path}: centernet.json contradicts the network: ")
+    assert said in str(error.value)
+
+
+def network_of(*heads, channels=3, names=True):
+    image = keras.Input((None, None, channels), name="image")
+    x = keras.layers.AveragePooling2D(4)(image)
+    maps = {name: [keras.layers.Conv2D(2, 1, name=name)(x)] for name in heads}
+    return keras.Model(image, maps if names else next(iter(maps.values()))[0])
+
+
+@pytest.mark.parametrize(
+    ("network", "said"),
+    [
+        (lambda: network_of("heatmap", "offset"), "the network has ['heatmap', 'offset']"),
+        (
+            lambda: network_of("heatmap", "offset", "size", "depth"),
+            "the network has ['depth', 'heatmap', 'offset', 'si",
+        ),
+        (lambda: network_of("heatmap", names=False), "the network has none with a name"),
+        (lambda: network_of("heatmap", "offset", "size", channels=4), "it says inputs of channels {'image': 3}, but"),
+        (lambda: own_layers(), "it says input 128x128, but the network takes 64x96 only"),
+    ],
+)
+def test_a_network_that_is_not_what_its_card_says(network, said, spot_card, tmp_path):
+    path = tmp_path / "odd.keras"
+    save_model(path, network(), spot_card)
+    with pytest.raises(UsageError) as error:
+        load_model(path)
+    assert said in str(error.value)
+
+
+def test_a_network_of_a_larger_stride(spot_card, tmp_path):
+    image = keras.Input((None, None, 3), name="image")
+    x = keras.layers.AveragePooling2D(4)(image)
+    deep = keras.layers.UpSampling2D(16)(keras.layers.AveragePooling2D(16)(x))  # 64 pixels to a cell
+    maps = {
+        name: [keras.layers.Conv2D(2, 1, name=name)(keras.layers.Add()([x, deep]))]
+        for name in ("heatmap", "offset", "size")
+    }
+    save_model(tmp_path / "odd.keras", keras.Model(image, maps), spot_card)
+    with pytest.raises(UsageError, match="the network does not take inputs of 96x96"):
+        load_model(tmp_path / "odd.keras")
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.weights.h5"])
