@@ -4,14 +4,14 @@ import dataclasses
 import gc
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from centernet_tf.backbones import find_backbone, own_name
-from centernet_tf.config import Settings, read_settings, write_settings
+from centernet_tf.config import Settings
 from centernet_tf.data.augment import Augmentation
 from centernet_tf.data.dataset import Dataset, open_dataset
 from centernet_tf.data.pipeline import Feed, reading
@@ -24,13 +24,13 @@ from centernet_tf.points.task_set import TaskSet
 from centernet_tf.training.board import Board
 from centernet_tf.training.callbacks import BEST, LAST, AveragePrecision, CsvLog, Watch
 from centernet_tf.training.checkpoint import STATE_FILE, KeepState, Progress, load_state
-from centernet_tf.training.schedule import build_optimizer
+from centernet_tf.training.claim import claimed
+from centernet_tf.training.schedule import build_optimizer, continuation
 from centernet_tf.training.start import start_from, start_from_checkpoint
 from centernet_tf.training.start_keras import start_from_keras
 from centernet_tf.training.trainer import Trainer
 from centernet_tf.version import VERSION
 
-SETTINGS_FILE = "settings.yaml"
 CHECKPOINTS = (".pth", ".pt", ".tar", ".pkl")  # Endings of PyTorch's files.
 
 
@@ -40,7 +40,8 @@ def train(settings: Settings, out: str | Path, say: Callable[[str], None] = prin
     Args:
         settings: Of the run.
         out: Folder of everything it writes: best.keras and last.keras, log.csv, board/ for TensorBoard, settings.yaml,
-            and the state it resumes from. The same call goes on where it was stopped.
+            and the state it resumes from. The same call goes on where it was stopped; with more epochs, also where it
+            was finished. No other program may be at work in it.
         say: Takes lines for people.
         extra: Further Keras callbacks.
 
@@ -79,7 +80,23 @@ def _train(
     network = build_network(card.backbone, tasks.heads, tasks.inputs, card.head_channels)
     if settings.weights:
         say(_start(network, card.backbone, settings.weights))
-    _claim(out, settings)
+    with claimed(out, settings) as before:
+        return _run(settings, before, out, card, network, tasks, records, validation, say, extra)
+
+
+def _run(
+    settings: Settings,
+    before: Settings | None,
+    out: Path,
+    card: ModelCard,
+    network: keras.Model,
+    tasks: TaskSet,
+    records: Dataset,
+    validation: Dataset | None,
+    say: Callable[[str], None],
+    extra: Sequence[Any],
+) -> Path:
+    """`train`, once the folder is this run's; `before` has its settings where there were fewer epochs."""
     trainer = Trainer(network, tasks, card.input.normalization, settings.data.size, settings.train.ema)
     steps = records.images // settings.train.batch_size
     trainer.compile(build_optimizer(settings, steps), loss=None, jit_compile=_compiled(settings.train.xla))
@@ -90,6 +107,8 @@ def _train(
     if keep.path.exists():
         vars(progress).update(vars(load_state(keep.path, trainer)))
         say(f"Resuming after step {progress.step}, epoch {progress.step / steps:.2f} of {settings.train.epochs}.")
+    if before:
+        say(continuation(before, settings, steps, progress.step))
 
     def detector() -> Detector:
         return _detector(trainer, card)
@@ -228,31 +247,6 @@ def _start(network: keras.Model, backbone: str, weights: str | Path) -> str:
     if weights.suffix in CHECKPOINTS:
         return start_from_checkpoint(network, backbone, weights)
     return start_from(network, *load_model(weights), str(weights))
-
-
-def _claim(out: Path, settings: Settings) -> None:
-    """Writes the settings into the folder, or checks that a run begun there has the same."""
-    path = out / SETTINGS_FILE
-    if path.exists():
-        theirs, ours = read_settings(path).model_dump(mode="json"), settings.model_dump(mode="json")
-        if differences := list(_differences(theirs, ours)):
-            raise UsageError(
-                f"{out} holds a run with other settings ({'; '.join(differences)}). Choose another --out, or remove it."
-            )
-        return
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{out}: cannot create this folder ({error.strerror}).") from None
-    write_settings(settings, path)
-
-
-def _differences(theirs: Any, ours: Any, name: str = "") -> Iterator[str]:
-    if isinstance(theirs, dict) and isinstance(ours, dict):
-        for key in {**theirs, **ours}:
-            yield from _differences(theirs.get(key), ours.get(key), f"{name}.{key}".lstrip("."))
-    elif theirs != ours:
-        yield f"{name}: {theirs} there, {ours} now"
 
 
 def _detector(trainer: Trainer, card: ModelCard) -> Detector:

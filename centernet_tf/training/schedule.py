@@ -38,21 +38,40 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         return {"peak": self.peak, "warmup": self.warmup, "drops": self.drops, "total": self.total}
 
 
+def build_schedule(settings: Settings, steps_per_epoch: int) -> Schedule:
+    """The learning rate as the settings say."""
+    train = settings.train
+    cosine = train.schedule == "cosine"
+    return Schedule(
+        peak=settings.learning_rate(),
+        warmup=train.warmup_steps,
+        drops=() if cosine else tuple(epoch * steps_per_epoch for epoch in train.drop_epochs),
+        total=train.epochs * steps_per_epoch if cosine else 0,
+    )
+
+
+def continuation(before: Settings, now: Settings, steps_per_epoch: int, step: int) -> str:
+    """Says what the learning rate does in a run that gets more epochs at a step: it is that of the new settings."""
+    old, new = (float(build_schedule(one, steps_per_epoch)(step)) for one in (before, now))
+    drops = [epoch for epoch in now.train.drop_epochs if epoch < now.train.epochs]
+    how = f"drops to a tenth after epoch {' and '.join(map(str, drops))}" if drops else "has no further steps"
+    if now.train.schedule == "cosine":
+        how = f"follows a cosine down to epoch {now.train.epochs}, no longer to {before.train.epochs}"
+    here = f"{new:.3g}" if new == old else f"{new:.3g} and not {old:.3g}"
+    return (
+        f"Epochs: {now.train.epochs}, until now {before.train.epochs}. The learning rate is that of a run of "
+        f"{now.train.epochs} epochs from the start: it {how}, and is {here} at this step."
+    )
+
+
 def build_optimizer(settings: Settings, steps_per_epoch: int) -> keras.optimizers.Optimizer:
     """Adam as the original runs it, with what the settings add.
 
     Steps are batches, also where gradients accumulate over several of them.
     """
     train = settings.train
-    cosine = train.schedule == "cosine"
-    schedule = Schedule(
-        peak=settings.learning_rate(),
-        warmup=train.warmup_steps,
-        drops=() if cosine else tuple(epoch * steps_per_epoch for epoch in train.drop_epochs),
-        total=train.epochs * steps_per_epoch if cosine else 0,
-    )
     options = {
-        "learning_rate": schedule,
+        "learning_rate": build_schedule(settings, steps_per_epoch),
         "epsilon": 1e-8,
         "global_clipnorm": train.clip_norm,
         "gradient_accumulation_steps": train.accumulate if train.accumulate > 1 else None,

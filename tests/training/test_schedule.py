@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 from centernet_tf.config import parse_settings
-from centernet_tf.training.schedule import Schedule, build_optimizer
+from centernet_tf.training.schedule import Schedule, build_optimizer, continuation
 
 
 def rate(schedule, step):
@@ -31,6 +31,24 @@ def test_values(options, values):
     schedule = Schedule(2.0, **options)
     for step, share in values.items():
         assert rate(schedule, step) == pytest.approx(2 * share, abs=1e-6), step
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"drop_epochs": [9]}, "it has no further steps, and is 0.001 at this step."),
+        ({"drop_epochs": [1, 3]}, "it drops to a tenth after epoch 1 and 3, and is 0.0001 at this step."),
+        (
+            {"schedule": "cosine"},
+            "it follows a cosine down to epoch 4, no longer to 2, and is 0.0005 and not 0 at this step.",
+        ),
+    ],
+)
+def test_more_epochs_are_explained(options, text):
+    before, now = (settings(epochs=epochs, learning_rate=1e-3, **options) for epochs in (2, 4))
+    said = continuation(before, now, steps_per_epoch=10, step=20)
+    assert said.startswith("Epochs: 4, until now 2. The learning rate is that of a run of 4 epochs from the start: ")
+    assert said.endswith(text)
 
 
 def test_written_and_read():
