@@ -54,6 +54,7 @@ TENSORFLOW = {
     "data/example.py",
     "data/examine.py",
     "data/pipeline.py",
+    "data/streams.py",
     "datasets/encoded.py",
     "datasets/shard_files.py",
     "datasets/tfds.py",

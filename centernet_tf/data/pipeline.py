@@ -25,6 +25,7 @@ from centernet_tf.data.example import (
     stored_size,
 )
 from centernet_tf.data.record import BASE
+from centernet_tf.data.streams import end_all_at_exit
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.geometry import affine
 from centernet_tf.properties.fields import JITTERED, ROTATED, SHARED, Field
@@ -282,6 +283,7 @@ class Feed:
         return tf.ensure_shape(tf.numpy_function(warp, [image, matrix], tf.uint8, stateful=False), (*self.size, 3))
 
     def _batched(self, samples: tf.data.Dataset, batch: int) -> tf.data.Dataset:
+        end_all_at_exit()
         batches = samples.padded_batch(batch) if self.device_warp else samples.batch(batch)
         return batches.map(self._trim, tf.data.AUTOTUNE, deterministic=True)
 
