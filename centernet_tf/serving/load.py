@@ -58,15 +58,19 @@ class Load:
     refused: int = 0
     faults: list[tuple[str, str]] = dataclasses.field(default_factory=list)
 
+    @property
+    def count(self) -> int:
+        """Requests that something became of."""
+        return len(self.latencies) + self.refused + len(self.faults)
+
     def summary(self) -> dict[str, float]:
         """Counts, requests a second, and median, 95th and 99th percentile of the answered ones in milliseconds."""
         marks = np.percentile(self.latencies, (50, 95, 99)) * 1e3 if self.latencies else [float("nan")] * 3
-        count = len(self.latencies) + self.refused + len(self.faults)
         return {
             "answered": len(self.latencies),
             "refused": self.refused,
             "faults": len(self.faults),
-            "requests_per_second": round(count / self.seconds, 2),
+            "requests_per_second": round(self.count / self.seconds, 2),
             **{name: round(float(mark), 1) for name, mark in zip(("p50_ms", "p95_ms", "p99_ms"), marks)},
         }
 
@@ -103,19 +107,32 @@ def run_load(ask: Ask, samples: Sequence[Sample], requests: int = 2000, clients:
         samples: What to send, over and over.
         requests: How many in all.
         clients: Threads.
+
+    Returns:
+        What became of every request: those answered, refused and faults are `requests` together.
+
+    Raises:
+        UsageError: There is nothing to send, nobody to send it, or not so many threads can be started.
     """
-    load, lock = Load(), threading.Lock()
+    if not samples or requests < 1 or clients < 1:
+        raise UsageError(
+            f"{len(samples)} files, {requests} requests and {clients} clients; expected at least one of each."
+        )
+    load, lock, stopped = Load(), threading.Lock(), threading.Event()
     waiting = iter(range(requests))
 
     def work() -> None:
         while True:
             with lock:
                 number = next(waiting, None)
-            if number is None:
+            if number is None or stopped.is_set():
                 return
             sample = samples[number % len(samples)]
             start = time.perf_counter()
-            fault = _fault(ask, sample)
+            try:
+                fault = _fault(ask, sample)
+            except BaseException as error:  # A thread that died would take its requests with it, and nobody would know.
+                fault = f"{type(error).__name__}: {error}"
             spent = time.perf_counter() - start
             with lock:
                 if fault:
@@ -126,13 +143,27 @@ def run_load(ask: Ask, samples: Sequence[Sample], requests: int = 2000, clients:
                     load.latencies.append(spent)
 
     start = time.perf_counter()
-    threads = [threading.Thread(target=work) for _ in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    _run_threads(work, clients, stopped.set)
     load.seconds = time.perf_counter() - start
+    # Held whatever happens above.
+    load.faults += [("", "neither answered nor refused")] * (requests - load.count)
     return load
+
+
+def _run_threads(work: Callable[[], None], count: int, stop: Callable[[], Any]) -> None:
+    """Runs `work` in so many threads at once; where they cannot all be started, `stop` ends those that are."""
+    threads = [threading.Thread(target=work) for _ in range(count)]
+    started = []
+    try:
+        for thread in threads:
+            thread.start()
+            started.append(thread)
+    except RuntimeError as error:
+        stop()
+        raise UsageError(f"only {len(started)} of {count} clients can be started ({error}). Use fewer.") from error
+    finally:
+        for thread in started:
+            thread.join()
 
 
 def _fault(ask: Ask, sample: Sample) -> str | None:
@@ -145,7 +176,9 @@ def _fault(ask: Ask, sample: Sample) -> str | None:
         return None if refused else str(error)
     if sample.scores is None:
         return "answered, although it is not an image"
-    apart = float(np.abs(scores - sample.scores).max())
+    if scores.shape != sample.scores.shape:
+        return f"{scores.shape} scores, but {sample.scores.shape} when asked for alone"
+    apart = float(np.abs(scores - sample.scores).max(initial=0))
     return None if apart <= 1e-3 else f"scores are {apart:.3g} away from those asked for alone"
 
 

@@ -1,11 +1,13 @@
 """The load test itself: it passes a good server, and tells of one that mixes answers up or falls over invalid files."""
 
 import io
+import threading
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from centernet_tf.errors import UsageError
 from centernet_tf.serving import load
 from centernet_tf.serving.client import RestClient, ServerError
 from centernet_tf.serving.load import run_load, samples_of
@@ -62,6 +64,58 @@ def test_wrong_files_that_are_answered(files):
     lenient = lambda data: {"detection_scores": [[len(one) / 1e4] for one in data]}  # noqa: E731
     found = run_load(lenient, samples_of(echo, files, wrong=2), requests=12, clients=3)
     assert [fault for _, fault in found.faults] == ["answered, although it is not an image"] * 6
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({}, "KeyError: 'detection_scores'"),
+        ({"detection_scores": []}, "IndexError: "),
+        ({"detection_scores": [[1, 2]]}, "(2,) scores, but (1,) when asked for alone"),
+        ({"detection_scores": [[float("nan")]]}, "scores are nan away"),
+        (SystemExit("gone"), "SystemExit: gone"),
+        (MemoryError(), "MemoryError: "),
+    ],
+)
+def test_what_no_server_answers_is_a_fault(answer, said, files):
+    def odd(data):
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    found = run_load(odd, samples_of(echo, files, wrong=0), requests=7, clients=3)
+    assert (found.summary()["answered"], found.refused, len(found.faults)) == (0, 0, 7)
+    assert all(said in fault for _, fault in found.faults)
+
+
+def test_empty_answers_are_equal():
+    nothing = {"detection_scores": np.zeros((1, 0))}
+    samples = samples_of(lambda data: nothing, {"a.jpg": b""}, wrong=0)
+    assert len(run_load(lambda data: nothing, samples, requests=3, clients=2).latencies) == 3
+
+
+def test_threads_that_cannot_be_are_told(files, monkeypatch):
+    start, started = threading.Thread.start, []
+
+    def few(self):
+        if len(started) == 2:
+            raise RuntimeError("can't start new thread")
+        started.append(self)
+        start(self)
+
+    samples = samples_of(echo, files, wrong=0)
+    monkeypatch.setattr(threading.Thread, "start", few)
+    with pytest.raises(UsageError, match=r"only 2 of 5 clients can be started \(can't start new thread\)\. Use fewer"):
+        run_load(echo, samples, requests=10**9, clients=5)
+    assert not any(thread.is_alive() for thread in started)
+
+
+@pytest.mark.parametrize("options", [{"requests": 0}, {"clients": 0}, {"clients": -1}])
+def test_nothing_to_do_is_no_success(options, files):
+    with pytest.raises(UsageError, match="expected at least one of each"):
+        run_load(echo, samples_of(echo, files), **options)
+    with pytest.raises(UsageError, match="0 files"):
+        run_load(echo, [])
 
 
 def test_program(rest_server, files, tmp_path, capsys):
