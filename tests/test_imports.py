@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1] / PACKAGE
 ORDER = (
     "version",
     "errors",
+    "plain",
     "files",
     "lock",
     "reading",

@@ -12,7 +12,8 @@ import typer
 from rich.console import Console
 from typer.core import TyperCommand
 
-from centernet_tf.errors import DataError, UsageError
+from centernet_tf.errors import DataError, UsageError, out_of_memory
+from centernet_tf.plain import plain
 from centernet_tf.version import VERSION
 
 # TensorFlow and Keras take seconds to load, which no help and no mistyped option should cost: modules of this package
@@ -28,6 +29,18 @@ COMMANDS = {
     "benchmark": ("benchmark", "benchmark", "Compare models and formats: time, memory, size."),
     "export": ("export", "export", "Export a model to SavedModel, TFLite or ONNX."),
     "detect": ("detect", "detect", "Find objects in images, folders, videos or a webcam."),
+}
+
+# What needs less memory, by command.
+_IMAGES = "Give a smaller --batch-size or --size, or --tile for large images."
+REMEDIES = {
+    "records": "Give fewer --workers.",
+    "inspect": "Give fewer --samples, or --no-decode.",
+    "train": "Set a smaller train.batch_size or data.size: --set train.batch_size=4. What was learnt so far is kept.",
+    "evaluate": _IMAGES,
+    "detect": _IMAGES,
+    "export": "Give a smaller --size, or fewer records in --data.",
+    "benchmark": "Measure fewer models at a time, or give smaller --images.",
 }
 
 HELP = """CenterNet (Objects as Points): from annotated images to a trained, measured detector.
@@ -106,15 +119,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         build_app(arguments[0] if arguments else None)(args=arguments, prog_name="centernet")
     except UsageError as error:
-        errors.print(f"centernet: {error}", markup=False)
+        errors.print(plain(f"centernet: {error}"))
         raise SystemExit(2) from None
     except DataError as error:
-        errors.print(f"centernet: {error}", markup=False)
+        errors.print(plain(f"centernet: {error}"))
         raise SystemExit(1) from None
-    except (MemoryError, OSError) as error:
-        errors.print(f"centernet: {error or type(error).__name__}", markup=False)
-        raise SystemExit(1) from None
-    except Exception:  # A fault of ours: the trace helps to report it, and the exit code stays a promise.
-        traceback.print_exc()
-        errors.print("centernet: internal error. Please report it with the lines above.")
+    except Exception as error:
+        if out_of_memory(error):
+            command = arguments[0] if arguments else ""
+            remedy = REMEDIES.get(command, "Close other programs, or use a machine with more memory.")
+            errors.print(plain(f"centernet: out of memory ({type(error).__name__}: {str(error)[:200]}). {remedy}"))
+        elif isinstance(error, OSError):
+            errors.print(plain(f"centernet: {str(error) or type(error).__name__}"))
+        else:  # A fault of ours: the trace helps to report it, and the exit code stays a promise.
+            traceback.print_exc()
+            errors.print("centernet: internal error. Please report it with the lines above.")
         raise SystemExit(1) from None

@@ -13,6 +13,7 @@ from centernet_tf.errors import UsageError
 from centernet_tf.files import write_json
 from centernet_tf.media.draw import save_image
 from centernet_tf.media.images import list_images
+from centernet_tf.plain import plain
 
 DRAWN = 4
 
@@ -56,7 +57,7 @@ def benchmark(
     for name, one in found.items():
         times = (one[key] for key in ("read", "fit", "run", "finish"))
         row = (one["median"], one["p95"], 1e3 / one["median"], *times, one["memory"], one["size"])
-        table.add_row(name, *(f"{value:.1f}" for value in row))
+        table.add_row(plain(name), *(f"{value:.1f}" for value in row))
     console = Console()
     # A file has no width: names are not cut there.
     console.print(table, width=None if console.is_terminal else 160)

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from centernet_tf.cli.progress import progress
 from centernet_tf.datasets.items import Split
 from centernet_tf.datasets.report import Report
 from centernet_tf.errors import UsageError
+from centernet_tf.plain import plain
 from centernet_tf.properties.property import Property
 
 LISTED = 20
@@ -54,7 +54,7 @@ def convert(
     leave_gpu()
     classes, items, properties = data
     with progress() as bar:
-        job = bar.add_task(f"records of {escape(split)}", total=len(items) if hasattr(items, "__len__") else None)
+        job = bar.add_task(f"records of {split}", total=len(items) if hasattr(items, "__len__") else None)
         report = write_records(
             items,
             directory=out,
@@ -96,20 +96,20 @@ def print_report(report: Report, properties: Sequence[Property], out: Path, cons
     """Prints the counts of a conversion as a table, what each property counted, and the first of what was left out."""
     from centernet_tf.data.dataset import DATASET_FILE
 
-    table = Table("", "images", "boxes", title=str(escape(str(out))), title_justify="left")
+    table = Table("", "images", "boxes", title=plain(out), title_justify="left")
     for column in table.columns[1:]:
         column.justify = "right"
     for label, images, boxes in _rows(report):
-        table.add_row(escape(label), _figure(images), _figure(boxes))
+        table.add_row(plain(label), _figure(images), _figure(boxes))
     console.print(table)
     for one in properties:
         if told := one.tell(report.properties[one.name]):
-            console.print(escape(told), soft_wrap=True, highlight=False)
+            console.print(plain(told), soft_wrap=True, highlight=False)
     troubles = [*report.images_skipped, *report.dropped]
     for name, detail in troubles[:LISTED]:
-        console.print(f"left out: {escape(name)}: {escape(detail)}", soft_wrap=True, highlight=False)
+        console.print(plain(f"left out: {name}: {detail}"), soft_wrap=True, highlight=False)
     if len(troubles) > LISTED:
-        console.print(f"... and {len(troubles) - LISTED} more; {out / DATASET_FILE} lists all.", soft_wrap=True)
+        console.print(plain(f"... and {len(troubles) - LISTED} more; {out / DATASET_FILE} lists all."), soft_wrap=True)
 
 
 def _rows(report: Report) -> list[tuple[str, int | None, int | None]]:

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from centernet_tf.cli.conversion import class_list
 from centernet_tf.cli.sizes import parse_size
+from centernet_tf.plain import plain
 
 
 def convert(
@@ -64,5 +65,5 @@ def convert(
     count = verify(checkpoint, out)
     console = Console(soft_wrap=True, highlight=False)
     for line in (*converted.report, f"{out}: {count} weights read back and equal to the checkpoint's, bit for bit"):
-        console.print(line, markup=False)
-    console.print(f"Try it: centernet detect {out} IMAGE --out found", markup=False)
+        console.print(plain(line))
+    console.print(plain(f"Try it: centernet detect {out} IMAGE --out found"))

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from centernet_tf.cli.progress import progress
 from centernet_tf.cli.search import Flip, Halo, KeepResolution, Nms, Scales, Size, Tile, load_detector
 from centernet_tf.errors import UsageError
 from centernet_tf.media.sources import find_sources
 from centernet_tf.outputs import Outputs, check_outputs
+from centernet_tf.plain import plain
 
 if TYPE_CHECKING:
     from centernet_tf.detector.detector import Detector
@@ -94,12 +94,12 @@ def detect(
 
         def advance(name: str, done: int, total: int | None) -> None:
             if name not in jobs:
-                jobs[name] = bar.add_task(escape(name), total=total)
+                jobs[name] = bar.add_task(name, total=total)
             bar.update(jobs[name], completed=done)
 
         summary = predict(detector, sources, outputs, str(model), advance)
     for line in _report(summary, outputs):
-        console.print(line, markup=False)
+        console.print(plain(line))
 
 
 def _read_extras(detector: "Detector", files: Mapping[str, Path | None]) -> dict[str, Callable[[str], np.ndarray]]:

@@ -11,6 +11,7 @@ from centernet_tf.cli.progress import progress
 from centernet_tf.cli.search import Flip, Halo, KeepResolution, Nms, Scales, Size, Tile, load_detector
 from centernet_tf.errors import UsageError
 from centernet_tf.files import write_json
+from centernet_tf.plain import plain
 
 
 def evaluate(
@@ -71,7 +72,7 @@ def evaluate(
         console.print(table)
     if plot:
         save_plot(plot, scores.coco)
-        console.print(f"Precision-recall curves: {plot}", markup=False, soft_wrap=True)
+        console.print(plain(f"Precision-recall curves: {plot}"), soft_wrap=True)
     if json_file:
         write_json(json_file, {"model": str(model), "data": str(data), **scores.as_dict()})
-        console.print(f"Scores: {json_file}", markup=False, soft_wrap=True)
+        console.print(plain(f"Scores: {json_file}"), soft_wrap=True)

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from centernet_tf.cli.sizes import parse_size
 from centernet_tf.errors import UsageError, closest
+from centernet_tf.plain import plain
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,13 +115,13 @@ def export(
     written = getattr(importlib.import_module(module), function)(model, out, **given)
     console = Console(soft_wrap=True, highlight=False)
     files = [path for path in written.rglob("*") if path.is_file()] if written.is_dir() else [written]
-    console.print(f"{written}: {sum(path.stat().st_size for path in files) / 1e6:.1f} MB", markup=False)
+    console.print(plain(f"{written}: {sum(path.stat().st_size for path in files) / 1e6:.1f} MB"))
     if decode == "none":
         console.print("Maps without decode are not compared here; export/decoder.py decodes them.")
     else:
         kind = quantize if quantize in ("float16", "int8") else precision or "float32"
         console.print(check_export(model, out, kind, records))
-    console.print(entry.hint.format(out=out), markup=False)
+    console.print(plain(entry.hint.format(out=out)))
 
 
 def check_options(format: str, given: dict[str, Any]) -> None:

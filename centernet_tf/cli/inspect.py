@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Column, Table
+from rich.text import Text
 
 from centernet_tf.cli.progress import progress
 from centernet_tf.cli.sizes import parse_size
 from centernet_tf.files import write_json
 from centernet_tf.media.draw import contact_sheet, save_image
+from centernet_tf.plain import plain
 from centernet_tf.properties.notebook import SEVERITIES
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def inspect(
 
         def advance(path: Path, done: int, expected: int) -> None:
             if path not in jobs:
-                jobs[path] = bar.add_task(escape(str(path)), total=expected)
+                jobs[path] = bar.add_task(str(path), total=expected)
             bar.update(jobs[path], completed=done, total=max(expected, done))
 
         reports = inspect_splits(
@@ -70,7 +71,7 @@ def inspect(
 
 
 def _print_report(console: Console, report: "InspectionReport") -> None:
-    console.print(f"\n[bold]{escape(report.name)}/{escape(report.split)}[/bold]  {escape(str(report.path))}")
+    console.print(Text("\n") + plain(f"{report.name}/{report.split}", "bold") + plain(f"  {report.path}"))
     console.print(_summary(report))
     console.print(_classes(report))
     for table in report.tables:
@@ -94,10 +95,10 @@ def _summary(report: "InspectionReport") -> Table:
     table.add_row("width x height", ", ".join(sizes) + (f" and {more} more" if more > 0 else ""))
     table.add_row("objects", f"{report.objects} ({report.crowd} crowd, {report.difficult} difficult)")
     if report.ignored:
-        told = ", ".join(f"{count} {escape(name)}" for name, count in report.ignored.items())
-        table.add_row("ignored of these", told)
+        told = ", ".join(f"{count} {name}" for name, count in report.ignored.items())
+        table.add_row("ignored of these", plain(told))
     for what, text in report.facts.items():
-        table.add_row(escape(what), escape(text))
+        table.add_row(plain(what), plain(text))
     table.add_row("objects per image", f"{per_image.low:g} to {per_image.high:g}, mean {per_image.mean:g}")
     table.add_row("object areas (COCO)", ", ".join(f"{count} {name}" for name, count in report.areas.items()))
     table.add_row(
@@ -118,7 +119,7 @@ def _classes(report: "InspectionReport") -> Table:
     for header, justify in (("class", "left"), ("objects", "right"), ("fraction", "right")) * blocks:
         table.add_column(header, justify=justify)
     cells = [
-        (escape(name), str(count), f"{count / max(report.objects, 1):.1%}") for name, count in report.per_class.items()
+        (plain(name), str(count), f"{count / max(report.objects, 1):.1%}") for name, count in report.per_class.items()
     ]
     height = -(-len(cells) // blocks)
     for row in range(height):
@@ -130,8 +131,9 @@ def _findings(report: "InspectionReport") -> Table:
     table = Table("", Column("count", justify="right"), "finding, first examples, what to do", box=None, pad_edge=False)
     for finding in report.findings:
         color = COLORS[finding.severity]
-        lines = (finding.what, *(f"[dim]{escape(where)}[/dim]" for where in finding.examples[:3]), f"-> {finding.fix}")
-        table.add_row(f"[{color}]{finding.severity}[/{color}]", str(finding.count), "\n".join(lines))
+        examples = (plain(where, "dim") for where in finding.examples[:3])
+        lines = Text("\n").join([plain(finding.what), *examples, plain(f"-> {finding.fix}")])
+        table.add_row(Text(finding.severity, color), str(finding.count), lines)
     return table
 
 
@@ -156,4 +158,4 @@ def _write_sheet(console: Console, target: Path, reports: "list[InspectionReport
         titles = [f"{report.name}/{report.split}" for report, _ in sheets]
         largest = max(max(sheet.shape[:2]) for _, sheet in sheets)
         save_image(target, contact_sheet([sheet for _, sheet in sheets], titles, columns=1, tile=largest))
-    console.print(f"Samples: {escape(str(target))}")
+    console.print(plain(f"Samples: {target}"))

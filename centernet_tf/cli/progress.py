@@ -1,7 +1,17 @@
 """The progress bar of all commands."""
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
+from rich.text import Text
+
+from centernet_tf.plain import plain
+
+
+class _Description(ProgressColumn):
+    """What is worked on, which may be a file of any name."""
+
+    def render(self, task: Task) -> Text:
+        return plain(task.description)
 
 
 def progress(console: Console | None = None, transient: bool = True, quiet: bool = False) -> Progress:
@@ -12,5 +22,5 @@ def progress(console: Console | None = None, transient: bool = True, quiet: bool
         transient: Remove the bar when all is done.
         quiet: Draw nothing.
     """
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (_Description(), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=console or Console(stderr=True), transient=transient, disable=quiet)

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from centernet_tf.cli import records_made
 from centernet_tf.cli.conversion import Classes, Name, Out, Shards, SkipBad, SplitName, Workers, class_list, convert
+from centernet_tf.plain import plain
 
 # Readers are imported by their commands: who removes a property loses only the readers that read it.
 
@@ -50,7 +51,7 @@ def coco(
     given = read_skeleton(skeleton) if skeleton else None
     data = reader.read(annotations, images, classes=class_list(classes), skeleton=given, keypoints=keypoints)
     for line in reader.assumptions(data.properties) if given is None else ():
-        Console().print(line, markup=False, soft_wrap=True)
+        Console().print(plain(line), soft_wrap=True)
     convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
 
 

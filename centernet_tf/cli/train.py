@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from centernet_tf.plain import plain
+
 
 def train(
     config: Annotated[Path, typer.Argument(help="Settings of the run, a YAML file such as those in configs/.")],
@@ -29,5 +31,5 @@ def train(
 
     console = Console(soft_wrap=True, highlight=False)
     changes = [*(change or []), *([f"backbone={arch}"] if arch else [])]
-    model = run(read_settings(config, changes), out, lambda line: console.print(line, markup=False))
-    console.print(f"The model to use: {model}", markup=False)
+    model = run(read_settings(config, changes), out, lambda line: console.print(plain(line)))
+    console.print(plain(f"The model to use: {model}"))

@@ -8,6 +8,7 @@ from rich.table import Table
 from centernet_tf.errors import DataError
 from centernet_tf.metrics.coco import CocoScores
 from centernet_tf.metrics.voc import VocScores
+from centernet_tf.plain import plain
 
 
 def percent(value: float) -> str:
@@ -40,7 +41,7 @@ def class_table(coco: CocoScores, voc: VocScores | None = None) -> Table:
         table.add_column(name, justify="right")
     columns = [coco.ap, coco.ap50] + ([voc.ap] if voc else [])
     for index, name in enumerate(coco.names):
-        table.add_row(name, str(coco.truth[index]), *(percent(values[index]) for values in columns))
+        table.add_row(plain(name), str(coco.truth[index]), *(percent(values[index]) for values in columns))
     table.add_section()
     means = [coco.summary["AP"], coco.summary["AP50"]] + ([voc.mean] if voc else [])
     table.add_row("mean", str(coco.truth.sum()), *map(percent, means), style="bold")

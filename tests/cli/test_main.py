@@ -3,10 +3,14 @@
 import subprocess
 import sys
 
+import cv2
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from centernet_tf import cli
 from centernet_tf.cli import COMMANDS, main
+from centernet_tf.errors import DataError
 from centernet_tf.version import VERSION
 
 CONFIG = "data: {{train: {train}}}\n"
@@ -134,3 +138,45 @@ def test_a_fault_of_the_program_ends_with_one_and_shows_its_trace(capsys, monkey
     assert run("train") == 1
     shown = capsys.readouterr().err
     assert "Traceback" in shown and "internal error" in shown
+
+
+class OutOfMemoryError(RuntimeError):
+    """As PyTorch has it."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        lambda: MemoryError(),
+        lambda: np.empty(1 << 52),
+        lambda: tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[8,512,512]"),
+        lambda: tf.errors.InternalError(None, None, "Failed to allocate request for 4.0GiB on device ordinal 0"),
+        lambda: cv2.error("OpenCV(5.0.0) alloc.cpp:73: error: (-4:Insufficient memory) Failed to allocate 9 bytes"),
+        lambda: OutOfMemoryError("CUDA out of memory"),
+        lambda: RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 123 bytes."),
+        lambda: RuntimeError("std::bad_alloc"),
+        lambda: OSError(12, "Cannot allocate memory"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("command", "remedy"),
+    [("train", "--set train.batch_size=4"), ("detect", "--batch-size"), ("convert", "more memory")],
+)
+def test_out_of_memory_is_a_sentence_with_its_remedy(error, command, remedy, capsys, monkeypatch):
+    def starved(*arguments):
+        raise error()
+
+    monkeypatch.setattr(cli, "build_app", starved)
+    assert run(command) == 1
+    shown = capsys.readouterr().err
+    assert shown.startswith("centernet: out of memory (") and remedy in shown
+    assert "Traceback" not in shown and shown.count("\n") == 1
+
+
+def test_errors_about_markup_and_other_bytes_are_shown_as_they_are(capsys, monkeypatch):
+    def broken(*arguments):
+        raise DataError("car[/old] in [red]a\udcff.jpg[/red] :car: \x1b[2J")
+
+    monkeypatch.setattr(cli, "build_app", broken)
+    assert run("detect") == 1
+    assert capsys.readouterr().err == "centernet: car[/old] in [red]a\\udcff.jpg[/red] :car: \\x1b[2J\n"

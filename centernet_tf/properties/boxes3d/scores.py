@@ -10,6 +10,7 @@ from rich.table import Table
 from centernet_tf.errors import UsageError
 from centernet_tf.metrics.boxes import mean_where_known
 from centernet_tf.metrics.tables import number, percent
+from centernet_tf.plain import plain
 from centernet_tf.properties.property import Score
 
 MEASURES = ("2D", "AOS", "BEV", "3D")
@@ -67,7 +68,7 @@ class Boxes3dScores(Score):
         by_recalls = {points: self.ap(points) for points in (40, 11)}
         for label, name in enumerate(self.names):
             for row, measure in enumerate(MEASURES):
-                first = (name if not row else "", measure, f"{self._iou(label, row):g}")
+                first = (plain(name if not row else ""), measure, f"{self._iou(label, row):g}")
                 for points, ap in by_recalls.items():
                     start = first if points == 40 else ("", "", "")
                     table.add_row(*start, str(points), *map(percent, ap[row, label]))

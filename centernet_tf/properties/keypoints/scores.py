@@ -7,6 +7,7 @@ import numpy as np
 from rich.table import Table
 
 from centernet_tf.metrics.tables import number, percent
+from centernet_tf.plain import plain
 from centernet_tf.properties.property import Score
 
 _SIZES = {"m": "objects of 32x32 to 96x96", "l": "objects above 96x96 pixels"}
@@ -50,7 +51,7 @@ class KeypointScores(Score):
             table.add_row(f"OKS {name}", _meaning(name), percent(value))
         known = np.flatnonzero(self.truth)
         for index in known if len(known) > 1 else ():
-            table.add_row("OKS AP", self.names[index], percent(self.ap[index]))
+            table.add_row("OKS AP", plain(self.names[index]), percent(self.ap[index]))
         return [table]
 
     def as_dict(self) -> dict[str, Any]:
@@ -88,7 +89,7 @@ class PckScores(Score):
         for name in ("labelled", *(f"{fraction:g}" for fraction in self.fractions)):
             table.add_column(name, justify="right")
         for name, count, row in zip(self.names, self.labelled, self.right):
-            table.add_row(name, str(count), *map(percent, row))
+            table.add_row(plain(name), str(count), *map(percent, row))
         table.add_section()
         table.add_row("all", str(self.labelled.sum()), *map(percent, self.all), style="bold")
         return [table]

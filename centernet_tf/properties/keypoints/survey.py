@@ -4,9 +4,9 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
-from rich.markup import escape
 from rich.table import Table
 
+from centernet_tf.plain import plain
 from centernet_tf.properties.keypoints import records
 from centernet_tf.properties.keypoints.skeleton import Skeleton, guess_flip_pairs
 from centernet_tf.properties.notebook import Check, Notebook
@@ -81,7 +81,7 @@ class KeypointSurvey(Survey):
         for name in ("visible", "hidden", "outside"):
             table.add_column(name, justify="right")
         for keypoint, counts in self.counts.items():
-            table.add_row(escape(keypoint), *(str(count) for count in counts.values()))
+            table.add_row(plain(keypoint), *(str(count) for count in counts.values()))
         return [table]
 
     def as_dict(self) -> dict[str, Any]:

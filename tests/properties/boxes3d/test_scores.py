@@ -22,7 +22,7 @@ def scores(truth):
 def test_table():
     (table,) = scores([[3, 5], [0, 0]]).tables()
     assert table.title == "3D boxes, KITTI's way; objects that count: moderate 3, all 5"
-    rows = list(zip(*(column.cells for column in table.columns)))
+    rows = list(zip(*(map(str, column.cells) for column in table.columns)))
     assert rows[0] == ("Car", "2D", "0.7", "40", "50.0", "50.0")
     assert rows[1] == ("", "", "", "11", "54.5", "54.5")
     assert [row[1:4] for row in rows[2:8:2]] == [("AOS", "0.7", "40"), ("BEV", "0.5", "40"), ("3D", "0.25", "40")]

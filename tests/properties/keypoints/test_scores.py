@@ -18,7 +18,7 @@ def scores(truth):
 
 
 def cells(table):
-    return list(zip(*(column.cells for column in table.columns)))
+    return list(zip(*(map(str, column.cells) for column in table.columns)))
 
 
 def test_table():
