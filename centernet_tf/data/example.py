@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from centernet_tf.data.record import BASE, Record
-from centernet_tf.errors import DataError
+from centernet_tf.errors import DataError, brief
 from centernet_tf.media.images import inspect_header
 from centernet_tf.properties.property import Property, Rows, Size
 
@@ -38,6 +38,7 @@ OBJECT_KEYS = {
     AREA: "float",
     **dict.fromkeys(FLAGS.values(), "int"),
 }
+LARGEST = 1e10
 _DTYPES = {"float": np.dtype(np.float32), "int": np.dtype(np.int64), "bytes": np.dtype(object)}
 _TENSORS = {"float": tf.float32, "int": tf.int64, "bytes": tf.string}
 _CALLED = {"float": "floating-point numbers", "int": "whole numbers", "bytes": "texts"}
@@ -136,7 +137,8 @@ def rows_of(lists: Rows, size: Size, classes: Sequence[str], properties: Sequenc
         objects, what the source calls the objects; and the rows of the properties.
 
     Raises:
-        ValueError: A list has another type or length than it must; it is named.
+        ValueError: A list has another type or length than it must; it is named. Values are not judged, see
+            `check_classes` and `check_numbers`.
     """
     boxes, full = (_boxes(lists, keys, size) for keys in (SIDES, FULL_SIDES))
     count = len(boxes)
@@ -165,6 +167,22 @@ def check_classes(rows: Rows, classes: Sequence[str]) -> None:
         raise ValueError(
             f"object {row + 1} has {what}, but {len(classes)} classes are declared, labels 1 to {len(classes)}: "
             f"{', '.join(classes):.200}"
+        )
+
+
+def check_numbers(rows: Rows) -> None:
+    """Raises ValueError where a number is not finite, or further from 0 than pixels, their squares and metres are.
+
+    One such object would make every loss of its batch NaN.
+    """
+    for name, values in rows.items():
+        values = np.atleast_1d(values)
+        if values.dtype.kind != "f" or (sound := np.abs(values) <= LARGEST).all():
+            continue
+        row = int(np.argwhere(~sound)[0, 0])
+        raise ValueError(
+            f"{name} {row + 1} of {len(values)} has a number that is not finite or impossibly large: "
+            f"{brief(np.asarray(values[row]).tolist(), 120)}"
         )
 
 
@@ -216,6 +234,7 @@ def read_record(serialized: bytes, class_names: Sequence[str], properties: Seque
         size = header.width, header.height
     rows = dict(rows_of(lists, size, class_names, properties))
     check_classes(rows, class_names)
+    check_numbers(rows)
     base = {name: rows.pop(name) for name in BASE}
     return Record(
         image=image,
@@ -257,7 +276,8 @@ def _boxes(lists: Rows, keys: Sequence[str], size: Size) -> np.ndarray:
     for key, values in zip(keys, sides):
         if len(values) != count:
             raise ValueError(f"{key} holds {len(values)} numbers, but {keys[0]} {count}; each box needs all four")
-    return np.stack(sides, axis=-1) * np.array([*size, *size], np.float32)
+    with np.errstate(over="ignore"):  # to infinity, see `check_numbers`
+        return np.stack(sides, axis=-1) * np.array([*size, *size], np.float32)
 
 
 def _classes(lists: Rows, count: int, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

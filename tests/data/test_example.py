@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from centernet_tf.data.example import (
     check_classes,
+    check_numbers,
     lists_of,
     read_record,
     rows_of,
@@ -202,6 +203,18 @@ def test_all_box_keys_may_be_missing(make_record):
         "bbox/xmin", "bbox/xmax", "bbox/ymin", "bbox/ymax", "class/label", "class/text", "area", "is_crowd", "difficult"
     )]))  # fmt: skip
     assert rows["boxes"].shape == (0, 4) and rows["classes"].shape == (0,)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38, 1e12])
+@pytest.mark.parametrize("key", ["bbox/ymin", "area"])
+def test_numbers_that_none_has_are_refused(key, value, make_record):
+    example = tf.train.Example.FromString(serialize(make_record(), CLASSES))
+    example.features.feature[f"image/object/{key}"].float_list.value[1] = value
+    serialized = example.SerializeToString()
+    with pytest.raises(ValueError, match=r" 2 of 2 has a number that is not finite or impossibly large"):
+        read_record(serialized, CLASSES)
+    with pytest.raises(ValueError, match="impossibly large"):
+        check_numbers(read(serialized))
 
 
 def test_class_by_text_alone_needs_the_names(make_record):

@@ -54,7 +54,8 @@ def unpack(lists: Rows, count: int, size: Size, num_keypoints: int) -> Rows:
                 f"{key} must hold {num_keypoints} numbers for each of {count} boxes; it holds {len(values)}."
             )
     labels = np.asarray(given, np.int32).reshape(count, num_keypoints)
-    points = np.stack([x, y], axis=-1).astype(np.float32).reshape(count, num_keypoints, 2) * np.float32(size)
+    with np.errstate(over="ignore"):  # to infinity, which `faults` tells
+        points = np.stack([x, y], axis=-1).astype(np.float32).reshape(count, num_keypoints, 2) * np.float32(size)
     return cleared({"keypoints": points, "keypoint_labels": labels})
 
 
