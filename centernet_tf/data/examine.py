@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from centernet_tf.data import example
+from centernet_tf.media.images import lacks_data
 from centernet_tf.properties.property import BrokenListsError, Property, Rows, Size
 
 
@@ -109,8 +111,12 @@ def leave_gpu() -> None:
 
 def decoding_fault(image: bytes) -> str:
     """Why training could not decode an image file, or ""; by TensorFlow, which refuses more damage than viewers do."""
+
+    def decode(data: bytes) -> np.ndarray:
+        return tf.io.decode_image(data, channels=3, expand_animations=False).numpy()
+
     try:
-        tf.io.decode_image(image, channels=3, expand_animations=False)
+        lacking = lacks_data(image, decode(image)[-8:, -8:], decode)
     except tf.errors.InvalidArgumentError as error:
         return error.message.split("\n")[0].split(" [Op:")[0]
-    return ""
+    return "its header promises more pixels than the file has" if lacking else ""

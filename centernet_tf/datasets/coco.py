@@ -127,8 +127,8 @@ def _load(path: Path) -> dict[str, Any]:
     for row in content["images"]:
         if not _is_id(row.get("id")) or not isinstance(row.get("file_name"), str):
             raise DataError(
-                f"{path}: image {brief(row, 120)} needs an integer 'id' and a 'file_name'; ids have {MOST_DIGITS} digits "
-                "at most."
+                f"{path}: image {brief(row, 120)} needs an integer 'id' and a 'file_name'; ids have {MOST_DIGITS} "
+                "digits at most."
             )
     return content
 

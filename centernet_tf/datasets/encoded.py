@@ -9,7 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 from centernet_tf.errors import DataError
-from centernet_tf.media.images import Header, inspect_header, read_bytes, read_image
+from centernet_tf.media.images import Header, inspect_header, lacks_data, read_bytes, read_image
 
 JPEG_QUALITY = 95
 
@@ -109,9 +109,12 @@ def _change(header: Header, upright: bool, declared: tuple[int, int] | None) -> 
 
 def _decode(data: bytes, kind: str, name: str) -> None:
     # TensorFlow's own decoders, for training reads with them, and they refuse more damaged files than Pillow.
-    decode = tf.io.decode_jpeg if kind == "jpeg" else tf.io.decode_png
+    def decode(file: bytes) -> np.ndarray:
+        return (tf.io.decode_jpeg if kind == "jpeg" else tf.io.decode_png)(file, channels=3).numpy()
+
     try:
-        decode(data, channels=3)
+        if lacks_data(data, decode(data)[-8:, -8:], decode):
+            raise DataError(f"{name}: the JPEG image ends early; its header promises more pixels than the file has")
     except tf.errors.InvalidArgumentError as error:
         raise DataError(
             f"{name}: the {kind.upper()} image cannot be decoded in full; the file is probably cut off or damaged"

@@ -1,6 +1,7 @@
 """Image files in, RGB pixels out: one reader for everything a user may point at."""
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,12 +9,16 @@ import numpy as np
 from PIL import Image
 
 from centernet_tf.errors import DataError, UsageError
+from centernet_tf.media import remote
 from centernet_tf.reading import printable
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 _ORIENTATION_TAG = 0x0112
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_JPEG_START, _JPEG_SCAN = b"\xff\xd8", b"\xda"
+# Data that no JPEG needs: bytes that stand for pixels, and all eight markers of a restart, in case it has restarts.
+_SPARE = b"".join(bytes(range(1, 250)) + bytes([0xFF, 0xD0 + number]) for number in (*range(8), *range(8)))
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -76,10 +81,15 @@ def read_image(source: str | Path | bytes, name: str | None = None, *, upright: 
         DataError: The file is missing, empty, cut off or not an image.
     """
     name = name or ("image" if isinstance(source, bytes) else printable(source))
-    image = _open(read_bytes(source, name), name)
+    data = read_bytes(source, name)
+    image = _open(data, name)
     try:
         orientation = _orientation(image) if upright else 1
         image.load()
+        width, height = image.size
+        corner = np.asarray(image.crop((max(width - 8, 0), max(height - 8, 0), width, height)))
+        if lacks_data(data, corner, lambda more: np.asarray(Image.open(io.BytesIO(more)))):
+            raise ValueError("its header promises more pixels than it has")
         rgb = _to_rgb(image)
     except (OSError, SyntaxError, ValueError) as error:
         raise DataError(
@@ -87,6 +97,24 @@ def read_image(source: str | Path | bytes, name: str | None = None, *, upright: 
             "copy it again or remove it."
         ) from error
     return np.array(rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb)  # [H, W, 3]
+
+
+def lacks_data(data: bytes, corner: np.ndarray, decode: Callable[[bytes], np.ndarray]) -> bool:
+    """Whether a JPEG ends before its last pixel, as where its header was changed. Decoders fill the rest with grey.
+
+    Only where the last corner is that grey, the image is decoded again, with spare data at the end of its first scan,
+    of which a whole image makes no use.
+
+    Args:
+        data: Bytes of the file; other formats than JPEG lack nothing.
+        corner: The last pixels of the last rows as decoded, 8x8.
+        decode: The same decoder, bytes of a file to its pixels.
+    """
+    # In CMYK, the grey may be inverted.
+    if not data.startswith(_JPEG_START) or corner.min() < 127 or corner.max() > 128:
+        return False
+    end = _end_of_first_scan(data)
+    return not np.array_equal(decode(data), decode(data[:end] + _SPARE + data[end:]))
 
 
 def inspect_header(data: bytes, name: str = "image") -> Header:
@@ -114,13 +142,15 @@ def inspect_header(data: bytes, name: str = "image") -> Header:
 
 
 def read_bytes(source: str | Path | bytes, name: str | None = None) -> bytes:
-    """Reads the whole file; bytes are handed through.
+    """Reads the whole file, or what an address such as gs:// holds; bytes are handed through.
 
     Raises:
         DataError: The file is missing or cannot be read.
     """
     if isinstance(source, bytes):
         return source
+    if isinstance(source, str) and remote.scheme_of(source):
+        return remote.read_file(source)
     shown = printable(source)
     where = f" ({shown})" if name and name != shown else ""
     name = name or shown
@@ -163,6 +193,23 @@ def _open(data: bytes, name: str) -> Image.Image:
             f"{name}: not an image that can be read; it starts with {data[:8]!r}. "
             "Expected a whole JPEG, PNG, WebP, BMP, GIF or TIFF; convert it, copy it again or remove it."
         ) from error
+
+
+def _end_of_first_scan(data: bytes) -> int:
+    """Where the first scan of a JPEG ends, which has some of each pixel, in progressive files too."""
+    place, scanning = 2, False
+    while (place := data.find(b"\xff", place)) >= 0:
+        kind = data[place + 1 : place + 2]
+        if kind == b"\xff":
+            place += 1
+        elif kind == b"\x00" or b"\xd0" <= kind <= b"\xd7":  # bytes of pixels, and restarts among them
+            place += 2
+        elif scanning or kind == b"":
+            return place
+        else:
+            scanning = kind == _JPEG_SCAN
+            place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return len(data)
 
 
 def _orientation(image: Image.Image) -> int:

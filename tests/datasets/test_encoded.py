@@ -111,3 +111,41 @@ def test_pixels_become_a_png_without_loss():
     encoded = to_encoded(pixels(), "a", None)
     assert (encoded.format, encoded.change) == ("png", None)
     np.testing.assert_array_equal(read_image(encoded.data), pixels())
+
+
+def taller(data, axis=0):
+    """The JPEG with twice the height (or, for axis 1, the width) in its header, and the same pixels."""
+    place = next(at for at in range(len(data)) if data[at] == 0xFF and data[at + 1] in (0xC0, 0xC2)) + 5 + 2 * axis
+    side = int.from_bytes(data[place : place + 2], "big")
+    return data[:place] + (2 * side).to_bytes(2, "big") + data[place + 2 :]
+
+
+KINDS = ({}, {"progressive": True}, {"restart_marker_blocks": 3}, {"progressive": True, "restart_marker_rows": 1})
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize(
+    ("options", "damage"),
+    [
+        *((options, taller) for options in KINDS),
+        *((options, lambda data: taller(data, 1)) for options in KINDS),
+        # What is cut off of a progressive file only blurs it.
+        *((options, lambda data: data[: len(data) * 2 // 3] + b"\xff\xd9") for options in (KINDS[0], KINDS[2])),
+    ],
+)
+def test_a_jpeg_that_lacks_pixels_is_refused(options, damage, mode):
+    data = encode(Image.fromarray(pixels(200, 120)).convert(mode), "JPEG", **options)
+    to_encoded(data, "a", None)
+    with pytest.raises(DataError, match="its header promises more pixels"):
+        to_encoded(damage(data), "a", None)
+    with pytest.raises(DataError, match="its header promises more pixels"):
+        read_image(damage(data), "a")
+
+
+@pytest.mark.parametrize("options", KINDS)
+def test_a_whole_jpeg_may_be_grey_in_its_corner(options):
+    image = pixels(200, 120)
+    image[60:] = 128
+    data = encode(image, "JPEG", **options)
+    for file in (data, data[:-2] + b"\xff\xfe\x00\x06\xff\xd9ab\xff\xd9" + data):  # a comment; images behind it
+        assert to_encoded(file, "a", None).change is None and (read_image(file)[-8:, -8:] == 128).all()
