@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from centernet_tf.detector.detector import Detector
+from centernet_tf.detector.detector import Detector, Look
 from centernet_tf.detector.follow import follow
 from centernet_tf.errors import DataError
 from centernet_tf.media import draw
@@ -92,6 +92,22 @@ def predict(
     return summary
 
 
+class _Looks:
+    """What the detector looked at, in order: frames may be searched some time before they are told.
+
+    Attributes:
+        taker: What the detector calls; None where nothing is wanted of it.
+    """
+
+    def __init__(self, wanted: bool):
+        self._waiting: collections.deque[tuple[np.ndarray, np.ndarray]] = collections.deque()
+        self.taker: Look | None = (lambda *look: self._waiting.append(look)) if wanted else None
+
+    def next_drawn(self) -> np.ndarray:
+        """The heatmap of the next image over what the network saw of it."""
+        return draw.heatmap_overlay(*self._waiting.popleft())
+
+
 def _categories(detector: Detector) -> list[dict[str, Any]]:
     """COCO's categories: the classes, and what properties say of them."""
     rows: list[dict[str, Any]] = [{"id": index, "name": name} for index, name in enumerate(detector.names, start=1)]
@@ -118,14 +134,15 @@ def _predict_images(
             if image is not None:
                 yield source, image, extras
 
-    for source, image, found in detector.search(read(), outputs.threshold, outputs.batch_size):
+    looks = _Looks(outputs.heatmaps)
+    for source, image, found in detector.search(read(), outputs.threshold, outputs.batch_size, looks.taker):
         write(found, file_name=source.name, output=source.output if outputs.draw else None)
         if outputs.draw:
             draw.save_image(outputs.folder / source.output, found.draw(image, threshold=0, panels=True))
         for name, path in outputs.files_of(source):
             result_format(name).write(path, found.class_names, found.rows, DIGITS)
         if outputs.heatmaps:
-            draw.save_image(outputs.folder / source.heatmap, draw.heatmap_overlay(*detector.look(image)))
+            draw.save_image(outputs.folder / source.heatmap, looks.next_drawn())
         summary.images += 1
         summary.objects.update(found.class_names)
         advance(summary.images)
@@ -148,12 +165,13 @@ def _predict_video(
     with contextlib.closing(reader), _writers(outputs.folder, reader.rate) as show:
         frames = itertools.islice(reader, most)
         try:
-            for frame, found in _search_frames(detector, frames, outputs.extras_of(source), outputs):
+            looks = _Looks(outputs.heatmaps)
+            for frame, found in _search_frames(detector, frames, outputs.extras_of(source), outputs, looks.taker):
                 write(found, file_name=source.name, frame=frame.number, time=round(frame.time, 4), output=output)
                 if outputs.draw:
                     show(source.output, found.draw(frame.image, threshold=0, panels=True))
                 if outputs.heatmaps:
-                    show(source.heatmap, draw.heatmap_overlay(*detector.look(frame.image)))
+                    show(source.heatmap, looks.next_drawn())
                 done += 1
                 summary.objects.update(found.class_names)
                 progress(source.name, done, total)
@@ -172,7 +190,11 @@ def _predict_video(
 
 
 def _search_frames(
-    detector: Detector, frames: Iterable[Frame], extras: dict[str, np.ndarray], outputs: Outputs
+    detector: Detector,
+    frames: Iterable[Frame],
+    extras: dict[str, np.ndarray],
+    outputs: Outputs,
+    look: Look | None,
 ) -> Iterator[tuple[Frame, Detections]]:
     """The frames of one video in order with what is found in them, joined over time where the model does that."""
     waiting: collections.deque[Frame] = collections.deque()
@@ -184,9 +206,9 @@ def _search_frames(
 
     if detector.tasks.associate is None:
         entries = ((image, extras) for image in images())
-        told = detector.stream(entries, outputs.threshold, outputs.batch_size)
+        told = detector.stream(entries, outputs.threshold, outputs.batch_size, look)
     else:
-        told = follow(detector, images(), outputs.threshold, outputs.batch_size, extras)
+        told = follow(detector, images(), outputs.threshold, outputs.batch_size, extras, look)
     for found in told:
         yield waiting.popleft(), found
 

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -125,6 +126,20 @@ def test_heatmaps(run, pictures, clip):
     assert heatmap.shape == (128, 128, 3)
     assert heatmap.max() > 150
     assert [frame.image.shape for frame in VideoReader(out / "clip_heatmap.mp4")] == [(128, 128, 3)] * 7
+
+
+def test_heatmaps_cost_no_second_run(run, detector, pictures, clip, monkeypatch):
+    """Neither for images nor for frames, told at once or later."""
+    monkeypatch.setattr(type(detector), "look", lambda self, image: pytest.fail("it ran again"))
+    _, _, out = run(pictures, clip, heatmaps=True, draw=False, batch_size=2)
+    apart = [frame.image for frame in VideoReader(out / "clip_heatmap.mp4")]
+    shutil.rmtree(out)
+    (task,) = detector.tasks.tasks
+    late = Association(start=list, step=lambda found, held: (held, [found[:1]]), finish=lambda held: held)
+    tasks = dataclasses.replace(detector.tasks, tasks=(dataclasses.replace(task, associate=late),))
+    monkeypatch.setattr(detector, "tasks", tasks)
+    _, _, out = run(clip, heatmaps=True, draw=False, batch_size=2)
+    np.testing.assert_array_equal([frame.image for frame in VideoReader(out / "clip_heatmap.mp4")], apart)
 
 
 def test_odd_files(run, tmp_path, draw_spots):

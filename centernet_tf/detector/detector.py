@@ -1,8 +1,9 @@
 """From images to detections: files and arrays of any size in batches, through the graph, and what it found."""
 
 import dataclasses
+import functools
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from centernet_tf.detector import batches, frames, tiles
 from centernet_tf.detector import extras as own
-from centernet_tf.detector import frames, tiles
 from centernet_tf.detector.field import receptive_field
 from centernet_tf.detector.found import as_detections
-from centernet_tf.detector.graph import DetectorGraph, WindowGraph
+from centernet_tf.detector.graph import HEATMAP, SEEN, DetectorGraph, WindowGraph
 from centernet_tf.detector.options import Options
 from centernet_tf.errors import DataError, UsageError, closest
 from centernet_tf.media.images import read_image
@@ -24,12 +25,10 @@ from centernet_tf.points.task import Extra
 from centernet_tf.properties.property import Property
 from centernet_tf.results import Detections
 
-PADDING = 64  # Images of one batch are padded to multiples of this, so that few shapes need compiling.
-# A batch that is padded to more pixels than the first is no more than the second times as large as its images.
-ROOM = 2**24
-WASTE = 4
 Image = str | Path | bytes | np.ndarray
 Entry = tuple[Any, Image, Mapping[str, Any]]  # key, image and {name: value} of its extras
+# Takes what `Detector.look` returns of an image: input [h, w, 3] uint8 and heatmap [h/4, w/4, C].
+Look = Callable[[np.ndarray, np.ndarray], None]
 
 
 class Detector:
@@ -57,9 +56,16 @@ class Detector:
         self.card = card
         self.tasks = card.task_set()
         self._check_options()
-        graph = WindowGraph if self.options.tile else DetectorGraph
-        self.graph = graph(network, self.tasks, card.input, self.options)
+        self.graph = self._build_graph()
         self.halo = self._find_halo() if self.options.tile else 0
+
+    def _build_graph(self, looks: bool = False) -> DetectorGraph:
+        graph = WindowGraph if self.options.tile else DetectorGraph
+        return graph(self.network, self.tasks, self.card.input, self.options, looks)
+
+    @functools.cached_property
+    def _looking(self) -> DetectorGraph:
+        return self._build_graph(looks=True)
 
     @property
     def limit(self) -> int:
@@ -110,16 +116,20 @@ class Detector:
         return found[0] if single else found
 
     def stream(
-        self, images: Iterable[Image | tuple[Image, Mapping[str, Any]]], threshold: float = 0.3, batch_size: int = 8
+        self,
+        images: Iterable[Image | tuple[Image, Mapping[str, Any]]],
+        threshold: float = 0.3,
+        batch_size: int = 8,
+        look: Look | None = None,
     ) -> Iterator[Detections]:
         """`__call__` for any number of images: reads a batch, yields its detections in order, goes on.
 
-        Each is an image, or an image and {name: value} of its extras.
+        Each is an image, or an image and {name: value} of its extras. `look` as in `search`.
         """
-        return (found for _, _, found in self.search(as_entries(images), threshold, batch_size))
+        return (found for _, _, found in self.search(as_entries(images), threshold, batch_size, look))
 
     def search(
-        self, entries: Iterable[Entry], threshold: float = 0.3, batch_size: int = 8
+        self, entries: Iterable[Entry], threshold: float = 0.3, batch_size: int = 8, look: Look | None = None
     ) -> Iterator[tuple[Any, np.ndarray, Detections]]:
         """`stream` of images that belong to something.
 
@@ -128,24 +138,28 @@ class Detector:
                 frames or draws an input, these too, see `frames.complete`.
             threshold: As in `__call__`.
             batch_size: As in `__call__`.
+            look: Called for each image, in order, before it is yielded, with what the network saw and the heatmap that
+                the objects were found in: with the mirror image's where both were searched, at scale 1 of several, of
+                all tiles.
 
         Yields:
             The key, the image [H, W, 3] uint8 RGB, and what was found in it, in order.
         """
         waiting: list[tuple[Any, np.ndarray, dict[str, np.ndarray], dict[str, Any]]] = []
+        fixed = None if self._keeps else self.card.input.height
         for key, source, given in entries:
             seen, given = frames.split(given, self.tasks.inputs)
             image, extras = as_image(source), own.complete(given, self.extras)
             full = len(waiting) == batch_size
-            if waiting and (full or not self._share_a_batch([one[1] for one in waiting], image)):
-                yield from self._run(waiting, threshold)
+            if waiting and (full or not batches.share([one[1] for one in waiting], image, fixed)):
+                yield from self._run(waiting, threshold, look)
                 waiting = []
             waiting.append((key, image, extras, frames.complete(seen, self.tasks, image)))
         if waiting:
-            yield from self._run(waiting, threshold)
+            yield from self._run(waiting, threshold, look)
 
     def look(self, image: Image) -> tuple[np.ndarray, np.ndarray]:
-        """What the network sees and what it answers, for looking inside.
+        """What the network sees of one image and answers in one pass, for looking inside; `search` looks as it finds.
 
         Returns:
             Its input [h, w, 3] uint8 RGB, and the heatmap [h/4, w/4, C] float32 in 0..1.
@@ -155,7 +169,7 @@ class Detector:
         fitted, _ = self.graph.fit_images(inputs["images"], inputs["sizes"])
         plain = DetectorGraph(self.network, self.tasks, self.card.input)
         heatmap = ops.convert_to_numpy(ops.sigmoid(plain.answer(plain.show(inputs)[0])["heatmap"][0]))
-        return np.rint(ops.convert_to_numpy(fitted[0]) * 255).astype(np.uint8), heatmap
+        return _pixels(ops.convert_to_numpy(fitted[0])), heatmap
 
     def with_input(self, size: tuple[int, int] | None) -> "Detector":
         """The same network behind another input.
@@ -197,16 +211,6 @@ class Detector:
     def _keeps(self) -> bool:
         return self.card.input.mode == "keep"
 
-    def _share_a_batch(self, images: Sequence[np.ndarray], further: np.ndarray) -> bool:
-        """Whether an image is padded together with others; a wide one and a tall one would make a large square."""
-        shapes = np.array([image.shape[:2] for image in (*images, further)], np.int64)
-        if self._keeps:
-            return bool((shapes == shapes[0]).all())  # where the resolution is kept, one batch has one size
-        height, width = shapes.max(axis=0)
-        # The rows of a fixed input are resampled over the full width of the images first.
-        padded = len(shapes) * width * max(height, self.card.input.height)
-        return bool(padded <= max(ROOM, WASTE * shapes.prod(axis=1).sum()))
-
     @property
     def _extra_names(self) -> str:
         return " and ".join(extra.name for extra in self.extras)
@@ -236,7 +240,7 @@ class Detector:
         sizes = np.array([image.shape[:2] for image in images], np.int32)
         shape = sizes.max(axis=0)
         if not self._keeps:
-            shape = -(-shape // PADDING) * PADDING
+            shape = -(-shape // batches.PADDING) * batches.PADDING
         packed = np.zeros((len(images), *shape, 3), np.uint8)
         for row, image in zip(packed, images):
             row[: image.shape[0], : image.shape[1]] = image
@@ -266,28 +270,52 @@ class Detector:
         images: Sequence[np.ndarray],
         extras: Sequence[Mapping[str, np.ndarray]],
         seen: Sequence[Mapping[str, Any]],
+        looks: bool,
     ) -> dict[str, np.ndarray]:
-        """{field: [B, K, ...]} of a batch."""
+        """{field: [B, K, ...]} of a batch, with `SEEN` and `HEATMAP` [B, ...] where it looks."""
+        graph = self._looking if looks else self.graph
         if not self.options.tile:
-            return self.graph.predict_on_batch(self._pack(images, extras, seen))
-        found = []
-        for image in images:
-            windows = tiles.cut_all(image, self.options.tile, self.halo, self.card.input.stride)
-            found.append(tiles.best_of(map(self.graph.predict_on_batch, windows), self.card.max_objects))
+            return graph.predict_on_batch(self._pack(images, extras, seen))
+        found = [self._find_in_tiles(image, graph) for image in images]
         return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
 
+    def _find_in_tiles(self, image: np.ndarray, graph: DetectorGraph) -> dict[str, np.ndarray]:
+        stride = self.card.input.stride
+        mosaic = tiles.Mosaic(image, stride) if graph.looks else None
+
+        def parts() -> Iterator[dict[str, np.ndarray]]:
+            for window in tiles.cut_all(image, self.options.tile, self.halo, stride):
+                part = graph.predict_on_batch(window)
+                if mosaic:
+                    mosaic.add(window, part.pop(HEATMAP))
+                    del part[SEEN]
+                yield part
+
+        found = tiles.best_of(parts(), self.card.max_objects)
+        return {**found, SEEN: mosaic.seen[None], HEATMAP: mosaic.heatmap[None]} if mosaic else found
+
     def _run(
-        self, waiting: Sequence[tuple[Any, np.ndarray, dict[str, np.ndarray], dict[str, Any]]], threshold: float
+        self,
+        waiting: Sequence[tuple[Any, np.ndarray, dict[str, np.ndarray], dict[str, Any]]],
+        threshold: float,
+        look: Look | None,
     ) -> Iterator[tuple[Any, np.ndarray, Detections]]:
         keys, images, extras, seen = zip(*waiting)
-        found = self._find(images, extras, seen)
+        found = self._find(images, extras, seen, look is not None)
         if not all(np.isfinite(values).all() for values in found.values()):
             # A score that is NaN is above no threshold, so it would pass for an empty image.
             raise DataError("The network's outputs are NaN or infinite: its training diverged. Use another model.")
+        looks = [found.pop(name) for name in (SEEN, HEATMAP)] if look else []
         for row, (key, image) in enumerate(zip(keys, images)):
+            if look:
+                look(_pixels(looks[0][row]), looks[1][row])
             fields = {name: values[row] for name, values in found.items()}
             size = image.shape[1::-1]
             yield key, image, as_detections(fields, self.names, size, self.properties, extras[row], threshold)
+
+
+def _pixels(seen: np.ndarray) -> np.ndarray:
+    return np.rint(seen * 255).astype(np.uint8)
 
 
 def as_entries(images: Iterable[Image | tuple[Image, Mapping[str, Any]]]) -> Iterator[Entry]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from centernet_tf.detector import frames as beside
-from centernet_tf.detector.detector import Detector, Image, as_image
+from centernet_tf.detector.detector import Detector, Image, Look, as_image
 from centernet_tf.errors import UsageError
 from centernet_tf.results import Detections
 
@@ -16,6 +16,7 @@ def follow(
     threshold: float = 0.3,
     batch_size: int = 8,
     extras: Mapping[str, Any] | None = None,
+    look: Look | None = None,
 ) -> Iterator[Detections]:
     """Finds the objects of a video and what of them belongs together.
 
@@ -26,6 +27,7 @@ def follow(
         batch_size: Frames that run at the same time. Where an input is drawn from what is remembered, each waits for
             the one before.
         extras: {name: value} of all frames beside their pixels.
+        look: As of `Detector.search`; called when a frame is searched, which may be before it is yielded.
 
     Yields:
         What the task's association tells: detections of the frames in order, each once all that it needs is seen.
@@ -45,7 +47,7 @@ def follow(
     while batch := list(itertools.islice(seen, batch_size if recall is None else 1)):
         known = {**(extras or {}), **({} if recall is None else {beside.ROWS: recall(memory)})}
         entries = [(image, {**known, **further}) for image, further in batch]
-        for found in detector.stream(entries, threshold, batch_size):
+        for found in detector.stream(entries, threshold, batch_size, look):
             told, memory = association.step(found, memory)
             yield from told
     yield from association.finish(memory)

@@ -16,6 +16,10 @@ from centernet_tf.model.network import as_argument
 from centernet_tf.points.centers import STRIDE
 from centernet_tf.points.task_set import MOVING, TaskSet
 
+# What a graph that `looks` answers beside the objects: its input [B, h, w, 3] in 0..1, and the heatmap [B, h/4, w/4, C]
+# in 0..1 that the objects were found in, of scale 1 where there are several.
+SEEN, HEATMAP = "seen by the network", "heatmap of the centers"
+
 
 class DetectorGraph(keras.Model):
     """Images of any size in, objects in their pixels out; what every export contains.
@@ -25,14 +29,23 @@ class DetectorGraph(keras.Model):
         tasks: How its maps are decoded.
         card: How an image becomes its input.
         options: Flip test, several scales, soft-NMS.
+        looks: Answer `SEEN` and `HEATMAP` too.
     """
 
-    def __init__(self, network: keras.Model, tasks: TaskSet, card: InputCard, options: Options | None = None):
+    def __init__(
+        self,
+        network: keras.Model,
+        tasks: TaskSet,
+        card: InputCard,
+        options: Options | None = None,
+        looks: bool = False,
+    ):
         super().__init__(name="detector", dtype="float32")
         self.network = network
         self.tasks = tasks
         self.card = card
         self.options = options or Options()
+        self.looks = looks
         self.built = True
 
     def fit_images(self, images: Any, sizes: Any, scale: Fraction = Fraction(1)) -> tuple[Any, Any]:
@@ -149,14 +162,18 @@ class DetectorGraph(keras.Model):
         Boxes are in pixels of each image, as extras are.
         """
         extras = {extra.name: inputs[extra.name] for extra in self.tasks.extras}
-        parts = []
-        for scale in self.options.fractions:
+        fractions, parts, looks = self.options.fractions, [], {}
+        looked = Fraction(1) if Fraction(1) in fractions else fractions[0]
+        for scale in fractions:
             shown, fit = self.show(inputs, scale)
-            parts.append(self.find(self.answer(shown), fit, extras))
+            maps = self.answer(shown)
+            parts.append(self.find(maps, fit, extras))
+            if self.looks and scale == looked:
+                looks = _look(self.fit_images(inputs["images"], inputs["sizes"], scale)[0], maps)
         if not self.options.merges:
-            return parts[0]
+            return {**parts[0], **looks}
         found = {name: ops.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
-        return soft_nms.keep_best(found, parts[0]["scores"].shape[1], self.options.stale_rows)
+        return {**soft_nms.keep_best(found, parts[0]["scores"].shape[1], self.options.stale_rows), **looks}
 
 
 class WindowGraph(DetectorGraph):
@@ -164,10 +181,16 @@ class WindowGraph(DetectorGraph):
 
     def call(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """{"images" [B, h, w, 3] uint8, "cores" [B, 4] int32, "corners" [B, 2] float32} to {field: [B, K, ...]}."""
-        maps = self.answer(ops.cast(inputs["images"], "float32") / 255.0)
+        seen = ops.cast(inputs["images"], "float32") / 255.0
+        maps = self.answer(seen)
+        looks = _look(seen, maps) if self.looks else {}
         maps["heatmap"] = tiles.only_core(maps["heatmap"], inputs["cores"])
         corners = inputs["corners"]
-        return self.find(maps, ops.concatenate([ops.ones_like(corners), -corners], axis=-1), {})
+        return {**self.find(maps, ops.concatenate([ops.ones_like(corners), -corners], axis=-1), {}), **looks}
+
+
+def _look(seen: Any, maps: Mapping[str, Any]) -> dict[str, Any]:
+    return {SEEN: seen, HEATMAP: ops.sigmoid(ops.cast(maps["heatmap"], "float32"))}
 
 
 def _move_back(value: Any, motion: str | None, scale: Any, shift: Any) -> Any:

@@ -165,6 +165,37 @@ def cut_all(image: np.ndarray, tile: tuple[int, int], halo: int, stride: int) ->
         yield {"images": cut(image, one, sides, shift)[None], "cores": one.cells[None], "corners": corner}
 
 
+class Mosaic:
+    """Joins what windows show of one image, each in its core; for looking.
+
+    Args:
+        image: [H, W, 3] uint8.
+        stride: As `plan_tiles` takes it.
+
+    Attributes:
+        seen: [h, w, 3] float32 in 0..1, the padded image.
+        heatmap: [h/4, w/4, C] float32, once a window is added.
+    """
+
+    def __init__(self, image: np.ndarray, stride: int):
+        height, width = image.shape[:2]
+        _, *shift = affine.kept_fit(height, width, stride)
+        self._shift = np.array(shift)
+        left, top = shift
+        self.seen = np.zeros((*affine.kept_size(height, width, stride), 3), np.float32)
+        self.seen[top : top + height, left : left + width] = image / np.float32(255)
+        self.heatmap: np.ndarray | None = None
+
+    def add(self, window: Mapping[str, np.ndarray], heatmap: np.ndarray) -> None:
+        """Takes in a window of `cut_all` and its heatmap [1, h, w, C]."""
+        if self.heatmap is None:
+            height, width = self.seen.shape[:2]
+            self.heatmap = np.zeros((height // STRIDE, width // STRIDE, heatmap.shape[-1]), np.float32)
+        left, top, right, bottom = window["cores"][0]
+        column, row = (window["corners"][0].astype(int) + self._shift) // STRIDE
+        self.heatmap[row + top : row + bottom, column + left : column + right] = heatmap[0, top:bottom, left:right]
+
+
 def best_of(parts: Iterable[Mapping[str, np.ndarray]], count: int) -> dict[str, np.ndarray]:
     """The best `count` rows of what was found in all windows.
 

@@ -272,6 +272,33 @@ def test_look_shows_input_and_heatmap(detector, draw_spots):
     assert np.unravel_index(heatmap[..., 1].argmax(), (32, 32)) in [(15, 15), (15, 16), (16, 15), (16, 16)]
 
 
+def test_search_shows_what_it_finds_in(detector, draw_spots):
+    images = [draw_spots(256, 128, (128, 64, 1)), draw_spots(64, 64, (20, 20, 0))]
+    looks = []
+    list(detector.stream(images, look=lambda *look: looks.append(look)))
+    for image, (seen, heatmap) in zip(images, looks, strict=True):
+        alone, expected = detector.look(image)
+        np.testing.assert_allclose(seen.astype(int), alone.astype(int), atol=1)  # halves round either way
+        np.testing.assert_allclose(heatmap, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options", [{"flip": True}, {"scales": (0.5, 1, 1.5), "nms": True}, {"tile": (96, 128), "halo": 16}]
+)
+def test_search_shows_one_heatmap_whatever_the_options(detector, draw_spots, options):
+    """The network is symmetric and sees a cell alone, so mirrored images and tiles change nothing."""
+    image, looks = draw_spots(256, 128, (128, 64, 1), (40, 100, 0)), []
+    changed = detector.with_options(**options)
+    found = list(changed.stream([image, image], threshold=0, look=lambda *look: looks.append(look)))
+    assert len(looks) == 2
+    for field in ("boxes", "scores"):
+        np.testing.assert_allclose(getattr(found[0], field), getattr(changed(image, threshold=0), field), atol=1e-4)
+    plain = detector.with_input(None) if "tile" in options else detector
+    seen, heatmap = plain.look(image)
+    np.testing.assert_array_equal(looks[1][0], seen)
+    np.testing.assert_allclose(looks[1][1], heatmap, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("size", "said"),
     [((500, 512), "size 500x512 is not a multiple of 32.*Try 512x512"), ((1, 65), "Try 32x64"), ((48, 80), "Try ")],
