@@ -69,6 +69,7 @@ TENSORFLOW = {
     "export/savedmodel.py",
     "export/serving_files.py",
     "export/tflite.py",
+    "media/remote.py",
     "benchmark/decode.py",
     "benchmark/input.py",
     "benchmark/keypoints.py",

@@ -3,33 +3,39 @@
 import dataclasses
 import itertools
 import re
+import urllib.parse
+import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
 from centernet_tf.errors import UsageError, closest
-from centernet_tf.media import draw, images, video
+from centernet_tf.media import draw, images, remote, video
+from centernet_tf.reading import is_text, printable
 
+MOST_WEBCAM = 999
 WEBCAM = re.compile(r"webcam(?::(\d+))?", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """One image, video or webcam.
+    """One image, video, stream or webcam.
 
     Attributes:
-        place: File, or number of a webcam.
-        moving: Whether it is a video or a webcam.
+        place: File, address with its scheme, or number of a webcam.
+        moving: Whether it is a video, a stream or a webcam.
         output: Name of the file with the drawn result, different for each source of a run.
     """
 
-    place: Path | int
+    place: Path | str | int
     moving: bool
     output: str
 
     @property
     def name(self) -> str:
-        """As it was given."""
-        return f"webcam:{self.place}" if isinstance(self.place, int) else str(self.place)
+        """As it was given, without a password; bytes of a file's name that are not UTF-8 become \\xe9 and the like."""
+        if isinstance(self.place, int):
+            return f"webcam:{self.place}"
+        return remote.without_password(self.place) if isinstance(self.place, str) else printable(self.place)
 
     @property
     def heatmap(self) -> str:
@@ -42,7 +48,8 @@ def find_sources(inputs: Sequence[str | Path]) -> list[Source]:
 
     Args:
         inputs: Image and video files, folders, whose images and videos are taken by name without those of subfolders
-            and hidden ones, "webcam" or "webcam:1".
+            and hidden ones, "webcam" or "webcam:1"; addresses of videos and streams that OpenCV opens, such as http://
+            and rtsp://, and of images, or folders of them, that TensorFlow reads, such as gs://.
 
     Returns:
         One source each, in this order. Of two files with the same name, the later one's result has the name of its
@@ -55,10 +62,12 @@ def find_sources(inputs: Sequence[str | Path]) -> list[Source]:
     taken: set[str] = set()
     found = []
     for place in places:
-        moving = isinstance(place, int) or place.suffix.lower() in video.SUFFIXES
-        stem, folder, suffix = f"webcam{place}", "webcam", ".mp4"
+        moving = _moves(place)
+        stem, folder, suffix = f"webcam{place}", "webcam", ".mp4" if moving else ".png"
+        if isinstance(place, str):
+            stem, folder = remote.file_name(place)
         if isinstance(place, Path):
-            stem, folder = place.stem, place.resolve().parent.name
+            stem, folder = (_writable(part) for part in (place.stem, place.resolve().parent.name))
             suffix = suffix if moving else place.suffix if place.suffix.lower() in draw.SUFFIXES else ".png"
         numbered = (f"{folder}_{stem}_{number}" for number in itertools.count(2))
         for choice in itertools.chain([stem, f"{folder}_{stem}"], numbered):
@@ -72,9 +81,26 @@ def find_sources(inputs: Sequence[str | Path]) -> list[Source]:
     return found
 
 
-def _places(wanted: str) -> list[Path] | list[int]:
+def _writable(part: str) -> str:
+    """A part of a file name that every system and library can write: OpenCV takes UTF-8 alone."""
+    return part if is_text(part) else printable(part).replace("\\", "_")
+
+
+def _moves(place: Path | str | int) -> bool:
+    if isinstance(place, str):
+        return remote.scheme_of(place) in remote.STREAMS
+    return isinstance(place, int) or place.suffix.lower() in video.SUFFIXES
+
+
+def _places(wanted: str) -> list[Path] | list[str] | list[int]:
     if match := WEBCAM.fullmatch(wanted):
+        if len(match[1] or "") > len(str(MOST_WEBCAM)):
+            raise UsageError(f"{wanted:.60}: no webcam has such a number. Expected 0 to {MOST_WEBCAM}.")
         return [int(match[1] or 0)]
+    if (scheme := remote.scheme_of(wanted)) and scheme != "file":
+        return _addresses(wanted, scheme)
+    if scheme:
+        wanted = urllib.request.url2pathname(urllib.parse.urlsplit(wanted).path)
     path = Path(wanted)
     suffixes = (*images.SUFFIXES, *video.SUFFIXES)
     if path.is_dir():
@@ -93,6 +119,21 @@ def _places(wanted: str) -> list[Path] | list[int]:
             f"Images: {', '.join(images.SUFFIXES)}; videos: {', '.join(video.SUFFIXES)}; or webcam, webcam:1."
         )
     return [path]
+
+
+def _addresses(wanted: str, scheme: str) -> list[str]:
+    remote.check_scheme(wanted)
+    suffix = Path(urllib.parse.urlsplit(wanted).path).suffix.lower()
+    shown = remote.without_password(wanted)
+    if scheme in remote.STREAMS:
+        if suffix in images.SUFFIXES:
+            raise UsageError(
+                f"{shown}: images are not fetched by {scheme}, only videos and streams. Download it first."
+            )
+        return [wanted]
+    if suffix in video.SUFFIXES:
+        raise UsageError(f"{shown}: videos are not read by {scheme}, only images. Copy it here first.")
+    return remote.files_at(wanted, images.SUFFIXES)
 
 
 def _near(path: Path) -> str:

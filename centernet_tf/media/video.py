@@ -14,6 +14,7 @@ import numpy as np
 
 from centernet_tf.errors import DataError
 from centernet_tf.files import beside, sync_file, telling, writes_straight
+from centernet_tf.media import remote
 
 # What FFmpeg and OpenCV print beside the errors raised here would only tear the progress bar.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -43,27 +44,31 @@ class VideoReader:
     """Frames of a video file or of a webcam, in order, once.
 
     Args:
-        source: File, or number of a webcam.
+        source: File, address of a video or a stream, or number of a webcam.
 
     Attributes:
+        live: Whether it goes on until it is stopped.
         name: What errors call it.
         rate: Frames per second.
         frames: How many the file says it has; None where it does not say, as for webcams.
 
     Raises:
-        DataError: It is no video, not a frame of it can be read, or there is no such webcam.
+        DataError: It is no video, not a frame of it can be read, or there is no such webcam or address.
     """
 
-    def __init__(self, source: Path | int):
-        self.live = isinstance(source, int)
-        self.name = f"webcam:{source}" if self.live else str(source)
-        with _quiet_opencv():
-            self._capture = cv2.VideoCapture(source if self.live else str(source))
+    def __init__(self, source: Path | str | int):
+        webcam, address = isinstance(source, int), isinstance(source, str) and remote.scheme_of(source)
+        self.live = webcam or address in remote.LIVE
+        self.name = f"webcam:{source}" if webcam else remote.without_password(source) if address else printable(source)
+        with _quiet_opencv(), _name_for_opencv(source) as name:
+            self._capture = cv2.VideoCapture(name)
         self._start = time.monotonic()
         read, self._next = self._capture.read()
         if not read:
             self._capture.release()
-            if self.live:
+            if address:
+                raise DataError(f"{self.name}: nothing answers there, or no video that OpenCV can read.")
+            if webcam:
                 raise DataError(
                     f"{self.name}: the webcam gives no image. Is it connected, and not used by another program?"
                 )
@@ -75,6 +80,7 @@ class VideoReader:
         self.rate = rate if math.isfinite(rate) and 0 < rate <= MOST_RATE else RATE
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self.frames = int(count) if not self.live and 0 < count < 1e9 else None
+        self.live |= bool(address) and self.frames is None  # a camera's pictures over HTTP, for one
 
     def __iter__(self) -> Iterator[Frame]:
         """Reads on to the end; what is cut off there is left out."""
@@ -92,6 +98,18 @@ class VideoReader:
     def close(self) -> None:
         """Frees the file or the webcam."""
         self._capture.release()
+
+
+@contextlib.contextmanager
+def _name_for_opencv(source: Path | str | int) -> Iterator[str | int]:
+    """What to open a source by: OpenCV ends the program where a name is not UTF-8, so that such a file gets another."""
+    if isinstance(source, int) or is_text(str(source)):
+        yield source if isinstance(source, int) else str(source)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder) / f"video{Path(source).suffix}"
+        link.symlink_to(Path(source).absolute())
+        yield str(link)
 
 
 class VideoWriter:

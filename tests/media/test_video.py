@@ -1,6 +1,9 @@
 """Frames come out as they went in, and what is no video is named."""
 
+import functools
+import http.server
 import os
+import threading
 
 import cv2
 import numpy as np
@@ -138,3 +141,23 @@ def test_frames_of_another_size_are_an_error(tmp_path):
     with pytest.raises(DataError, match="a frame has 32x48 pixels, but the video began with 64x48"):
         writer.write(frames(1, 32)[0])
     writer.discard()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+
+def test_a_video_over_http(tmp_path):
+    write(tmp_path / "clip.mp4", frames())
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=tmp_path))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    reader = VideoReader(f"{address}/clip.mp4")
+    assert (reader.name, reader.frames, reader.live) == (f"{address}/clip.mp4", 6, False)
+    assert len(list(reader)) == 6
+    reader.close()
+    with pytest.raises(DataError, match=rf"{address}/none\.mp4: nothing answers there"):
+        VideoReader(f"{address}/none.mp4")
+    server.shutdown()
+    server.server_close()
