@@ -1,13 +1,12 @@
 """KITTI's metric on as many frames as its training set has: 7,481, each of 20 objects."""
 
 import json
-import resource
 import sys
 import time
 
 import numpy as np
 
-from centernet_tf.benchmark.timing import in_fresh_process
+from centernet_tf.benchmark.timing import highest_memory, in_fresh_process
 from centernet_tf.properties.boxes3d.kitti import KittiBoxes3d
 from centernet_tf.properties.boxes3d.records import from_columns
 from centernet_tf.properties.property import ImageKey
@@ -74,4 +73,4 @@ def _boxes(boxes3d: np.ndarray) -> np.ndarray:
 
 if __name__ == "__main__":
     spent = seconds(int(sys.argv[1]))
-    print(json.dumps({"seconds": spent, "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+    print(json.dumps({"seconds": spent, "memory": highest_memory()}))

@@ -1,8 +1,8 @@
 """Timing that holds on a noisy machine: variants in turn, medians, processor time beside wall time, peak memory."""
 
+import contextlib
 import json
 import os
-import resource
 import subprocess
 import sys
 import threading
@@ -68,11 +68,29 @@ class PeakMemory:
         return (self.highest - self.start) / 1e6
 
 
-def _resident() -> int:
+def _resident() -> float:
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:  # Not Linux: the highest so far is all there is.
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    except OSError:  # Not Linux: without psutil the highest so far is all there is.
+        with contextlib.suppress(ImportError):
+            import psutil
+
+            return psutil.Process().memory_info().rss
+        return highest_memory() * 1e6
+
+
+def highest_memory() -> float:
+    """Highest resident memory of this process so far in MB; NaN on Windows without psutil."""
+    try:
+        import resource  # which Windows does not have
+    except ImportError:
+        with contextlib.suppress(ImportError, AttributeError):
+            import psutil
+
+            return psutil.Process().memory_info().peak_wset / 1e6
+        return float("nan")
+    # macOS counts bytes, others kilobytes.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 def in_fresh_process(module: str, *arguments: str) -> dict[str, Any]:

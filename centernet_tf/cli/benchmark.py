@@ -13,6 +13,7 @@ from centernet_tf.errors import UsageError
 from centernet_tf.files import write_json
 from centernet_tf.media.draw import save_image
 from centernet_tf.media.images import list_images
+from centernet_tf.metrics.tables import number
 from centernet_tf.plain import plain
 
 DRAWN = 4
@@ -62,7 +63,7 @@ def benchmark(
     # A file has no width: names are not cut there.
     console.print(table, width=None if console.is_terminal else 160)
     if json_file:
-        write_json(json_file, found)
+        write_json(json_file, {name: {key: number(value) for key, value in one.items()} for name, one in found.items()})
 
 
 def _files(images: Path | None, most: int, directory: Path) -> list[Path]:

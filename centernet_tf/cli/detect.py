@@ -25,7 +25,9 @@ MOST_SKIPPED = 20  # listed by name
 
 def detect(
     model: Annotated[Path, typer.Argument(help="A .keras file that `centernet train` wrote.")],
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT", help="Images, folders, videos, webcam, http://, rtsp://, gs://.")],
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT", help="Images, folders, videos, webcam, http://, rtsp://, gs://.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for drawn images and videos, and for results.")],
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Discard detections with scores up to this.")] = 0.3,
     batch_size: Annotated[int, typer.Option(min=1, help="Batch size, in images.")] = 8,
