@@ -19,7 +19,7 @@ from centernet_tf.data.dataset import iterate, open_dataset, save_dataset
 from centernet_tf.datasets.drawn import shapes
 from centernet_tf.datasets.writer import write_records
 from centernet_tf.detector.detector import load
-from centernet_tf.errors import UsageError
+from centernet_tf.errors import DataError, UsageError
 from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.model.file import load_model, save_model
 from centernet_tf.model.network import build_network
@@ -333,3 +333,13 @@ def test_backends_train_alike(tmp_path):
     np.testing.assert_allclose(losses["jax"], losses["tensorflow"], rtol=1e-3)
     for weight, one, other in zip(network.weights, moves["jax"], moves["tensorflow"]):
         assert one @ other > 0.97 * np.linalg.norm(one) * np.linalg.norm(other) > 0, weight.path
+
+
+@pytest.mark.parametrize("kept", [slice(3), slice(None, None, -1)], ids=["cut", "turned round"])
+def test_a_class_list_that_is_not_the_records_ends_the_run(kept, shapes_train, tmp_path):
+    folder = tmp_path / "records"
+    shutil.copytree(shapes_train.directory, folder)
+    classes = shapes_train.classes[kept]
+    save_dataset(dataclasses.replace(shapes_train, directory=folder, classes=classes, objects_per_class={}))
+    with pytest.raises(DataError, match="a record cannot be read .*(labels 1 to 3|is called .*, but its label)"):
+        train(settings_of(open_dataset(folder)), tmp_path / "run", lambda line: None)

@@ -81,7 +81,7 @@ class Dataset:
 
 
 def open_dataset(path: str | Path, check: bool = True) -> Dataset:
-    """Reads the dataset.yaml of a split and checks that its shards are there and whole.
+    """Reads the dataset.yaml of a split and checks that its shards are there and whole, and hold what it says.
 
     Args:
         path: The directory of the split, or its dataset.yaml.
@@ -89,13 +89,16 @@ def open_dataset(path: str | Path, check: bool = True) -> Dataset:
 
     Raises:
         UsageError: There is no dataset.yaml.
-        DataError: It cannot be understood, or a shard is missing or cut off.
+        DataError: It cannot be understood or contradicts itself, or a shard is missing, cut off or holds another number
+            of records.
     """
     path = Path(path)
     directory = path.parent if path.name == DATASET_FILE else path
     dataset = _from_yaml(directory, _read_yaml(directory))
-    for shard in dataset.files if check else ():
-        _check_size(shard)
+    if check:
+        _check_counts(dataset)
+        for shard in dataset.files:
+            _check_shard(shard)
     return dataset
 
 
@@ -246,7 +249,19 @@ def _from_yaml(directory: Path, content: dict[str, Any]) -> Dataset:
     return dataset
 
 
-def _check_size(shard: Shard) -> None:
+def _check_counts(dataset: Dataset) -> None:
+    """Raises DataError where a dataset.yaml, which people edit, contradicts itself."""
+    path, listed = dataset.directory / DATASET_FILE, sum(shard.records for shard in dataset.files)
+    if dataset.images != listed:
+        raise DataError(f"{path}: 'images' is {dataset.images}, but its shards list {listed} records. {_AGAIN}")
+    if unknown := [name for name in dataset.objects_per_class if name not in dataset.classes]:
+        raise DataError(
+            f"{path}: 'objects_per_class' counts {', '.join(unknown):.200}, which 'classes' lacks: "
+            f"{', '.join(dataset.classes):.200}. The labels in the shards are numbers of the whole list. {_AGAIN}"
+        )
+
+
+def _check_shard(shard: Shard) -> None:
     if not shard.path.is_file():
         raise DataError(f"{shard.path}: this shard is missing; {DATASET_FILE} beside it lists it. {_AGAIN}")
     size = shard.path.stat().st_size
@@ -256,12 +271,14 @@ def _check_size(shard: Shard) -> None:
         raise DataError(
             f"{shard.path}: {where}; the file has {size} bytes, {DATASET_FILE} says {shard.bytes}. {_AGAIN}"
         )
+    if (found := _whole_records(shard.path)) != shard.records:
+        raise DataError(f"{shard.path}: {found} records, but {DATASET_FILE} says {shard.records}. {_AGAIN}")
 
 
 def _whole_records(path: Path) -> int:
     """Counts the records before the place where a shard ends; each is length, checksum, data, checksum."""
     size, end, count = path.stat().st_size, 0, 0
-    with path.open("rb") as file:
+    with path.open("rb", buffering=0) as file:  # a buffer would read a thousand times what is looked at
         while len(head := file.read(8)) == 8:
             end += struct.unpack("<Q", head)[0] + 16
             if end > size:

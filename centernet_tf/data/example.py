@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from centernet_tf.data.checks import check_classes, check_numbers
 from centernet_tf.data.record import BASE, Record
-from centernet_tf.errors import DataError, brief
+from centernet_tf.errors import DataError
 from centernet_tf.media.images import inspect_header
 from centernet_tf.properties.property import Property, Rows, Size
 
@@ -38,9 +39,15 @@ OBJECT_KEYS = {
     AREA: "float",
     **dict.fromkeys(FLAGS.values(), "int"),
 }
-LARGEST = 1e10
 _DTYPES = {"float": np.dtype(np.float32), "int": np.dtype(np.int64), "bytes": np.dtype(object)}
 _TENSORS = {"float": tf.float32, "int": tf.int64, "bytes": tf.string}
+# What TensorFlow raises where a file of records is damaged, or no file.
+DAMAGE = (
+    tf.errors.DataLossError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.NotFoundError,
+    tf.errors.PermissionDeniedError,
+)
 _CALLED = {"float": "floating-point numbers", "int": "whole numbers", "bytes": "texts"}
 
 
@@ -156,36 +163,6 @@ def rows_of(lists: Rows, size: Size, classes: Sequence[str], properties: Sequenc
     return rows
 
 
-def check_classes(rows: Rows, classes: Sequence[str]) -> None:
-    """Raises ValueError where an object has a class that is not declared; only ignored objects may have none."""
-    numbers = rows["classes"]
-    wrong = (numbers < np.where(rows["ignored"], -1, 0)) | (numbers >= len(classes))
-    if wrong.any():
-        row = int(wrong.argmax())
-        label, name = int(numbers[row]) + 1, rows["names"][row]
-        what = f"class {name!r}" if label == 0 and name else f"label {label}"
-        raise ValueError(
-            f"object {row + 1} has {what}, but {len(classes)} classes are declared, labels 1 to {len(classes)}: "
-            f"{', '.join(classes):.200}"
-        )
-
-
-def check_numbers(rows: Rows) -> None:
-    """Raises ValueError where a number is not finite, or further from 0 than pixels, their squares and metres are.
-
-    One such object would make every loss of its batch NaN.
-    """
-    for name, values in rows.items():
-        values = np.atleast_1d(values)
-        if values.dtype.kind != "f" or (sound := np.abs(values) <= LARGEST).all():
-            continue
-        row = int(np.argwhere(~sound)[0, 0])
-        raise ValueError(
-            f"{name} {row + 1} of {len(values)} has a number that is not finite or impossibly large: "
-            f"{brief(np.asarray(values[row]).tolist(), 120)}"
-        )
-
-
 def stored(lists: Rows, key: str, kind: str) -> np.ndarray:
     """The list of a key as `kind` ("float", "int" or "bytes"); empty where it is missing.
 
@@ -261,7 +238,7 @@ def read_shard(path: Path) -> Iterator[bytes]:
         number += 1
         try:
             serialized = next(records, None)
-        except (tf.errors.DataLossError, tf.errors.OutOfRangeError, tf.errors.NotFoundError) as error:
+        except (*DAMAGE, tf.errors.OutOfRangeError) as error:
             reason = error.message.split("\n")[0].split(";")[0]
             raise DataError(f"{path}: record {number} is cut off or damaged ({reason}).") from error
         if serialized is None:

@@ -14,12 +14,13 @@ import numpy as np
 import tensorflow as tf
 
 from centernet_tf.data.augment import PLAIN_COLOR, Augmentation, is_plain, plain_matrix
+from centernet_tf.data.checks import check_classes, check_numbers
 from centernet_tf.data.dataset import Dataset
 from centernet_tf.data.example import (
+    DAMAGE,
     ENCODED,
     FILENAME,
     SOURCE_ID,
-    check_classes,
     rows_of,
     spec,
     stored_size,
@@ -44,7 +45,7 @@ WARPED_SIDES = 2
 WARPED_PIXELS = 1024
 
 _DRAWN = (ROTATED, JITTERED)  # fields that augmentation itself makes
-_DAMAGE = (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError)
+_DAMAGE = (*DAMAGE, tf.errors.InvalidArgumentError)
 
 
 @contextlib.contextmanager
@@ -247,6 +248,7 @@ class Feed:
             stored = dict(zip(keys, lists))
             rows = rows_of(stored, stored_size(stored) or (width, height), classes, properties)
             check_classes(rows, classes)
+            check_numbers(rows)
             # What is cut off is decided on the output grid, from boxes as they were annotated, as in the original.
             rows = {**rows, "boxes": rows["full_boxes"]}
             count = len(rows["boxes"])

@@ -6,6 +6,7 @@ CHECKS = {
     "truncated_shard": Check("error", "shards that are truncated or damaged", f"{AGAIN}; the disk may have been full."),
     "checksum": Check("error", "shards that changed after they were written", f"{AGAIN}, or copy them again."),
     "missing_images": Check("error", "images listed in dataset.yaml but missing in the shards", f"{AGAIN}."),
+    "surplus_images": Check("error", "images in the shards that dataset.yaml does not count", f"{AGAIN}."),
     "bad_example": Check("error", "records that are not an annotated image", f"{AGAIN}."),
     "corrupt_image": Check("error", "images that cannot be decoded", "Replace or remove the files and write again."),
     "wrong_size": Check(
@@ -17,6 +18,9 @@ CHECKS = {
         "error", "boxes wholly outside their image", "Check that image and annotation belong together."
     ),
     "unknown_label": Check("error", "objects with an unknown class label", "Give all class names when writing."),
+    "other_name": Check(
+        "error", "objects called as another class than that of their label", "Give the classes in the order of writing."
+    ),
     "duplicate_id": Check("error", "images that share an id", "Give each image its own id; metrics merge them."),
     "edge_box": Check("warning", "boxes that exceed the image", "Writing with `centernet records` clips them."),
     "turned_image": Check(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from centernet_tf.data.checks import wrong_names
 from centernet_tf.data.dataset import Dataset, open_dataset, sha256_of
 from centernet_tf.data.examine import Stored, decoding_fault, read_shard
 from centernet_tf.errors import DataError, UsageError
@@ -183,6 +184,8 @@ class _Survey:
         dataset = self.dataset
         missing = dataset.images - self.images
         self.notebook.add("missing_images", f"{dataset.images} expected, {self.images} read", max(missing, 0))
+        text = f"{dataset.images} expected, {self.images} read"
+        self.notebook.add("surplus_images", text, max(-missing, 0))
         for name in dataset.classes:
             self.notebook.add("unused_class", name, not self.per_class[name])
         for survey in self.surveys.values():
@@ -243,6 +246,9 @@ class _Survey:
         self.per_class.update(classes[label] if ok else f"label {label + 1}" for label, ok in counted)
         strange = sorted({int(label) + 1 for label in labels[~known]})
         self.notebook.add("unknown_label", f"{name}: labels {strange}", np.sum(~known))
+        renamed = wrong_names(rows, classes)
+        example = f"{name}: {rows['names'][renamed[0]]} labelled {classes[labels[renamed[0]]]}" if renamed else ""
+        self.notebook.add("other_name", example, len(renamed))
         self.notebook.add("no_objects", name, not len(labels))
         sound = known.copy()
         for code, mask in faults(boxes, *size).items():

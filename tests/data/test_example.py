@@ -8,9 +8,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from centernet_tf.data.checks import check_classes, check_numbers
 from centernet_tf.data.example import (
-    check_classes,
-    check_numbers,
     lists_of,
     read_record,
     rows_of,
@@ -262,6 +261,17 @@ def test_lists_that_do_not_fit_are_named(key, values, message, make_record):
 def test_what_is_no_annotated_image_says_so(serialized):
     with pytest.raises(ValueError, match=r"is not a tf\.train\.Example|image/encoded is missing"):
         read_record(serialized, CLASSES)
+
+
+def test_a_name_of_another_class_contradicts_the_label(make_record):
+    serialized = serialize(make_record(), CLASSES)
+    with pytest.raises(ValueError, match="object 1 is called 'cat', but its label 1 is 'dog' of the 3 classes"):
+        read_record(serialized, ("dog", "cat", "Käfer"))
+    assert read_record(serialized, ("tom", "dog", "beetle")).classes.tolist() == [0, 2], "other names mean the same"
+    finer = serialize(make_record(names=("kitten", "Käfer")), CLASSES)
+    assert read_record(finer, CLASSES).names == ("kitten", "Käfer")
+    ignored = serialize(make_record(names=("dog", "Käfer"), ignored=np.array([True, False])), CLASSES)
+    assert read_record(ignored, CLASSES).classes.tolist() == [0, 2]
 
 
 def test_source_id_that_is_no_number_becomes_one(make_record):

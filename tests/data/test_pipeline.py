@@ -419,6 +419,11 @@ def test_too_few_images_for_a_batch(tmp_path, images, batch, advice):
     )
 
 
+def folder(path):
+    path.unlink()
+    path.mkdir()
+
+
 def truncate(path):
     path.write_bytes(path.read_bytes()[:-20])
 
@@ -467,7 +472,7 @@ SAID = {
 }
 
 
-@pytest.mark.parametrize("damage", [truncate, scribble, no_example, no_picture, wrong_lists, wrong_label])
+@pytest.mark.parametrize("damage", [folder, truncate, scribble, no_example, no_picture, wrong_lists, wrong_label])
 @pytest.mark.parametrize("training", [False, True])
 def test_damaged_records_are_named(tmp_path, damage, training):
     dataset = write(tmp_path, [np.zeros((32, 32, 3), np.uint8)] * 6, [[]] * 6)

@@ -128,6 +128,9 @@ BROKEN = {
     "cut_box": [example(1, [(0.995, 0.2, 1.0, 0.4), (0.1, 0.1, 0.5, 0.5)])],
     "no_objects": [two_boxes(), example(2, [])],
     "unused_class": [example(1)],
+    "other_name": [
+        example(1, [(0.1, 0.1, 0.5, 0.5), (0.6, 0.1, 0.9, 0.5)], image__object__class__text=[b"cat", b"cat"])
+    ],
 }
 COUNTS = {
     **dict.fromkeys(("unfinite_box", "empty_box", "outside_box", "edge_box", "bad_example twice"), 2),
@@ -179,6 +182,14 @@ def test_a_shard_that_breaks_off_does_not_stop_the_others(tmp_path):
     assert report.images == 4
     assert "train-00000-of-00002.tfrecord: record 3 is cut off or damaged" in report.findings[0].examples[0]
     assert not report.sound
+
+
+def test_images_that_are_not_counted_are_reported(tmp_path):
+    directory = write(tmp_path, [two_boxes(), example(2)])
+    path = directory / "dataset.yaml"
+    path.write_text(path.read_text().replace("images: 2", "images: 1"))
+    report = inspect_records(directory)
+    assert found(report) == {"surplus_images": 1} and report.findings[0].examples == ["1 expected, 2 read"]
 
 
 def test_a_missing_shard_is_reported(tmp_path):
