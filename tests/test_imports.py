@@ -61,6 +61,7 @@ TENSORFLOW = {
     "datasets/tfds.py",
     "datasets/writer.py",
     "training/board.py",
+    "training/read_order.py",
     "export/metadata.py",
     "export/onnx.py",
     "export/quantize.py",

@@ -10,6 +10,7 @@ from keras import ops
 from centernet_tf import preprocess
 from centernet_tf.model.network import as_argument
 from centernet_tf.points.task_set import TaskSet
+from centernet_tf.training import read_order
 
 
 class Trainer(keras.Model):
@@ -43,6 +44,8 @@ class Trainer(keras.Model):
         self.size = size
         self.ema = ema
         self.loss_layers = list(tasks.layers)  # Keras trains and saves what it finds as an attribute.
+        if self.loss_layers:
+            read_order.keep()
         self._trackers = [keras.metrics.Mean(name=f"{term.name}_loss") for term in tasks.terms]
         self._trackers.append(keras.metrics.Mean(name="center_score"))
         self._ema_weights: list[keras.Variable] = []
