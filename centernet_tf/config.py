@@ -20,6 +20,7 @@ from centernet_tf.tasks import TASKS, check_tasks
 
 Fraction = Annotated[float, pydantic.Field(ge=0, le=1)]
 PositiveFraction = Annotated[float, pydantic.Field(gt=0, le=1)]
+Side = Annotated[int, pydantic.Field(gt=0, le=16384)]  # pixels
 Weight = Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]
 
 
@@ -32,7 +33,7 @@ class DataSettings(Section):
 
     train: Path
     validation: Path | None = None
-    size: tuple[pydantic.PositiveInt, pydantic.PositiveInt] = (512, 512)
+    size: tuple[Side, Side] = (512, 512)
     mean: tuple[Fraction, Fraction, Fraction] | None = None
     std: tuple[PositiveFraction, PositiveFraction, PositiveFraction] | None = None
     order: Literal["bgr", "rgb"] | None = None

@@ -72,7 +72,8 @@ class Outputs:
 
     def extras_of(self, source: Source) -> dict[str, np.ndarray]:
         """The extras of one image or video; raises DataError where there is none for it."""
-        return {name: of(source.name) for name, of in self.extras.items()}
+        place = str(source.place) if isinstance(source.place, Path) else source.name
+        return {name: of(place) for name, of in self.extras.items()}
 
     def files_of(self, source: Source) -> Iterator[tuple[str, Path]]:
         """Format and path of each result file of an image."""

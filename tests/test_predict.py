@@ -335,3 +335,21 @@ def test_progress_counts_images_together_and_videos_apart(detector, pictures, cl
     predict(detector, find_sources([pictures, clip]), outputs, progress=lambda *values: told.append(values))
     assert told[:3] == [("images", 1, 3), ("images", 2, 3), ("images", 3, 3)]
     assert told[3:] == [(str(clip), number, 7) for number in range(1, 8)]
+
+
+def test_names_that_are_not_utf8(run, tmp_path, draw_spots, clip):
+    folder = tmp_path / "in"
+    save_image(folder / "a.png", draw_spots(96, 64, (30, 40, 0)))
+    for name in ("caf\udce9.png", "caf\udce8.png", "caf_xe9.png"):
+        (folder / name).write_bytes((folder / "a.png").read_bytes())
+    (folder / "broken\udcff.jpg").write_bytes(b"no image")
+    clip.rename(folder / "clip\udcff.mp4")
+    _, results, out = run(folder, skip_bad=True, max_frames=2)
+    given = [row["file_name"].rpartition("/")[2] for row in results["images"]]
+    expected = ["a.png", "caf\\xe8.png", "caf\\xe9.png", "caf_xe9.png", "clip\\xff.mp4"]
+    assert sorted({*given}) == sorted(expected) and all(len(row["detections"]) for row in results["images"])
+    assert "broken\\xff.jpg" in results["skipped"][0]["file_name"] and len(results["skipped"]) == 1
+    # No surrogates either, which JSON readers of other languages refuse.
+    assert "\\ud" not in (out / "detections.json").read_bytes().decode("utf-8")
+    drawn = ["a.png", "caf_xe8.png", "caf_xe9.png", "clip_xff.mp4", "in_caf_xe9.png"]
+    assert names(out) == sorted([*drawn, "detections.json"])

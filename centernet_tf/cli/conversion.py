@@ -14,6 +14,7 @@ from centernet_tf.datasets.report import Report
 from centernet_tf.errors import UsageError
 from centernet_tf.plain import plain
 from centernet_tf.properties.property import Property
+from centernet_tf.reading import is_file, read_lines
 
 LISTED = 20
 
@@ -75,15 +76,17 @@ def class_list(value: str | None) -> tuple[str, ...] | None:
     """Reads the value of --classes: names with commas between, or a file with one name on each line.
 
     Raises:
-        UsageError: The file is missing, or there is no name.
+        UsageError: The file is missing or not in UTF-8, or there is no name.
     """
     if value is None:
         return None
     path = Path(value)
-    if path.is_file():
-        names = path.read_text(encoding="utf-8-sig").splitlines()
+    if is_file(path):
+        names = read_lines(path, UsageError)
     elif path.suffix in (".txt", ".names") or "/" in value:
-        raise UsageError(f"--classes {value}: no such file. Give a text file with one name on each line, or 'cat,dog'.")
+        raise UsageError(
+            f"--classes {value:.200}: no such file. Give a text file with one name on each line, or 'cat,dog'."
+        )
     else:
         names = value.split(",")
     names = tuple(name.strip() for name in names if name.strip())

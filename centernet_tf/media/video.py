@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import math
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 from centernet_tf.errors import DataError
 from centernet_tf.files import beside, sync_file, telling, writes_straight
 from centernet_tf.media import remote
+from centernet_tf.reading import is_text, printable
 
 # What FFmpeg and OpenCV print beside the errors raised here would only tear the progress bar.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -129,6 +131,8 @@ class VideoWriter:
         self._frames, self._temporary = 0, beside(path)
         if writes_straight(path):
             raise DataError(f"{path}: is a device or a pipe, but a video needs a file. Give another name.")
+        if not is_text(str(path)):  # OpenCV would end the program.
+            raise DataError(f"{printable(path)}: a video needs a place whose name is UTF-8. Give another --out.")
         with telling(path, path.parent):
             path.parent.mkdir(parents=True, exist_ok=True)
         with _quiet_opencv():

@@ -131,3 +131,14 @@ def test_models_that_are_none(call, picture, tmp_path):
     assert (code, "gone.keras: no such model file" in errors) == (2, True)
     code, _, errors = call("in", "--out", "out", model=picture)
     assert (code, "a.png: not a .keras file" in errors) == (2, True)
+
+
+@pytest.mark.parametrize("options", [["--skip-bad"], []])
+def test_names_that_are_not_utf8_are_printed(call, picture, tmp_path, options):
+    picture.rename(picture.with_name("caf\udce9.png"))
+    (tmp_path / "in" / "broken\udcff.jpg").write_bytes(b"no image")
+    code, output, errors = call("in", "--out", "out", *options)
+    assert (code, "broken\\xff.jpg" in output + errors) == (0 if options else 1, True)
+    if options:
+        (row,) = json.loads((tmp_path / "out" / "detections.json").read_bytes())["images"]
+        assert row["file_name"] == "in/caf\\xe9.png" and len(row["detections"]) == 2

@@ -8,9 +8,10 @@ from PIL import Image
 from rich.console import Console
 from typer.testing import CliRunner
 
+from centernet_tf.cli import main
 from centernet_tf.cli.conversion import class_list, print_report
 from centernet_tf.cli.records import app
-from centernet_tf.data.dataset import open_dataset
+from centernet_tf.data.dataset import iterate, open_dataset
 from centernet_tf.datasets.report import Report
 from centernet_tf.errors import DataError, UsageError
 
@@ -112,3 +113,41 @@ def test_long_lists_are_cut_with_a_hint(tmp_path):
     assert "left out: [19].jpg: gone" in text and "[20].jpg" not in text
     assert "class 19" in text and "class 20" not in text and "5 other classes" in text
     assert "... and 10 more" in text and "dataset.yaml lists all" in text
+
+
+@pytest.mark.parametrize("options", [["--skip-bad"], []])
+def test_names_that_are_not_utf8(tmp_path, options, capsys):
+    for name in ("a.jpg", "caf\udce9.jpg"):
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        Image.new("RGB", (64, 48)).save(tmp_path / "photos" / name)
+        (tmp_path / "photos" / name).with_suffix(".txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    (tmp_path / "photos" / "broken\udcff.jpg").write_bytes(b"no image")
+    (tmp_path / "classes.txt").write_text("cat\n")
+    arguments = [
+        "yolo",
+        tmp_path / "photos",
+        "--classes",
+        tmp_path / "classes.txt",
+        "--out",
+        tmp_path / "out",
+        *options,
+    ]
+    with pytest.raises(SystemExit) as end:
+        main(["records", *map(str, arguments)])
+    captured = capsys.readouterr()
+    assert (end.value.code or 0, "broken\\xff.jpg" in captured.out + captured.err) == (0 if options else 1, True)
+    if options:
+        records = list(iterate(open_dataset(tmp_path / "out")))
+        assert [record.filename for record in records] == ["a.jpg", "caf\\xe9.jpg"]
+
+
+def test_a_class_list_in_another_encoding_is_told(tmp_path):
+    path = tmp_path / "names.txt"
+    path.write_bytes("cat\nk\u00e4fer\n".encode("latin-1"))
+    with pytest.raises(UsageError, match=r"names.txt: not readable as text \(line 2 is not in UTF-8"):
+        class_list(str(path))
+    path.write_bytes("cat\nk\u00e4fer\n".encode("utf-16"))
+    with pytest.raises(UsageError, match="UTF-8"):
+        class_list(str(path))
+    with pytest.raises(UsageError, match="no such file"):
+        class_list("x" * 5000 + ".txt")

@@ -11,6 +11,13 @@ def test_sizes(text, size):
     assert parse_size(text) == size
 
 
+@pytest.mark.parametrize("text", ["1000000x1000000", "512x16385", "9" * 5000, "1x" + "9" * 5000])
+def test_no_memory_holds_such_sizes(text):
+    with pytest.raises(UsageError, match="expected at most 16384 pixels a side") as caught:
+        parse_size(text)
+    assert len(str(caught.value)) < 300
+
+
 @pytest.mark.parametrize("text", ["", "0x10", "12x", "x12", "12x12x12", "-5x5", "1.5x2", "large"])
 def test_no_sizes(text):
     with pytest.raises(UsageError, match=r"--size .* expected height and width in pixels, such as 512x512"):

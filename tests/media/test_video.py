@@ -161,3 +161,16 @@ def test_a_video_over_http(tmp_path):
         VideoReader(f"{address}/none.mp4")
     server.shutdown()
     server.server_close()
+
+
+def test_a_name_that_is_not_utf8_does_not_end_the_program(tmp_path):
+    path = tmp_path / "caf\udce9.mp4"
+    write(tmp_path / "a.mp4", frames(3)).rename(path)
+    reader = VideoReader(path)
+    assert len(list(reader)) == 3 and reader.name.endswith("caf\\xe9.mp4")
+    reader.close()
+    (tmp_path / "b\udce9.mp4").write_bytes(b"no video")
+    with pytest.raises(DataError, match=r"b\\xe9.mp4: not a video"):
+        VideoReader(tmp_path / "b\udce9.mp4")
+    with pytest.raises(DataError, match="a place whose name is UTF-8"):
+        VideoWriter(path, 10, (64, 48))
