@@ -114,9 +114,10 @@ def run(capsys, *arguments):
     return ended.value.code or 0, *capsys.readouterr()
 
 
-def test_an_iou_that_nothing_is_measured_by_is_refused(spot_model, spot_records, capsys):
-    code, _, error = run(capsys, "evaluate", spot_model, "--data", spot_records.directory, "--iou", "0.5")
-    assert code == 2 and "--iou 0.5: it does not apply to what is evaluated here (boxes)" in " ".join(error.split())
+@pytest.mark.parametrize("iou", ["0.5", "kitti"])
+def test_an_iou_that_nothing_is_measured_by_is_refused(iou, spot_model, spot_records, capsys):
+    code, _, error = run(capsys, "evaluate", spot_model, "--data", spot_records.directory, "--iou", iou)
+    assert code == 2 and f"--iou {iou}: it does not apply to what is evaluated here (boxes)" in " ".join(error.split())
 
 
 def test_numbers_are_rounded_first(spot_model, spot_records, tmp_path, capsys):

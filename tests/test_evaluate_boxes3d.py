@@ -191,7 +191,9 @@ def test_command_takes_a_folder_of_results(tmp_path, capsys):
     assert (ended.value.code or 0) == 0 and "Pedestrian" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("option", [("--flip",), ("--size", "64x64"), ("--round", "2"), ("--halo", "0")])
+@pytest.mark.parametrize(
+    "option", [("--flip",), ("--size", "64x64"), ("--round", "2"), ("--halo", "0"), ("--batch-size", "8")]
+)
 def test_command_changes_no_results(option, tmp_path, capsys):
     (tmp_path / "results").mkdir()
     with pytest.raises(SystemExit) as ended:

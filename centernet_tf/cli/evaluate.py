@@ -23,7 +23,7 @@ def evaluate(
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write precision-recall curves, a .png file.")
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Batch size, in images.")] = 8,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Batch size, in images. Default: 8.")] = None,
     digits: Annotated[
         int | None,
         typer.Option("--round", metavar="DECIMALS", min=0, help="Round boxes and scores first; official scores: 2."),
@@ -55,6 +55,7 @@ def evaluate(
     if files:
         changes = {"--size": size, "--keep-resolution": keep_resolution, "--flip": flip, "--scales": scales}
         changes |= {"--nms": nms, "--tile": tile, "--halo": halo is not None, "--round": digits is not None}
+        changes |= {"--batch-size": batch_size is not None}
         if given := [name for name, value in changes.items() if value]:
             raise UsageError(
                 f"{given[0]}: {model} holds results, which are scored as they are. Give a model, or leave it out."
@@ -67,7 +68,7 @@ def evaluate(
         if files:
             scores = evaluate_files(model, dataset, advance, iou=iou)
         else:
-            scores = run(detector, dataset, batch_size, advance, digits=digits, iou=iou)
+            scores = run(detector, dataset, batch_size or 8, advance, digits=digits, iou=iou)
     for table in scores.tables():
         console.print(table)
     if plot:

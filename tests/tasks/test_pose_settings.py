@@ -57,6 +57,13 @@ def test_the_skeleton_is_the_settings_or_the_records(given, known, skeleton):
     assert Pose.model_validate_json(completed.model_dump_json()) == completed
 
 
+@pytest.mark.parametrize("given", [None, FACE, FACE.model_copy(update={"sigmas": (0.1, 0.2, 0.1, 0.1)})])
+def test_sigmas_are_those_of_the_records(given):
+    known = FACE.model_copy(update={"sigmas": (0.1, 0.2, 0.1, 0.1)})
+    assert Pose(skeleton=given).complete(Records(Keypoints(skeleton=known))).skeleton.sigmas == known.sigmas
+    assert Pose(skeleton=known).complete(Records()).skeleton.sigmas == known.sigmas
+
+
 @pytest.mark.parametrize(
     ("given", "known", "text"),
     [
@@ -65,6 +72,11 @@ def test_the_skeleton_is_the_settings_or_the_records(given, known, skeleton):
             {"skeleton": NUMBERED},
             FACE,
             "pose.skeleton: keypoints one, two, but records has nose, left_eye, right_eye, chin. Leave the setting out",
+        ),
+        (
+            {"skeleton": FACE.model_copy(update={"sigmas": (0.1,) * 4})},
+            FACE,
+            "pose.skeleton: its sigmas are not those of records, by which results are scored. Leave them out",
         ),
         ({"classes": ("bal",)}, FACE, "pose.classes: unknown class 'bal'. Did you mean 'ball'?"),
     ],

@@ -12,7 +12,7 @@ from centernet_tf.points.centers import HEATMAP_BIAS, Centers
 from centernet_tf.points.task import Find, Head, Task, TaskSettings, Term
 from centernet_tf.properties.fields import ROTATED, SHARED
 from centernet_tf.properties.keypoints import Keypoints
-from centernet_tf.properties.keypoints.skeleton import COCO_PERSON, Skeleton, read_skeleton
+from centernet_tf.properties.keypoints.skeleton import COCO_PERSON, DEFAULT_SIGMA, Skeleton, read_skeleton
 from centernet_tf.tasks.pose import decode, targets
 from centernet_tf.tasks.pose.mirror import MirrorOffsets, MirrorScores
 
@@ -21,7 +21,8 @@ class Pose(TaskSettings):
     """Objects as a box and the keypoints of a skeleton, each with a score.
 
     Attributes:
-        skeleton: Its keypoints, as in YAML: a file's path or what such a file holds. The records' if None.
+        skeleton: Its keypoints, as in YAML: a file's path or what such a file holds. The records' if None. Sigmas are
+            the records' in any case.
         classes: Names of the classes whose objects have keypoints; all if None.
     """
 
@@ -30,6 +31,9 @@ class Pose(TaskSettings):
         "hm_hp": "keypoint_heatmap",
         "hp_offset": "keypoint_offset",
     }
+
+    # Without its heatmap, a keypoint lies where the centre says; without an offset, in the middle of its cell.
+    absent: ClassVar[Mapping[str, float]] = {"hm_hp": -20.0, "hp_offset": 0.5}
 
     skeleton: Skeleton | None = None
     classes: tuple[str, ...] | None = None
@@ -66,8 +70,24 @@ class Pose(TaskSettings):
                 f"pose.skeleton: keypoints {', '.join(skeleton.keypoints)}, but {records.directory} has "
                 f"{', '.join(known.skeleton.keypoints)}. Leave the setting out, or correct it."
             )
+        if known:
+            skeleton = skeleton.model_copy(update={"sigmas": self._sigmas(known.skeleton, records.directory)})
         self._numbers_of_classes(records.classes)
         return self.model_copy(update={"skeleton": skeleton})
+
+    def _sigmas(self, known: Skeleton, directory: Path) -> tuple[float, ...]:
+        """Those of the records, by which results are scored.
+
+        Raises:
+            UsageError: The setting gives others, which nothing would use.
+        """
+        given = self.skeleton.sigmas if self.skeleton else known.sigmas
+        if given != known.sigmas and {*given} != {DEFAULT_SIGMA}:
+            raise UsageError(
+                f"pose.skeleton: its sigmas are not those of {directory}, by which results are scored. Leave them out "
+                "of the setting, or write the records again with this skeleton (--skeleton FILE)."
+            )
+        return known.sigmas
 
     def from_heads(self, channels: Mapping[str, int], origin: Any) -> tuple["Pose", list[str]]:
         count = channels["keypoints"] // 2
