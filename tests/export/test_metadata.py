@@ -1,4 +1,4 @@
-"""The description inside a TFLite file reads back as the schema says, and MediaPipe takes the file as it is."""
+"""The description inside a TFLite file reads back as the schema says."""
 
 import io
 import zipfile
@@ -171,27 +171,3 @@ def test_a_name_of_two_lines_is_refused(file):
 
     with pytest.raises(UsageError, match="several lines"):
         add_metadata(flatbuffer_utils.read_model(str(file)), NAMES, ("a\nb",), "{}")
-
-
-def test_mediapipe_finds_what_the_interpreter_finds(file):
-    mediapipe = pytest.importorskip("mediapipe", reason="reads the file without settings; pip install mediapipe")
-    interpreters = pytest.importorskip("ai_edge_litert.interpreter", reason="pip install ai-edge-litert")
-    image = np.zeros((*SIZE, 3), np.uint8)
-    image[20:24, 40:44, 0] = 255
-    image[48:52, 80:84, 1] = 220
-    tasks = mediapipe.tasks
-    options = tasks.vision.ObjectDetectorOptions(tasks.BaseOptions(str(file)), score_threshold=0.3)
-    with tasks.vision.ObjectDetector.create_from_options(options) as detector:
-        found = detector.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=image)).detections
-    interpreter = interpreters.Interpreter(str(file))
-    interpreter.allocate_tensors()
-    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image[None].astype(np.float32))
-    interpreter.invoke()
-    outputs = [interpreter.get_tensor(output["index"])[0] for output in interpreter.get_output_details()]
-    assert len(found) == (outputs[2] > 0.3).sum() == 2
-    for detection, box, label, score in zip(found, *outputs[:3]):
-        sides = box * np.tile(SIZE, 2)
-        corner = detection.bounding_box
-        assert (corner.origin_y, corner.origin_x) == tuple(np.trunc(sides[:2]).astype(int))
-        assert detection.categories[0].category_name == CLASSES[int(label)]
-        assert detection.categories[0].score == pytest.approx(score, abs=1e-6)
