@@ -7,7 +7,19 @@ import typer
 from rich.console import Console
 
 from centernet_tf.cli import records_made
-from centernet_tf.cli.conversion import Classes, Name, Out, Shards, SkipBad, SplitName, Workers, class_list, convert
+from centernet_tf.cli.conversion import (
+    Classes,
+    Name,
+    Out,
+    Shards,
+    SkipBad,
+    SplitName,
+    Workers,
+    class_list,
+    convert,
+    print_report,
+)
+from centernet_tf.cli.progress import progress
 from centernet_tf.plain import plain
 
 # Readers are imported by their commands: who removes a property loses only the readers that read it.
@@ -139,6 +151,37 @@ def kitti(
 
     data = reader.read(root, names, classes=class_list(classes))
     convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+
+
+@app.command()
+def index(
+    folder: Annotated[Path, typer.Argument(help="Folder of the TFRecord files of one split.")],
+    labels: Annotated[
+        str, typer.Option(help="TFOD's label_map.pbtxt, a text file with one name on each line, or 'cat,dog'.")
+    ],
+    split: SplitName = "train",
+    files: Annotated[
+        str | None, typer.Option(help="Pattern of the files' names. Default: *.tfrecord* and *.record*.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the data set. Default: the folder above.")] = None,
+) -> None:
+    """Describe TFRecords of TFOD and Model Garden, so that every command reads them. They are not changed.
+
+    Reads and checks every record, decodes its image, and writes dataset.yaml beside the files.
+
+    Example: centernet records index coco/train --labels mscoco_label_map.pbtxt
+    """
+    from centernet_tf.data.examine import leave_gpu
+    from centernet_tf.datasets import foreign
+
+    leave_gpu()
+    names = foreign.read_labels(Path(labels)) if labels.endswith(".pbtxt") else class_list(labels)
+    with progress() as bar:
+        job = bar.add_task("records read", total=None)
+        report = foreign.index(
+            folder, names, name=name, split=split, files=files, progress=lambda done: bar.update(job, completed=done)
+        )
+    print_report(report, (), folder, Console())
 
 
 app.command()(records_made.shapes)
