@@ -45,6 +45,7 @@ WARPED_SIDES = 2
 WARPED_PIXELS = 1024
 
 _DRAWN = (ROTATED, JITTERED)  # fields that augmentation itself makes
+_WHERE = ("Graph execution error", "Detected at node", "File ", "<stack traces")
 _DAMAGE = (*DAMAGE, tf.errors.InvalidArgumentError)
 
 
@@ -55,13 +56,21 @@ def reading(dataset: Dataset) -> Iterator[None]:
         yield
     except (*_DAMAGE, UnicodeDecodeError) as error:
         # TensorFlow repeats the bytes it cannot parse in its message, which may then be no text itself.
-        reason = error.message.strip().splitlines()[0] if isinstance(error, _DAMAGE) else "it is not a tf.train.Example"
-        # What Python raises in a stream comes with the name of its class.
-        reason = reason.rpartition("ValueError: ")[2].rstrip(".")
+        reason = _reason(error.message) if isinstance(error, _DAMAGE) else "it is not a tf.train.Example"
         raise DataError(
             f"{dataset.directory}: a record cannot be read ({reason}). "
             f"`centernet inspect {dataset.directory}` finds which."
         ) from error
+
+
+def _reason(message: str) -> str:
+    """The line of a message that says what is wrong; within `fit` it stands behind where in the graph it happened."""
+    lines = [line.strip() for line in message.splitlines()]
+    # What Python raises in a stream comes with the name of its class.
+    told = next((line for line in lines if "ValueError: " in line), None)
+    if told is None:
+        told = next((line for line in lines if line and not line.startswith(_WHERE)), "damaged")
+    return told.rpartition("ValueError: ")[2].rstrip(".")
 
 
 @dataclasses.dataclass(frozen=True)
