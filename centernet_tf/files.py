@@ -146,12 +146,19 @@ def _names_open_file(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def telling(path: Path, *own: Path) -> Iterator[None]:
-    """Turns errors of the system into a DataError that names `path`, but for those about other files than `own`."""
+def telling(path: Path, *own: Path, kinds: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Turns errors of the system into a DataError that names `path`, but for those about other files than `own`.
+
+    Args:
+        path: What is written.
+        own: Further files and folders that this needs.
+        kinds: What libraries raise beside OSError where they cannot write.
+    """
     try:
         yield
-    except OSError as error:
-        named = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else None
+    except (OSError, *kinds) as error:
+        filename = getattr(error, "filename", None)
+        named = os.fsdecode(filename) if isinstance(filename, str | bytes) else None
         if named and not any(named.startswith(str(place)) for place in (path, *own)):
             raise
         raise unwritable(path, error) from error

@@ -42,13 +42,7 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        # While it is held, so that the file which is removed is this one.
-        with contextlib.suppress(OSError):
-            (folder / LOCK_FILE).unlink()
-        file.close()
-        with contextlib.suppress(OSError):  # Windows removes no open file.
-            if os.name == "nt":
-                (folder / LOCK_FILE).unlink()
+        _release(folder / LOCK_FILE, file)
 
 
 def _take(folder: Path) -> IO[str]:
@@ -72,11 +66,25 @@ def _take(folder: Path) -> IO[str]:
         if _is_still(path, file):
             break
         file.close()  # Its holder has just removed it; what stands there now is another file.
-    file.seek(0)
-    file.truncate()
-    file.write(f"process {os.getpid()} on {socket.gethostname()}, since {_now()}\n")
-    file.flush()
+    try:
+        file.seek(0)
+        file.truncate()
+        file.write(f"process {os.getpid()} on {socket.gethostname()}, since {_now()}\n")
+        file.flush()
+    except OSError:
+        _release(path, file)
+        raise
     return file
+
+
+def _release(path: Path, file: IO[str]) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()  # While it is held, so that the file which is removed is this one.
+    with contextlib.suppress(OSError):
+        file.close()
+    if os.name == "nt":  # There no open file can be removed.
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def _lock(file: IO[str]) -> None:

@@ -21,7 +21,7 @@ from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.model.file import load_model, read_card
 from centernet_tf.model.network import build_network
 from centernet_tf.points.task_set import TaskSet
-from centernet_tf.training.board import Board
+from centernet_tf.training.board import Board, Losses
 from centernet_tf.training.callbacks import BEST, LAST, AveragePrecision, CsvLog, Watch
 from centernet_tf.training.checkpoint import STATE_FILE, KeepState, Progress, load_state
 from centernet_tf.training.claim import claimed
@@ -119,7 +119,7 @@ def _run(
         Watch(max(300, 3 * steps), progress),
         AveragePrecision(detector, validation, settings, out, progress, *show),
         CsvLog(out / "log.csv"),
-        keras.callbacks.TensorBoard(out / "board", write_graph=False),
+        Losses(out / "board"),
         *extra,
         keep,
     ]

@@ -15,8 +15,7 @@ orientation alone and drop transparency, and so do these signatures. A file that
 with InvalidArgument (400 over REST): an empty answer would pass for an empty image.
 """
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ from centernet_tf.export.about import ABOUT, about_text, check_single_image, usu
 from centernet_tf.export.answers import SCORES, label_lines, label_map
 from centernet_tf.export.folding import inference_network
 from centernet_tf.export.tfod import tfod_answers
-from centernet_tf.files import unwritable, whole_folder, write_text
+from centernet_tf.files import telling, whole_folder, write_text
 from centernet_tf.model.card import ModelCard
 from centernet_tf.model.file import load_model
 
@@ -78,7 +77,7 @@ def export_savedmodel(
     usual = usual_extras(tasks.extras)
     with whole_folder(out) as temporary:
         folder = temporary / str(version)
-        with _telling(out):
+        with telling(out, temporary, kinds=(tf.errors.OpError,)):
             _archive(graph).write_out(folder, verbose=False)
             write_text(folder / "assets" / "labels.txt", lines)
             write_text(folder / "assets" / "label_map.pbtxt", label_map(card.classes))
@@ -87,15 +86,6 @@ def export_savedmodel(
             serving_files.write_guide(temporary, out.name, card)
         _compare(folder, DetectorGraph(network, tasks, card.input), LIMITS[precision], usual)
     return out / str(version)
-
-
-@contextlib.contextmanager
-def _telling(out: Path) -> Iterator[None]:
-    """Turns what TensorFlow and the libraries below it raise where they cannot write into DataError."""
-    try:
-        yield
-    except (tf.errors.OpError, OSError) as error:
-        raise unwritable(out, error) from error
 
 
 def _check(out: Path, precision: str, version: int) -> None:

@@ -22,8 +22,8 @@ from centernet_tf.export.about import about_text, check_single_image, usual_extr
 from centernet_tf.export.answers import NAMES, SCORES, answer_names
 from centernet_tf.export.metadata import add_metadata
 from centernet_tf.export.quantize import quantized
-from centernet_tf.export.tfod import in_pixels, tfod_answers
-from centernet_tf.files import write_bytes
+from centernet_tf.export.tfod import in_pixels, tfod_answers, without_nan
+from centernet_tf.files import telling, write_bytes
 from centernet_tf.losses import whole_map
 from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.model.file import load_model
@@ -80,7 +80,7 @@ class PhoneGraph(keras.Model):
             return {name: whole_map(maps[-1]) for name, maps in outputs.items()}
         found = in_pixels(self.tasks.decode(outputs), self.tasks)
         found = self.tasks.place(found, extras) if self.places else found
-        answers = tfod_answers(found, np.array([[self.card.height, self.card.width]]), class_offset=0)
+        answers = without_nan(tfod_answers(found, np.array([[self.card.height, self.card.width]]), class_offset=0))
         return {name: answers[name] for name in self.answers or answers}
 
     def serve(self, images: Any, *values: Any) -> dict[str, Any]:
@@ -143,7 +143,8 @@ def export_tflite(
         )
     usual = usual_extras(graph.extras)
     seen = np.random.default_rng(0).uniform(0, 255, (1, fixed.height, fixed.width, 3)).astype(np.float32)
-    with saved_graph(graph) as directory:
+    # The converter reads from and writes to the disk on its way.
+    with telling(out, kinds=(tf.errors.OpError,)), saved_graph(graph) as directory:
         converter = tf.lite.TFLiteConverter.from_saved_model(str(directory))
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         if quantize == "int8":

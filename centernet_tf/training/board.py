@@ -1,18 +1,49 @@
 """TensorBoard: losses and AP by Keras' own callback, and images of what the network sees, finds and believes."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from centernet_tf.data.dataset import Dataset, Record
 from centernet_tf.detector.detector import Detector
+from centernet_tf.files import telling
 from centernet_tf.media.draw import contact_sheet, heatmap_overlay
 from centernet_tf.media.images import read_image
 from centernet_tf.properties.fields import SHARED
 from centernet_tf.properties.rows import select
 
 THRESHOLD = 0.3  # of what is drawn
+
+
+class Losses(keras.callbacks.TensorBoard):
+    """Keras' own callback, where a disk that cannot be written to is told as such.
+
+    Args:
+        folder: TensorBoard's log folder.
+    """
+
+    def __init__(self, folder: Path):
+        super().__init__(folder, write_graph=False)
+        self.folder = folder
+
+    def on_train_begin(self, logs=None):
+        with _telling(self.folder):
+            super().on_train_begin(logs)
+
+    def on_test_end(self, logs=None):
+        with _telling(self.folder):
+            super().on_test_end(logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        with _telling(self.folder):
+            super().on_epoch_end(epoch, logs)
+
+    def on_train_end(self, logs=None):
+        with _telling(self.folder):
+            super().on_train_end(logs)
 
 
 class Board:
@@ -34,9 +65,19 @@ class Board:
         # TensorBoard's event files have no writer outside TensorFlow among our dependencies.
         import tensorflow as tf
 
-        with tf.summary.create_file_writer(str(self.folder / "images")).as_default():
-            sheet = image_sheet(self.images, self.records, detector)
+        sheet = image_sheet(self.images, self.records, detector)
+        folder = self.folder / "images"
+        with _telling(folder), tf.summary.create_file_writer(str(folder)).as_default():
             tf.summary.image("predictions and heatmaps", sheet[None], step=epoch)
+
+
+@contextlib.contextmanager
+def _telling(folder: Path) -> Iterator[None]:
+    """Turns what TensorFlow raises where it cannot write its event files, as if memory were short, into DataError."""
+    import tensorflow as tf
+
+    with telling(folder, kinds=(tf.errors.OpError,)):
+        yield
 
 
 def image_sheet(images: Sequence[np.ndarray], records: Sequence[Record], detector: Detector) -> np.ndarray:

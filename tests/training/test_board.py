@@ -1,15 +1,17 @@
 import dataclasses
 
 import numpy as np
+import pytest
 
 from centernet_tf.data.dataset import open_dataset
 from centernet_tf.datasets.drawn import scenes
 from centernet_tf.datasets.writer import write_records
 from centernet_tf.detector.detector import Detector
+from centernet_tf.errors import DataError
 from centernet_tf.media.images import read_image
 from centernet_tf.properties.boxes3d import Boxes3d
 from centernet_tf.results import Detections
-from centernet_tf.training.board import Board, image_sheet
+from centernet_tf.training.board import Board, Losses, image_sheet
 
 FIELDS = ("alphas", "dimensions", "locations", "rotations")
 TRUTH = [176, 196, 178]  # colour of annotated boxes seen from above
@@ -33,6 +35,19 @@ def test_images_are_written_for_tensorboard(tmp_path, shapes_val, spot_network, 
     board(1, Detector(spot_network, card))
     (file,) = (tmp_path / "images").iterdir()
     assert file.stat().st_size > 1000
+
+
+@pytest.mark.parametrize("write", ["losses", "images"])
+def test_a_disk_that_cannot_be_written_is_told(write, tmp_path, shapes_val, spot_network, spot_card):
+    (tmp_path / "board").write_text("a file where the folder should be")
+    with pytest.raises(DataError, match=r"board.*: cannot be written"):
+        if write == "losses":
+            losses = Losses(tmp_path / "board")
+            losses.set_model(spot_network)
+            losses.on_epoch_end(0, {"loss": 1.0})
+        else:
+            card = spot_card.model_copy(update={"classes": shapes_val.classes[:2]})
+            Board(tmp_path / "board", shapes_val, 1)(1, Detector(spot_network, card))
 
 
 def test_fewer_images_than_wanted(tmp_path, shapes_val):
