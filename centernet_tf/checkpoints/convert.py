@@ -10,7 +10,7 @@ import numpy as np
 
 from centernet_tf.backbones import find_backbone
 from centernet_tf.checkpoints.families import Family, recognise
-from centernet_tf.checkpoints.heads import Heads, find_heads
+from centernet_tf.checkpoints.heads import Heads, find_heads, head_names
 from centernet_tf.checkpoints.origins import ORIGINS, Origin, origin_of
 from centernet_tf.checkpoints.state_dict import StateDict, read_state_dict
 from centernet_tf.checkpoints.weights import assign, match, official_names, our_layout, unused
@@ -18,8 +18,9 @@ from centernet_tf.errors import DataError, UsageError, closest
 from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.model.file import load_model
 from centernet_tf.model.network import build_network
+from centernet_tf.points.centers import Centers
 from centernet_tf.points.task import TaskSettings
-from centernet_tf.tasks import check_tasks, read_task
+from centernet_tf.tasks import build_tasks, check_tasks, read_task
 from centernet_tf.version import VERSION
 
 
@@ -83,15 +84,20 @@ def convert_tensors(
     source = _origin(origin, heads)
     names = _class_names(classes, heads, source, path)
 
-    network = build_network(backbone, heads.ours(), head_channels=heads.width)
+    tasks, remarks = _tasks(task, settings or {}, heads, source, path)
+    (chosen,) = tasks
+    lacking, centers = heads.absent(chosen), Centers(len(names), class_names=names)
+    added = {head_names()[name]: value for name, value in lacking.items()}
+    further = [head for head in build_tasks(tasks, centers).heads if head.name in added]
+
+    network = build_network(backbone, (*heads.ours(), *further), head_channels=heads.width)
     stacks = len(network.output["heatmap"])
     wanted = official_names(network, {**family.modules(backbone), **heads.modules(stacks)})
     assign(network, match(network, content.tensors, wanted, path))
     left = unused(content.tensors, list(wanted.values()), family.unused, path)
-    if heads.lacks_offset:
-        assign(network, _middle_of_the_cell(network))
-        left.append("no head 'reg': the offset is the centre of the cell, as in the official decoder")
-    tasks, remarks = _tasks(task, settings or {}, heads, source, path)
+    for name, value in lacking.items():
+        assign(network, _constant(network, head_names()[name], value))
+        left.append(f"no head '{name}': {value} in every cell, by which decoding does as the official one without it")
     left += remarks
     card = ModelCard(
         tasks={name: one.model_dump(mode="json") for name, one in tasks.items()},
@@ -195,11 +201,12 @@ def _tasks(
     return {wanted: settings}, remarks + assumed
 
 
-def _middle_of_the_cell(network: keras.Model) -> dict[str, np.ndarray]:
+def _constant(network: keras.Model, head: str, value: float) -> dict[str, np.ndarray]:
+    """Weights of the last layer of a head, by which its map has this value everywhere."""
     return {
-        weight.path: np.full(weight.shape, 0.5 if weight.path.endswith("bias") else 0.0, np.float32)
+        weight.path: np.full(weight.shape, value if weight.path.endswith("bias") else 0.0, np.float32)
         for weight in network.weights
-        if "offset_stack" in weight.path and "_out/" in weight.path
+        if weight.path.startswith(f"{head}_stack") and "_out/" in weight.path
     }
 
 

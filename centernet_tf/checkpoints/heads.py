@@ -43,8 +43,14 @@ class Heads:
         return next(own, "detect")
 
     def missing(self, task: str) -> list[str]:
-        """Official heads that the task has and the file lacks."""
-        return [head for head in TASKS[task].official if head not in self.channels]
+        """Official heads that the task needs and the file lacks."""
+        settings = TASKS[task]
+        return [head for head in settings.official if head not in self.channels and head not in settings.absent]
+
+    def absent(self, task: str) -> dict[str, float]:
+        """{official name: value of all cells} of the heads that the file lacks and need not have."""
+        own = {"reg": 0.5, **TASKS[task].absent}  # Without an offset, the official decoder takes the cell's middle.
+        return {name: value for name, value in own.items() if name not in self.channels}
 
     @property
     def our_channels(self) -> dict[str, int]:
@@ -63,15 +69,9 @@ class Heads:
         return self.channels.get("wh", 2) != 2
 
     def ours(self) -> tuple[Head, ...]:
-        """As our networks name and start them; an offset the file lacks is added, see `modules`."""
+        """As our networks name and start them."""
         names = head_names()
-        heads = [Head(names[name], count, heatmap="hm" in name) for name, count in self.channels.items()]
-        return (*heads, Head("offset", 2)) if self.lacks_offset else tuple(heads)
-
-    @property
-    def lacks_offset(self) -> bool:
-        """Whether it was trained without one; the official decoder then takes the middle of the cell."""
-        return "reg" not in self.channels
+        return tuple(Head(names[name], count, heatmap="hm" in name) for name, count in self.channels.items())
 
     def modules(self, stacks: int) -> dict[str, str]:
         """{our layer: official module} of all heads in the file."""
@@ -123,6 +123,11 @@ def find_heads(shapes: Shapes, stacked: bool, where: str) -> Heads:
             widths[name] = shape[0]
         else:
             channels[name] = shape[0]
+    if extreme := sorted({"hm_t", "hm_l", "hm_b", "hm_r"} & channels.keys()):
+        raise UsageError(
+            f"{where}: heads {', '.join(extreme)} find extreme points (the original's task exdet), which no task here "
+            f"does. Its trunk alone starts a training: set weights: {where} in the settings of `centernet train`."
+        )
     if "hm" not in channels:
         raise UsageError(
             f"{where}: no head 'hm', so nothing that detects. Weights of a trunk alone start a training: set "

@@ -46,6 +46,13 @@ def coco(
     skeleton: Annotated[
         Path | None, typer.Option(help="YAML with keypoints, flip_pairs, limbs, sigmas. Default: the JSON's.")
     ] = None,
+    annotated_only: Annotated[
+        bool,
+        typer.Option("--annotated-only", help="Leave out images without annotations, as the original for keypoints."),
+    ] = False,
+    outside: Annotated[
+        bool, typer.Option("--outside", help="Also read images that the annotations name outside their folder.")
+    ] = False,
     shards: Shards = None,
     workers: Workers = None,
     skip_bad: SkipBad = False,
@@ -61,7 +68,15 @@ def coco(
     from centernet_tf.properties.keypoints.skeleton import read_skeleton
 
     given = read_skeleton(skeleton) if skeleton else None
-    data = reader.read(annotations, images, classes=class_list(classes), skeleton=given, keypoints=keypoints)
+    data = reader.read(
+        annotations,
+        images,
+        classes=class_list(classes),
+        skeleton=given,
+        keypoints=keypoints,
+        annotated_only=annotated_only,
+        outside=outside,
+    )
     for line in reader.assumptions(data.properties) if given is None else ():
         Console().print(plain(line), soft_wrap=True)
     convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
@@ -107,6 +122,9 @@ def yolo(
     labels: Annotated[
         Path | None, typer.Option(help="Folder of the labels. Default: 'labels' in place of 'images' in the path.")
     ] = None,
+    outside: Annotated[
+        bool, typer.Option("--outside", help="Also read images that the annotations name outside their folder.")
+    ] = False,
     name: Name = None,
     classes: Classes = None,
     shards: Shards = None,
@@ -122,7 +140,7 @@ def yolo(
     """
     from centernet_tf.datasets import yolo as reader
 
-    data = reader.read(source, split, labels=labels, classes=class_list(classes))
+    data = reader.read(source, split, labels=labels, classes=class_list(classes), outside=outside)
     convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
 
 

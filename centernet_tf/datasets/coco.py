@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from centernet_tf.datasets.coco_keypoints import KeypointLayout, describe, is_number, keypoint_layout
-from centernet_tf.datasets.items import Item, Split
+from centernet_tf.datasets.items import Item, Split, leads_out
 from centernet_tf.errors import DataError, UsageError, brief, closest
 from centernet_tf.properties.keypoints import Keypoints
 from centernet_tf.properties.keypoints.skeleton import Skeleton
@@ -20,6 +20,11 @@ from centernet_tf.reading import is_text
 # An image's id is one number in result files, whose readers hold it as int64 or, of JSON, as a double.
 MOST_DIGITS = 18
 
+OUTSIDE = Fault(
+    "image outside the folder",
+    "its file_name leads out of the folder of images; pass --outside to read it all the same, if you trust the file",
+)
+
 
 def read(
     annotations: str | Path,
@@ -28,6 +33,8 @@ def read(
     classes: Sequence[str] | None = None,
     skeleton: Skeleton | None = None,
     keypoints: str | Path | None = None,
+    annotated_only: bool = False,
+    outside: bool = False,
 ) -> Split:
     """Reads the annotations of a split; images are not opened.
 
@@ -42,6 +49,9 @@ def read(
         skeleton: Of the keypoints; by default the one the JSON tells, see `coco_keypoints.keypoint_layout`.
         keypoints: A second JSON of the same objects, by annotation id, that has the keypoints, such as
             person_keypoints_train2017.json beside instances_train2017.json.
+        annotated_only: Leave out images without an annotation of the classes, as the original does where it trains
+            keypoints, and only there.
+        outside: Also read images whose file_name is absolute or climbs out of the folder.
 
     Returns:
         The class names, the images in the order of their ids, and the property keypoints where there are some.
@@ -61,10 +71,13 @@ def read(
     layout = keypoint_layout([row for row in content["categories"] if str(row["name"]) in wanted], skeleton, path)
     _check_keypoints(content["annotations"], names, wanted, layout, path)
     listed, rows_of = _by_image(content, path)
+    kept = [number for number, name in names.items() if name in wanted]
     items = []
     for number in sorted({*listed, *rows_of}):
+        if annotated_only and not any(row.get("category_id") in kept for row in rows_of[number]):
+            continue
         if number in listed:
-            items.append(_to_item(listed[number], rows_of[number], images, names, wanted, layout))
+            items.append(_to_item(listed[number], rows_of[number], images, names, wanted, layout, outside))
         else:
             items.append(_unlisted(number, rows_of[number], path))
     return Split(wanted, items, (Keypoints(skeleton=layout.skeleton),) if layout else ())
@@ -195,6 +208,7 @@ def _to_item(
     names: dict[int, str],
     wanted: tuple[str, ...],
     layout: KeypointLayout | None,
+    outside: bool,
 ) -> Item:
     boxes, classes, crowd, areas, keypoints, places, faults = [], [], [], [], [], [], []
     left_out: dict[str, int] = defaultdict(int)
@@ -235,6 +249,7 @@ def _to_item(
         box_names=places,
         faults=tuple(faults),
         left_out=dict(left_out),
+        broken=OUTSIDE if leads_out(image["file_name"]) and not outside else None,
     )
 
 

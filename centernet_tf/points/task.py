@@ -216,9 +216,12 @@ class TaskSettings(Section):
 
     Attributes:
         official: Heads of published checkpoints that only this task has, and our names of them.
+        absent: Those of them that a checkpoint may lack, and the value that all cells of their maps then have, so that
+            decoding goes on as the official one does.
     """
 
     official: ClassVar[Mapping[str, str]] = {}
+    absent: ClassVar[Mapping[str, float]] = {}
 
     def complete(self, records: Any) -> "TaskSettings":
         """The settings with what nobody set taken from the records that are trained on.

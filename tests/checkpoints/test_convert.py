@@ -156,7 +156,7 @@ def test_without_offset_the_middle_of_the_cell(official_state):
     found = converted(official_state("res_18", {"hm": 3, "wh": 2}), classes=THREE)
     image = np.random.default_rng(0).normal(size=(1, 32, 64, 3)).astype("float32")
     assert (ops.convert_to_numpy(found.network(image, training=False)["offset"][0]) == 0.5).all()
-    assert any("centre of the cell" in line for line in found.report)
+    assert any(line.startswith("no head 'reg': 0.5 in every cell") for line in found.report)
 
 
 def test_class_specific_size(official_state):
@@ -175,12 +175,20 @@ def test_boxes_in_space_without_all_their_heads_are_boxes(missing, official_stat
         converted(tensors, task="box3d")
 
 
-@pytest.mark.parametrize("missing", ["hps", "hm_hp", "hp_offset"])
-def test_poses_without_all_their_heads_are_boxes(missing, official_state, official_heads):
-    heads = {name: count for name, count in official_heads["pose"].items() if name != missing}
+def test_poses_without_keypoints_are_boxes(official_state, official_heads):
+    heads = {name: count for name, count in official_heads["pose"].items() if name != "hps"}
     found = converted(official_state("res_18", heads))
     assert found.card.tasks == {"detect": {}}
-    assert f"no head {missing}, which task 'pose' needs: boxes are decoded" in found.report
+    assert "no head hps, which task 'pose' needs: boxes are decoded" in found.report
+
+
+@pytest.mark.parametrize("missing", ["hm_hp", "hp_offset"])
+def test_poses_without_what_places_keypoints_exactly(missing, official_state, official_heads):
+    """`test_keypoints.py` compares what they find with the published rules."""
+    heads = {name: count for name, count in official_heads["pose"].items() if name != missing}
+    found = converted(official_state("res_18", heads))
+    assert list(found.card.tasks) == ["pose"] and set(found.network.output) >= {"keypoint_heatmap", "keypoint_offset"}
+    assert any(line.startswith(f"no head '{missing}': ") for line in found.report)
 
 
 def test_poses_of_another_skeleton(official_state):
@@ -242,6 +250,11 @@ def changed(name, value):
         (changed("wh.2.weight", np.zeros((4, 64, 1, 1))), {}, "'wh' has 4 channels"),
         (changed("wh.0.weight", np.zeros((32, 256, 3, 3))), {}, "widths [32, 64]"),
         (lambda tensors: {n: t for n, t in tensors.items() if n[:3] not in ("hm.", "wh.", "reg")}, {}, "no head 'hm'"),
+        (
+            lambda tensors: {n.replace("hm.", "hm_t.").replace("reg.", "reg_t."): t for n, t in tensors.items()},
+            {},
+            "heads hm_t find extreme points (the original's task exdet), which no task here does",
+        ),
         (dict, {"classes": None}, "has 3 channels, unlike any official data set. Name the classes"),
         (dict, {"classes": ("a", "b")}, "has 3 channels, but 2 classes were given"),
         (dict, {"arch": "dla_34"}, "it is a resnet18 (res_18), not dla_34"),

@@ -46,6 +46,42 @@ def test_images_without_annotations_are_kept(tmp_path):
     assert write(tmp_path, classes, [item]).images_empty == 1
 
 
+@pytest.mark.parametrize("name", ["../far.jpg", "/{}/far.jpg", "b/../../far.jpg"])
+def test_images_outside_the_folder_are_not_read(tmp_path, name):
+    name = name.format(str(tmp_path)[1:])
+    arguments = make(tmp_path, [annotation()], [image_row(name="images/../b/a.jpg")])
+    Image.new("RGB", (64, 48)).save(tmp_path / "far.jpg")
+    arguments[0].write_text(arguments[0].read_text().replace("images/../b/a.jpg", name))
+    classes, items, _ = read(*arguments)
+    with pytest.raises(DataError, match="its file_name leads out of the folder of images; pass --outside"):
+        write(tmp_path, classes, items)
+    classes, items, _ = read(*arguments, outside=True)
+    assert write(tmp_path, classes, items).images_written == 1
+
+
+def test_links_in_the_folder_may_lead_anywhere_but_to_no_device(tmp_path):
+    arguments = make(tmp_path, [annotation()])
+    image = tmp_path / "images" / "a.jpg"
+    image.rename(tmp_path / "far.jpg")
+    image.symlink_to(tmp_path / "far.jpg")
+    classes, items, _ = read(*arguments)
+    assert write(tmp_path, classes, items).images_written == 1
+    image.unlink()
+    image.symlink_to("/dev/zero")
+    with pytest.raises(DataError, match=r"a\.jpg: is no file .*but a folder, pipe or device"):
+        write(tmp_path, classes, items)
+
+
+def test_images_without_annotations_are_left_out_on_demand(tmp_path):
+    """As the original does of keypoints: any annotation of the classes counts, a crowd too."""
+    rows = [annotation(1, 5, 1, iscrowd=1), annotation(2, 6, 13)]
+    images = [image_row(number, f"{number}.jpg") for number in (5, 6, 7)]
+    arguments = make(tmp_path, rows, images)
+    assert [item.image_id for item in read(*arguments, annotated_only=True).items] == [5, 6]
+    assert [item.image_id for item in read(*arguments, annotated_only=True, classes=["person"]).items] == [5]
+    assert len(read(*arguments).items) == 3
+
+
 def test_annotations_become_records(tmp_path):
     rows = [
         annotation(1, 139, 90, (1.5, 2, 10, 20)),

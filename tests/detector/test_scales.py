@@ -49,12 +49,22 @@ def slow_warp(image, matrix, size):
 
 @pytest.mark.parametrize(
     ("side", "scale", "expected"),
-    [(640, 0.5, 320), (333, 0.75, 249), (333, 1.25, 416), (7, 0.7, 4), (10, 0.7, 7), (100, 0.29, 29), (1, 0.5, 1)],
+    [(640, 0.5, 320), (333, 0.75, 249), (333, 1.25, 416), (7, 0.7, 4), (10, 0.7, 7), (100, 0.29, 28), (1, 0.5, 1)],
 )
-def test_sides_are_cut_off_not_rounded(side, scale, expected):
+def test_sides_are_cut_off_as_floats(side, scale, expected):
     fraction = Fraction(scale).limit_denominator(1000)
     assert scaled_side(side, fraction) == expected
     assert ops.convert_to_numpy(scaled_side(ops.convert_to_tensor([side], "int32"), fraction)).tolist() == [expected]
+
+
+@pytest.mark.parametrize("scale", [0.25, 0.3, 0.5, 0.7, 0.75, 1.1, 1.25, 1.4, 1.5, 2.3])
+def test_all_sides_are_pythons(scale):
+    """int(side * scale) of Python's floats, where 70 * 0.7 is 48.99999999999999."""
+    sides = np.arange(1, 5000, dtype=np.int32)
+    fraction = Fraction(scale).limit_denominator(1000)
+    expected = np.maximum((sides * scale).astype(int), 1)
+    np.testing.assert_array_equal(ops.convert_to_numpy(scaled_side(ops.convert_to_tensor(sides), fraction)), expected)
+    assert [scaled_side(int(side), fraction) for side in sides[:400]] == expected[:400].tolist()
 
 
 @pytest.mark.parametrize("scale", SCALES)

@@ -1,6 +1,7 @@
 """Steps of products of two variables are those worked out by hand, whatever order TensorFlow would like."""
 
 import dataclasses
+import itertools
 
 import keras
 import numpy as np
@@ -64,7 +65,7 @@ def test_every_step_is_the_one_by_hand(steps, batch):
     trainer.fit(batches(), epochs=steps, steps_per_epoch=1, callbacks=[note], verbose=0)
     assert len(came) == steps + 1
     wrong = []
-    for number, ((first, second), after) in enumerate(zip(came, came[1:])):
+    for number, ((first, second), after) in enumerate(itertools.pairwise(came)):
         if not np.allclose(after, (first - RATE * second, second - RATE * first), rtol=1e-5, atol=1e-6):
             wrong.append(number)
     assert not wrong, f"{len(wrong)} of {steps} steps"
