@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from centernet_tf.reading import decode
+from centernet_tf.reading import decode, is_text
 
 DEEPEST = 100  # lists and maps inside each other
 MOST_COPIES = 10_000  # values that aliases may add to those that are written
@@ -85,6 +85,8 @@ class _Loader(yaml.SafeLoader):
         numeric = node.tag.endswith((":int", ":float"))
         if numeric and len(node.value) > LONGEST_NUMBER:
             self._refuse(f"a number of {len(node.value)} characters; expected {LONGEST_NUMBER} at most", node)
+        if isinstance(node, yaml.ScalarNode) and not is_text(node.value):
+            self._refuse("text with half of a character", node)
         return super().construct_scalar(node)
 
     def flatten_mapping(self, node: Any) -> None:

@@ -64,6 +64,7 @@ def test_the_key_and_its_place_are_told():
         ("? [a, b]\n: 1", "a list or map stands where a key belongs"),
         ("a: *" + "q" * 10**5, "found undefined alias"),
         ("a\0b", "unacceptable character"),
+        ('a: "\\uD800"', "half of a character"),
     ],
 )
 def test_hostile_text_is_refused_in_one_short_line(text, problem):

@@ -241,7 +241,7 @@ def _from_yaml(directory: Path, content: dict[str, Any]) -> Dataset:
         )
     except DataError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         what = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
         raise DataError(f"{path}: not a description of records ({what}). {_AGAIN}") from error
     if not shards:

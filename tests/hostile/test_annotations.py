@@ -325,7 +325,7 @@ def run_all(cases: int, folder: Path) -> None:
 
 
 def test_a_few_hundred_mutations(tmp_path):
-    run_all(180, tmp_path)
+    run_all(150, tmp_path)
 
 
 @pytest.mark.long

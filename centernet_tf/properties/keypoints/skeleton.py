@@ -9,7 +9,7 @@ import numpy as np
 import pydantic
 import yaml
 
-from centernet_tf.errors import UsageError, closest
+from centernet_tf.errors import UsageError, brief, closest
 from centernet_tf.strict_yaml import parse_file
 
 # COCO's people measured 0.025 (eyes) to 0.107 (hips), median 0.072; a keypoint that is 0.1 of the object's size away
@@ -114,12 +114,12 @@ class Skeleton(pydantic.BaseModel):
             raise UsageError(f"{where}: got {values!r:.80}; expected a list of keypoint names, such as `{_EXAMPLE}`.")
         if unknown := [str(key) for key in values if key not in _KEYS]:
             hint = closest(unknown[0], _KEYS)
-            raise UsageError(f"{where}: unknown {unknown[0]!r}; expected {', '.join(_KEYS)}.{hint}")
+            raise UsageError(f"{where}: unknown {brief(unknown[0])}; expected {', '.join(_KEYS)}.{hint}")
         keypoints = tuple(values["keypoints"])
         if wrong := [name for name in keypoints if not isinstance(name, str)]:
             raise UsageError(
-                f"{where}: keypoint {wrong[0]!r} is not text; put quotes around names that YAML takes for numbers or "
-                "yes and no."
+                f"{where}: keypoint {brief(wrong[0])} is not text; put quotes around names that YAML takes for numbers "
+                "or yes and no."
             )
         try:
             return cls(
@@ -191,7 +191,7 @@ def _indices(values: dict[str, Any], key: str, keypoints: tuple[str, ...]) -> tu
             raise UsageError(f"'{key}' holds {pair!r:.60}; expected two names, such as [left_eye, right_eye].")
         if unknown := [name for name in pair if name not in keypoints]:
             raise UsageError(
-                f"'{key}' names {unknown[0]!r}, which is not a keypoint.{closest(str(unknown[0]), keypoints)}"
+                f"'{key}' names {brief(unknown[0])}, which is not a keypoint.{closest(str(unknown[0]), keypoints)}"
             )
     return tuple((keypoints.index(one), keypoints.index(other)) for one, other in pairs)
 
@@ -199,7 +199,9 @@ def _indices(values: dict[str, Any], key: str, keypoints: tuple[str, ...]) -> tu
 def _sigmas(given: Any, keypoints: tuple[str, ...]) -> tuple[float, ...]:
     if isinstance(given, dict):
         if unknown := [str(name) for name in given if name not in keypoints]:
-            raise UsageError(f"'sigmas' names {unknown[0]!r}, which is not a keypoint.{closest(unknown[0], keypoints)}")
+            raise UsageError(
+                f"'sigmas' names {brief(unknown[0])}, which is not a keypoint.{closest(unknown[0], keypoints)}"
+            )
         return tuple(given.get(name, DEFAULT_SIGMA) for name in keypoints)
     if isinstance(given, int | float) and not isinstance(given, bool):
         return (given,) * len(keypoints)
