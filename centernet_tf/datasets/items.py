@@ -1,6 +1,7 @@
 """An annotated image on its way into records, and the rules that its boxes must meet."""
 
 import itertools
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -116,6 +117,15 @@ class Objects:
     clipped: int
     faults: tuple[Fault, ...]
     broken: Fault | None = None
+
+
+def leads_out(name: str) -> bool:
+    """Whether a path that an annotation gives is absolute or climbs out of the folder that it starts from.
+
+    Symbolic links inside the folder may lead anywhere: who made the folder chose them.
+    """
+    path = Path(os.path.normpath(name))
+    return path.is_absolute() or bool(path.drive) or path.parts[:1] == (os.pardir,)
 
 
 def number_images(stems: Sequence[str]) -> list[int]:

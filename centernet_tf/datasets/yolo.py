@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from centernet_tf.datasets.items import Item, Split, number_images
+from centernet_tf.datasets.items import Item, Split, leads_out, number_images
 from centernet_tf.errors import DataError, UsageError, brief, closest
 from centernet_tf.media.images import SUFFIXES
 from centernet_tf.properties.property import Fault
@@ -44,6 +44,7 @@ def read(
     *,
     labels: str | Path | None = None,
     classes: Sequence[str] | None = None,
+    outside: bool = False,
 ) -> Split:
     """Reads the labels of a split; images are not opened.
 
@@ -58,6 +59,7 @@ def read(
             the image where there is no "images" in it.
         classes: Class names in the order of their numbers; by default those of data.yaml, or of classes.txt among the
             labels.
+        outside: Also read images that a list names by absolute paths, or outside the list's folder.
 
     Returns:
         The class names, and the images sorted by path. Their ids are the digits of the file names where these tell all
@@ -71,7 +73,7 @@ def read(
     if folder and not folder.is_dir():
         raise UsageError(f"{folder}: no such folder of labels.")
     found = _Source((source,)) if is_folder(source) else _read_yaml(source, split)
-    label_of, with_rows = _pair(found.roots, folder, source)
+    label_of, with_rows = _pair(found.roots, folder, source, outside)
     names = tuple(classes or found.classes or _classes_beside(with_rows[0].parent))
     if not names:
         raise UsageError(f"{source}: no class names. Give them in the order of their numbers.")
@@ -85,9 +87,11 @@ def read(
     return Split(names, items)
 
 
-def _pair(roots: Sequence[Path], folder: Path | None, source: Path) -> tuple[dict[Path, Path], list[Path]]:
+def _pair(
+    roots: Sequence[Path], folder: Path | None, source: Path, outside: bool
+) -> tuple[dict[Path, Path], list[Path]]:
     """The label file of each image, and those label files that exist."""
-    label_of = {path: _label_of(path, root, folder) for root in roots for path in _images_of(root)}
+    label_of = {path: _label_of(path, root, folder) for root in roots for path in _images_of(root, outside)}
     if not label_of:
         raise UsageError(f"{', '.join(map(str, roots))}: no images; known are files that end in {SUFFIXES}.")
     with_rows = [label for label in label_of.values() if is_file(label)]
@@ -163,7 +167,7 @@ def _root_of(entry: str, base: Path, path: Path) -> Path:
     )
 
 
-def _images_of(root: Path) -> list[Path]:
+def _images_of(root: Path, outside: bool) -> list[Path]:
     if is_folder(root):
         return [path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
     if root.suffix.lower() in SUFFIXES:
@@ -171,6 +175,11 @@ def _images_of(root: Path) -> list[Path]:
     rows = list(filter(None, (row.strip() for row in read_lines(root, DataError))))
     if odd := [row for row in rows if not row.lower().endswith(SUFFIXES)]:
         raise DataError(f"{root}: lists {odd[0]!r:.80}, which is no image; known are files that end in {SUFFIXES}.")
+    if not outside and (far := [row for row in rows if leads_out(row)]):
+        raise UsageError(
+            f"{root}: lists {far[0]!r:.120}, which is outside the list's folder. Pass --outside to read such images, "
+            "if you trust the list."
+        )
     return [root.parent / row for row in rows]
 
 

@@ -1,6 +1,7 @@
 """Image files in, RGB pixels out: one reader for everything a user may point at."""
 
 import io
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,7 +156,8 @@ def read_bytes(source: str | Path | bytes, name: str | None = None) -> bytes:
     where = f" ({shown})" if name and name != shown else ""
     name = name or shown
     try:
-        return Path(source).read_bytes()
+        if stat.S_ISREG(Path(source).stat().st_mode):  # a pipe would wait for ever, a device may never end
+            return Path(source).read_bytes()
     except FileNotFoundError as error:
         raise DataError(
             f"{name}: the image file does not exist{where}. Check the path, or remove its entry."
@@ -163,6 +165,7 @@ def read_bytes(source: str | Path | bytes, name: str | None = None) -> bytes:
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL, or with half a character
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"{name:.200}: the image file cannot be read{where:.300} ({reason}).") from error
+    raise DataError(f"{name:.200}: the image file cannot be read{where:.300}: it is a folder, pipe or device.")
 
 
 def list_images(folder: str | Path) -> list[Path]:

@@ -68,7 +68,7 @@ def test_links_in_the_folder_may_lead_anywhere_but_to_no_device(tmp_path):
     assert write(tmp_path, classes, items).images_written == 1
     image.unlink()
     image.symlink_to("/dev/zero")
-    with pytest.raises(DataError, match=r"a\.jpg: is no file .*but a folder, pipe or device"):
+    with pytest.raises(DataError, match=r"a\.jpg: the image file cannot be read .*: it is a folder, pipe or device"):
         write(tmp_path, classes, items)
 
 

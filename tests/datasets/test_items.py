@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from centernet_tf.datasets.items import Item, usable_objects
+from centernet_tf.datasets.items import Item, leads_out, usable_objects
 from centernet_tf.errors import DataError
 from centernet_tf.properties.boxes3d import Boxes3d
 from centernet_tf.properties.boxes3d.records import columns, from_columns
@@ -32,6 +32,16 @@ def keypoint_rows(rows):
     """Rows of [[(x, y, label), ...], ...]."""
     values = np.array(rows, float)
     return {"keypoints": values[..., :2], "keypoint_labels": values[..., 2].astype(int)}
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "b/a.jpg", "b/../a.jpg", "./a", "..a/.."])
+def test_paths_inside_their_folder(name):
+    assert not leads_out(name)
+
+
+@pytest.mark.parametrize("name", ["../a", "b/../../a", "/a", ".."])
+def test_paths_that_lead_out_of_their_folder(name):
+    assert leads_out(name)
 
 
 def test_no_boxes_give_empty_arrays():

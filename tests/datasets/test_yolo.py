@@ -114,6 +114,16 @@ def test_layouts_are_found(images, labels, changes, tmp_path):
     assert classes == ("cat", "dog") and len(item.boxes) == 1
 
 
+def test_lists_name_images_of_their_folder(tmp_path):
+    add(tmp_path / "far", "a", ["0 0.5 0.5 1 1"])
+    (tmp_path / "near").mkdir()
+    (tmp_path / "near" / "list.txt").write_text(f"{tmp_path}/far/images/train/a.jpg\n")
+    path = describe(tmp_path / "near", train="list.txt")
+    with pytest.raises(UsageError, match=r"a\.jpg', which is outside the list's folder"):
+        read(path)
+    assert [item.num_boxes for item in read(path, outside=True).items] == [1]
+
+
 def test_splits_have_other_names_and_lists(tmp_path):
     for name in ("a", "b"):
         add(tmp_path, name, ROW)

@@ -1,6 +1,7 @@
 """Every odd file a user may have gives RGB pixels or an error that names it."""
 
 import io
+import os
 
 import numpy as np
 import pytest
@@ -170,3 +171,9 @@ def test_images_are_listed_sorted(tmp_path):
         list_images(tmp_path / "nowhere")
     with pytest.raises(UsageError, match="is a file, not a folder"):
         list_images(tmp_path / "a.jpg")
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.jpg")
+    with pytest.raises(DataError, match="cannot be read: it is a folder, pipe or device"):
+        read_image(tmp_path / "a.jpg")
