@@ -49,8 +49,10 @@ def settings_of(records, validation=None, **changes):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
-    [{"box3d": {"amodal_offset": True}}, {"task": ["detect", "box3d"], "box3d": {"size": False}}],
-    ids=["alone", "mixed"],
+    [
+        pytest.param({"box3d": {"amodal_offset": True}}, marks=pytest.mark.long, id="alone"),
+        pytest.param({"task": ["detect", "box3d"], "box3d": {"size": False}}, id="mixed"),
+    ],
 )
 def test_a_run(yards, tmp_path, changes):
     records, validation = yards

@@ -85,7 +85,9 @@ def call(tmp_path, monkeypatch, capfd):
     return run
 
 
-@pytest.mark.parametrize("task", ["detect", "pose", "box3d"])
+@pytest.mark.parametrize(
+    "task", ["pose", *(pytest.param(task, marks=pytest.mark.long) for task in ("detect", "box3d"))]
+)
 def test_equals_pytorch(task, tmp_path, call, official_state, official_heads):
     """Other forms of files give the same tensors, see `test_state_dict`."""
     heads = official_heads[task]
@@ -176,6 +178,7 @@ def test_a_converted_model_detects_and_is_evaluated(converted, tmp_path, call, s
     assert 0 <= evaluate(load("model.keras"), shapes_val).coco.summary["AP"] <= 1
 
 
+@pytest.mark.long
 def test_training_goes_on_from_it(converted, tmp_path, shapes_train):
     settings = parse_settings(
         {

@@ -14,11 +14,14 @@ ARCHIVES = ("res_18", "res_50", "res_101", "resdcn_18", "resdcn_101", "dla_34", 
 
 # On JAX, which compiles each for seconds, one of each kind of block is enough.
 QUICK = ("res_18", "resdcn_18", "dla_34")
+DEEP = ("res_101", "resdcn_101")
 
 
-@pytest.mark.parametrize(
-    "arch", [arch if arch in QUICK else pytest.param(arch, marks=pytest.mark.slow) for arch in ARCHIVES]
-)
+def _marks(arch):
+    return pytest.mark.long if arch in DEEP else () if arch in QUICK else pytest.mark.slow
+
+
+@pytest.mark.parametrize("arch", [pytest.param(arch, marks=_marks(arch)) for arch in ARCHIVES])
 def test_equals_the_official_network(arch, golden):
     meta, tensors, maps = golden(arch)
     converted = convert_tensors(StateDict(tensors), arch, classes=("one", "two", "three"), arch=arch)

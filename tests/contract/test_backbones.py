@@ -12,13 +12,12 @@ from centernet_tf.errors import UsageError
 from centernet_tf.model.network import build_network
 from centernet_tf.points.centers import STRIDE, Centers
 
-# Deeper networks of the same blocks are `long`. JAX compiles each network for a minute: there, those with published
+# Larger networks of the same blocks are `long`. JAX compiles each network for a minute: there, those with published
 # weights stand in checkpoints/test_golden.py, and one pyramid stands for the others.
-MARKS = {f"resnet{depth}{end}": [pytest.mark.long] for depth in (34, 101, 152) for end in ("", "_dcn")}
-MARKS |= {f"resnet{depth}{end}": [pytest.mark.slow] for depth in (18, 50) for end in ("", "_dcn")}
-MARKS |= {name: [pytest.mark.slow] for name in ("hourglass104", "dla34", "dla34_dcn")}
-MARKS |= {name: [pytest.mark.slow] for name in ("mobilenetv2_fpn", "mobilenetv3_fpn", "mobilenetv3_fpn:0.35")}
-MARKS |= {"keras_application:MobileNet": [pytest.mark.slow]}
+MARKS = {f"resnet{depth}{end}": [pytest.mark.long] for depth in (34, 50, 101, 152) for end in ("", "_dcn")}
+MARKS |= {name: [pytest.mark.long] for name in ("hourglass104", "dla34_dcn", "mobilenetv2_fpn", "mobilenetv3_fpn")}
+QUICK = ("resnet18", "resnet18_dcn", "dla34", "mobilenetv3_fpn:0.35", "keras_application:MobileNet")
+MARKS |= {name: [pytest.mark.slow] for name in QUICK}
 PLAIN = [name for name, entry in BACKBONES.items() if entry.build and name != "tiny"]  # that of the tests
 VARIANTS = ["mobilenetv2_fpn:0.5", "mobilenetv3_fpn:0.35", "keras_application:MobileNet"]
 every_backbone = pytest.mark.parametrize(

@@ -163,11 +163,23 @@ def test_detect_tells_and_draws_it(run, image, tmp_path):
     assert (found.draw(picture, 0) != plain.draw(picture, 0)).any()
 
 
+@pytest.fixture(scope="module")
+def exported(run, tmp_path_factory):
+    """A function that makes the export of a format once; its path."""
+    folder = tmp_path_factory.mktemp("exports")
+
+    def make(kind):
+        out = folder / {"savedmodel": "served", "tflite": "phone.tflite", "onnx": "model.onnx"}[kind]
+        if not out.exists():
+            program("export", run / "last.keras", "--out", out, "--format", kind)
+        return out
+
+    return make
+
+
 @pytest.mark.parametrize("kind", ["savedmodel", "tflite", "onnx"])
-def test_exports_answer_it(run, image, kind, tmp_path):
-    out = tmp_path / {"savedmodel": "served", "tflite": "phone.tflite", "onnx": "model.onnx"}[kind]
-    program("export", run / "last.keras", "--out", out, "--format", kind)
-    runner = open_runner(out)
+def test_exports_answer_it(run, image, kind, exported):
+    runner = open_runner(exported(kind))
     expected, answered = load(run / "last.keras")(image, threshold=0), runner(image)
     count = min(len(expected), len(answered), 4)
     np.testing.assert_allclose(answered.scores[:count], expected.scores[:count], atol=1e-4)
@@ -194,9 +206,8 @@ class Server(http.server.BaseHTTPRequestHandler):
         """Says nothing."""
 
 
-def test_the_rest_client_reads_it(run, image, tmp_path, page):
-    program("export", run / "last.keras", "--out", tmp_path / "served", "--format", "savedmodel")
-    served = open_runner(tmp_path / "served")
+def test_the_rest_client_reads_it(run, image, exported, page):
+    served = open_runner(exported("savedmodel"))
     handler = type("Served", (Server,), {"signature": staticmethod(served.loaded.signatures["image_bytes"])})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
