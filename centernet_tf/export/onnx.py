@@ -12,7 +12,7 @@ from centernet_tf.errors import UsageError
 from centernet_tf.export.about import ABOUT, about_text, check_single_image
 from centernet_tf.export.answers import answer_names
 from centernet_tf.export.tflite import PhoneGraph
-from centernet_tf.export.tfod import in_pixels, tfod_answers
+from centernet_tf.export.tfod import in_pixels, tfod_answers, without_nan
 from centernet_tf.files import write_bytes
 from centernet_tf.model.card import ModelCard
 from centernet_tf.model.file import load_model
@@ -29,7 +29,7 @@ class OnnxGraph(PhoneGraph):
         found = in_pixels(self.tasks.decode(self.network(self.normalize(images), training=False)), self.tasks)
         found = self.tasks.place(found, extras)
         sizes = ops.broadcast_to(ops.stack([height, width]), (batch, 2))
-        return tfod_answers(found, sizes, class_offset=0)
+        return without_nan(tfod_answers(found, sizes, class_offset=0))
 
 
 def export_onnx(model: str | Path | tuple[keras.Model, ModelCard], out: str | Path) -> Path:

@@ -46,6 +46,22 @@ def tfod_answers(found: Mapping[str, Any], sizes: Any, class_offset: int) -> dic
     return answers
 
 
+def without_nan(answers: Mapping[str, Any]) -> dict[str, Any]:
+    """Answers in which what has a score or a box of NaN is no object: score 0, and a box of no area.
+
+    Programs on phones compare and draw what they get, and pixels that are no numbers end there as detections. A server
+    answers NaN as it is, for its clients refuse it.
+    """
+    # NaN is in no order. Sides lie in 0..1 else, so that their sum tells of all four.
+    real = ops.logical_and(answers[SCORES] > 0, ops.sum(answers[BOXES], axis=-1) >= 0)
+    return {
+        **answers,
+        COUNT: ops.sum(ops.cast(real, "float32"), axis=-1),
+        BOXES: ops.where(real[..., None], answers[BOXES], 0.0),
+        SCORES: ops.where(real, answers[SCORES], 0.0),
+    }
+
+
 def _as_fractions(points: Any, sides: Any) -> Any:
     """Points [B, K, ..., 2] (x, y) in pixels to (y, x) as fractions of images of these heights and widths [B, 2]."""
     spread = ops.reshape(sides, (-1, *(1,) * (len(points.shape) - 2), 2))

@@ -248,3 +248,23 @@ def test_what_cannot_be_written_says_why(name, options, message, spot_model, tmp
 def test_boxes_that_come_of_what_else_is_found_need_the_whole_decode(decode, model, tmp_path):
     with pytest.raises(UsageError, match=f"decode '{decode}': this model has no boxes of its own"):
         export(model("box3d_bare"), tmp_path / "bare.tflite", decode=decode)
+
+
+@pytest.mark.parametrize("rows", [np.s_[:], np.s_[:, 90], np.s_[90, 90]], ids=["all", "a column", "a pixel"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("kernels", KERNELS)
+def test_pixels_that_are_no_numbers_are_no_objects(kernels, value, rows, spot_file, draw_spots):
+    image = draw_spots(128, 128, (30, 40, 0)).astype(np.float32)
+    _, _, scores, _ = run(spot_file, image, kernels)
+    assert scores[0, 0] > 0.5
+    image[rows] = value
+    boxes, _, scores, count = run(spot_file, image, kernels)
+    assert np.isfinite(scores).all() and np.isfinite(boxes).all()
+    assert count == (scores > 0).sum()
+    assert (boxes[scores == 0] == 0).all()
+
+
+@pytest.fixture(scope="module")
+def spot_file(spot_model, tmp_path_factory):
+    """The spot network as a file."""
+    return export(spot_model, tmp_path_factory.mktemp("spots") / "a.tflite")
