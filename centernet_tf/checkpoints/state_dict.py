@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from centernet_tf.errors import UsageError
+from centernet_tf.errors import UsageError, out_of_memory
 
 WRAPPERS = ("state_dict", "model", "model_state_dict")
 PARALLEL = "module."
@@ -47,7 +47,7 @@ def read_state_dict(path: str | Path) -> StateDict:
         others = [str(name) for name in content if name != inner]
         notes = [f"beside {inner}: {', '.join(others)} (not needed)"] if others else []
         content = content[inner]
-    tensors, odd = _arrays(content)
+    tensors, odd = _arrays(path, content)
     if not tensors:
         raise UsageError(
             f"{path}: no tensors in it, only {_names(content) or 'nothing'}. Expected a state dict, bare or as "
@@ -73,11 +73,13 @@ def _load(path: Path) -> Any:
             f"{path}: refused: it holds objects that could run code when they are read ({_first_line(error)}). Load it "
             "where you trust it and save its tensors alone: torch.save(model.state_dict(), 'tensors.pth')."
         ) from None
-    except (RuntimeError, EOFError, ValueError, KeyError, IndexError, AttributeError, OSError, TypeError) as error:
+    except Exception as error:  # What is in the pickle decides which.
+        if out_of_memory(error):
+            raise
         raise UsageError(f"{path}: cut off or not a PyTorch file ({_first_line(error)}). {_advice(path)}") from None
 
 
-def _arrays(content: Mapping[Any, Any]) -> tuple[dict[str, np.ndarray], list[str]]:
+def _arrays(path: Path, content: Mapping[Any, Any]) -> tuple[dict[str, np.ndarray], list[str]]:
     import torch
 
     tensors, odd = {}, []
@@ -86,11 +88,34 @@ def _arrays(content: Mapping[Any, Any]) -> tuple[dict[str, np.ndarray], list[str
         if name.startswith(PARALLEL):
             name = name.removeprefix(PARALLEL)
         if isinstance(value, torch.Tensor):
-            value = value.detach()
-            tensors[name] = (value.float() if value.is_floating_point() else value).numpy()
+            tensors[name] = _array(path, name, value)
         else:
             odd.append(name)
     return tensors, odd
+
+
+def _array(path: Path, name: str, value: Any) -> np.ndarray:
+    """The numbers of a tensor. Raises UsageError where it has none that can be read as they stand."""
+    import torch
+
+    kinds = {"meta": value.is_meta, "quantized": value.is_quantized, value.layout: value.layout != torch.strided}
+    kinds[value.dtype] = value.dtype.is_complex
+    if kind := next((kind for kind, held in kinds.items() if held), None):
+        raise UsageError(
+            f"{path}: {name[:100]!r} is a {kind} tensor, expected plain numbers. Load the model where it was made, "
+            "undo that (dequantize(), to_dense()), and save its state_dict() again."
+        )
+    if value.numel() and value.numel() * value.element_size() > value.untyped_storage().nbytes():
+        raise UsageError(
+            f"{path}: {name[:100]!r} says it has shape {list(value.shape)}, more than what is stored of it. Do not use "
+            "this file."
+        )
+    try:
+        value = value.detach()
+        # A view may say that its numbers are conjugated or negated, which NumPy does not know.
+        return (value.float() if value.is_floating_point() else value).resolve_conj().resolve_neg().numpy()
+    except (RuntimeError, TypeError, NotImplementedError) as error:
+        raise UsageError(f"{path}: {name[:100]!r} cannot be read as numbers ({_first_line(error)}).") from None
 
 
 def _names(content: Mapping[Any, Any]) -> str:

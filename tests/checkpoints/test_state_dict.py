@@ -153,3 +153,34 @@ def test_without_pytorch_the_extra_is_named(tmp_path, monkeypatch):
     path = save(tensors(), tmp_path / "a.pth")
     monkeypatch.setitem(sys.modules, "torch", None)
     assert "pip install 'centernet_tf[torch]'" in refused(path)
+
+
+def quantized():
+    return torch.quantize_per_tensor(torch.ones(2, 2), 0.1, 0, torch.qint8)
+
+
+@pytest.mark.parametrize("old", [False, True])
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: torch.ones(2, 2).to_sparse(), "'a' is a torch.sparse_coo tensor, expected plain numbers"),
+        (lambda: torch.ones(2, 2).to_sparse_csr(), "'a' is a torch.sparse_csr tensor"),
+        (lambda: torch.ones(2, 2, device="meta"), "'a' is a meta tensor"),
+        (quantized, "'a' is a quantized tensor"),
+        (lambda: torch.ones(2, 2, dtype=torch.complex64), "'a' is a torch.complex64 tensor"),
+        (lambda: torch.ones(1).expand(100_000, 100_000), "'a' says it has shape [100000, 100000], more than what is"),
+    ],
+)
+def test_tensors_that_are_no_plain_numbers_are_named(make, said, old, tmp_path):
+    try:
+        path = save({"a": make(), "b": torch.ones(1)}, tmp_path / "a.pth", old)
+    except (AttributeError, RuntimeError, NotImplementedError):
+        pytest.skip("PyTorch does not write it in this form")
+    message = refused(path)
+    assert said in message or "refused" in message or "not a PyTorch file" in message
+
+
+@pytest.mark.parametrize("kind", [torch.float8_e4m3fn, torch.uint16, torch.bool])
+def test_rare_types_are_read_or_named(kind, tmp_path):
+    path = save({"a": torch.ones(2).to(kind)}, tmp_path / "a.pth")
+    np.testing.assert_array_equal(read_state_dict(path).tensors["a"], [1, 1])
