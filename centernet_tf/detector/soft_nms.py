@@ -22,8 +22,10 @@ def keep_best(found: Mapping[str, Any], count: int, stale_rows: bool = False) ->
         {field: [B, count, ...]} with the scores that are left, falling. Rows beyond the last object score 0.
     """
     suppress = soft_nms_in_place if stale_rows else soft_nms
-    scores, index = suppress(found["boxes"], found["scores"], found["classes"], count)
-    return {name: scores if name == "scores" else take_rows(value, index) for name, value in found.items()}
+    scores, index, *others = suppress(found["boxes"], found["scores"], found["classes"], count)
+    other = others[0] if others else index
+    kept = {name: take_rows(value, index if name in ("boxes", "classes") else other) for name, value in found.items()}
+    return {**kept, "scores": scores}
 
 
 def take_rows(values: Any, index: Any) -> Any:
@@ -94,12 +96,18 @@ def soft_nms(boxes: Any, scores: Any, classes: Any, count: int, sigma: float = S
 def soft_nms_in_place(
     boxes: Any, scores: Any, classes: Any, count: int, sigma: float = SIGMA, drop: float = DROP
 ) -> Any:
-    """`soft_nms` with the original's stale rows; arguments and results as there.
+    """`soft_nms` with the original's stale rows; arguments as there.
 
     The original works within one array for each class. A box that falls below the threshold is overwritten by the last
     live row, which is then live in two places; the array counts one row less as live, but is returned whole. So copies
     of other rows survive with the score they had when they were moved. Its inner loop goes row by row; here one step
     over all rows gives the same array: rows that stay, from the last, fill the gaps, from the first.
+
+    Where a box is overwritten, its keypoints change places with those of the last live row instead. So stale rows have
+    the keypoints of those that fell.
+
+    Returns:
+        [B, K] scores; [B, K] int32 index into N of each row's box; [B, K] int32 index of everything else it has.
     """
     total = ops.shape(scores)[1]
     place = ops.arange(total, dtype="int32")
@@ -110,8 +118,8 @@ def soft_nms_in_place(
     same = ops.cast(kind[:, None, :] == kind[:, :, None], "int32")
     ends = ops.max(same * (place + 1), axis=-1)
 
-    def visit(step: Any, state: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
-        row, score, end = state
+    def visit(step: Any, state: tuple[Any, Any, Any, Any]) -> tuple[Any, Any, Any, Any]:
+        row, rest_of, score, end = state
         current = place == step
         own = ops.sum(ops.where(current, kind, 0), axis=1, keepdims=True)
         stop = ops.sum(ops.where(current, end, 0), axis=1, keepdims=True)
@@ -121,7 +129,7 @@ def soft_nms_in_place(
         best = ops.cast(ops.argmax(ops.where(live, score, GONE), axis=1), "int32")[:, None]
         swap = ops.where(current, best, ops.where(place == best, step, place))
         swap = ops.where(active, swap, place)
-        row, score = (ops.take_along_axis(values, swap, axis=1) for values in (row, score))
+        row, rest_of, score = (ops.take_along_axis(values, swap, axis=1) for values in (row, rest_of, score))
         chosen = ops.sum(ops.where(current, row, 0), axis=1, keepdims=True)
         ious = iou(take_rows(boxes, row), take_rows(boxes, chosen))
         rest = live & (place > step) & active
@@ -135,6 +143,13 @@ def soft_nms_in_place(
         gap = falls & (place < border)
         number = ops.maximum(ops.cumsum(ops.cast(gap, "int32"), axis=1) - 1, 0)
         source = ops.where(gap, ops.take_along_axis(movers, number, axis=1), place)
+        # The tail, from the last, gets the rest of what fell, in the order in which it fell.
+        moving = ops.cast(stays & (place >= border), "int32")
+        above = ops.sum(moving, axis=1, keepdims=True) - ops.cumsum(moving, axis=1)
+        fell = _falling_order(falls, gap, number, above, border)
+        tail = (place >= border) & (place < stop) & active
+        behind = ops.take_along_axis(fell, ops.clip(stop - 1 - place, 0, total - 1), axis=1)
+        rest_of = ops.take_along_axis(rest_of, ops.where(tail, behind, source), axis=1)
         # At the border itself the row behind it ends up, if the loop still reached it.
         reached = ops.min(ops.where(stays & (place >= border), place, stop), axis=1, keepdims=True)
         at_border = (place == border) & (reached > border) & active
@@ -143,9 +158,30 @@ def soft_nms_in_place(
         row = ops.take_along_axis(row, source, axis=1)
         score = ops.where(changed, ops.take_along_axis(lowered, source, axis=1), score)
         end = ops.where(active & (kind == own), border, end)
-        return row, score, end
+        return row, rest_of, score, end
 
-    state = (order, ops.take_along_axis(scores, order, axis=1), ends)
-    row, score, _ = ops.fori_loop(0, total, visit, state)
+    state = (order, order, ops.take_along_axis(scores, order, axis=1), ends)
+    row, rest_of, score, _ = ops.fori_loop(0, total, visit, state)
     best, index = ops.top_k(score, count)
-    return best, ops.take_along_axis(row, ops.cast(index, "int32"), axis=1)
+    index = ops.cast(index, "int32")
+    return best, *(ops.take_along_axis(values, index, axis=1) for values in (row, rest_of))
+
+
+def _falling_order(falls: Any, gap: Any, number: Any, above: Any, border: Any) -> Any:
+    """Places of rows in the order in which the original's loop sees them fall; those that stay come last.
+
+    It meets a gap, brings the last live row there, and the one before it as long as these fall, too; then it goes on to
+    the next gap. Behind the last gap it comes to the border, and brings there what is left.
+
+    Args:
+        falls: [B, N] bool: which rows fall.
+        gap: [B, N] bool: those of them before the border.
+        number: [B, N] int32: which gap, from 0.
+        above: [B, N] int32: rows behind this one that stay and fill gaps.
+        border: [B, 1] int32: rows that are left.
+    """
+    total = ops.shape(falls)[1]
+    place = ops.arange(total, dtype="int32")
+    within = ops.where(gap | (place == border), 0, total - place)
+    key = ops.where(gap, number, above) * (total + 1) + within
+    return ops.cast(ops.argsort(ops.where(falls, key, (total + 2) ** 2 + place), axis=1), "int32")
