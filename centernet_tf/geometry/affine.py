@@ -4,14 +4,13 @@ A matrix is [2, 3] and maps (x, y) pixel indices of a source frame to those of a
 shift. All maps of boxes here are similarities, with a mirror where the image is flipped.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from keras import ops
 
+from centernet_tf.geometry import Window
 from centernet_tf.geometry.angles import wrap
-
-Window = Literal["longer side", "width"]  # What of an image fills the width of a fixed input.
 
 
 def fit_matrix(center: tuple[float, float], scale: float, size: tuple[int, int], rotation: float = 0.0) -> np.ndarray:

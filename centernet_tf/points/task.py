@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pydantic
 
-from centernet_tf.geometry.affine import Window
+from centernet_tf.geometry import Window
 from centernet_tf.properties.fields import SHARED, Field, Level, Motion
 from centernet_tf.properties.property import Property, Rows
 

@@ -9,7 +9,7 @@ import pydantic
 from keras import ops
 
 from centernet_tf.errors import UsageError
-from centernet_tf.geometry.affine import Window
+from centernet_tf.geometry import Window
 from centernet_tf.geometry.camera import DEFAULT_CAMERA, as_camera, move_camera
 from centernet_tf.losses import masked_l1
 from centernet_tf.points.centers import Centers
