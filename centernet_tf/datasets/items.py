@@ -18,6 +18,8 @@ from centernet_tf.reading import printable
 
 # Moves of an edge below this many pixels are rounding of the source, not a box over the edge.
 ROUNDING = 0.01
+# Pixels. Thinner boxes are none any more once records hold them as float32.
+SMALLEST = 1e-3
 # Pixels. What lies further out is no place in a photo but a damaged number; records hold boxes as float32.
 FARTHEST = 1e7
 
@@ -179,7 +181,7 @@ def usable_objects(
     if item.area is not None:
         given = np.asarray(item.area, np.float64)[keep]
         # Some tools write 0. OKS would call every keypoint of such an object wrong.
-        area = np.where(np.isfinite(given) & (given > 0), np.minimum(given, area), area)
+        area = np.where(np.isfinite(given) & (given > SMALLEST**2), np.minimum(given, area), area)
     return Objects(
         boxes=kept.astype(np.float32),
         full_boxes=full.astype(np.float32),
@@ -205,9 +207,9 @@ def _fault(box: np.ndarray, clipped: np.ndarray, label: int | str, known: bool) 
         return Fault("not a number", f"is not a number: {where}")
     if right < left or bottom < top:
         return Fault("negative size", f"has a negative size: {where}")
-    if right == left or bottom == top:
+    if min(right - left, bottom - top) < SMALLEST:
         return Fault("zero area", f"has zero area: {where}")
-    if clipped[2] <= clipped[0] or clipped[3] <= clipped[1]:
+    if min(clipped[2:] - clipped[:2]) < SMALLEST:
         return Fault("outside the image", f"lies outside the image: {where}")
     if np.abs(box).max() > FARTHEST:
         return Fault("far beyond the image", f"reaches further than any photo does: {where}")

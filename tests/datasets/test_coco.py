@@ -128,6 +128,7 @@ def test_chosen_classes_count_the_others_as_left_out(tmp_path):
         (annotation(9, bbox=[1, 2, 1e18, 4]), "far beyond the image", "annotation 9 reaches further than any photo"),
         (annotation(9, category_id=True), "unknown class", "annotation 9 has category_id True"),
         (annotation(9, bbox=[1, 2, -3, 4]), "negative size", "annotation 9 has a negative size"),
+        (annotation(9, bbox=[0, 2, 5e-324, 4]), "zero area", "annotation 9 has zero area"),
         (annotation(9, bbox=[1, 2, 0, 4]), "zero area", "annotation 9 has zero area"),
         (annotation(9, bbox=[70, 2, 5, 4]), "outside the image", "annotation 9 lies outside the image"),
     ],
@@ -209,11 +210,11 @@ def test_missing_files_are_refused(tmp_path):
 
 
 def test_huge_areas_are_those_of_the_boxes(tmp_path):
-    areas = [10**400, float("inf"), float("nan"), 1e300]
+    areas = [10**400, float("inf"), float("nan"), 1e300, 5e-324]
     classes, items, _ = read(*make(tmp_path, [annotation(n, area=area) for n, area in enumerate(areas)]))
     write(tmp_path, classes, items)
     (record,) = iterate(open_dataset(tmp_path / "out"))
-    assert record.area.tolist() == [200] * 4
+    assert record.area.tolist() == [200] * 5
 
 
 @pytest.mark.parametrize("name", ["a\0b.jpg", "\ud800.jpg", "x" * 300 + ".jpg"])

@@ -171,7 +171,9 @@ def mutate_json(data: bytes, random: np.random.Generator) -> bytes:
     """One to three values of any depth replaced, removed or doubled."""
     content = json.loads(data)
     for _ in range(random.integers(1, 4)):
-        here = content["annotations"] if random.random() < 0.6 else content  # else ids, whose faults end it all
+        rows = content.get("annotations")
+        # Rather annotations than ids, whose faults end it all.
+        here = rows if isinstance(rows, list) and random.random() < 0.6 else content
         while True:
             keys = list(here) if isinstance(here, dict) else list(range(len(here)))
             if not keys:
