@@ -23,8 +23,8 @@ DEFAULT_CAMERA = np.array(
     np.float32,
 )
 
-# What a camera's entries are from and to, in pixels (and metres, in the last row); anything else is a damaged number, or
-# a matrix in other units, such as parts of the image's width.
+# What a camera's entries are from and to, in pixels (and metres, in the last row); anything else is a damaged number,
+# or a matrix in other units, such as parts of the image's width.
 SHORTEST_FOCAL, LARGEST_ENTRY = 1.0, 1e7
 
 # Corners in parts of length, height and width, as seen from the middle of the bottom face.

@@ -76,7 +76,7 @@ def trained(rows):
 def slow_box_losses(rows, maps, count):
     """Offset and size: the errors of both coordinates, divided by 2 x count."""
     found = {"offset": 0.0, "size": 0.0}
-    for image, row, (left, top, right, bottom) in boxed(rows):
+    for image, _, (left, top, right, bottom) in boxed(rows):
         x, y = (left + right) / 2, (top + bottom) / 2
         for name, value in {"offset": (x - int(x), y - int(y)), "size": (right - left, bottom - top)}.items():
             found[name] += np.abs(maps[name][image, int(y), int(x)] - np.float32(value)).sum() / (2 * count)
