@@ -7,6 +7,7 @@ import numpy as np
 from centernet_tf.errors import brief
 from centernet_tf.properties.property import Rows
 
+LARGEST_SIDE = 10**6  # of an image in pixels
 LARGEST = 1e10  # beyond any pixel, area of a box or distance
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from centernet_tf.data.checks import check_classes, check_numbers
+from centernet_tf.data.checks import LARGEST_SIDE, check_classes, check_numbers
 from centernet_tf.data.record import BASE, Record
 from centernet_tf.errors import DataError
 from centernet_tf.media.images import inspect_header
@@ -179,10 +179,16 @@ def stored(lists: Rows, key: str, kind: str) -> np.ndarray:
 
 
 def stored_size(lists: Rows) -> Size | None:
-    """Width and height in pixels as a record tells them; None where it does not."""
+    """Width and height in pixels as a record tells them; None where it does not.
+
+    Raises:
+        ValueError: They are no whole numbers, or those of no image.
+    """
     width, height = (stored(lists, key, "int") for key in (WIDTH, HEIGHT))
     if not len(width) or not len(height) or width[0] <= 0 or height[0] <= 0:
         return None
+    if max(width[0], height[0]) > LARGEST_SIDE:
+        raise ValueError(f"{WIDTH} and {HEIGHT} are {width[0]} and {height[0]}; no image is that large")
     return int(width[0]), int(height[0])
 
 

@@ -243,7 +243,7 @@ class _Survey:
         self.ignored.update(given or "unnamed" for given in rows["names"][ignored])
         self.per_image.append(len(labels))
         counted = zip(labels[~ignored], known[~ignored])
-        self.per_class.update(classes[label] if ok else f"label {label + 1}" for label, ok in counted)
+        self.per_class.update(classes[label] if ok else f"label {int(label) + 1}" for label, ok in counted)
         strange = sorted({int(label) + 1 for label in labels[~known]})
         self.notebook.add("unknown_label", f"{name}: labels {strange}", np.sum(~known))
         renamed = wrong_names(rows, classes)

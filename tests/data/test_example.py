@@ -204,6 +204,14 @@ def test_all_box_keys_may_be_missing(make_record):
     assert rows["boxes"].shape == (0, 4) and rows["classes"].shape == (0,)
 
 
+@pytest.mark.parametrize("side", [2**31, 2**63 - 1])
+def test_a_size_that_no_image_has_is_refused(side, make_record):
+    example = tf.train.Example.FromString(serialize(make_record(), CLASSES))
+    example.features.feature["image/height"].int64_list.value[0] = side
+    with pytest.raises(ValueError, match="no image is that large"):
+        read_record(example.SerializeToString(), CLASSES)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38, 1e12])
 @pytest.mark.parametrize("key", ["bbox/ymin", "area"])
 def test_numbers_that_none_has_are_refused(key, value, make_record):

@@ -102,7 +102,7 @@ def outside(rows: Rows, size: Size, margin: float = 0.0) -> np.ndarray:
     """[N, J] bool: labelled keypoints further than the margin in pixels outside the image."""
     points = rows["keypoints"]
     with np.errstate(invalid="ignore"):
-        beyond = ((points < -margin) | (points > np.array(size) + margin)).any(axis=-1)
+        beyond = ((points < -margin) | (points > np.array(size, np.float64) + margin)).any(axis=-1)
     return beyond & (rows["keypoint_labels"] > 0)
 
 
