@@ -143,6 +143,7 @@ def test_a_download_that_fails(monkeypatch):
     )
 
 
+@pytest.mark.filterwarnings("ignore:Skipping nested container")
 def test_files_of_something_else(tmp_path):
     with pytest.raises(UsageError) as error:
         application_weights("MobileNet", tmp_path / "none.h5")
