@@ -192,6 +192,7 @@ def test_weights_of_a_model_keep_its_normalisation(run, shapes_train, tmp_path):
     assert (found.mean, found.order) == ((0.1, 0.2, 0.3), "bgr"), "settings win over what the weights bring"
 
 
+@pytest.mark.long
 def test_a_keras_application_from_its_own_weights(shapes_train, shapes_val, tmp_path):
     """The name that was given rebuilds the network from the model file, and the trunk sees the pixels it expects."""
     path, backbone = tmp_path / "trunk.weights.h5", "keras_application:MobileNet"
@@ -264,7 +265,8 @@ MOMENTS = ["step 5", "evaluation"]
 
 
 @pytest.mark.slow
-def test_a_run_killed_twice_ends_like_an_unbroken_one(shapes_train, shapes_val, tmp_path):
+@pytest.mark.parametrize("moments", [MOMENTS[:1], pytest.param(MOMENTS, marks=pytest.mark.long)], ids=["once", "twice"])
+def test_a_run_that_is_killed_ends_like_an_unbroken_one(shapes_train, shapes_val, tmp_path, moments):
     settings = settings_of(
         shapes_train,
         shapes_val,
@@ -275,7 +277,7 @@ def test_a_run_killed_twice_ends_like_an_unbroken_one(shapes_train, shapes_val, 
     write_settings(settings, tmp_path / "run.yaml")
     done = run_program(tmp_path, tmp_path / "unbroken")
     assert done.returncode == 0, done.stderr
-    for moment in MOMENTS:
+    for moment in moments:
         done = run_program(tmp_path, tmp_path / "broken", moment)
         assert done.returncode == -signal.SIGKILL, f"{moment}: {done.stderr}"
     done = run_program(tmp_path, tmp_path / "broken")
