@@ -17,6 +17,7 @@ from centernet_tf.export.about import read_about
 from centernet_tf.export.answers import BOXES, CLASSES, COUNT, SCORES, answers_of
 from centernet_tf.export.tfod import tfod_answers
 from centernet_tf.model.card import InputCard, ModelCard
+from centernet_tf.model.file import load_model
 from centernet_tf.model.network import build_network
 
 if keras.backend.backend() != "tensorflow":
@@ -302,6 +303,16 @@ def test_wrong_options(spot_model, tmp_path, options, message):
     with pytest.raises(UsageError, match=message):
         export_savedmodel(spot_model, tmp_path / "out", **options)
     assert not list(tmp_path.iterdir())
+
+
+def test_places_that_cannot_be_written_are_told(spot_model, tmp_path, small_disk):
+    network = load_model(spot_model)  # Keras unpacks files on its way, which a full disk forbids too.
+    with small_disk(20_000), pytest.raises(DataError, match=r"out: cannot be written .*File too large"):
+        export_savedmodel(network, tmp_path / "out")
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=r"out: cannot be written \(Not a directory\)"):
+        export_savedmodel(network, tmp_path / "file" / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_nothing_is_overwritten(spot_model, spots):

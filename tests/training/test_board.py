@@ -1,5 +1,6 @@
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 
@@ -43,7 +44,9 @@ def test_a_disk_that_cannot_be_written_is_told(write, tmp_path, shapes_val, spot
     with pytest.raises(DataError, match=r"board.*: cannot be written"):
         if write == "losses":
             losses = Losses(tmp_path / "board")
-            losses.set_model(spot_network)
+            network = keras.models.clone_model(spot_network)
+            network.compile("adam")
+            losses.set_model(network)
             losses.on_epoch_end(0, {"loss": 1.0})
         else:
             card = spot_card.model_copy(update={"classes": shapes_val.classes[:2]})
