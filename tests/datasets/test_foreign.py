@@ -6,11 +6,13 @@ import pytest
 import tensorflow as tf
 
 from centernet_tf.cli import main
+from centernet_tf.config import parse_settings
 from centernet_tf.data.dataset import iterate, open_dataset, verify_checksums
 from centernet_tf.data.example import SOURCE_ID
 from centernet_tf.datasets.foreign import find_files, index, read_labels
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.inspect import inspect_records
+from centernet_tf.train import train
 
 
 @pytest.fixture
@@ -44,6 +46,13 @@ def test_foreign_records_become_a_data_set(folder, shapes_train, tmp_path, capsy
     assert inspect_records(folder).sound
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.name in before} == before
     assert str(dataset.objects) in capsys.readouterr().out
+
+
+def test_a_described_data_set_is_trained_on(folder, shapes_train, tmp_path):
+    index(folder, shapes_train.classes)
+    data = {"train": str(folder), "size": [64, 64], "shuffle": 8}
+    settings = {"data": data, "backbone": "tiny", "head_channels": 8, "train": {"batch_size": 8, "epochs": 1}}
+    assert train(parse_settings(settings, "here"), tmp_path / "run").is_file()
 
 
 @pytest.mark.parametrize(
