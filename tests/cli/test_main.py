@@ -1,5 +1,6 @@
 """The front door: help without loading TensorFlow, exit codes, and messages that say what to do."""
 
+import re
 import subprocess
 import sys
 
@@ -7,9 +8,11 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
+from typer.main import get_command
 
 from centernet_tf import cli
-from centernet_tf.cli import COMMANDS, main
+from centernet_tf.cli import COMMANDS, REMEDIES, main
+from centernet_tf.config import Settings
 from centernet_tf.errors import DataError
 from centernet_tf.version import VERSION
 
@@ -171,6 +174,17 @@ def test_out_of_memory_is_a_sentence_with_its_remedy(error, command, remedy, cap
     shown = capsys.readouterr().err
     assert shown.startswith("centernet: out of memory (") and remedy in shown
     assert "Traceback" not in shown and shown.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", REMEDIES)
+def test_remedies_name_what_there_is(command):
+    """Options of the command, or of one of its parts, and settings."""
+    found = get_command(cli.build_app(command)).commands[command]
+    parts = getattr(found, "commands", {"": found}).values()
+    known = {option for part in parts for one in part.params for option in (*one.opts, *one.secondary_opts)}
+    assert {*re.findall(r"--[a-z-]+", REMEDIES[command])} <= known
+    for section, name in re.findall(r"\b([a-z]+)\.([a-z_]+)", REMEDIES[command]):
+        assert name in Settings.model_fields[section].annotation.model_fields
 
 
 def test_errors_about_markup_and_other_bytes_are_shown_as_they_are(capsys, monkeypatch):
