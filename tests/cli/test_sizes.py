@@ -1,6 +1,7 @@
 import pytest
 
 from centernet_tf.cli.sizes import parse_size
+from centernet_tf.config import parse_settings
 from centernet_tf.errors import UsageError
 
 
@@ -16,6 +17,13 @@ def test_no_memory_holds_such_sizes(text):
     with pytest.raises(UsageError, match="expected at most 16384 pixels a side") as caught:
         parse_size(text)
     assert len(str(caught.value)) < 300
+
+
+def test_settings_have_the_same_bound():
+    data = {"train": "records", "size": [64, 16384]}
+    assert parse_settings({"data": data}, "here").data.size == (64, 16384)
+    with pytest.raises(UsageError, match=r"data: size: value 2 is 16416: .* less than or equal to 16384"):
+        parse_settings({"data": {**data, "size": [64, 16416]}}, "here")
 
 
 @pytest.mark.parametrize("text", ["", "0x10", "12x", "x12", "12x12x12", "-5x5", "1.5x2", "large"])

@@ -112,6 +112,7 @@ def test_missing_dataset_says_what_to_run(tmp_path, make_record):
         ("name: [unclosed", "not readable as YAML"),
         ("", "expected settings"),
         ("just words", "expected settings"),
+        ("classes: [cat]\nclasses: [dog]\n", "'classes' is given twice .*line 1"),
         ({"classes": []}, "'classes' is \\[\\]; expected a list of at least one name"),
         ({"classes": [1, 2]}, "with quotes around names"),
         ({"classes": ["cat", "cat"]}, "'classes' names cat twice"),
