@@ -65,7 +65,8 @@ def test_memory_is_measured_by_what_there_is(monkeypatch):
         return real(name, *arguments, **options)
 
     here, peak = timing._resident(), timing.highest_memory()
-    assert 0.5 * peak < here / 1e6 <= 1.3 * peak
+    # Of what other tests took in this process until now, much may have been given back.
+    assert 50 < here / 1e6 <= 1.3 * peak
     monkeypatch.setattr(builtins, "__import__", partly)
     monkeypatch.setattr(timing.Path, "read_text", lambda path: open("/nowhere"))  # noqa: PTH123, SIM115
     missing.add("psutil")
@@ -74,4 +75,4 @@ def test_memory_is_measured_by_what_there_is(monkeypatch):
         pass
     assert np.isnan(memory.megabytes)
     missing.remove("resource")
-    assert timing._resident() == pytest.approx(peak * 1e6, rel=0.3)
+    assert timing._resident() == pytest.approx(timing.highest_memory() * 1e6, rel=0.01)
