@@ -92,18 +92,29 @@ def test_long_names(tmp_path):
 
 def test_a_device_stays_a_device(tmp_path):
     (tmp_path / "null").symlink_to("/dev/null")
-    for path in (Path("/dev/null"), tmp_path / "null"):
+    # By the link first: it alone is replaced where this does not hold.
+    for path in (tmp_path / "null", Path("/dev/null")):
         write_text(path, "x")
         assert stat.S_ISCHR(path.stat().st_mode)
     assert (tmp_path / "null").is_symlink()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
-def test_a_full_device_is_told_and_stays():
+def test_a_full_device_is_told_and_stays(tmp_path):
     before = Path("/dev/full").stat()
-    with pytest.raises(DataError, match=r"/dev/full: cannot be written \(No space left on device\)\. Free"):
-        write_text("/dev/full", LONG)
-    assert Path("/dev/full").stat().st_rdev == before.st_rdev
+    (tmp_path / "full").symlink_to("/dev/full")
+    for path in (tmp_path / "full", Path("/dev/full")):
+        with pytest.raises(DataError, match=rf"{path}: cannot be written \(No space left on device\)\. Free"):
+            write_text(path, LONG)
+        assert path.stat().st_rdev == before.st_rdev
+
+
+def test_what_is_synced_is_open_for_writing(tmp_path, monkeypatch):
+    """As Windows wants it."""
+    fcntl, modes = pytest.importorskip("fcntl"), []
+    monkeypatch.setattr(os, "fsync", lambda file: modes.append(fcntl.fcntl(file, fcntl.F_GETFL) & os.O_ACCMODE))
+    write_text(tmp_path / "a", "x")
+    assert modes == [os.O_RDWR]
 
 
 def test_a_pipe_gets_what_is_written(tmp_path):
