@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+from collections import Counter
 from pathlib import Path
 
 import keras
@@ -50,9 +51,28 @@ LONGEST = (
 )
 
 
-def pytest_collection_modifyitems(items):
-    """Begins with the longest files."""
+def pytest_addoption(parser):
+    parser.addoption(
+        "--first-cases",
+        type=int,
+        metavar="N",
+        help="run N cases of each test, the first of its parameters: for JAX, which compiles each for seconds",
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    """Begins with the longest files, and leaves out cases beyond those that were asked for."""
     items.sort(key=lambda item: not item.path.stem.startswith(LONGEST))
+    most = config.getoption("--first-cases")
+    if most is None:
+        return
+    seen, left = Counter(), []
+    for item in items:
+        test = item.nodeid.partition("[")[0]
+        seen[test] += 1
+        left += [item] if seen[test] > most else []
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if item not in left]
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -43,7 +43,7 @@ def write_figures(directory, split, count, skeleton=True):
     return open_dataset(directory)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_keypoints_beside_boxes(tmp_path):
     records, validation = (write_figures(tmp_path / split, split, 8) for split in ("train", "val"))
     settings = settings_of(

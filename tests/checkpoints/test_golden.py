@@ -13,8 +13,8 @@ ARCHIVES = ("res_18", "res_50", "res_101", "resdcn_18", "resdcn_101", "dla_34", 
 
 
 # On JAX, which compiles each for seconds, one of each kind of block is enough.
-QUICK = ("res_18", "resdcn_18", "dla_34")
-DEEP = ("res_101", "resdcn_101")
+QUICK = ("resdcn_18", "dla_34")
+DEEP = ("res_101", "resdcn_101", "hourglass")
 
 
 def _marks(arch):

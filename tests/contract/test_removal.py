@@ -76,7 +76,9 @@ def test_the_rest_trains_evaluates_detects_and_exports(gone, task, drawn, tmp_pa
     assert (folder / "found" / "detections.json").is_file()
 
 
-@pytest.mark.parametrize("gone", MEMBERS)
+@pytest.mark.parametrize(
+    "gone", [pytest.param(gone, marks=pytest.mark.long if number else ()) for number, gone in enumerate(MEMBERS)]
+)
 def test_the_program_starts_without_it(gone, tmp_path):
     folder = without(tmp_path, gone)
     code = """

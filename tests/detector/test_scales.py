@@ -104,7 +104,7 @@ def test_inputs_are_the_published_ones(spot_network, spot_card, scale, input_siz
         assert wrong.mean() < 0.01
 
 
-@pytest.mark.parametrize("input_size", [(128, 128), None])
+@pytest.mark.parametrize("input_size", [pytest.param((128, 128), marks=pytest.mark.long), None])
 def test_one_object_at_all_scales_is_one_object(spot_network, spot_card, draw_spots, input_size):
     image = draw_spots(120, 90, (50, 40, 1))
     detector = Detector(spot_network, spot_card).with_input(input_size)

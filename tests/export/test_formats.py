@@ -44,7 +44,7 @@ def assert_same(found, expected, card, limit=2e-4):
         np.testing.assert_allclose(found[name], ops.convert_to_numpy(values), rtol=limit, atol=2 * limit, err_msg=name)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [KINDS[0], pytest.param(KINDS[1], marks=pytest.mark.long)])
 def test_savedmodel_of_several_images(kind, model, exported):
     network, card = model(kind)
     loaded = tf.saved_model.load(str(exported(kind, "savedmodel") / "1"))
@@ -112,7 +112,7 @@ def test_tflite_of_boxes_alone(kind, model, exported):
     assert runner.extras == () and not runner(image[0].astype(np.uint8)).fields
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [pytest.param(KINDS[0], marks=pytest.mark.long), KINDS[1]])
 def test_onnx_of_several_images(kind, model, exported):
     network, card = model(kind)
     path = exported(kind, "onnx")

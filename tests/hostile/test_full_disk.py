@@ -48,6 +48,7 @@ CALLS = {
     "detect videos": "detect spots.keras in/clip.mp4 --out out --heatmaps",
 }
 
+QUICK = ("records", "train", "evaluate", "export tflite", "detect videos")  # the others are `long`
 
 # What is said where something cannot be written.
 SAID = re.compile(r"(?s)centernet: .*out.*(cannot be written|can be read back from what was written|cannot write a)")
@@ -166,7 +167,9 @@ def test_every_command_is_here():
     assert {name.split()[0] for name in CALLS} == set(COMMANDS)
 
 
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.long) for name in CALLS]
+)
 def test_no_room_at_all(name, place, disk):
     """Files can be made, but nothing can be put into them."""
     disk.leave(0)

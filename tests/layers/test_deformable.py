@@ -266,7 +266,7 @@ def test_positions_stay_exact_in_sixteen_bits():
     np.testing.assert_array_equal(ops.convert_to_numpy(ops.cast(result, "float32"))[0, 0, :, 0], expected)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("channels", "filters", "groups"), GROUPED[2:3])
 def test_xla_equals_graph(channels, filters, groups):
     layer = filled(channels, filters, groups, seed=11)

@@ -98,6 +98,7 @@ def image(height=100, width=150, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.uint8)
 
 
+@pytest.mark.long
 def test_trains_the_same_as_a_map(make_card, make_network, make_inputs, fit, truth):
     trained = []
     for settings in (Cover, CoverWhole):
@@ -160,7 +161,7 @@ tensorflow_only = pytest.mark.skipif(keras.backend.backend() != "tensorflow", re
 
 
 @tensorflow_only
-@pytest.mark.parametrize("kind", ["savedmodel", "tflite"])
+@pytest.mark.parametrize("kind", [pytest.param("savedmodel", marks=pytest.mark.long), "tflite"])
 def test_exports_answer_the_same(detect, known, tmp_path, monkeypatch, kind):
     from centernet_tf.export.runners import open_runner
     from centernet_tf.export.savedmodel import export_savedmodel

@@ -76,6 +76,7 @@ def values(weights):
     return [ops.convert_to_numpy(weight) for weight in weights]
 
 
+@pytest.mark.long
 def test_what_the_loss_learns_is_kept_and_is_no_part_of_the_model(
     make_card, make_network, make_inputs, fit, truth, detect, tmp_path
 ):
