@@ -331,5 +331,5 @@ def test_a_few_hundred_mutations(tmp_path):
 
 
 @pytest.mark.long
-def test_ten_thousand_mutations(tmp_path):
-    run_all(10_000, tmp_path)
+def test_ten_thousand_mutations(tmp_path, most):
+    run_all(min(10_000, most), tmp_path)

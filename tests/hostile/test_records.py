@@ -181,5 +181,5 @@ def test_some_damaged_records(tmp_path):
 
 
 @pytest.mark.long
-def test_a_thousand_damaged_records(tmp_path):
-    run_all(1000, tmp_path, warps=(False, True))
+def test_a_thousand_damaged_records(tmp_path, most):
+    run_all(min(1000, most), tmp_path, warps=(False, True))

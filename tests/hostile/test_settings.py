@@ -123,5 +123,5 @@ def test_some_mutations(tmp_path):
 
 
 @pytest.mark.long
-def test_thousands_of_mutations(tmp_path):
-    run_all(10_000, tmp_path)
+def test_thousands_of_mutations(tmp_path, most):
+    run_all(min(10_000, most), tmp_path)
