@@ -66,7 +66,7 @@ def test_a_run_goes_on_with_more_epochs(stop, done, whole, shapes_train, tmp_pat
 def test_a_folder_is_one_runs_at_a_time(shapes_train, tmp_path):
     said = rf"another program is at work in this folder \(process {os.getpid()} on"
     with locked(tmp_path / "run"), pytest.raises(UsageError, match=said):
-        train(settings_of(shapes_train), tmp_path / "run", say=lambda line: None)
+        train(settings_of(shapes_train, epochs=1), tmp_path / "run", say=lambda line: None)
 
 
 def test_what_a_killed_run_left_behind_is_cleared(shapes_train, tmp_path):
