@@ -10,7 +10,7 @@ from keras import ops
 
 from centernet_tf.errors import UsageError
 from centernet_tf.export.about import ABOUT, about_text, check_single_image
-from centernet_tf.export.answers import answer_names
+from centernet_tf.export.answers import BOXES, SCORES, answer_names
 from centernet_tf.export.tflite import PhoneGraph
 from centernet_tf.export.tfod import in_pixels, tfod_answers, without_nan
 from centernet_tf.files import write_bytes
@@ -29,7 +29,7 @@ class OnnxGraph(PhoneGraph):
         found = in_pixels(self.tasks.decode(self.network(self.normalize(images), training=False)), self.tasks)
         found = self.tasks.place(found, extras)
         sizes = ops.broadcast_to(ops.stack([height, width]), (batch, 2))
-        return without_nan(tfod_answers(found, sizes, class_offset=0))
+        return without_nan(_as_numbers(tfod_answers(found, sizes, class_offset=0)))
 
 
 def export_onnx(model: str | Path | tuple[keras.Model, ModelCard], out: str | Path) -> Path:
@@ -75,6 +75,16 @@ def export_onnx(model: str | Path | tuple[keras.Model, ModelCard], out: str | Pa
     onnx.checker.check_model(content)
     write_bytes(out, content.SerializeToString())
     return out
+
+
+def _as_numbers(answers: Mapping[str, Any]) -> dict[str, Any]:
+    """Scores of 0 where score or box is NaN, and sides of 0, for `without_nan`.
+
+    The converter makes products of its `where`, and 0 times NaN is NaN; it keeps only those whose condition is `isnan`.
+    """
+    boxes, scores = answers[BOXES], answers[SCORES]
+    spoilt = ops.isnan(scores + ops.sum(boxes, axis=-1))
+    return {**answers, BOXES: ops.where(ops.isnan(boxes), 0.0, boxes), SCORES: ops.where(spoilt, 0.0, scores)}
 
 
 def _rename(model: Any, names: dict[str, str]) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from centernet_tf.errors import UsageError
 from centernet_tf.export.about import read_about
-from centernet_tf.export.answers import NAMES
+from centernet_tf.export.answers import BOXES, COUNT, NAMES, SCORES
 from centernet_tf.export.onnx import OnnxGraph, export_onnx
 from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.model.network import build_network
@@ -52,6 +52,18 @@ def test_equals_the_graph_for_any_batch_and_size(backbone, tmp_path):
             (found,) = session.run([name], {"input": images})
             assert found.dtype == np.float32
             np.testing.assert_allclose(found, np.asarray(expected[name]), atol=1e-3)
+
+
+@pytest.mark.parametrize("rows", [np.s_[:], np.s_[:, 90], np.s_[90, 90]], ids=["all", "a column", "a pixel"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_pixels_that_are_no_numbers_are_no_objects(value, rows, exported, draw_spots):
+    session = onnxruntime.InferenceSession(str(exported("spots", "onnx")))
+    image = draw_spots(128, 128, (30, 40, 0)).astype(np.float32)
+    image[rows] = value
+    answers = {name: session.run([name], {"input": image[None]})[0] for name in NAMES}
+    boxes, scores = answers[BOXES], answers[SCORES]
+    assert np.isfinite(scores).all() and np.isfinite(boxes).all()
+    assert answers[COUNT] == (scores > 0).sum() and (boxes[scores == 0] == 0).all()
 
 
 @pytest.mark.parametrize(("name", "said"), [("a.tflite", "ends in .onnx; try"), ("a", "try a.onnx")])
