@@ -184,7 +184,7 @@ def score(
         coco.add(record.image_id, rows, boxes)
         voc.add(record.image_id, rows, boxes)
         for metric in metrics:
-            metric.update(ImageKey(record.image_id), rows, truth)
+            metric.update(ImageKey(record.image_id, record.video, record.frame), rows, truth)
     scores = (metric.result() for metric in metrics)
     return Scores(coco.result(), voc.result(), tuple(one for one in scores if one is not None))
 

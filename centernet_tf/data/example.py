@@ -20,6 +20,7 @@ from centernet_tf.properties.property import Property, Rows, Size
 
 ENCODED, FILENAME, SOURCE_ID = "image/encoded", "image/filename", "image/source_id"
 WIDTH, HEIGHT = "image/width", "image/height"
+VIDEO, FRAME, TIME = "image/seq_id", "image/seq_frame_num", "image/seq_time"  # of frames of videos
 SIDES = tuple(f"image/object/bbox/{side}" for side in ("xmin", "ymin", "xmax", "ymax"))  # left, top, right, bottom
 # The whole box of objects of which some reach over the image's edge, in records that have such.
 FULL_SIDES = tuple(f"image/object/full/bbox/{side}" for side in ("xmin", "ymin", "xmax", "ymax"))
@@ -84,6 +85,8 @@ def serialize(record: Record, class_names: Sequence[str], properties: Sequence[P
         AREA: _floats(record.area),
         **{key: _integers(getattr(record, name)) for name, key in FLAGS.items() if name != "ignored"},
         **({FLAGS["ignored"]: _integers(record.ignored)} if record.ignored.any() else {}),
+        **({VIDEO: _texts([record.video.encode()]), FRAME: _integers([record.frame])} if record.video else {}),
+        **({TIME: _floats([record.time])} if record.video and record.time is not None else {}),
     }
     for one in properties:
         try:
@@ -198,6 +201,22 @@ def stored_text(lists: Rows, key: str) -> str:
     return texts[0].decode("utf-8", "replace") if len(texts) else ""
 
 
+def place_in_video(lists: Rows) -> dict[str, Any]:
+    """ "video", "frame" and "time" of a record, see `Record`.
+
+    Raises:
+        ValueError: A frame of a video without its number.
+    """
+    video, frame, time = stored_text(lists, VIDEO), stored(lists, FRAME, "int"), stored(lists, TIME, "float")
+    if video and not len(frame):
+        raise ValueError(f"{FRAME} is missing, but {VIDEO} names video {video!r}; frames of videos need their number")
+    return {
+        "video": video,
+        "frame": int(frame[0]) if video else 0,
+        "time": float(time[0]) if video and len(time) else None,
+    }
+
+
 def read_record(serialized: bytes, class_names: Sequence[str], properties: Sequence[Property] = ()) -> Record:
     """Reads what `serialize` or another program wrote, see `rows_of`.
 
@@ -226,6 +245,7 @@ def read_record(serialized: bytes, class_names: Sequence[str], properties: Seque
         height=size[1],
         image_id=_image_id(stored_text(lists, SOURCE_ID), lists, image),
         filename=stored_text(lists, FILENAME),
+        **place_in_video(lists),
         **{**base, "names": tuple(base["names"])},
         rows=rows,
     )

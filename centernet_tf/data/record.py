@@ -34,6 +34,9 @@ class Record:
         rows: What else the objects or the image have, by field of a property.
         full_boxes: [N, 4] float32 as annotated, which reach over the image's edge where objects do; `boxes` where not
             given.
+        video: Name of the video that the image is a frame of; "" for a single image.
+        frame: Number of the frame in its video.
+        time: Seconds since the video began; None where nobody says.
     """
 
     image: bytes
@@ -51,6 +54,9 @@ class Record:
     names: Sequence[str] | None = None
     rows: Rows = field(default_factory=dict)
     full_boxes: np.ndarray | None = None
+    video: str = ""
+    frame: int = 0
+    time: float | None = None
 
     def __post_init__(self) -> None:
         if self.full_boxes is None:

@@ -49,6 +49,10 @@ class Item:
         faults: Annotations that are not even boxes, with whole sentences as details; each counts as one box.
         left_out: How many boxes the reader left out on purpose, by reason.
         broken: Why the whole image cannot be used, when already the reader knows it.
+        video: Name of the video that the image is a frame of; "" for a single image. Frames of a video follow one
+            another in ascending order.
+        frame: Number of the frame in its video.
+        time: Seconds since the video began; None where nobody says.
     """
 
     key: str
@@ -70,6 +74,9 @@ class Item:
     faults: tuple[Fault, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
     broken: Fault | None = None
+    video: str = ""
+    frame: int = 0
+    time: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "filename", printable(self.filename))

@@ -179,6 +179,9 @@ def _convert(item: Item, classes: tuple[str, ...], properties: tuple[Property, .
         ignored=objects.ignored,
         names=objects.names,
         rows=objects.rows,
+        video=item.video,
+        frame=item.frame,
+        time=item.time,
     )
     return _Outcome(
         item,

@@ -205,7 +205,7 @@ def _objects(rng: np.random.Generator, image: np.ndarray, scene: Scene) -> tuple
                 if all_visible(owners, owners[fine], mask, [*(area for _, area, _ in placed), area], scene.hidden):
                     owners[fine][mask > 0] = len(placed) + 1
                     placed.append((box, area, kind))
-                    _paint(image[region], mask, _colors(rng, kind, scene.tint), rng.uniform(-25, 25, 2), scene.contrast)
+                    paint(image[region], mask, colors_of(rng, kind, scene.tint), rng.uniform(-25, 25, 2), scene.contrast)
                     break
     boxes = [visible_box(owners, number) for number in range(1, len(placed) + 1)]
     return np.array(boxes, np.float32).reshape(-1, 4), np.array([kind for *_, kind in placed], np.int64)
@@ -239,7 +239,7 @@ def _clear_of(box: np.ndarray, others: list[np.ndarray], scene: Scene, side: int
     return bool(np.all(box_iou(box[None], rest) <= scene.iou) and np.all(apart >= scene.spacing * side))
 
 
-def _colors(rng: np.random.Generator, kind: int, tint: float) -> np.ndarray:
+def colors_of(rng: np.random.Generator, kind: int, tint: float) -> np.ndarray:
     """Colours to choose from, [16, 3] float32 RGB: shades of the class' hue, or any."""
     if rng.random() >= tint:
         return rng.uniform(0, 255, (16, 3)).astype(np.float32)
@@ -248,7 +248,7 @@ def _colors(rng: np.random.Generator, kind: int, tint: float) -> np.ndarray:
     return cv2.cvtColor(shades[None].astype(np.float32), cv2.COLOR_HSV2RGB)[0] * 255
 
 
-def _paint(patch: np.ndarray, mask: np.ndarray, candidates: np.ndarray, shade: np.ndarray, contrast: float) -> None:
+def paint(patch: np.ndarray, mask: np.ndarray, candidates: np.ndarray, shade: np.ndarray, contrast: float) -> None:
     """Paints the masked samples onto a patch [rows, columns, 3] of the image in the first colour that stands out."""
     height, width = patch.shape[:2]
     seen = patch[:: max(1, height // 12), :: max(1, width // 12)].reshape(-1, 3)

@@ -1,0 +1,69 @@
+"""Tracks: who is who over the frames of a video."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from centernet_tf.properties.fields import Field
+from centernet_tf.properties.notebook import Notebook
+from centernet_tf.properties.property import Answer, Fault, Look, Metric, Property, Rows, Size, Survey
+from centernet_tf.properties.tracks import draw, survey
+from centernet_tf.properties.tracks.scores import TrackMetric
+
+LABEL = "image/object/track/label"  # Waymo's and TFOD's key of identities
+UNKNOWN = -1
+FIELDS = (Field("track_ids", "int64", (), "fixed", UNKNOWN, "identity in the video; -1 where unknown"),)
+
+
+class Tracks(Property):
+    """The identity of each object in its video.
+
+    Rows: "track_ids" [N] int64, from 0, the same number in all frames of a video for the same object; -1 where nobody
+    says. No two objects of a frame have the same.
+    """
+
+    name = "tracks"
+    keys: ClassVar = {LABEL: "int"}
+    answers = (Answer("track_ids", "detection_track_ids", "values", "identity in the video, from 1", "track id"),)
+    checks = survey.CHECKS
+    broken = "bad_tracks"
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        return FIELDS
+
+    def unpack(self, lists: Rows, boxes: np.ndarray, size: Size) -> Rows:
+        ids = lists[LABEL]
+        if len(ids) not in (0, len(boxes)):
+            raise ValueError(f"{LABEL} holds {len(ids)} identities for {len(boxes)} boxes")
+        return {"track_ids": ids if len(ids) else np.full(len(boxes), UNKNOWN, np.int64)}
+
+    def pack(self, rows: Rows, size: Size) -> dict[str, Sequence[Any]]:
+        return {LABEL: rows["track_ids"]}
+
+    def faults(self, rows: Rows, size: Size) -> list[Fault | None]:
+        ids = rows["track_ids"]
+        first = {int(number): row for row, number in reversed(list(enumerate(ids)))}
+        return [
+            None
+            if number < 0 or first[int(number)] == row
+            else Fault("identity twice", f"has identity {number}, as object {first[int(number)] + 1} of the frame")
+            for row, number in enumerate(ids)
+        ]
+
+    def survey(self, notebook: Notebook) -> Survey:
+        return survey.TrackSurvey(notebook)
+
+    def labels(self, labels: Sequence[str], rows: Rows) -> list[str]:
+        return draw.with_numbers(labels, rows)
+
+    def draw(self, canvas: np.ndarray, rows: Rows, look: Look) -> np.ndarray:
+        return draw.draw_tracks(canvas, rows)
+
+    def to_json(self, rows: Rows, digits: int | None) -> list[dict[str, Any]]:
+        del digits
+        return [{} if number < 0 else {"track_id": int(number)} for number in rows["track_ids"]]
+
+    def metrics(self, names: Sequence[str], **options: Any) -> list[Metric]:
+        return [TrackMetric(names)]

@@ -1,0 +1,216 @@
+"""Videos without a download: drawn shapes that move, turn, cross, hide behind one another, leave and come back.
+
+Frame f of video v of a split depends on nothing but the seed, the split's name, v and f.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+
+from centernet_tf.datasets.drawn.items import DrawnItems
+from centernet_tf.datasets.drawn.samples import SAMPLES, rasterise, region_of
+from centernet_tf.datasets.drawn.shapes import CLASSES, OUTLINES, colors_of, paint
+from centernet_tf.datasets.drawn.textures import textured_ground
+from centernet_tf.datasets.items import Item, Split
+from centernet_tf.errors import UsageError
+from centernet_tf.properties.tracks import Tracks
+
+MOST_OBJECTS = 60
+
+
+@dataclasses.dataclass(frozen=True)
+class Film:
+    """What a video may contain.
+
+    Attributes:
+        frames: Of each video.
+        objects: Fewest and most objects that move in it.
+        sizes: Shortest and longest longer side of a box, as a fraction of the image's shorter side.
+        speed: The most that an object moves from frame to frame, as a fraction of the image's shorter side.
+        turn: The most that it turns from frame to frame, in degrees.
+        camera: The most that the camera moves from frame to frame, as a fraction of the image's shorter side.
+        rate: Frames a second; only the times of the frames depend on it.
+        visible: The smallest part of an object that must be seen for it to be annotated.
+        texture: Strength of the ground's pattern, 0 to 1.
+        noise: Standard deviation of the grain over everything, as a fraction of 255.
+        contrast: Smallest distance of an object's colour from the ground below it at first, RGB levels.
+    """
+
+    frames: int = 48
+    objects: tuple[int, int] = (3, 6)
+    sizes: tuple[float, float] = (0.2, 0.35)
+    speed: float = 0.04
+    turn: float = 4.0
+    camera: float = 0.01
+    rate: float = 12.0
+    visible: float = 0.25
+    texture: float = 0.35
+    noise: float = 0.02
+    contrast: float = 110.0
+
+    def __post_init__(self) -> None:
+        low, high = self.objects
+        if not 0 <= low <= high <= MOST_OBJECTS:
+            raise UsageError(f"video: objects {self.objects} must be two counts, fewest first, 0 to {MOST_OBJECTS}.")
+        if not 0 < self.sizes[0] <= self.sizes[1] <= 1:
+            raise UsageError(f"video: sizes {self.sizes} must be two fractions of the image, smallest first, up to 1.")
+        if self.frames < 1 or not self.rate > 0:
+            raise UsageError(f"video: {self.frames} frames at {self.rate} a second; expected at least 1, above 0.")
+        for name in ("speed", "camera", "visible", "texture", "noise"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"video: {name} is {getattr(self, name)}; expected 0 to 1.")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Actor:
+    """An object and how it moves: to and fro along both axes, slower or faster, turning evenly."""
+
+    kind: int
+    curves: tuple[np.ndarray, ...]  # of size 1, around its middle
+    size: float  # pixels of its longer side before it turns
+    middle: np.ndarray  # [2] pixels, of its way
+    reach: np.ndarray  # [2] pixels that it moves to either side
+    pace: np.ndarray  # [2] radians a frame
+    phase: np.ndarray  # [2]
+    tilt: float
+    turn: float
+    palette: np.ndarray  # [16, 3] colours to choose from
+    shade: np.ndarray  # [2]
+
+    def place(self, frame: int) -> list[np.ndarray]:
+        """Its curves [P, 2] (x, y) in pixels of the ground."""
+        angle = self.tilt + self.turn * frame
+        rotation = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+        center = self.middle + self.reach * np.sin(self.phase + self.pace * frame)
+        return [center + self.size * curve @ rotation for curve in self.curves]
+
+
+def read(
+    count: int, size: tuple[int, int] = (128, 128), *, seed: int = 0, split: str = "train", film: Film | None = None
+) -> Split:
+    """A split of drawn videos.
+
+    Args:
+        count: Number of videos.
+        size: Height and width in pixels, at least 32 each.
+        seed: A whole number from 0. One seed serves all splits of a data set, for their videos differ.
+        split: "train", "val", ...
+        film: What the videos may contain.
+
+    Returns:
+        The classes of `shapes`, the frames in order, and the property tracks.
+
+    Raises:
+        UsageError: There would be no videos, they would be too small, or the seed is negative.
+    """
+    film = film or Film()
+    if min(size) < 32:
+        raise UsageError(f"video: size {size[0]}x{size[1]} is too small; height and width must be at least 32.")
+
+    def draw(numbers: Sequence[int]) -> dict[str, Any]:
+        *start, index = numbers
+        video, frame = divmod(index, film.frames)
+        image, boxes, classes, ids = draw_frame((*start, video), frame, size, film)
+        return {
+            "source": image,
+            "boxes": boxes,
+            "classes": classes,
+            "rows": {"track_ids": ids},
+            "video": f"{video:04d}",
+            "frame": frame + 1,
+            "time": frame / film.rate,
+        }
+
+    items: Sequence[Item] = DrawnItems("video", count * film.frames, seed, split, draw)
+    return Split(CLASSES, items, (Tracks(),))
+
+
+def draw_frame(
+    seed: Sequence[int], frame: int, size: tuple[int, int], film: Film
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Draws one frame of one video; the same arguments always draw the same one.
+
+    Args:
+        seed: Whole numbers from 0 that name the video.
+        frame: Its number, from 0.
+        size: Height and width in pixels.
+        film: What the video may contain.
+
+    Returns:
+        Image [H, W, 3] uint8, RGB; boxes [N, 4] float32 left, top, right, bottom in pixels, around all of each object,
+        hidden or beyond the image's edge too; classes [N] int64, positions in `shapes.CLASSES`; identities [N] int64.
+    """
+    streams = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(4)]
+    ground, things, camera = streams[:3]
+    grain = np.random.default_rng([*seed, frame])
+    margin = _margin(size, film)
+    whole = textured_ground(ground, (size[0] + 2 * margin, size[1] + 2 * margin), film.texture, lines=4)
+    shift = margin + _shift(camera, frame, size, film)  # of the image's corner on the ground
+    actors = [_actor(things, size, margin, film) for _ in range(things.integers(film.objects[0], film.objects[1] + 1))]
+    view = np.float64([[1, 0, -shift[0]], [0, 1, -shift[1]]])
+    image = cv2.warpAffine(whole, view, size[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    owners = np.zeros((size[0] * SAMPLES, size[1] * SAMPLES), np.uint8)
+    placed = [[curve + margin - shift for curve in actor.place(frame)] for actor in actors]
+    boxes = np.array([_box(curves) for curves in placed], np.float32).reshape(-1, 4)
+    for number, (actor, curves, box) in enumerate(zip(actors, placed, boxes), start=1):
+        if (box[2:] <= 0).any() or (box[:2] >= size[::-1]).any():
+            continue
+        region = region_of(box, size)
+        mask = rasterise(curves, region)
+        owners[tuple(slice(part.start * SAMPLES, part.stop * SAMPLES) for part in region)][mask > 0] = number
+        paint(image[region], mask, actor.palette[:1], actor.shade, 0.0)
+    if film.noise:
+        image += grain.standard_normal(image.shape, np.float32) * np.float32(255 * film.noise)
+    areas = np.array([_area(curves) for curves in placed])
+    seen = np.bincount(owners.reshape(-1), minlength=len(actors) + 1)[1:] / np.maximum(areas, 1)
+    shown = np.flatnonzero(seen >= max(film.visible, 1e-9))
+    kinds = np.array([actor.kind for actor in actors], np.int64)
+    return np.clip(image + 0.5, 0, 255).astype(np.uint8), boxes[shown], kinds[shown], shown.astype(np.int64)
+
+
+def _actor(rng: np.random.Generator, size: tuple[int, int], margin: int, film: Film) -> _Actor:
+    """Draws an object and its way by lot; all of it but the camera's motion."""
+    kind = int(rng.integers(len(CLASSES)))
+    side = min(size)
+    extent = np.array(size[::-1], float)
+    reach = rng.uniform(0.15, 0.6, 2) * extent
+    speed = rng.uniform(0.3, 1, 2) * film.speed * side / np.sqrt(2)  # the most along each axis
+    return _Actor(
+        kind=kind,
+        curves=tuple(curve / np.ptp(OUTLINES[CLASSES[kind]][0], axis=0).max() for curve in OUTLINES[CLASSES[kind]]),
+        size=side * float(np.exp(rng.uniform(*np.log(film.sizes)))),
+        middle=rng.uniform(0.2, 0.8, 2) * extent,
+        reach=reach,
+        pace=speed / reach,
+        phase=rng.uniform(0, 2 * np.pi, 2),
+        tilt=rng.uniform(0, 2 * np.pi),
+        turn=np.deg2rad(rng.uniform(-film.turn, film.turn)),
+        palette=colors_of(rng, kind, 1.0),
+        shade=rng.uniform(-25, 25, 2),
+    )
+
+
+def _margin(size: tuple[int, int], film: Film) -> int:
+    """Pixels of ground around the first view, as far as the camera goes; beyond, the ground is mirrored."""
+    return int(np.ceil(min(size) * min(1.0, film.camera * film.frames))) if film.camera else 0
+
+
+def _shift(rng: np.random.Generator, frame: int, size: tuple[int, int], film: Film) -> np.ndarray:
+    """[2] pixels from the first view to this one: the camera sways."""
+    reach = max(_margin(size, film), 1)
+    pace = rng.uniform(0.3, 1, 2) * film.camera * min(size) / np.sqrt(2) / reach
+    phase = rng.uniform(0, 2 * np.pi, 2)
+    return reach * (np.sin(phase + pace * frame) - np.sin(phase))
+
+
+def _box(curves: Sequence[np.ndarray]) -> np.ndarray:
+    return np.concatenate([curves[0].min(axis=0), curves[0].max(axis=0)])
+
+
+def _area(curves: Sequence[np.ndarray]) -> float:
+    """In samples."""
+    outer, *holes = [cv2.contourArea(curve.astype(np.float32)) * SAMPLES**2 for curve in curves]
+    return outer - sum(holes)

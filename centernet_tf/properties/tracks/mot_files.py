@@ -1,0 +1,69 @@
+"""MOTChallenge's text files: a line for each box of each frame of a video.
+
+MOTChallenge counts pixels from 1, but the originals take its numbers as they are, and so does everybody who compares
+with them; files of other programs count from 0.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from centernet_tf import files
+from centernet_tf.errors import DataError
+from centernet_tf.reading import read_lines
+
+COLUMNS = 6  # frame, identity, left, top, width, height; what follows differs from year to year
+
+
+def read_rows(path: Path) -> np.ndarray:
+    """The lines of gt.txt, det.txt or a result.
+
+    Args:
+        path: A text file of numbers with commas or spaces between.
+
+    Returns:
+        [N, C] float64, one row a line, in their order; C is 10 or what the file has, at least 7: frame from 1,
+        identity, left, top, width, height in pixels, then a flag or a score, and more.
+
+    Raises:
+        DataError: A line is no list of finite numbers, or they differ in length; its number is told.
+    """
+    rows: list[list[float]] = []
+    for place, line in enumerate(read_lines(path, DataError), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = [float(text) for text in line.replace(",", " ").split()]
+        except ValueError:
+            row = []
+        if len(row) <= COLUMNS or not np.isfinite(row).all():
+            raise DataError(
+                f"{path}: line {place} is {line.strip()!r:.80}; expected at least 7 numbers: frame, identity, left, "
+                "top, width, height, flag."
+            )
+        if rows and len(row) != len(rows[0]):
+            raise DataError(f"{path}: line {place} has {len(row)} numbers, those before it {len(rows[0])}.")
+        rows.append(row)
+    return np.array(rows, np.float64).reshape(len(rows), -1 if rows else COLUMNS + 1)
+
+
+def result_lines(frame: int, ids: Sequence[int], boxes: np.ndarray, scores: np.ndarray) -> list[str]:
+    """A frame's lines of a result file.
+
+    Args:
+        frame: Its number, from 1.
+        ids: [N] identities from 1.
+        boxes: [N, 4] left, top, right, bottom in pixels.
+        scores: [N].
+    """
+    return [
+        f"{frame},{number},{left:.2f},{top:.2f},{right - left:.2f},{bottom - top:.2f},{score:.4f},-1,-1,-1"
+        for number, (left, top, right, bottom), score in zip(ids, np.asarray(boxes, float), scores)
+    ]
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Writes a result file, whole or not at all."""
+    with files.whole_file(path) as file:
+        file.writelines(f"{line}\n" for line in lines)

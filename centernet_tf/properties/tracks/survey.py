@@ -1,0 +1,87 @@
+"""What can be wrong with identities, and how long they are seen."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+from centernet_tf.properties.notebook import AGAIN, Check, Notebook
+from centernet_tf.properties.property import ImageKey, Rows, Size, Survey
+
+# An object that moves further between neighbouring frames, in its own longer sides, is probably another one.
+_JUMP = 3.0
+
+CHECKS = {
+    "bad_tracks": Check("error", "identities that are not one for each box", f"Correct the annotations. {AGAIN}."),
+    "twin_track": Check(
+        "error",
+        "identities that stand twice in a frame",
+        f"Give each object of a frame its own identity. {AGAIN}.",
+    ),
+    "track_changes_class": Check(
+        "warning",
+        "identities that change their class",
+        f"Give an object one class in all frames, or two identities. {AGAIN}.",
+    ),
+    "track_jumps": Check(
+        "warning",
+        "identities that jump between neighbouring frames",
+        "Look whether two objects share an identity there, or frames are missing.",
+    ),
+    "no_track": Check("note", "objects without identity", "They are trained as objects, but nobody learns their motion."),
+}
+
+
+class TrackSurvey(Survey):
+    """Adds up identities, a frame at a time, those of a video one after another."""
+
+    def __init__(self, notebook: Notebook) -> None:
+        self.notebook = notebook
+        self._lengths: Counter[tuple[str, int]] = Counter()  # frames of each identity of each video
+        self._last: dict[int, tuple[int, int, np.ndarray]] = {}  # of this video: frame, class, box
+        self._video = ""
+        self._gaps = 0
+
+    def add(self, name: str, rows: Rows, size: Size, image: ImageKey = ImageKey(0)) -> None:
+        ids, kept = rows["track_ids"], ~rows["ignored"]
+        self.notebook.add("no_track", name, int((kept & (ids < 0)).sum()))
+        known = np.flatnonzero(kept & (ids >= 0))
+        numbers, counts = np.unique(ids[known], return_counts=True)
+        self.notebook.add("twin_track", f"{name}: identity {numbers[counts > 1][:1]}", int((counts > 1).sum()))
+        if image.video != self._video:
+            self._video, self._last = image.video, {}
+        for row in known:
+            self._add(name, int(ids[row]), int(rows["classes"][row]), rows["boxes"][row], image)
+
+    def _add(self, name: str, number: int, label: int, box: np.ndarray, image: ImageKey) -> None:
+        self._lengths[image.video, number] += 1
+        if number in self._last:
+            frame, before, place = self._last[number]
+            self.notebook.add("track_changes_class", f"{name}: identity {number}", before != label)
+            away = np.abs(box[:2] + box[2:] - place[:2] - place[2:]).max() / 2
+            reach = _JUMP * max((place[2:] - place[:2]).max(), (box[2:] - box[:2]).max())
+            apart = image.frame - frame
+            text = f"{name}: identity {number} moved by {away:.0f} pixels"
+            self.notebook.add("track_jumps", text, apart == 1 and away > reach)
+            self._gaps += apart > 1
+        self._last[number] = image.frame, label, box
+
+    def facts(self) -> dict[str, str]:
+        """How many identities there are, and how long they are seen."""
+        if not self._lengths:
+            return {}
+        lengths = np.array(list(self._lengths.values()))
+        text = f"{len(lengths)}, seen in {lengths.min()} to {lengths.max()} frames, median {np.median(lengths):g}"
+        return {"identities": f"{text}; {self._gaps} gaps"}
+
+    def tables(self) -> list[Table]:
+        return []
+
+    def as_dict(self) -> dict[str, Any]:
+        """ "identities", "gaps", and "frames" of an identity: "low", "median", "high"; None without any."""
+        lengths = np.array(list(self._lengths.values()))
+        spread = None
+        if len(lengths):
+            spread = {"low": int(lengths.min()), "median": float(np.median(lengths)), "high": int(lengths.max())}
+        return {"identities": len(lengths), "gaps": self._gaps, "frames": spread}
