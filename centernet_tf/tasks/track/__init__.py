@@ -1,0 +1,115 @@
+"""Tracking by displacement: where each object was in the frame before (Tracking Objects as Points, section 4)."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import pydantic
+
+from centernet_tf import losses
+from centernet_tf.points.centers import Centers
+from centernet_tf.points.task import IMAGE, Association, Clip, Find, Head, Input, Task, TaskSettings, Term
+from centernet_tf.properties.fields import SHARED, Field
+from centernet_tf.properties.property import Rows
+from centernet_tf.properties.tracks import Tracks
+from centernet_tf.tasks.track import associate, decode, prior, targets
+
+# Made of two frames by `targets.join`; no record has them.
+JOINED = (
+    Field("before", "float32", (2,), "fixed", 0.0, "middle of the box in the frame before, pixels of the input"),
+    Field("known", "bool", (), "fixed", False, "whether the object is in the frame before"),
+)
+
+
+class Track(TaskSettings):
+    """Objects as boxes that keep their identity from frame to frame.
+
+    The network sees the image, the frame before, and a heatmap of what was tracked there. Thresholds go up with
+    `threshold`, as in the original: none of them counts below it.
+
+    Attributes:
+        prior: Whether the network sees the heatmap of what was tracked.
+        amodal_box: Learn where the sides of a box are from its cell, beyond the image's edge too, and answer that box
+            (official `ltrb_amodal`; all published models of pedestrians).
+        threshold: Score above which an object is tracked.
+        prior_threshold: Score from which it is drawn in the next prior heatmap.
+        birth: Score above which it becomes someone new.
+        max_age: Frames after which someone who is not seen is forgotten; -1 at once. See `associate.Rules`.
+        hungarian: Match all at once instead of the surest object first.
+        reach: How many frames before or after the present one the earlier frame of training may be.
+        same_crop: Show both frames of training in the same crop. Else, and where both are one, the earlier one is moved
+            and scaled by chance.
+        shift: Standard deviation of that motion, as a fraction of the crop; twice it at most.
+        scale: Standard deviation of that scaling, and the most.
+        moved: Of objects in the prior heatmap of training: standard deviation of their place, of their sides.
+        missing: Part of them that is not drawn.
+        doubled: Part of the others that has a double.
+    """
+
+    official: ClassVar[Mapping[str, str]] = {"tracking": "displacement"}
+
+    prior: bool = True
+    amodal_box: bool = False
+    threshold: float = pydantic.Field(0.3, ge=0, le=1)
+    prior_threshold: float | None = pydantic.Field(None, ge=0, le=1)
+    birth: float | None = pydantic.Field(None, ge=0, le=1)
+    max_age: int = -1
+    hungarian: bool = False
+    reach: int = pydantic.Field(2, ge=0)
+    same_crop: bool = False
+    shift: float = pydantic.Field(0.05, ge=0, lt=1)
+    scale: float = pydantic.Field(0.05, ge=0, lt=1)
+    moved: float = pydantic.Field(0.05, ge=0)
+    missing: float = pydantic.Field(0.4, ge=0, le=1)
+    doubled: float = pydantic.Field(0.1, ge=0, le=1)
+
+    def build(self, centers: Centers) -> Task:
+        inputs = {**IMAGE, "previous": Input(frames=(-1,))}
+        if self.prior:
+            inputs["prior"] = Input(channels=1, draw=prior.draw)
+        amodal = [Head("amodal_box", 4)] if self.amodal_box else []
+
+        def encode(rows: Mapping[str, Any], located: Mapping[str, Any]) -> dict[str, Any]:
+            found = targets.encode(rows, located)
+            used = {"displacement", *(head.name for head in amodal)}
+            return {**centers.encode(rows, located), **{name: found[name] for name in found if name in used}}
+
+        return Task(
+            name="track",
+            heads=(*centers.heads(), Head("displacement", 2), *amodal),
+            terms=(
+                *centers.terms(),
+                Term("displacement", ("displacement",), losses.masked_l1),
+                *(Term(head.name, (head.name,), losses.masked_l1, 0.1) for head in amodal),
+            ),
+            encode=encode,
+            decode=decode.decode,
+            fields=(*SHARED, *JOINED),
+            finds=(Find("displacements", "vectors"), Find("points", "points")),
+            property=Tracks(),
+            inputs=inputs,
+            clip=Clip(self.reach, self.same_crop, self.shift, self.scale, JOINED, self._join),
+            associate=Association(associate.Memory.empty, self._step, lambda memory: [], self._recall),
+        )
+
+    @property
+    def rules(self) -> associate.Rules:
+        """When an object is someone who was there before."""
+        return associate.Rules(max(self.threshold, self.birth or 0), self.max_age, self.hungarian)
+
+    def _join(self, present: Rows, before: Rows, size: tuple[int, int], random: np.random.Generator) -> Any:
+        noise = targets.Noise(self.moved, self.missing, self.doubled)
+        draws = targets.draw_lots(random, len(targets.drawn_rows(before, size)))
+        return targets.join(present, before, size, noise, draws)
+
+    def _step(self, found: Any, memory: associate.Memory) -> tuple[list[Any], associate.Memory]:
+        """Detections with "track_ids", without those who are nobody."""
+        found = found[found.scores > self.threshold]
+        ids, memory = associate.step(found.rows, memory, self.rules)
+        named = dataclasses.replace(found, fields={**found.fields, "track_ids": ids})
+        return [named[ids > 0]], memory
+
+    def _recall(self, memory: associate.Memory) -> Rows:
+        shown = (memory.scores >= max(self.threshold, self.prior_threshold or 0)) & (memory.active > 0)
+        return {"boxes": memory.boxes[shown]}
