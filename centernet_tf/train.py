@@ -175,6 +175,9 @@ def _feed(settings: Settings, tasks: TaskSet) -> Feed:
         workers=settings.data.workers,
         shuffle=settings.data.shuffle,
         seed=settings.train.seed,
+        inputs=tasks.inputs,
+        frames=tasks.frames,
+        clip=tasks.clip,
     )
 
 

@@ -130,6 +130,27 @@ def border(full: int, wanted: int = BORDER) -> int:
     return wanted
 
 
+def perturbed(
+    matrix: np.ndarray, random: np.random.Generator, size: tuple[int, int], shift: float, scale: float
+) -> np.ndarray:
+    """A matrix that shows a window a little moved and scaled, mirrored and turned as before.
+
+    Args:
+        matrix: [2, 3], image to input pixels.
+        random: Source of chance.
+        size: Height and width of the network's input in pixels.
+        shift: Standard deviation of the window's motion, as a fraction of its side; cut at twice that.
+        scale: Standard deviation of the change of its side; cut at that.
+    """
+    shifts = np.clip(random.standard_normal(2) * shift, -2 * shift, 2 * shift)
+    factor = np.clip(1 + random.standard_normal() * scale, 1 - scale, 1 + scale)
+    ratio = np.hypot(*matrix[:, 0])
+    middle = np.array([size[1] / 2, size[0] / 2])
+    center = affine.move_points(middle, affine.invert(matrix)) + shifts * size[1] / ratio
+    turn = matrix[:, :2] / factor
+    return np.concatenate([turn, (middle - turn @ center)[:, None]], axis=1)
+
+
 def is_plain(
     matrix: np.ndarray, height: int, width: int, size: tuple[int, int], window: affine.Window = "longer side"
 ) -> bool:

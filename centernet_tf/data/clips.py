@@ -1,4 +1,4 @@
-"""Frames of a video beside each other: windows over records, still encoded, each with the neighbours it is trained with.
+"""Frames of a video beside each other: windows over records, still encoded, each with the neighbours it is shown with.
 
 Records of a video follow one another in a shard, so that a window needs nothing but those that were just read. A record
 of no video is its own neighbour, and where a video begins or ends its first or last frame stands for those beyond.

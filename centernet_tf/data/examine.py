@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from centernet_tf.data import example
 from centernet_tf.media.images import lacks_data
-from centernet_tf.properties.property import BrokenListsError, Property, Rows, Size
+from centernet_tf.properties.property import SINGLE, BrokenListsError, ImageKey, Property, Rows, Size
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +27,7 @@ class Stored:
         size: Width and height in pixels, as recorded; None where they are not.
         fault: Why the record is no annotated image, or "". There are no rows then.
         lists: All lists by key, see `example.lists_of`.
+        key: Its video and its place in it, if it is a frame.
     """
 
     where: str
@@ -36,6 +37,7 @@ class Stored:
     size: Size | None = None
     fault: str = ""
     lists: Rows | None = None
+    key: ImageKey = SINGLE
 
     @property
     def name(self) -> str:
@@ -93,6 +95,7 @@ def parse_stored(serialized: bytes, classes: Sequence[str], where: str) -> Store
             image=b"".join(example.stored(lists, example.ENCODED, "bytes")[:1]),
             size=size,
             lists=lists,
+            key=ImageKey(0, **{name: value for name, value in example.place_in_video(lists).items() if name != "time"}),
         )
         example.rows_of(lists, size or (1, 1), classes)
     except ValueError as error:

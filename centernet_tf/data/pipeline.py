@@ -6,32 +6,31 @@ running the ones before.
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import cv2
 import numpy as np
 import tensorflow as tf
 
-from centernet_tf.data.augment import PLAIN_COLOR, Augmentation, is_plain, plain_matrix
-from centernet_tf.data.checks import check_classes, check_numbers
+from centernet_tf.data.augment import Augmentation
+from centernet_tf.data.clips import windows
 from centernet_tf.data.dataset import Dataset
 from centernet_tf.data.example import (
     DAMAGE,
     ENCODED,
     FILENAME,
     SOURCE_ID,
-    rows_of,
     spec,
-    stored_size,
 )
 from centernet_tf.data.record import BASE
+from centernet_tf.data.sample import AUGMENTED, Sampler
 from centernet_tf.data.streams import end_all_at_exit
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.geometry import affine
+from centernet_tf.points.task import IMAGE, Clip, Input
 from centernet_tf.properties.fields import JITTERED, ROTATED, SHARED, Field
 from centernet_tf.properties.property import Property
-from centernet_tf.properties.rows import select
 
 # Few shapes mean few compilations: images that the device warps are padded to multiples of the first, and rows of
 # objects to the second doubled until the fullest image of the batch fits.
@@ -44,7 +43,8 @@ FEWEST_ROWS = 16
 WARPED_SIDES = 2
 WARPED_PIXELS = 1024
 
-_DRAWN = (ROTATED, JITTERED)  # fields that augmentation itself makes
+ROWS = "rows"  # among the inputs: the rows that others are drawn from
+_VALID = Field("valid", "bool", (), "fixed", False, "which rows are objects")
 _WHERE = ("Graph execution error", "Detected at node", "File ", "<stack traces")
 _DAMAGE = (*DAMAGE, tf.errors.InvalidArgumentError)
 
@@ -88,6 +88,9 @@ class Feed:
         workers: Images prepared at the same time; None lets tf.data choose.
         shuffle: Records that are shuffled among each other; shards come in random order besides.
         seed: Of everything random.
+        inputs: Of the network.
+        frames: Which frames of a video a sample has, by their distance from its own.
+        clip: How they make one sample; None for single images.
     """
 
     size: tuple[int, int]
@@ -99,9 +102,13 @@ class Feed:
     workers: int | None = None
     shuffle: int = 2048
     seed: int = 317
+    inputs: Mapping[str, Input] = dataclasses.field(default_factory=lambda: dict(IMAGE))
+    frames: tuple[int, ...] = (0,)
+    clip: Clip | None = None
 
     def __post_init__(self) -> None:
-        known = {*BASE, *(field.name for field in _DRAWN)}
+        known = {*BASE, *(field.name for field in AUGMENTED)}
+        known |= {field.name for field in (() if self.clip is None else self.clip.fields)}
         known |= {field.name for one in self.properties for field in one.fields}
         if missing := [field.name for field in self.fields if field.name not in known]:
             raise ValueError(
@@ -173,12 +180,15 @@ class Feed:
                 "augment.rotate: boxes do not rotate, and no task here learns anything else from rotated images. Set "
                 "augment.rotate_probability to 0."
             )
+        if self.clip is not None and self.device_warp:
+            raise UsageError("The device warps single images, not frames of videos. Set data.device_warp to false.")
         if augment.turns and self.device_warp:
             raise UsageError("augment.rotate: the device does not rotate images. Set data.device_warp to false.")
 
     def validation(self, dataset: Dataset, batch: int) -> tf.data.Dataset:
         """Every image once, in file order, whole and centred; batches as `training`, the last one may be smaller."""
-        examples = tf.data.TFRecordDataset(list(map(str, dataset.shards)))
+        paths = tf.data.Dataset.from_tensor_slices(list(map(str, dataset.shards)))
+        examples = paths.flat_map(lambda path: self._read(path, None))
         prepared = examples.map(lambda example: self._prepare(example, dataset.classes, None, None), self._parallel)
         # Without its length, Keras warns that the data ran out.
         counted = self._batched(prepared, batch).apply(
@@ -190,7 +200,10 @@ class Feed:
         seed = tf.stack([tf.constant(self.seed, tf.int64), epoch])
         paths = tf.random.experimental.stateless_shuffle(list(map(str, shards)), seed)
         records = tf.data.Dataset.from_tensor_slices(paths).interleave(
-            tf.data.TFRecordDataset, cycle_length=8, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+            lambda path: self._read(path, epoch),
+            cycle_length=8,
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
         )
         # Dataset.shuffle would mix TensorFlow's global seed in, and fails where that is 0.
         blocks = records.batch(self.shuffle).enumerate()
@@ -198,92 +211,106 @@ class Feed:
             lambda block, part: tf.random.experimental.stateless_shuffle(part, [self.seed + block, epoch])
         ).unbatch()
 
-    def _prepare(self, example: tf.Tensor, classes: Sequence[str], place: Any, augment: Augmentation | None) -> Any:
-        fields = [field for field in self.fields if field not in _DRAWN]
-        names = {field.name for field in fields}
-        used = [one for one in self.properties if names & {field.name for field in one.fields}]
-        lists = tf.io.parse_single_example(example, spec(used))
-        image = tf.io.decode_image(lists.pop(ENCODED)[0], channels=3, expand_animations=False)
-        for key in (FILENAME, SOURCE_ID):
-            del lists[key]
+    def _read(self, path: tf.Tensor, epoch: tf.Tensor | None) -> tf.data.Dataset:
+        """The records of a shard, each with its neighbours where clips are wanted; without epoch nothing is random."""
+        records = tf.data.TFRecordDataset(path)
+        if self.clip is None:
+            return records
+        number = tf.strings.to_hash_bucket_fast(path, 2**31)
+        seed = tf.stack(
+            [tf.constant(self.seed, tf.int64) + number, tf.constant(0, tf.int64) if epoch is None else epoch]
+        )
+        return windows(records, self.frames, 0 if epoch is None else self.clip.reach, seed)
+
+    def _prepare(self, examples: Any, classes: Sequence[str], place: Any, augment: Augmentation | None) -> Any:
+        """One serialized record, or those of `frames` [F], to inputs and rows."""
+        sampler = self._sampler(classes, augment)
+        frames = [examples] if self.clip is None else tf.unstack(examples, len(self.frames))
+        same = tf.stack([tf.equal(one, frames[self.frames.index(0)]) for one in frames])
+        lists = [tf.io.parse_single_example(one, spec(sampler.properties)) for one in frames]
+        images = [tf.io.decode_image(one.pop(ENCODED)[0], channels=3, expand_animations=False) for one in lists]
+        for one in lists:
+            for key in (FILENAME, SOURCE_ID):
+                del one[key]
         # Pixels take the way through NumPy only where they are warped there.
-        matrix, color, jittered, valid, *values = tf.numpy_function(
-            self._draw(fields, tuple(lists), classes, used, augment),
-            [tf.shape(image), *(place or (0, 0)), *lists.values()],
-            [tf.float32, tf.float32, tf.bool, tf.bool, *(field.dtype for field in fields)],
+        matrices, color, jittered, valid, *values = tf.numpy_function(
+            self._draw(sampler, tuple(lists[0])),
+            [
+                *(place or (0, 0)),
+                same,
+                *(tf.shape(image) for image in images),
+                *(v for one in lists for v in one.values()),
+            ],
+            [tf.float32, tf.float32, tf.bool, tf.bool, *(field.dtype for field in self._fields(sampler))],
             stateful=False,
         )
-        matrix = tf.ensure_shape(matrix, (2, 3))
-        inputs = {"image": image, "color": tf.ensure_shape(color, (6,))}
-        if self.device_warp:
-            fit = tf.stack([matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]])
-            inputs["image"], inputs["fit"] = tf.cond(
-                tf.reduce_any(tf.shape(image)[:2] > self.largest_side),
-                lambda: (self._warped(image, matrix), tf.constant([1.0, 1.0, 0.0, 0.0])),
-                lambda: (image, fit),
-            )
-            inputs["image"].set_shape((None, None, 3))
-        else:
-            inputs["image"] = self._warped(image, matrix)
-        rows = {field.name: tf.ensure_shape(value, self._shape(field)) for field, value in zip(fields, values)}
+        matrices = tf.ensure_shape(matrices, (len(frames), 2, 3))
+        inputs = {**self._shown(images, matrices), "color": tf.ensure_shape(color, (6,))}
+        values = [tf.ensure_shape(one, sampler.shape(field)) for one, field in zip(values, self._fields(sampler))]
+        rows = {field.name: value for field, value in zip(sampler.padded, values)}
+        if self.clip is not None and self.clip.drawn:
+            drawn = values[len(sampler.padded) :]
+            inputs[ROWS] = {field.name: value for field, value in zip((*self.clip.drawn, _VALID), drawn)}
+        matrix = matrices[self.frames.index(0)]
         if ROTATED in self.fields:
             rows[ROTATED.name] = tf.not_equal(matrix[0, 1], 0)
         if JITTERED in self.fields:
             rows[JITTERED.name] = tf.ensure_shape(jittered, ())
         return inputs, {**rows, "valid": tf.ensure_shape(valid, (self.max_objects,))}
 
-    def _shape(self, field: Field) -> tuple[int, ...]:
-        """Of one image's padded array."""
-        return field.shape if field.level == "image" else (self.max_objects, *field.shape)
+    def _shown(self, images: Sequence[tf.Tensor], matrices: tf.Tensor) -> dict[str, tf.Tensor]:
+        """What the network sees of the frames, and where the device warps, how."""
+        if not self.device_warp:
+            warped = [self._warped(image, matrices[place]) for place, image in enumerate(images)]
+            each = {
+                name: [warped[self.frames.index(offset)] for offset in wanted.frames]
+                for name, wanted in self.inputs.items()
+                if wanted.draw is None
+            }
+            return {name: tf.stack(seen) if len(seen) > 1 else seen[0] for name, seen in each.items()}
+        (image,), matrix = images, matrices[0]
+        fit = tf.stack([matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]])
+        image, fit = tf.cond(
+            tf.reduce_any(tf.shape(image)[:2] > self.largest_side),
+            lambda: (self._warped(image, matrix), tf.constant([1.0, 1.0, 0.0, 0.0])),
+            lambda: (image, fit),
+        )
+        image.set_shape((None, None, 3))
+        return {"image": image, "fit": fit}
 
-    def _draw(
-        self,
-        fields: Sequence[Field],
-        keys: Sequence[str],
-        classes: Sequence[str],
-        properties: Sequence[Property],
-        augment: Augmentation | None,
-    ) -> Callable[..., Any]:
-        """Draws one image's matrix and colour, reads its objects and moves them. Boxes move as if nothing rotated."""
+    def _sampler(self, classes: Sequence[str], augment: Augmentation | None) -> Sampler:
+        sampler = Sampler(
+            self.size,
+            self.window,
+            self.max_objects,
+            self.fields,
+            self.properties,
+            tuple(classes),
+            augment,
+            self.frames,
+            self.clip,
+        )
+        names = {field.name for field in sampler.read}
+        used = [one for one in self.properties if names & {field.name for field in one.fields}]
+        return dataclasses.replace(sampler, properties=tuple(used))
 
-        def draw(shape: np.ndarray, epoch: int, place: int, *lists: np.ndarray) -> Any:
-            height, width = int(shape[0]), int(shape[1])
-            if augment is None:
-                matrix, color = plain_matrix(height, width, self.size, self.window), PLAIN_COLOR
-            else:
-                random = np.random.default_rng([self.seed, epoch, place])
-                matrix = augment.matrix(random, height, width, self.size, self.window)
-                color = augment.color(random)
-            stored = dict(zip(keys, lists))
-            rows = rows_of(stored, stored_size(stored) or (width, height), classes, properties)
-            check_classes(rows, classes)
-            check_numbers(rows)
-            # What is cut off is decided on the output grid, from boxes as they were annotated, as in the original.
-            rows = {**rows, "boxes": rows["full_boxes"]}
-            count = len(rows["boxes"])
-            if count > self.max_objects:
-                rows = select(rows, fields, np.arange(self.max_objects), count)
-            straight = affine.upright(matrix, self.size) if matrix[0, 1] else matrix
-            mirrored = np.linalg.det(matrix[:, :2]) < 0
-            padded = []
-            for field in fields:
-                moved = affine.move(rows[field.name], straight if field.motion == "boxes" else matrix, field.motion)
-                if mirrored and field.order:
-                    moved = moved[:, list(field.order)]
-                padded.append(self._padded(field, moved))
-            jittered = not is_plain(matrix, height, width, self.size, self.window)
-            valid = np.arange(self.max_objects) < count
-            return matrix.astype(np.float32), color, jittered, valid, *padded
+    def _fields(self, sampler: Sampler) -> tuple[Field, ...]:
+        """Of the arrays that `_draw` returns behind the first four."""
+        drawn = (*self.clip.drawn, _VALID) if self.clip is not None and self.clip.drawn else ()
+        return (*sampler.padded, *drawn)
+
+    def _draw(self, sampler: Sampler, keys: Sequence[str]) -> Callable[..., Any]:
+        """A function of epoch, place in it, which frames are the present one, their shapes and their lists."""
+        count = len(sampler.frames) if sampler.clip is not None else 1
+
+        def draw(epoch: int, place: int, same: np.ndarray, *values: np.ndarray) -> Any:
+            random = None if sampler.augment is None else np.random.default_rng([self.seed, epoch, place])
+            shapes, lists = values[:count], values[count:]
+            stored = [(shape, dict(zip(keys, lists[len(keys) * number :]))) for number, shape in enumerate(shapes)]
+            one = sampler.draw(random, stored, same)
+            return one.matrices, one.color, one.jittered, one.valid, *one.rows, *one.drawn
 
         return draw
-
-    def _padded(self, field: Field, values: np.ndarray) -> np.ndarray:
-        full = np.full(self._shape(field), field.fill, field.dtype)
-        if field.level == "image":
-            full[...] = values
-        else:
-            full[: len(values)] = values[: self.max_objects]
-        return full
 
     def _warped(self, image: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
         """The input [h, w, 3] uint8; OpenCV's warp is six times as fast as TensorFlow's operator."""

@@ -24,7 +24,7 @@ class ShardFiles:
     def __init__(self, directory: Path, count: int | None) -> None:
         self._directory, self._count = directory, count
         self._writers: list[tf.io.TFRecordWriter] = []
-        self._bytes = 0
+        self._bytes, self._index, self._video = 0, 0, ""
         self.paths: list[Path] = []
         self.sizes: list[int] = []
 
@@ -37,14 +37,18 @@ class ShardFiles:
         for writer in self._writers:
             writer.close()
 
-    def write(self, serialized: bytes) -> None:
-        if self._count is None and self._bytes + len(serialized) > SHARD_BYTES and self.sizes[-1]:
+    def write(self, serialized: bytes, video: str = "") -> None:
+        """Adds a record; those of one video, which follow one another, come into one shard."""
+        new = not video or video != self._video
+        if self._count is None and self._bytes + len(serialized) > SHARD_BYTES and self.sizes[-1] and new:
             self._writers[-1].close()
             self._open()
-        index = sum(self.sizes) % self._count if self._count else -1
-        self._writers[index].write(serialized)
+        if new:
+            self._index = self.sizes.index(min(self.sizes)) if self._count else len(self.sizes) - 1
+        self._video = video
+        self._writers[self._index].write(serialized)
         self._bytes += len(serialized)
-        self.sizes[index] += 1
+        self.sizes[self._index] += 1
 
     def publish(self, directory: Path, split: str) -> tuple[Shard, ...]:
         """Gives complete shards their names, after what described the old ones is gone."""

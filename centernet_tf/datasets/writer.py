@@ -78,7 +78,7 @@ def write_records(
                 for outcome in _convert_all(items, tuple(classes), properties, workers or os.cpu_count() or 1):
                     _count(report, outcome, skip_bad)
                     if outcome.serialized is not None:
-                        files.write(outcome.serialized)
+                        files.write(outcome.serialized, outcome.item.video)
                     if progress:
                         progress(report.images_in)
             _check_written(report, files)

@@ -175,7 +175,7 @@ class _Survey:
                 code, text = broken[one.name]
                 self.notebook.add(code, f"{stored.name}: {text}")
             else:
-                self.surveys[one.name].add(stored.name, rows, size)
+                self.surveys[one.name].add(stored.name, rows, size, stored.key)
         if not image_fault:
             self._add_sample(stored, rows, size, sound, broken)
 

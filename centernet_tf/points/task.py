@@ -139,6 +139,33 @@ class Association:
     recall: Callable[[Any], Rows] | None = None
 
 
+@dataclasses.dataclass(frozen=True)
+class Clip:
+    """How several frames of a video make one sample to train on.
+
+    Attributes:
+        join: ({frame: rows}, (height, width) of the input, source of chance or None) -> the rows of the present frame
+            with `fields`, and the rows that inputs are drawn from, or none. Rows are in pixels of the network's input,
+            each frame moved by its own matrix.
+        fields: What `join` makes; no record has them.
+        reads: What it needs of every frame besides boxes, classes and what all objects have.
+        drawn: Fields of the rows that inputs are drawn from.
+        reach: Where above 0, the other frames are any of the video at most so many away, the present one among them.
+        same_crop: Whether all frames are shown in the same crop, but where the other one is the present one.
+        shift: Else, the standard deviation of the other crop's motion, as a fraction of its side.
+        scale: And of the change of its side.
+    """
+
+    join: Callable[[Mapping[int, Rows], tuple[int, int], Any], tuple[Rows, Rows]]
+    fields: tuple[Field, ...] = ()
+    reads: tuple[Field, ...] = ()
+    drawn: tuple[Field, ...] = ()
+    reach: int = 0
+    same_crop: bool = True
+    shift: float = 0.0
+    scale: float = 0.0
+
+
 IMAGE = {"image": Input()}
 
 
@@ -170,7 +197,7 @@ class Task:
             one of the originals; where several tasks share a trunk, they do if all of them say so.
         boxed: rows -> [B, N] bool: whose box it trains; None for all objects. Where several tasks share a trunk, a box
             is trained if any of them wants it.
-        join: {frame: rows} of a clip -> rows of its present frame; None for single images.
+        clip: How several frames of a video make one sample; None for single images.
         associate: What makes detections of a video belong together; None for single images.
         combine: {term: weighted value} -> the scalar that trains, a built Keras layer where it owns weights, such as
             learned weights of the terms; None for their sum.
@@ -192,7 +219,7 @@ class Task:
     window: Window = "longer side"
     shifted_sizes: bool = False
     boxed: Callable[[Mapping[str, Any]], Any] | None = None
-    join: Callable[[Mapping[int, Rows]], Rows] | None = None
+    clip: Clip | None = None
     associate: Association | None = None
     combine: Callable[[Mapping[str, Any]], Any] | None = None
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import keras
 
 from centernet_tf.geometry.affine import Window
-from centernet_tf.points.task import Association, Extra, Find, Head, Input, Task, Term
+from centernet_tf.points.task import Association, Clip, Extra, Find, Head, Input, Task, Term
 from centernet_tf.properties.fields import SHARED, Field, Motion
 from centernet_tf.properties.property import Property
 
@@ -120,6 +120,24 @@ class TaskSet:
         if len(ways) > 1:
             raise ValueError("Several tasks associate detections over time. Use them apart.")
         return ways[0] if ways else None
+
+    @property
+    def clip(self) -> Clip | None:
+        """How several frames make one sample to train on; None for single images.
+
+        Raises:
+            ValueError: Several tasks say how.
+        """
+        ways = [task.clip for task in self.tasks if task.clip is not None]
+        if len(ways) > 1:
+            raise ValueError("Several tasks join the frames of a clip. Train them apart.")
+        return ways[0] if ways else None
+
+    @property
+    def frames(self) -> tuple[int, ...]:
+        """Which frames of a video the network sees, by their distance from the present one, in order."""
+        shown = {offset for wanted in self.inputs.values() if wanted.draw is None for offset in wanted.frames}
+        return tuple(sorted({0, *shown}))
 
     @property
     def layers(self) -> tuple[keras.layers.Layer, ...]:

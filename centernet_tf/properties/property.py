@@ -99,6 +99,9 @@ class ImageKey:
     frame: int = 0
 
 
+SINGLE = ImageKey(0)
+
+
 @dataclasses.dataclass(frozen=True)
 class ResultFiles:
     """The result files of a benchmark, a text file for each image.
@@ -119,7 +122,7 @@ class ResultFiles:
 class Survey:
     """What an inspection learns of a property, an image at a time. The base learns nothing."""
 
-    def add(self, name: str, rows: Rows, size: Size) -> None:
+    def add(self, name: str, rows: Rows, size: Size, image: ImageKey = SINGLE) -> None:
         """Takes in the rows of an image as they are stored; values may be wrong, shapes are not."""
 
     def close(self) -> None:

@@ -13,8 +13,9 @@ from centernet_tf.points.task_set import TaskSet
 from centernet_tf.tasks.box3d import Box3d
 from centernet_tf.tasks.detect import Detect
 from centernet_tf.tasks.pose import Pose
+from centernet_tf.tasks.track import Track
 
-TASKS: dict[str, type[TaskSettings]] = {"detect": Detect, "pose": Pose, "box3d": Box3d}
+TASKS: dict[str, type[TaskSettings]] = {"detect": Detect, "pose": Pose, "box3d": Box3d, "track": Track}
 
 
 def check_tasks(names: Sequence[str]) -> None:

@@ -205,7 +205,9 @@ def _objects(rng: np.random.Generator, image: np.ndarray, scene: Scene) -> tuple
                 if all_visible(owners, owners[fine], mask, [*(area for _, area, _ in placed), area], scene.hidden):
                     owners[fine][mask > 0] = len(placed) + 1
                     placed.append((box, area, kind))
-                    paint(image[region], mask, colors_of(rng, kind, scene.tint), rng.uniform(-25, 25, 2), scene.contrast)
+                    paint(
+                        image[region], mask, colors_of(rng, kind, scene.tint), rng.uniform(-25, 25, 2), scene.contrast
+                    )
                     break
     boxes = [visible_box(owners, number) for number in range(1, len(placed) + 1)]
     return np.array(boxes, np.float32).reshape(-1, 4), np.array([kind for *_, kind in placed], np.int64)

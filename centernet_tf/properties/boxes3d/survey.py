@@ -8,7 +8,7 @@ from centernet_tf.geometry.boxes import box_iou
 from centernet_tf.geometry.camera import corners, project, wrap
 from centernet_tf.properties.boxes3d import records
 from centernet_tf.properties.notebook import AGAIN, Check, Notebook
-from centernet_tf.properties.property import Rows, Size, Survey
+from centernet_tf.properties.property import SINGLE, ImageKey, Rows, Size, Survey
 
 # Below this IoU, the box in the image is not the outline of the 3D box; KITTI's own labels reach 0.9.
 AGREE = 0.5
@@ -46,7 +46,7 @@ class Boxes3dSurvey(Survey):
         self.notebook = notebook
         self.depths: list[np.ndarray] = []
 
-    def add(self, name: str, rows: Rows, size: Size) -> None:
+    def add(self, name: str, rows: Rows, size: Size, image: ImageKey = SINGLE) -> None:
         """Takes in the 3D boxes of an image."""
         stored, has = records.columns(rows).astype(np.float64), records.known(rows)
         with np.errstate(invalid="ignore"):

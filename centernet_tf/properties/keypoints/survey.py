@@ -10,7 +10,7 @@ from centernet_tf.plain import plain
 from centernet_tf.properties.keypoints import records
 from centernet_tf.properties.keypoints.skeleton import Skeleton, guess_flip_pairs
 from centernet_tf.properties.notebook import Check, Notebook
-from centernet_tf.properties.property import Rows, Size, Survey
+from centernet_tf.properties.property import SINGLE, ImageKey, Rows, Size, Survey
 
 CHECKS = {
     "bad_keypoints": Check(
@@ -46,7 +46,7 @@ class KeypointSurvey(Survey):
         self.skeleton, self.notebook = skeleton, notebook
         self.counts = {name: Counter(visible=0, hidden=0, outside=0) for name in skeleton.keypoints}
 
-    def add(self, name: str, rows: Rows, size: Size) -> None:
+    def add(self, name: str, rows: Rows, size: Size, image: ImageKey = SINGLE) -> None:
         """Takes in the keypoints of an image."""
         points, labels = rows["keypoints"], rows["keypoint_labels"]
         bad = ~np.isin(labels, records.LABELS) | ((labels > 0) & ~np.isfinite(points).all(axis=-1))

@@ -1,7 +1,7 @@
 """Scores of identities over time, of one video: CLEAR MOT, identity F1 and HOTA, by the rules of TrackEval.
 
-Every measure takes frames in order, in which truth and tracks carry consecutive numbers, and gives sums: adding those of
-several videos gives what `scores` needs for all of them together.
+Every measure takes frames in order, in which truth and tracks carry consecutive numbers, and gives sums: those of
+several videos together are what `scores` needs for all of them.
 """
 
 import dataclasses

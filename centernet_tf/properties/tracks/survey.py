@@ -7,7 +7,7 @@ import numpy as np
 from rich.table import Table
 
 from centernet_tf.properties.notebook import AGAIN, Check, Notebook
-from centernet_tf.properties.property import ImageKey, Rows, Size, Survey
+from centernet_tf.properties.property import SINGLE, ImageKey, Rows, Size, Survey
 
 # An object that moves further between neighbouring frames, in its own longer sides, is probably another one.
 _JUMP = 3.0
@@ -29,7 +29,7 @@ CHECKS = {
         "identities that jump between neighbouring frames",
         "Look whether two objects share an identity there, or frames are missing.",
     ),
-    "no_track": Check("note", "objects without identity", "They are trained as objects, but nobody learns their motion."),
+    "no_track": Check("note", "objects without identity", "They are trained as objects without motion."),
 }
 
 
@@ -43,7 +43,7 @@ class TrackSurvey(Survey):
         self._video = ""
         self._gaps = 0
 
-    def add(self, name: str, rows: Rows, size: Size, image: ImageKey = ImageKey(0)) -> None:
+    def add(self, name: str, rows: Rows, size: Size, image: ImageKey = SINGLE) -> None:
         ids, kept = rows["track_ids"], ~rows["ignored"]
         self.notebook.add("no_track", name, int((kept & (ids < 0)).sum()))
         known = np.flatnonzero(kept & (ids >= 0))

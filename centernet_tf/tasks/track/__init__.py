@@ -21,6 +21,13 @@ JOINED = (
     Field("known", "bool", (), "fixed", False, "whether the object is in the frame before"),
 )
 
+# Rows of the frame before, from which the prior heatmap is drawn.
+DRAWN = (
+    Field("boxes", "float32", (4,), "boxes", 0.0, "left, top, right, bottom in pixels of the input"),
+    Field("shifts", "float32", (2, 2), "fixed", 0.0, "of its place and of its double's, pixels of the input"),
+    Field("drawn", "bool", (2,), "fixed", False, "whether it and its double are drawn"),
+)
+
 
 class Track(TaskSettings):
     """Objects as boxes that keep their identity from frame to frame.
@@ -89,7 +96,16 @@ class Track(TaskSettings):
             finds=(Find("displacements", "vectors"), Find("points", "points")),
             property=Tracks(),
             inputs=inputs,
-            clip=Clip(self.reach, self.same_crop, self.shift, self.scale, JOINED, self._join),
+            clip=Clip(
+                self._join,
+                fields=JOINED,
+                reads=(*SHARED, *Tracks().fields),
+                drawn=DRAWN if self.prior else (),
+                reach=self.reach,
+                same_crop=self.same_crop,
+                shift=self.shift,
+                scale=self.scale,
+            ),
             associate=Association(associate.Memory.empty, self._step, lambda memory: [], self._recall),
         )
 
@@ -98,10 +114,12 @@ class Track(TaskSettings):
         """When an object is someone who was there before."""
         return associate.Rules(max(self.threshold, self.birth or 0), self.max_age, self.hungarian)
 
-    def _join(self, present: Rows, before: Rows, size: tuple[int, int], random: np.random.Generator) -> Any:
+    def _join(self, frames: Mapping[int, Rows], size: tuple[int, int], random: Any) -> tuple[Rows, Rows]:
+        """Of `Clip`. Without source of chance the prior heatmap is as it should be."""
+        count = len(targets.drawn_rows(frames[-1], size))
+        draws = targets.no_lots(count) if random is None else targets.draw_lots(random, count)
         noise = targets.Noise(self.moved, self.missing, self.doubled)
-        draws = targets.draw_lots(random, len(targets.drawn_rows(before, size)))
-        return targets.join(present, before, size, noise, draws)
+        return targets.join(frames[0], frames[-1], size, noise, draws)
 
     def _step(self, found: Any, memory: associate.Memory) -> tuple[list[Any], associate.Memory]:
         """Detections with "track_ids", without those who are nobody."""

@@ -1,7 +1,7 @@
 """Who is who from frame to frame: each object goes back to where it was, and takes the identity of who was there.
 
-Tracking Objects as Points (Zhou et al., 2020), section 4.3, and the official code's `Tracker`. All are pure functions in
-NumPy of a memory and of what was found; `graph` does the same inside a graph.
+Tracking Objects as Points (Zhou et al., 2020), section 4.3, and the official code's `Tracker`. All are pure functions
+in NumPy of a memory and of what was found; `graph` does the same inside a graph.
 """
 
 import dataclasses

@@ -76,6 +76,13 @@ def draw_lots(random: np.random.Generator, count: int) -> np.ndarray:
     return lots
 
 
+def no_lots(count: int) -> np.ndarray:
+    """[count, 6] that move, hide and double nothing."""
+    lots = np.zeros((count, DRAWS))
+    lots[:, 2:4] = 1 + 1e-9  # above any probability
+    return lots
+
+
 def encode(rows: Mapping[str, Any], centers: Mapping[str, Any]) -> dict[str, Any]:
     """Targets of the displacement and of the amodal box.
 

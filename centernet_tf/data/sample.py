@@ -1,0 +1,162 @@
+"""One training sample in NumPy: what stored lists of one image, or of several frames, become under random matrices.
+
+Nothing here touches pixels or TensorFlow; `pipeline` hands in lists and sizes, and warps images by the matrices.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from centernet_tf.data.augment import PLAIN_COLOR, Augmentation, is_plain, perturbed, plain_matrix
+from centernet_tf.data.checks import check_classes, check_numbers
+from centernet_tf.data.example import rows_of, stored_size
+from centernet_tf.geometry import affine
+from centernet_tf.points.task import Clip
+from centernet_tf.properties.fields import JITTERED, ROTATED, Field
+from centernet_tf.properties.property import Property, Rows
+from centernet_tf.properties.rows import select
+
+AUGMENTED = (ROTATED, JITTERED)  # fields that augmentation itself makes
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampler:
+    """How stored objects become padded rows.
+
+    Attributes:
+        size: Height and width of the network's input in pixels.
+        window: What of an image fills the input's width.
+        max_objects: Rows of an image.
+        fields: What the tasks train on.
+        properties: Those whose rows are read.
+        classes: Names of the classes.
+        augment: How images are changed; None shows them whole and centred.
+        frames: Which frames a sample has, 0 among them.
+        clip: How several frames make one sample; None for single images.
+    """
+
+    size: tuple[int, int]
+    window: affine.Window
+    max_objects: int
+    fields: tuple[Field, ...]
+    properties: tuple[Property, ...]
+    classes: tuple[str, ...]
+    augment: Augmentation | None
+    frames: tuple[int, ...] = (0,)
+    clip: Clip | None = None
+
+    @property
+    def padded(self) -> tuple[Field, ...]:
+        """The fields of `rows` that `draw` returns, without those that augmentation makes."""
+        return tuple(field for field in self.fields if field not in AUGMENTED)
+
+    @property
+    def read(self) -> tuple[Field, ...]:
+        """The fields that records hold, of which samples are made."""
+        made = () if self.clip is None else self.clip.fields
+        own = [field for field in self.padded if field not in made]
+        return tuple(dict.fromkeys([*own, *(() if self.clip is None else self.clip.reads)]))
+
+    def draw(
+        self, random: np.random.Generator | None, stored: Sequence[tuple[Any, Rows]], same: Sequence[bool] = (True,)
+    ) -> "Sample":
+        """Draws matrices and colour, reads the objects and moves them.
+
+        Args:
+            random: Source of chance; None without augmentation.
+            stored: Shape [2 or 3] of the pixels, and lists by key, of each of `frames`.
+            same: Of each of them, whether it is the present one.
+
+        Raises:
+            ValueError: The lists make no rows.
+        """
+        present = self.frames.index(0)
+        sizes = [(int(shape[0]), int(shape[1])) for shape, _ in stored]
+        matrix, color = self._matrix(random, *sizes[present])
+        matrices = [matrix if place == present else self._other(matrix, random, one) for place, one in enumerate(same)]
+        moved = [self._moved(lists, size, one) for (_, lists), size, one in zip(stored, sizes, matrices)]
+        rows, drawn = moved[present], {}
+        if self.clip is not None:
+            rows, drawn = self.clip.join(dict(zip(self.frames, moved)), self.size, random)
+        count = len(rows["boxes"])
+        if count > self.max_objects:
+            rows = select(rows, self.padded, np.arange(self.max_objects), count)
+        return Sample(
+            matrices=np.stack(matrices).astype(np.float32),
+            color=color,
+            jittered=np.bool_(not is_plain(matrix, *sizes[present], self.size, self.window)),
+            valid=np.arange(self.max_objects) < count,
+            rows=[self._padded(field, rows[field.name]) for field in self.padded],
+            drawn=self._drawn(drawn),
+        )
+
+    def shape(self, field: Field) -> tuple[int, ...]:
+        """Of one image's padded array."""
+        return field.shape if field.level == "image" else (self.max_objects, *field.shape)
+
+    def _matrix(self, random: np.random.Generator | None, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+        if self.augment is None or random is None:
+            return plain_matrix(height, width, self.size, self.window), PLAIN_COLOR
+        matrix = self.augment.matrix(random, height, width, self.size, self.window)
+        return matrix, self.augment.color(random)
+
+    def _other(self, matrix: np.ndarray, random: np.random.Generator | None, same: bool) -> np.ndarray:
+        """The matrix of a frame other than the present one, or the present one once more."""
+        if self.clip is None or random is None or (self.clip.same_crop and not same):
+            return matrix
+        return perturbed(matrix, random, self.size, self.clip.shift, self.clip.scale)
+
+    def _moved(self, lists: Rows, size: tuple[int, int], matrix: np.ndarray) -> dict[str, np.ndarray]:
+        """Rows of one frame in pixels of the network's input. Boxes move as if nothing rotated."""
+        rows = rows_of(lists, stored_size(lists) or size[::-1], self.classes, self.properties)
+        check_classes(rows, self.classes)
+        check_numbers(rows)
+        # What is cut off is decided on the output grid, from boxes as they were annotated, as in the original.
+        rows = {**rows, "boxes": rows["full_boxes"]}
+        straight = affine.upright(matrix, self.size) if matrix[0, 1] else matrix
+        mirrored = np.linalg.det(matrix[:, :2]) < 0
+        moved = {}
+        for field in self.read:
+            values = affine.move(rows[field.name], straight if field.motion == "boxes" else matrix, field.motion)
+            moved[field.name] = values[:, list(field.order)] if mirrored and field.order else values
+        return moved
+
+    def _padded(self, field: Field, values: np.ndarray) -> np.ndarray:
+        full = np.full(self.shape(field), field.fill, field.dtype)
+        if field.level == "image":
+            full[...] = values
+        else:
+            full[: len(values)] = values[: self.max_objects]
+        return full
+
+    def _drawn(self, rows: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """Padded rows that inputs are drawn from, and which of them are valid."""
+        fields = () if self.clip is None else self.clip.drawn
+        if not fields:
+            return []
+        count = min(len(rows[fields[0].name]), self.max_objects)
+        padded = [self._padded(field, rows[field.name][:count]) for field in fields]
+        return [*padded, np.arange(self.max_objects) < count]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sample:
+    """What `Sampler.draw` returns.
+
+    Attributes:
+        matrices: [F, 2, 3] float32, pixels of each frame to those of the network's input.
+        color: [6] float32, as `preprocess.recolor` takes it.
+        jittered: [] bool, whether augmentation scaled or moved the image.
+        valid: [N] bool, which rows are objects.
+        rows: Padded arrays of `Sampler.padded`.
+        drawn: Padded arrays of `Clip.drawn`, and their valid [N] bool; none where no input is drawn.
+    """
+
+    matrices: np.ndarray
+    color: np.ndarray
+    jittered: np.bool_
+    valid: np.ndarray
+    rows: list[np.ndarray]
+    drawn: list[np.ndarray]
