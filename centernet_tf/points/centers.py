@@ -34,6 +34,9 @@ class Centers:
         whole_sides: Round the sides of objects up before their radius; one of the originals does not.
         every_row: Divide the errors of offset and size by `max_objects`, as if every image had so many objects, instead
             of by the objects that there are; one of the originals does.
+        every_object: Give the heatmap's loss the list of objects, so that two on one cell count twice, and leave ignored
+            boxes unjudged that have no area inside the grid too, in the cells of its edge that they come down to; one
+            of the originals does.
         weights: Weights of terms of the loss by their names, in place of those that the tasks give them.
         regression: How errors of offsets within a cell and of sizes are measured; those of class-specific sizes by L1
             in any case, as in the original.
@@ -53,6 +56,7 @@ class Centers:
     ignored_area: bool = False
     whole_sides: bool = True
     every_row: bool = False
+    every_object: bool = False
     weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
     regression: Regression = "l1"
     flat: bool = False
@@ -98,8 +102,8 @@ class Centers:
             Gaussian in whole cells; "keep" [B, N] bool: a valid object with an area inside the grid, not ignored, in an
             image that is not rotated; "boxed" [B, N] bool: those whose box is trained; "present" [B, N] bool: those
             whose parts may be trained, in rotated images too; and "classes", "grouped" [B, N] bool, "ignored" [B, N]
-            bool or None, "rotated" [B] bool or None, "rows", max_objects where `every_row` says so, else None, and
-            "grid".
+            bool or None, "rotated" [B] bool or None, "rows", max_objects where `every_row` says so, else None,
+            "listed", which is `every_object`, and "grid".
         """
         height, width = grid
         boxes = ops.cast(rows["boxes"], "float32") / STRIDE
@@ -107,6 +111,7 @@ class Centers:
         boxes = ops.minimum(ops.maximum(boxes, 0.0), limit)
         size = boxes[..., 2:] - boxes[..., :2]
         inside = ops.logical_and(rows["valid"], ops.all(size > 0, axis=-1))
+        ignorable = rows["valid"] if self.every_object else inside
         group = ops.logical_and(self.ignore_crowd, rows["crowd"])
         valid = rows["valid"]
         if "ignored" in rows:
@@ -132,10 +137,11 @@ class Centers:
             "keep": keep,
             "boxed": ops.logical_and(keep, rows["boxed"]) if "boxed" in rows else keep,
             "present": present,
-            "grouped": ops.logical_and(inside, group),
-            "ignored": ops.logical_and(inside, rows["ignored"]) if "ignored" in rows else None,
+            "grouped": ops.logical_and(ignorable, group),
+            "ignored": ops.logical_and(ignorable, rows["ignored"]) if "ignored" in rows else None,
             "rotated": rows.get("rotated"),
             "rows": np.float32(self.max_objects) if self.every_row else None,
+            "listed": self.every_object,
             "grid": grid,
         }
 
@@ -147,8 +153,9 @@ class Centers:
             centers: What `locate` returned.
 
         Returns:
-            "heatmap": {"heatmap": [B, h, w, C]}, with "ignore" of the same shape where crowds are ignored; "offset" and
-            "size": {"index", "mask", "value"}, and "rows" where `every_row` says so, as `losses.masked_l1` takes them.
+            "heatmap": {"heatmap": [B, h, w, C]}, with "ignore" of the same shape where crowds are ignored, and "index",
+            "classes" and "mask" where `every_object` says so, as `losses.focal` takes them; "offset" and "size":
+            {"index", "mask", "value"}, and "rows" where `every_row` says so, as `losses.masked_l1` takes them.
         """
         del rows
         mask = ops.cast(centers["boxed"], "float32")[..., None]
@@ -166,7 +173,11 @@ class Centers:
             offset["rows"] = centers["rows"]
             # An object has the size of one class.
             size["rows"] = centers["rows"] / (self.num_classes if self.class_specific_size else 1)
-        return {"heatmap": self.render(centers), "offset": offset, "size": size}
+        heatmap = self.render(centers)
+        if centers["listed"]:
+            mask = ops.cast(centers["keep"], "float32")
+            heatmap |= {"index": centers["index"], "classes": centers["classes"], "mask": mask}
+        return {"heatmap": heatmap, "offset": offset, "size": size}
 
     def render(self, centers: Mapping[str, Any]) -> dict[str, Any]:
         """The target heatmap of what `locate` returned, see `heatmap.render`."""

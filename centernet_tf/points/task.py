@@ -191,6 +191,8 @@ class Task:
             tasks share a trunk, they are if any of them says so.
         every_row: Whether the errors of offset and size are divided by all rows that an image has for objects, filled
             or not; where several tasks share a trunk, they are if all of them say so.
+        every_object: Whether the heatmap has as many centres as there are objects, where two share a cell too, and none
+            for cells at 1 that no object stands for; where several tasks share a trunk, it has if any of them says so.
         window: What of an image fills the width of a fixed input; where several tasks share a trunk, its width if all
             of them say so.
         shifted_sizes: Whether widths and heights of boxes move from cells to pixels as points do, shift included, as in
@@ -216,6 +218,7 @@ class Task:
     place: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]] | None = None
     whole_sides: bool = True
     every_row: bool = False
+    every_object: bool = False
     window: Window = "longer side"
     shifted_sizes: bool = False
     boxed: Callable[[Mapping[str, Any]], Any] | None = None

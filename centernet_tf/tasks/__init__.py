@@ -64,6 +64,7 @@ def build_tasks(tasks: Mapping[str, TaskSettings], centers: Centers) -> TaskSet:
         centers,
         whole_sides=any(task.whole_sides for task in built),
         every_row=all(task.every_row for task in built),
+        every_object=any(task.every_object for task in built),
     )
     made = TaskSet(built, located.locate, centers.peaks, centers.weights)
     terms = [term.name for term in made.terms]

@@ -94,6 +94,7 @@ class Track(TaskSettings):
             fields=(*SHARED, *JOINED),
             finds=(Find("displacements", "vectors"), Find("points", "points")),
             property=Tracks(),
+            every_object=True,
             inputs=inputs,
             clip=Clip(
                 self._join,
