@@ -15,8 +15,8 @@ from pathlib import Path
 import tensorflow as tf
 
 from centernet_tf.data.dataset import Dataset, Shard, save_dataset
-from centernet_tf.data.example import serialize
 from centernet_tf.data.record import Record
+from centernet_tf.data.serialize import serialize
 from centernet_tf.datasets.encoded import to_encoded
 from centernet_tf.datasets.items import Item, usable_objects
 from centernet_tf.datasets.report import Report

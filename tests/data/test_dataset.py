@@ -16,7 +16,7 @@ from centernet_tf.data.dataset import (
     sha256_of,
     verify_checksums,
 )
-from centernet_tf.data.example import serialize
+from centernet_tf.data.serialize import serialize
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.properties.boxes3d import Boxes3d
 from centernet_tf.properties.keypoints import Keypoints

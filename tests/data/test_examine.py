@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from centernet_tf.data.examine import decoding_fault, parse_stored, read_shard
-from centernet_tf.data.example import serialize
+from centernet_tf.data.serialize import serialize
 from centernet_tf.errors import DataError
 from centernet_tf.properties.boxes3d import Boxes3d
 from centernet_tf.properties.keypoints import Keypoints

@@ -13,10 +13,10 @@ from centernet_tf.data.example import (
     lists_of,
     read_record,
     rows_of,
-    serialize,
     spec,
     stored_size,
 )
+from centernet_tf.data.serialize import serialize
 from centernet_tf.errors import DataError
 from centernet_tf.properties.fields import Field
 from centernet_tf.properties.property import Property

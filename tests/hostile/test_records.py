@@ -12,9 +12,9 @@ from PIL import Image
 
 from centernet_tf.data.augment import Augmentation
 from centernet_tf.data.dataset import Dataset, Shard, iterate, save_dataset
-from centernet_tf.data.example import serialize
 from centernet_tf.data.pipeline import Feed, reading
 from centernet_tf.data.record import Record
+from centernet_tf.data.serialize import serialize
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.inspect.survey import inspect_records
 from centernet_tf.properties.boxes3d import Boxes3d

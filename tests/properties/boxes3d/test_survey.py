@@ -10,8 +10,8 @@ from PIL import Image
 
 from centernet_tf.cli import main
 from centernet_tf.data.dataset import Dataset, Shard, save_dataset, sha256_of
-from centernet_tf.data.example import serialize
 from centernet_tf.data.record import Record
+from centernet_tf.data.serialize import serialize
 from centernet_tf.inspect import inspect_records
 from centernet_tf.properties.boxes3d import Boxes3d
 from centernet_tf.properties.boxes3d.records import columns, from_columns
