@@ -180,7 +180,7 @@ def random_field(random: np.random.Generator, field: Field, boxes: np.ndarray, n
     if field.name == "boxes":
         return boxes
     if field.dtype == "bool":
-        return np.full(shape, field.name == "has_box3d")
+        return np.full(shape, field.name in ("has_box3d", "known", "drawn"))
     if field.motion == "angles":
         return random.uniform(-np.pi, np.pi, shape).astype(field.dtype)
     if "metres" in field.meaning:

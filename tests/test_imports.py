@@ -52,9 +52,11 @@ ORDER = (
 # Records, input pipelines and TensorBoard have no other library, and benchmarks measure against its operators;
 # everything else runs on any backend.
 TENSORFLOW = {
+    "data/clips.py",
     "data/example.py",
     "data/examine.py",
     "data/pipeline.py",
+    "data/serialize.py",
     "data/streams.py",
     "datasets/encoded.py",
     "datasets/shard_files.py",

@@ -223,12 +223,16 @@ class Centers:
         Returns:
             "boxes" [B, K, 4] left, top, right, bottom in cells, unclipped; "scores" [B, K]; "classes" [B, K] int32.
         """
+        half = self.sizes(outputs, peaks) / 2
+        boxes = ops.concatenate([peaks["center"] - half, peaks["center"] + half], axis=-1)
+        return {"boxes": boxes, "scores": peaks["scores"], "classes": peaks["classes"]}
+
+    def sizes(self, outputs: Mapping[str, Any], peaks: Mapping[str, Any]) -> Any:
+        """[B, K, 2] float32 width and height of what is at the peaks, in cells: those of its class where they differ."""
         size = ops.cast(losses.gather_cells(outputs["size"], peaks["index"]), "float32")
         if self.class_specific_size:
             batch, count, _ = ops.shape(size)
             pairs = ops.reshape(size, (batch * count * self.num_classes, 2))
             row = ops.arange(batch * count, dtype="int32") * self.num_classes + ops.reshape(peaks["classes"], (-1,))
             size = ops.reshape(ops.take(pairs, row, axis=0), (batch, count, 2))
-        half = size / 2
-        boxes = ops.concatenate([peaks["center"] - half, peaks["center"] + half], axis=-1)
-        return {"boxes": boxes, "scores": peaks["scores"], "classes": peaks["classes"]}
+        return size

@@ -170,7 +170,10 @@ def test_a_step_moves_every_weight_and_none_is_finite_without_objects(names, row
     inputs = {
         name: random.integers(0, 256, (2, *SIZE, wanted.channels)).astype(np.uint8)
         for name, wanted in tasks.inputs.items()
+        if wanted.draw is None
     }
+    if tasks.clip is not None and tasks.clip.drawn:
+        inputs["rows"] = rows(tasks.clip.drawn, SIZE)
     inputs["color"] = np.tile(np.float32([1, 0, 0, 0, 0, 0]), (2, 1))
 
     before = [ops.convert_to_numpy(weight) for weight in network.trainable_weights]

@@ -319,7 +319,7 @@ class WeightSurvey(Survey):
     def __init__(self, notebook):
         self.notebook, self.total = notebook, 0.0
 
-    def add(self, name, rows, size):
+    def add(self, name, rows, size, image):
         assert rows["boxes"].shape == (len(rows["weights"]), 4) and size == (100, 50)
         self.total += float(rows["weights"].sum())
         self.notebook.add("light", name, np.sum(rows["weights"] < 0))

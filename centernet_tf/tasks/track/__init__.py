@@ -90,7 +90,7 @@ class Track(TaskSettings):
                 *(Term(head.name, (head.name,), losses.masked_l1, 0.1) for head in amodal),
             ),
             encode=encode,
-            decode=decode.decode,
+            decode=lambda outputs, peaks: decode.decode(outputs, peaks, centers.sizes(outputs, peaks)),
             fields=(*SHARED, *JOINED),
             finds=(Find("displacements", "vectors"), Find("points", "points")),
             property=Tracks(),

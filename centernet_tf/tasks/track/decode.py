@@ -8,12 +8,13 @@ from keras import ops
 from centernet_tf.losses import gather_cells
 
 
-def decode(outputs: Mapping[str, Any], peaks: Mapping[str, Any]) -> dict[str, Any]:
+def decode(outputs: Mapping[str, Any], peaks: Mapping[str, Any], size: Any = None) -> dict[str, Any]:
     """Peaks to tracked objects.
 
     Args:
         outputs: "size" [B, h, w, 2], "displacement" [B, h, w, 2], and "amodal_box" [B, h, w, 4] where there is one.
         peaks: What `Centers.peaks` returned.
+        size: [B, K, 2] width and height at the peaks, in cells; None takes those of the map.
 
     Returns:
         "boxes" [B, K, 4] left, top, right, bottom; "displacements" [B, K, 2]; "points" [B, K, 2], the corners of the
@@ -24,7 +25,8 @@ def decode(outputs: Mapping[str, Any], peaks: Mapping[str, Any]) -> dict[str, An
         sides = ops.cast(gather_cells(outputs["amodal_box"], index), "float32")
         boxes = ops.concatenate([cell, cell], axis=-1) + sides
     else:
-        half = ops.maximum(ops.cast(gather_cells(outputs["size"], index), "float32"), 0.0) / 2
+        size = ops.cast(gather_cells(outputs["size"], index), "float32") if size is None else size
+        half = ops.maximum(size, 0.0) / 2
         boxes = ops.concatenate([peaks["center"] - half, peaks["center"] + half], axis=-1)
     return {
         "boxes": boxes,

@@ -10,7 +10,7 @@ from centernet_tf.detector.frames import windows
 from centernet_tf.layers import FoldFrames, UnfoldFrames
 from centernet_tf.losses import gather_cells, masked_l1
 from centernet_tf.points.centers import STRIDE
-from centernet_tf.points.task import Association, Find, Head, Input, Task, TaskSettings, Term
+from centernet_tf.points.task import Association, Clip, Find, Head, Input, Task, TaskSettings, Term
 from centernet_tf.properties.fields import SHARED, Field
 
 FRAMES = (-1, 0, 1)
@@ -21,9 +21,13 @@ def one_later(found, memory):
     return memory, [found]
 
 
-def joined(rows):
+TUBELETS = Field("tubelets", "float32", (len(FRAMES), 4), "boxes", 0.0, "boxes of the frames, pixels")
+
+
+def joined(rows, size, random):
     """Boxes of all frames at the objects of the present one, which are in the same order."""
-    return {**rows[0], "tubelets": np.stack([rows[frame]["boxes"] for frame in FRAMES], axis=1)}
+    del size, random
+    return {**rows[0], "tubelets": np.stack([rows[frame]["boxes"] for frame in FRAMES], axis=1)}, {}
 
 
 class Tubes(TaskSettings):
@@ -68,13 +72,10 @@ class Tubes(TaskSettings):
             ),
             encode=encode,
             decode=decode,
-            fields=(
-                *SHARED,
-                Field("tubelets", "float32", (len(FRAMES), 4), "boxes", 0.0, "boxes of the frames, pixels"),
-            ),
+            fields=(*SHARED, TUBELETS),
             finds=(Find("tubelets", "boxes"),),
             inputs={"image": Input(frames=FRAMES)},
-            join=joined,
+            clip=Clip(joined, fields=(TUBELETS,), reads=SHARED),
             associate=Association(list, one_later, lambda memory: memory),
         )
 
@@ -86,7 +87,9 @@ def truth(rows):
     for frame, one in frames.items():
         one["boxes"] = one["boxes"] + np.float32([3, 1, 3, 1]) * frame
     one_by_one = [
-        joined({frame: {name: value[i] for name, value in rows.items()} for frame, rows in frames.items()})
+        joined(
+            {frame: {name: value[i] for name, value in rows.items()} for frame, rows in frames.items()}, (64, 96), None
+        )[0]
         for i in range(2)
     ]
     return {name: np.stack([one[name] for one in one_by_one]) for name in one_by_one[0]}
