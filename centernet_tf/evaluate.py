@@ -1,16 +1,20 @@
 """Scores a detector, or results in files, on records: AP of boxes (COCO, VOC 2007), and what the properties measure."""
 
+import collections
 import dataclasses
 import inspect
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.table import Table
 
 from centernet_tf.data.dataset import Dataset, Record, iterate
 from centernet_tf.detector.detector import Detector
-from centernet_tf.errors import UsageError
+from centernet_tf.detector.follow import follow
+from centernet_tf.errors import DataError, UsageError
 from centernet_tf.metrics.coco import CocoBoxes, CocoScores
 from centernet_tf.metrics.ignored import as_crowd
 from centernet_tf.metrics.tables import class_table, report, summary_table
@@ -106,15 +110,69 @@ def detect_records(
 
     Raises:
         UsageError: The classes differ, or as in `with_properties`.
-        DataError: A record is damaged.
+        DataError: A record is damaged, or frames of a video differ in size.
     """
-    check_classes(detector, dataset)
-    extras = [extra.name for extra in detector.extras]
-    records = iterate(with_properties(dataset, detector))
-    entries = ((record, record.image, {name: record.rows[name] for name in extras}) for record in records)
-    for record, _, found in detector.search(entries, threshold=0.0, batch_size=batch_size):
+    for record, found, _ in _search(detector, dataset, batch_size, advance):
         yield record, found
-        advance(1)
+
+
+def _search(
+    detector: Detector, dataset: Dataset, batch_size: int, advance: Callable[[int], None]
+) -> Iterator[tuple[Record, Detections, Detections | None]]:
+    """`detect_records`, and what a model that associates tells of each frame of a video; None of single images."""
+    check_classes(detector, dataset)
+    records = iterate(with_properties(dataset, detector))
+    tasks = getattr(detector, "tasks", None)  # runners of exports have none: they know single images only
+    follows = tasks is not None and tasks.associate is not None
+    # Frames of a video follow one another in a shard.
+    for video, group in itertools.groupby(records, lambda record: record.video if follows else ""):
+        search = _search_frames if video else _search_images
+        for one in search(detector, group, batch_size):
+            yield one
+            advance(1)
+
+
+def _search_images(
+    detector: Detector, records: Iterator[Record], batch_size: int
+) -> Iterator[tuple[Record, Detections, None]]:
+    names = [extra.name for extra in detector.extras]
+    entries = ((record, record.image, {name: record.rows[name] for name in names}) for record in records)
+    for record, _, found in detector.search(entries, threshold=0.0, batch_size=batch_size):
+        yield record, found, None
+
+
+def _search_frames(
+    detector: Detector, records: Iterator[Record], batch_size: int
+) -> Iterator[tuple[Record, Detections, Detections]]:
+    """The frames of one video in order."""
+    first = next(records)
+    extras = {extra.name: first.rows[extra.name] for extra in detector.extras}
+    waiting: collections.deque[Record] = collections.deque()
+    found: collections.deque[Detections] = collections.deque()
+
+    def images() -> Iterator[bytes]:
+        for record in itertools.chain([first], records):
+            _check_alike(first, record, extras)
+            waiting.append(record)
+            yield record.image
+
+    for told in follow(detector, images(), 0.0, batch_size, extras, keep=found.append):
+        yield waiting.popleft(), found.popleft(), told
+
+
+def _check_alike(first: Record, record: Record, extras: Mapping[str, Any]) -> None:
+    if record.size != first.size:
+        raise DataError(
+            f"{record.filename}: {record.width}x{record.height} pixels, but {first.filename} of the same video "
+            f"{first.video} has {first.width}x{first.height}. A video has frames of one size: give the parts names of "
+            "their own."
+        )
+    for name, value in extras.items():
+        if not np.array_equal(value, record.rows[name]):
+            raise DataError(
+                f"{record.filename}: another {name} than {first.filename}, a frame of the same video {first.video}. A "
+                "video has one for all its frames: give the parts names of their own."
+            )
 
 
 def evaluate(
@@ -126,7 +184,7 @@ def evaluate(
 ) -> Scores:
     """Scores a detector on records; arguments and errors as `detect_records` and `score` have them."""
     dataset = with_properties(dataset, detector)
-    found = detect_records(detector, dataset, batch_size, advance)
+    found = _search(detector, dataset, batch_size, advance)
     measured = [dataset.property(one.name) for one in detector.properties]
     return score(found, dataset.classes, measured, max(MOST, detector.limit), **options)
 
@@ -153,7 +211,7 @@ def evaluate_files(
 
 
 def score(
-    results: Iterable[tuple[Record, Detections]],
+    results: Iterable[tuple[Record, Detections] | tuple[Record, Detections, Detections | None]],
     names: Sequence[str],
     properties: Sequence[Property],
     most: int = MOST,
@@ -163,7 +221,8 @@ def score(
     """Scores what was found in the images of records.
 
     Args:
-        results: Each record, and what was found in its image.
+        results: Each record, and what was found in its image; of frames of a video also what was told of it when it
+            was followed, which is what properties are measured by that are found in no single image.
         names: Of the classes.
         properties: Of the records; those that are found too.
         most: Detections of an image and class that COCO's AP looks at, see `metrics.coco.CocoBoxes`.
@@ -176,22 +235,25 @@ def score(
     """
     coco, voc = CocoBoxes(names, most, digits), VocBoxes(names)
     metrics = _metrics(names, properties, digits, options)
-    for record, found in results:
+    for record, found, *further in results:
         rows, truth = found.rows, record.truth()
+        told = further[0].rows if further and further[0] is not None else rows
         # As pycocotools and VOC's development kit score them: as annotated, also beyond the image's edge.
         truth["boxes"] = truth.pop("full_boxes")
         boxes = as_crowd({name: truth[name] for name in _BOXES}, len(names))
         coco.add(record.image_id, rows, boxes)
         voc.add(record.image_id, rows, boxes)
-        for metric in metrics:
-            metric.update(ImageKey(record.image_id, record.video, record.frame), rows, truth)
-    scores = (metric.result() for metric in metrics)
+        key = ImageKey(record.image_id, record.video, record.frame)
+        for one, metric in metrics:
+            single = all(field.name in rows for field in one.fields if field.level == "object")
+            metric.update(key, rows if single else told, truth)
+    scores = (metric.result() for _, metric in metrics)
     return Scores(coco.result(), voc.result(), tuple(one for one in scores if one is not None))
 
 
 def _metrics(
     names: Sequence[str], properties: Sequence[Property], digits: int | None, options: Mapping[str, Any]
-) -> list[Metric]:
+) -> list[tuple[Property, Metric]]:
     given = {name: value for name, value in options.items() if value is not None}
     # Every property takes any option, so that new ones break none; those that it makes use of it names.
     used = {name for one in properties for name in inspect.signature(one.metrics).parameters}
@@ -201,7 +263,7 @@ def _metrics(
             raise UsageError(
                 f"--{name} {given[name]}: it does not apply to what is evaluated here ({scored}). Leave it out."
             )
-    return [metric for one in properties for metric in one.metrics(names, digits=digits, **given)]
+    return [(one, metric) for one in properties for metric in one.metrics(names, digits=digits, **given)]
 
 
 def _find_format(folder: Path, dataset: Dataset) -> tuple[Property, ResultFiles]:

@@ -16,9 +16,10 @@ from centernet_tf.datasets.drawn.figures import draw_figures
 from centernet_tf.datasets.items import Item
 from centernet_tf.datasets.writer import write_records
 from centernet_tf.detector.detector import Detector, load
-from centernet_tf.errors import UsageError
+from centernet_tf.errors import DataError, UsageError
 from centernet_tf.evaluate import Scores, check_classes, detect_records, evaluate, score, with_properties
 from centernet_tf.model.card import InputCard, ModelCard
+from centernet_tf.properties import PROPERTIES
 from centernet_tf.properties.keypoints import Keypoints
 from centernet_tf.properties.keypoints.scores import KeypointScores, PckScores
 from centernet_tf.properties.keypoints.skeleton import Skeleton
@@ -301,3 +302,80 @@ def test_a_pose_network_is_scored_and_knows_its_limbs(tmp_path):
     assert (found.draw(drawn, 0) != drawn).any()
     assert 0 < (found.classes == 0).sum() < len(found)
     assert sum("keypoints" in row for row in found.to_coco(0)) == (found.classes == 0).sum()
+
+
+def film(draw_spots, name, frames=6, size=(128, 128)):
+    """A video of a red spot that crosses it, and of one green spot that stands still for half of it."""
+    for time in range(frames):
+        there = [(24 + 8 * time, 40, 0), *([(90, 100, 1)] if time < frames // 2 else [])]
+        boxes = np.array([[x - 14, y - 10, x + 18, y + 14] for x, y, _ in there], np.float32)
+        yield Item(
+            key=f"{name}{time:02d}",
+            image_id=1000 * ord(name[0]) + time,
+            source=draw_spots(*size, *there),
+            filename=f"{name}/{time}.png",
+            boxes=boxes,
+            classes=[kind for *_, kind in there],
+            rows={"track_ids": np.arange(len(there))},
+            video=name,
+            frame=time + 1,
+        )
+
+
+@pytest.fixture(scope="module")
+def spot_tracker():
+    """Finds red and green spots, which it believes to have stood where they stand."""
+    card = ModelCard(
+        tasks={"track": {"prior": False}},
+        backbone="none",
+        classes=("red", "green"),
+        max_objects=20,
+        input=InputCard(height=128, width=128, stride=32, mean=(0, 0, 0), std=(1, 1, 1), order="rgb"),
+    )
+    inputs = {name: keras.Input((None, None, 3), name=name) for name in ("image", "previous")}
+    mean = keras.layers.AveragePooling2D(4)(inputs["image"])
+    unused = keras.layers.AveragePooling2D(4)(inputs["previous"])
+    layers = {head.name: keras.layers.Conv2D(head.channels, 1) for head in card.task_set().heads}
+    maps = {name: [layer(mean)] for name, layer in layers.items()}
+    maps["displacement"] = [layers["displacement"](unused)]
+    network = keras.Model(inputs, maps)
+    color = np.array([[16, -16], [-16, 16], [-16, -16]], np.float32)
+    values = {"heatmap": (-6, -6), "offset": (0.5, 0.5), "size": (8, 6), "displacement": (0, 0)}
+    for name, value in values.items():
+        kernel = color if name == "heatmap" else np.zeros((3, 2))
+        layers[name].set_weights([kernel[None, None], np.float32(value)])
+    return Detector(network, card)
+
+
+def write_films(folder, items):
+    tracks = PROPERTIES["tracks"]()
+    write_records(items, directory=folder, name="a", split="val", classes=("red", "green"), properties=(tracks,))
+    return open_dataset(folder)
+
+
+def test_videos_are_followed_and_identities_scored(spot_tracker, draw_spots, tmp_path):
+    records = write_films(tmp_path, [*film(draw_spots, "one"), *film(draw_spots, "two")])
+    done = []
+    scores = evaluate(spot_tracker, records, advance=done.append)
+    assert sum(done) == 12 and set(scores.main) == {"AP", "HOTA"}
+    told = scores.as_dict()["tracks"]
+    assert told["videos"] == 2 and [one["name"] for one in told["classes"]] == ["red", "green"]
+    assert told["summary"]["switches"] == told["summary"]["false"] == told["summary"]["misses"] == 0
+    assert told["summary"]["MOTA"] == told["summary"]["IDF1"] == 1
+    # A box is scored where it was found, whether someone or not.
+    again = list(detect_records(spot_tracker, records))
+    assert all("track_ids" not in found.fields for _, found in again)
+    assert score(again, records.classes, ()).coco.summary == pytest.approx(scores.coco.summary, nan_ok=True)
+
+
+def test_single_images_have_no_identities_to_score(spot_tracker, draw_spots, tmp_path):
+    items = [dataclasses.replace(item, video="", frame=0) for item in film(draw_spots, "one")]
+    scores = evaluate(spot_tracker, write_films(tmp_path, items))
+    assert set(scores.main) == {"AP"}
+
+
+def test_a_video_of_two_sizes_is_refused(spot_tracker, draw_spots, tmp_path):
+    small, large = film(draw_spots, "one", 2), film(draw_spots, "one", 4, (160, 128))
+    items = [*small, *list(large)[2:]]
+    with pytest.raises(DataError, match=r"one/2.png: 160x128 pixels, but one/0.png of the same video one has 128x128"):
+        evaluate(spot_tracker, write_films(tmp_path, items))

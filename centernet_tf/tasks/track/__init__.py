@@ -106,7 +106,9 @@ class Track(TaskSettings):
                 shift=self.shift,
                 scale=self.scale,
             ),
-            associate=Association(associate.Memory.empty, self._step, lambda memory: [], self._recall),
+            associate=Association(
+                associate.Memory.empty, self._step, lambda memory: [], self._recall if self.prior else None
+            ),
         )
 
     @property
