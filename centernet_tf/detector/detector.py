@@ -5,7 +5,7 @@ import functools
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -24,6 +24,10 @@ from centernet_tf.model.file import load_model
 from centernet_tf.points.task import Extra
 from centernet_tf.properties.property import Property
 from centernet_tf.results import Detections
+from centernet_tf.tasks import read_task
+
+if TYPE_CHECKING:
+    from centernet_tf.detector.follow import Tracker
 
 Image = str | Path | bytes | np.ndarray
 Entry = tuple[Any, Image, Mapping[str, Any]]  # key, image and {name: value} of its extras
@@ -206,6 +210,44 @@ class Detector:
             if name not in known:
                 raise UsageError(f"Unknown option {name!r}.{closest(name, known)} Known: {', '.join(known)}.")
         return Detector(self.network, self.card, Options(**options))
+
+    def with_settings(self, **settings: Any) -> "Detector":
+        """The same network whose task associates over time by other settings, such as a higher threshold.
+
+        Args:
+            settings: Names in the settings of the task that associates, and their values.
+
+        Raises:
+            UsageError: No task associates; a setting is unknown, impossible, or one that the network was made for.
+        """
+        names = [task.name for task in self.tasks.tasks if task.associate is not None]
+        if not names:
+            raise UsageError(
+                f"A model of {', '.join(self.card.tasks)} does not track objects over time, so it has no settings of "
+                f"that: {', '.join(settings)}. Give a model that tracks."
+            )
+        (name,) = names
+        tasks = {**self.card.tasks, name: {**self.card.tasks[name], **settings}}
+        card = self.card.model_copy(update={"tasks": tasks})
+        read_task(name, tasks[name])
+        made = card.task_set()
+        if (made.heads, made.inputs) != (self.tasks.heads, self.tasks.inputs):
+            raise UsageError(f"{name}: {', '.join(settings)} would need another network. Train one with it.")
+        return Detector(self.network, card, self.options)
+
+    def tracker(self, extras: Mapping[str, Any] | None = None, **settings: Any) -> "Tracker":
+        """Follows one video, frame by frame: `tracker.step(frame)` gives `Detections` with `fields["track_ids"]`.
+
+        Args:
+            extras: {name: value} that the model takes beside pixels, of all frames.
+            settings: As of `with_settings`, such as max_age=30; the model's own if left out.
+
+        Raises:
+            UsageError: As `with_settings`, or the model needs frames that are yet to come.
+        """
+        from centernet_tf.detector.follow import Tracker  # which builds on this module
+
+        return Tracker(self.with_settings(**settings) if settings else self, extras)
 
     @property
     def _keeps(self) -> bool:

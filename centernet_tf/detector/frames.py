@@ -39,27 +39,46 @@ def windows(
     Yields:
         The present frame, and {input: [H, W, 3], or [T, H, W, 3] of clips}.
     """
-    wanted = shown(inputs)
-    offsets = [0, *(offset for one in wanted.values() for offset in one.frames)]
-    before, after = -min(offsets), max(offsets)
-    held: collections.deque[np.ndarray] = collections.deque(maxlen=before + 1 + after)
-    for frame in _extended(frames, before, after):
-        held.append(frame)
-        if len(held) == held.maxlen:
-            seen = {name: [held[before + offset] for offset in one.frames] for name, one in wanted.items()}
-            yield held[before], {name: np.stack(one) if len(one) > 1 else one[0] for name, one in seen.items()}
-
-
-def _extended(frames: Iterable[np.ndarray], before: int, after: int) -> Iterator[np.ndarray]:
-    """The frames, the first and the last of them repeated."""
-    last = None
+    window = Window(inputs)
     for frame in frames:
-        if last is None:
-            yield from itertools.repeat(frame, before)
-        yield frame
-        last = frame
-    if last is not None:
-        yield from itertools.repeat(last, after)
+        yield from window.push(frame)
+    yield from window.finish()
+
+
+def reach(inputs: Mapping[str, Input]) -> tuple[int, int]:
+    """How far before and behind the present frame the network sees, such as (-2, 0)."""
+    offsets = [0, *(offset for one in shown(inputs).values() for offset in one.frames)]
+    return min(offsets), max(offsets)
+
+
+class Window:
+    """`windows` of frames that come one by one.
+
+    Args:
+        inputs: Of the network.
+    """
+
+    def __init__(self, inputs: Mapping[str, Input]):
+        self._wanted = shown(inputs)
+        first, self._after = reach(inputs)
+        self._before = -first
+        self._held: collections.deque[np.ndarray] = collections.deque(maxlen=self._before + 1 + self._after)
+
+    def push(self, frame: np.ndarray) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+        """What can be seen once this frame is there."""
+        # The first frame stands for those before it.
+        for one in itertools.repeat(frame, 1 if self._held else 1 + self._before):
+            self._held.append(one)
+        if len(self._held) == self._held.maxlen:
+            place, wanted = self._before, self._wanted.items()
+            seen = {name: [self._held[place + offset] for offset in one.frames] for name, one in wanted}
+            stacked = {name: np.stack(one) if len(one) > 1 else one[0] for name, one in seen.items()}
+            yield self._held[place], stacked
+
+    def finish(self) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+        """The frames that waited for later ones; the last one stands for those."""
+        for _ in range(self._after if self._held else 0):
+            yield from self.push(self._held[-1])
 
 
 def split(given: Mapping[str, Any], inputs: Mapping[str, Input]) -> tuple[dict[str, Any], dict[str, Any]]:
