@@ -172,6 +172,45 @@ def kitti(
 
 
 @app.command()
+def mot(
+    root: Annotated[Path, typer.Argument(help="A video's folder with img1 and gt/gt.txt, or a folder of such.")],
+    out: Out,
+    purpose: Annotated[
+        str, typer.Option("--for", metavar="train|evaluate", help="What to keep of MOT16 and later, see below.")
+    ] = "train",
+    half: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HALF",
+            help="'first' or 'second' half of each video, as CenterTrack; 'first-fairmot', 'second-fairmot'.",
+        ),
+    ] = None,
+    names: Annotated[
+        str | None, typer.Option(help="Videos, or patterns, with commas between: '*-FRCNN'. Default: all.")
+    ] = None,
+    class_name: Annotated[str, typer.Option(help="What to call the one class.")] = "pedestrian",
+    split: SplitName = "train",
+    name: Name = None,
+    shards: Shards = None,
+    workers: Workers = None,
+    skip_bad: SkipBad = False,
+) -> None:
+    """From videos of MOTChallenge (MOT15 to MOT20) and DanceTrack: boxes with identities.
+
+    With --for train, persons that are at least a quarter visible are objects. With --for evaluate all are, as TrackEval
+    has it. What looks like a person is ignored: neither object nor background. MOT15 and files of 10 columns have no
+    classes: all flagged boxes are objects.
+
+    Example: centernet records mot MOT17/train --names '*-FRCNN' --half first --out tfrecords/mot17/train
+    """
+    from centernet_tf.datasets import mot as reader
+
+    chosen = None if names is None else class_list(names)
+    data = reader.read(root, chosen, purpose=purpose, half=half, class_name=class_name)
+    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+
+
+@app.command()
 def index(
     folder: Annotated[Path, typer.Argument(help="Folder of the TFRecord files of one split.")],
     labels: Annotated[

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ from centernet_tf.errors import UsageError
 
 def shapes(
     out: Out,
-    count: Annotated[int, typer.Option(min=1, help="Number of images.")] = 500,
+    count: Annotated[int, typer.Option(min=1, help="Number of images, or videos.")] = 500,
     size: Annotated[
         str | None, typer.Option(help="Height x width of the images. Default: 128x128; 192x320 with --3d.")
     ] = None,
@@ -26,6 +27,15 @@ def shapes(
     ] = None,
     pose: Annotated[bool, typer.Option("--pose", help="Draw persons with 13 keypoints, and balls, instead.")] = False,
     boxes: Annotated[bool, typer.Option("--3d", help="Render 3D boxes before a known camera instead.")] = False,
+    video: Annotated[bool, typer.Option("--video", help="Draw videos of moving shapes instead.")] = False,
+    frames: Annotated[int | None, typer.Option(min=1, help="Frames of a video. Default: 48.")] = None,
+    speed: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Most that a shape moves a frame, of the shorter side: 0.04.")
+    ] = None,
+    camera: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Most that the camera moves a frame, of the shorter side: 0.01.")
+    ] = None,
+    rate: Annotated[float | None, typer.Option(help="Frames a second. Default: 12.")] = None,
     name: Name = None,
     shards: Shards = None,
     workers: Workers = None,
@@ -33,12 +43,18 @@ def shapes(
     """Draw circles, triangles, rectangles, stars, rings and crosses, with exact boxes: a data set without a download.
 
     With --pose it draws persons who move, hide each other and show their faces or backs, with exact keypoints. With
-    --3d it renders cars, trucks and cabinets on the ground, with their places in metres and the camera.
+    --3d it renders cars, trucks and cabinets on the ground, with their places in metres and the camera. With --video
+    shapes move, turn, cross, hide each other, leave and come back, and keep their identity.
 
     Example: centernet records shapes --count 500 --out tfrecords/shapes/train
     """
-    if pose and boxes:
-        raise UsageError("--pose and --3d exclude each other. Give one of them.")
+    _check_kind({"--pose": pose, "--3d": boxes, "--video": video})
+    of_videos = {"frames": frames, "speed": speed, "camera": camera, "rate": rate}
+    given = {option: value for option, value in of_videos.items() if value is not None}
+    if given and not video:
+        raise UsageError(f"--{next(iter(given))} is of videos. Give --video too, or leave it out.")
+    if video and difficulty:
+        raise UsageError("--difficulty does not apply to videos. Give --speed, --camera and --objects.")
     pixels = parse_size(size or ("192x320" if boxes else "128x128"))
     counts = None if objects is None else _span(objects)
     # Imported here for the same reason as readers, see `cli.records`.
@@ -56,6 +72,11 @@ def shapes(
         yard = Yard.at(difficulty)
         yard = dataclasses.replace(yard, objects=counts or yard.objects)
         data = scenes.read(count, pixels, seed=seed, split=split, yard=yard)
+    elif video:
+        from centernet_tf.datasets.drawn import film as films
+
+        film = films.Film(**given, **({} if counts is None else {"objects": counts}))
+        data = films.read(count, pixels, seed=seed, split=split, film=film)
     else:
         from centernet_tf.datasets.drawn import shapes as reader
 
@@ -86,6 +107,13 @@ def tfds(
     data = reader.read(data_set, split, data_dir=data_dir, download=download, one_class=one_class)
     plain = re.sub(r"\[.*?\]", "", split).replace("+", "-")  # a slice cannot be part of a file name
     convert(data, out=out, name=name, split=plain, shards=shards, workers=workers, skip_bad=skip_bad)
+
+
+def _check_kind(kinds: Mapping[str, bool]) -> None:
+    """Raises UsageError where more than one kind of picture is wanted."""
+    wanted = [option for option, given in kinds.items() if given]
+    if len(wanted) > 1:
+        raise UsageError(f"{' and '.join(wanted)} exclude each other. Give one of them.")
 
 
 def _span(text: str) -> tuple[int, int]:

@@ -1,15 +1,16 @@
 """Reads videos of MOTChallenge (MOT15 to MOT20, DanceTrack and what has their shape): img1, gt/gt.txt, seqinfo.ini."""
 
 import configparser
+import fnmatch
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
 from centernet_tf.datasets.items import Item, Split
-from centernet_tf.errors import DataError, UsageError
+from centernet_tf.errors import DataError, UsageError, closest
 from centernet_tf.media.images import SUFFIXES
 from centernet_tf.properties.property import Fault
 from centernet_tf.properties.tracks import Tracks
@@ -38,21 +39,25 @@ def read(
 
     Args:
         root: A video's folder with img1 and gt/gt.txt, or a folder of such.
-        names: Of the videos; None takes all that have a gt.txt. MOT17 has each video three times: give those of one
-            detector, such as MOT17-02-FRCNN.
+        names: Of the videos, or patterns of names; None takes all that have a gt.txt. MOT17 has each video three times:
+            give those of one detector, "*-FRCNN".
         purpose: "train" takes what CenterTrack trains on: pedestrians that are flagged and at least a quarter visible.
             "evaluate" takes what TrackEval scores: all flagged pedestrians, and distractors as ignored objects.
-        half: "first" and "second" as CenterTrack splits videos, the first half one frame longer; with "-fairmot" as
-            FairMOT does. None takes all frames.
+        half: "first" and "second" as CenterTrack splits videos, the frame in the middle in the first; with "-fairmot"
+            as FairMOT does, in the second. None takes all frames.
         class_name: Of the one class.
 
     Returns:
         The class, the frames in order, and the property tracks. Frames keep their numbers.
 
     Raises:
-        UsageError: There is no such video.
-        DataError: A gt.txt or seqinfo.ini cannot be read, or frames are missing.
+        UsageError: There is no such video, purpose or half.
+        DataError: While frames are read: a gt.txt or seqinfo.ini cannot be read or contradicts the images, or frames
+            are missing.
     """
+    for option, given, known in (("for", purpose, get_args(Purpose)), ("half", half or "first", get_args(Half))):
+        if given not in known:
+            raise UsageError(f"{option} {given!r}: expected {', '.join(known)}.{closest(given, known)}")
     folders = _videos(Path(root), names)
     items = (item for number, folder in enumerate(folders) for item in _frames(folder, number, purpose, half))
     return Split((class_name,), items, (Tracks(),))
@@ -60,6 +65,8 @@ def read(
 
 def _videos(root: Path, names: Sequence[str] | None) -> list[Path]:
     if (root / "img1").is_dir():
+        if names is not None:
+            raise UsageError(f"{root}: a video itself, of which {', '.join(names)} cannot be chosen. Leave names out.")
         return [root]
     if not root.is_dir():
         raise UsageError(f"{root}: no such folder. Give a video's folder with img1 and gt/gt.txt, or a folder of such.")
@@ -68,24 +75,33 @@ def _videos(root: Path, names: Sequence[str] | None) -> list[Path]:
         raise UsageError(f"{root}: no folder in it has gt/gt.txt. Give the folder 'train' of MOT17, or a video's.")
     if names is None:
         return list(found.values())
-    if unknown := [name for name in names if name not in found]:
+    if unknown := [name for name in names if not fnmatch.filter(found, name)]:
         raise UsageError(f"{root}: no annotated video {', '.join(unknown)}. There are: {', '.join(found)}.")
-    return [found[name] for name in sorted(names)]
+    return [path for name, path in found.items() if any(fnmatch.fnmatch(name, wanted) for wanted in names)]
 
 
 def _frames(folder: Path, number: int, purpose: Purpose, half: Half | None) -> Iterator[Item]:
     """The frames of one video that its half has."""
     images, rate, size = _images(folder)
     rows = read_rows(folder / "gt" / "gt.txt")
-    if len(rows) and (rows[:, 0].min() < 1 or rows[:, 0].max() > len(images)):
-        raise DataError(
-            f"{folder / 'gt' / 'gt.txt'}: frames run from {rows[:, 0].min():g} to {rows[:, 0].max():g}, but img1 has "
-            f"{len(images)} images, counted from 1."
-        )
+    _check_numbers(folder / "gt" / "gt.txt", rows, len(images))
     first, last = _range(len(images), half)
     for frame in range(first, last):
         own = rows[rows[:, 0] == frame]
         yield _to_item(folder, number, frame, images[frame - 1], own, purpose, (frame - 1) / rate, size)
+
+
+def _check_numbers(path: Path, rows: np.ndarray, count: int) -> None:
+    """Raises DataError for frames that no image is of, and for frames and identities that are no whole numbers."""
+    whole = (rows[:, :2] == np.floor(rows[:, :2])) & (np.abs(rows[:, :2]) < 2**31)
+    if not whole.all():
+        wrong = rows[~whole.all(axis=1)][0]
+        raise DataError(f"{path}: frame {wrong[0]:g}, identity {wrong[1]:g}; expected whole numbers.")
+    if len(rows) and (rows[:, 0].min() < 1 or rows[:, 0].max() > count):
+        raise DataError(
+            f"{path}: frames run from {rows[:, 0].min():g} to {rows[:, 0].max():g}, but there are {count} images, "
+            "counted from 1."
+        )
 
 
 def _to_item(
@@ -157,11 +173,21 @@ def _images(folder: Path) -> tuple[list[Path], float, tuple[int, int] | None]:
         raise DataError(f"{path}: not a description of a video ({' '.join(str(error).split())}).") from None
     found = sorted(one for one in images.iterdir() if one.suffix.lower() in SUFFIXES) if images.is_dir() else []
     if not found or length not in (-1, len(found)):
-        expected = "some" if length < 0 else str(length)
+        expected = "some" if length < 0 else f"{length}, as {path.name} says"
         raise DataError(f"{images}: {len(found)} images, expected {expected}. Frames are missing; unpack it again.")
+    _check_names(images, found)
     if not rate > 0:
         raise DataError(f"{path}: frameRate is {rate:g}; expected a number above 0.")
     return found, rate, size if min(size) > 0 else None
+
+
+def _check_names(folder: Path, images: Sequence[Path]) -> None:
+    """Raises DataError where images are called by numbers, as MOTChallenge does, but not 1, 2, 3 and so on."""
+    numbers = [int(image.stem) for image in images if image.stem.isascii() and image.stem.isdigit()]
+    if len(numbers) == len(images):
+        for expected, number in enumerate(sorted(numbers), start=1):
+            if number != expected:
+                raise DataError(f"{folder}: frame {expected} is missing; the next is {number}. Unpack it again.")
 
 
 def _range(count: int, half: Half | None) -> tuple[int, int]:

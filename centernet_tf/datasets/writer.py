@@ -269,3 +269,8 @@ def _check_written(report: Report, files: ShardFiles) -> None:
         raise DataError(f"none of the {report.images_in} images can be used; the first, {name}: {reason}.")
     if report.images_written < len(files.paths):
         raise UsageError(f"shards is {len(files.paths)}, more than the {report.images_written} images. Use fewer.")
+    if not all(files.sizes):
+        filled = sum(map(bool, files.sizes))
+        raise UsageError(
+            f"shards is {len(files.paths)}, but only {filled} have records: a video stays in one shard. Use {filled}."
+        )

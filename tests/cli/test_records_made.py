@@ -52,6 +52,32 @@ def test_scenes_are_written_with_camera_and_boxes3d(tmp_path):
     assert dataset.files[0].sha256 == open_dataset(tmp_path / "b").files[0].sha256
 
 
+def test_videos_are_written_one_after_another(tmp_path):
+    settings = ("--video", "--count", 2, "--frames", 3, "--size", "64x96", "--speed", 0.05, "--camera", 0, "--rate", 10)
+    for name, workers in (("a", 1), ("b", 3)):
+        result = call("shapes", "--out", tmp_path / name, *settings, "--objects", "2-4", "--workers", workers)
+        assert result.exit_code == 0, result.output
+    dataset = open_dataset(tmp_path / "a")
+    found = [(record.video, record.frame) for record in iterate(dataset)]
+    assert found == [(video, frame) for video in ("0000", "0001") for frame in (1, 2, 3)]
+    assert dataset.property("tracks") and all("track_ids" in record.rows for record in iterate(dataset))
+    assert dataset.files[0].sha256 == open_dataset(tmp_path / "b").files[0].sha256
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--speed", 0.1), "--speed is of videos. Give --video too"),
+        (("--video", "--difficulty", 0.5), "--difficulty does not apply to videos"),
+        (("--video", "--rate", 0), "at 0.0 a second"),
+        (("--video", "--3d"), "--3d and --video exclude each other"),
+    ],
+)
+def test_options_of_videos(options, message, tmp_path):
+    result = call("shapes", "--out", tmp_path / "a", *options)
+    assert isinstance(result.exception, UsageError) and message in str(result.exception)
+
+
 def test_only_one_kind_of_picture_at_a_time(tmp_path):
     result = call("shapes", "--out", tmp_path, "--pose", "--3d")
     assert isinstance(result.exception, UsageError) and "--pose and --3d" in str(result.exception)

@@ -36,7 +36,6 @@ class Film:
         visible: The smallest part of an object that must be seen for it to be annotated.
         texture: Strength of the ground's pattern, 0 to 1.
         noise: Standard deviation of the grain over everything, as a fraction of 255.
-        contrast: Smallest distance of an object's colour from the ground below it at first, RGB levels.
     """
 
     frames: int = 48
@@ -49,7 +48,6 @@ class Film:
     visible: float = 0.25
     texture: float = 0.35
     noise: float = 0.02
-    contrast: float = 110.0
 
     def __post_init__(self) -> None:
         low, high = self.objects
@@ -59,6 +57,8 @@ class Film:
             raise UsageError(f"video: sizes {self.sizes} must be two fractions of the image, smallest first, up to 1.")
         if self.frames < 1 or not self.rate > 0:
             raise UsageError(f"video: {self.frames} frames at {self.rate} a second; expected at least 1, above 0.")
+        if not 0 <= self.turn <= 180:
+            raise UsageError(f"video: turn is {self.turn}; expected 0 to 180 degrees.")
         for name in ("speed", "camera", "visible", "texture", "noise"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"video: {name} is {getattr(self, name)}; expected 0 to 1.")
