@@ -135,7 +135,9 @@ class Feed:
 
         Returns:
             Batches of (inputs, rows). Inputs: "image" [B, h, w, 3] uint8 RGB and "color" [B, 6] float32; where the
-            device warps, the image is [B, H, W, 3], whole, and "fit" [B, 4] float32 is as in `preprocess.warp`. Rows:
+            device warps, the image is [B, H, W, 3], whole, and "fit" [B, 4] float32 is as in `preprocess.warp`. Where
+            there are clips, other frames by the names of the network's inputs, [B, h, w, 3] or [B, T, h, w, 3] uint8,
+            and "rows" {field: [B, N, ...]} that inputs are drawn from, with "valid" [B, N] bool. Rows:
             {field: [B, N, ...]} in pixels of the network's input, and "valid" [B, N] bool; N is 16, 32, ... up to
             max_objects, enough for the batch; fields of the image are [B, ...], of pairs [B, max_objects, ...].
 
@@ -216,7 +218,8 @@ class Feed:
         records = tf.data.TFRecordDataset(path)
         if self.clip is None:
             return records
-        number = tf.strings.to_hash_bucket_fast(path, 2**31)
+        # Of its name alone, so that records may move.
+        number = tf.strings.to_hash_bucket_fast(tf.strings.regex_replace(path, r".*[/\\]", ""), 2**31)
         seed = tf.stack(
             [tf.constant(self.seed, tf.int64) + number, tf.constant(0, tf.int64) if epoch is None else epoch]
         )
@@ -333,12 +336,13 @@ class Feed:
             if tf.reduce_any(extra > 0):
                 images = tf.pad(images, [[0, 0], [0, extra[0]], [0, extra[1]], [0, 0]])
             inputs = {**inputs, "image": images}
-        fullest = tf.reduce_max(tf.reduce_sum(tf.cast(rows["valid"], tf.int32), axis=1))
+        present = [part["valid"] for part in (rows, inputs.get(ROWS)) if part is not None]
+        fullest = tf.reduce_max([tf.reduce_max(tf.reduce_sum(tf.cast(one, tf.int32), axis=1)) for one in present])
         count = tf.constant(FEWEST_ROWS)
         while count < fullest:
             count *= 2
+        kept = tf.minimum(count, self.max_objects)
+        if ROWS in inputs:
+            inputs = {**inputs, ROWS: {name: value[:, :kept] for name, value in inputs[ROWS].items()}}
         whole = [field.name for field in self.fields if field.level != "object"]
-        return inputs, {
-            name: value if name in whole else value[:, : tf.minimum(count, self.max_objects)]
-            for name, value in rows.items()
-        }
+        return inputs, {name: value if name in whole else value[:, :kept] for name, value in rows.items()}
