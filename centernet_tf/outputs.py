@@ -34,6 +34,7 @@ import numpy as np
 from centernet_tf.errors import UsageError, closest
 from centernet_tf.files import telling, whole_file, whole_folder
 from centernet_tf.media.sources import Source
+from centernet_tf.media.video import RATE
 from centernet_tf.properties import PROPERTIES
 from centernet_tf.properties.property import ResultFiles
 from centernet_tf.results import Detections
@@ -54,6 +55,7 @@ class Outputs:
         heatmaps: Write what the network answers before peaks are taken, laid over its input.
         skip_bad: Continue past an image or video that cannot be read, and list it.
         max_frames: Most frames of each video or webcam; None for all.
+        rate: Frames per second of videos that are folders of images.
         extras: What the model needs of each image beside its pixels: {name: function from the name of an image or
             video to its value}. What is not here, the model has itself.
         result_files: {format: folder} of result files to write, one for each image; see `result_format`.
@@ -67,6 +69,7 @@ class Outputs:
     heatmaps: bool = False
     skip_bad: bool = False
     max_frames: int | None = None
+    rate: float = RATE
     extras: Mapping[str, Callable[[str], np.ndarray]] = dataclasses.field(default_factory=dict)
     result_files: Mapping[str, Path] = dataclasses.field(default_factory=dict)
 

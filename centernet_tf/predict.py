@@ -14,11 +14,15 @@ from centernet_tf.detector.detector import Detector, Look
 from centernet_tf.detector.follow import follow
 from centernet_tf.errors import DataError
 from centernet_tf.media import draw
+from centernet_tf.media.folder import FolderReader
 from centernet_tf.media.images import read_image
 from centernet_tf.media.sources import Source
 from centernet_tf.media.video import Frame, VideoReader, VideoWriter
 from centernet_tf.outputs import DIGITS, Outputs, check_outputs, result_format, write_json
 from centernet_tf.results import Detections
+
+# Called with a frame and what is told of it; gives the image [H, W, 3] that it is drawn into.
+Onlooker = Callable[[Frame, Detections], np.ndarray]
 
 # Called with a name, how many of its images are done, and how many there are, where that is known.
 Progress = Callable[[str, int, "int | None"], None]
@@ -49,6 +53,7 @@ def predict(
     outputs: Outputs,
     model: str = "",
     progress: Progress = lambda name, done, total: None,
+    onlooker: Callable[[Source], contextlib.AbstractContextManager[Onlooker]] | None = None,
 ) -> Summary:
     """Searches all sources, in order.
 
@@ -58,6 +63,7 @@ def predict(
         outputs: What to write.
         model: Name of the model, for the JSON file.
         progress: Called after each image, under the name "images" for those that are no video.
+        onlooker: Gives for each video a context with what is called with its frames in order.
 
     Raises:
         DataError: An image or video cannot be read, unless `skip_bad`; or a video cannot be written.
@@ -85,11 +91,24 @@ def predict(
                 reader = None
                 with _skipping(source, outputs, summary):
                     outputs.extras_of(source)  # before anything is written of a video that lacks some
-                    reader = VideoReader(source.place)
+                    reader = _open_video(source, outputs)
                 if reader:
-                    videos.append(_predict_video(detector, source, reader, outputs, write, summary, progress))
+                    show = (onlooker or _plain_frames)(source)
+                    videos.append(_predict_video(detector, source, reader, outputs, write, summary, progress, show))
         tail["skipped"] = [{"file_name": name, "reason": reason} for name, reason in summary.skipped]
     return summary
+
+
+@contextlib.contextmanager
+def _plain_frames(source: Source) -> Iterator[Onlooker]:
+    del source
+    yield lambda frame, found: frame.image
+
+
+def _open_video(source: Source, outputs: Outputs) -> VideoReader | FolderReader:
+    if isinstance(source.place, Path) and source.place.is_dir():
+        return FolderReader(source.place, outputs.rate)
+    return VideoReader(source.place)
 
 
 class _Looks:
@@ -151,25 +170,27 @@ def _predict_images(
 def _predict_video(
     detector: Detector,
     source: Source,
-    reader: VideoReader,
+    reader: VideoReader | FolderReader,
     outputs: Outputs,
     write: Callable[..., None],
     summary: Summary,
     progress: Progress,
+    onlooker: contextlib.AbstractContextManager[Onlooker],
 ) -> dict[str, Any]:
     """Searches one video; its line of the JSON file."""
     most = outputs.max_frames
     total = most if reader.frames is None else min(reader.frames, most or reader.frames)
     output = source.output if outputs.draw else None
     done = 0
-    with contextlib.closing(reader), _writers(outputs.folder, reader.rate) as show:
+    with contextlib.closing(reader), onlooker as look_on, _writers(outputs.folder, reader.rate) as show:
         frames = itertools.islice(reader, most)
         try:
             looks = _Looks(outputs.heatmaps)
-            for frame, found in _search_frames(detector, frames, outputs.extras_of(source), outputs, looks.taker):
+            for frame, found in _search_frames(detector, source, frames, outputs, looks.taker):
                 write(found, file_name=source.name, frame=frame.number, time=round(frame.time, 4), output=output)
+                canvas = look_on(frame, found)
                 if outputs.draw:
-                    show(source.output, found.draw(frame.image, threshold=0, panels=True))
+                    show(source.output, found.draw(canvas, threshold=0, panels=True))
                 if outputs.heatmaps:
                     show(source.heatmap, looks.next_drawn())
                 done += 1
@@ -191,13 +212,14 @@ def _predict_video(
 
 def _search_frames(
     detector: Detector,
+    source: Source,
     frames: Iterable[Frame],
-    extras: dict[str, np.ndarray],
     outputs: Outputs,
     look: Look | None,
 ) -> Iterator[tuple[Frame, Detections]]:
     """The frames of one video in order with what is found in them, joined over time where the model does that."""
     waiting: collections.deque[Frame] = collections.deque()
+    extras = outputs.extras_of(source)
 
     def images() -> Iterator[np.ndarray]:
         for frame in frames:
@@ -209,8 +231,11 @@ def _search_frames(
         told = detector.stream(entries, outputs.threshold, outputs.batch_size, look)
     else:
         told = follow(detector, images(), outputs.threshold, outputs.batch_size, extras, look)
-    for found in told:
-        yield waiting.popleft(), found
+    try:
+        for found in told:
+            yield waiting.popleft(), found
+    except DataError as error:
+        raise error if source.name in str(error) else DataError(f"{source.name}: {error}") from error
 
 
 @contextlib.contextmanager

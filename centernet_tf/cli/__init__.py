@@ -29,6 +29,7 @@ COMMANDS = {
     "benchmark": ("benchmark", "benchmark", "Compare models and formats: time, memory, size."),
     "export": ("export", "export", "Export a model to SavedModel, TFLite or ONNX."),
     "detect": ("detect", "detect", "Find objects in images, folders, videos or a webcam."),
+    "track": ("track", "track", "Follow objects through videos."),
 }
 
 # What needs less memory, by command.
@@ -39,6 +40,7 @@ REMEDIES = {
     "train": "Set a smaller train.batch_size or data.size: --set train.batch_size=4. What was learnt so far is kept.",
     "evaluate": _IMAGES,
     "detect": _IMAGES,
+    "track": "Give a smaller --size.",
     "export": "Give a smaller --size, or fewer records in --data.",
     "benchmark": "Measure fewer models at a time, or give smaller --images.",
 }

@@ -100,7 +100,7 @@ def detect(
             bar.update(jobs[name], completed=done)
 
         summary = predict(detector, sources, outputs, str(model), advance)
-    for line in _report(summary, outputs):
+    for line in report(summary, outputs):
         console.print(plain(line))
 
 
@@ -125,7 +125,7 @@ def _read_extras(detector: "Detector", files: Mapping[str, Path | None]) -> dict
     return found
 
 
-def _report(summary: "Summary", outputs: Outputs) -> list[str]:
+def report(summary: "Summary", outputs: Outputs) -> list[str]:
     """What was seen, what was found, what is missing and where all of it is."""
     seen = []
     if summary.images or not summary.videos:

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,26 +13,20 @@ from keras import ops
 
 from centernet_tf.detector import batches, frames, tiles
 from centernet_tf.detector import extras as own
+from centernet_tf.detector.entries import Entry, Image, Look, as_entries, as_image
 from centernet_tf.detector.field import receptive_field
 from centernet_tf.detector.found import as_detections
 from centernet_tf.detector.graph import HEATMAP, SEEN, DetectorGraph, WindowGraph
 from centernet_tf.detector.options import Options
 from centernet_tf.errors import DataError, UsageError, closest
-from centernet_tf.media.images import read_image
 from centernet_tf.model.card import ModelCard
 from centernet_tf.model.file import load_model
 from centernet_tf.points.task import Extra
 from centernet_tf.properties.property import Property
 from centernet_tf.results import Detections
-from centernet_tf.tasks import read_task
 
 if TYPE_CHECKING:
     from centernet_tf.detector.follow import Tracker
-
-Image = str | Path | bytes | np.ndarray
-Entry = tuple[Any, Image, Mapping[str, Any]]  # key, image and {name: value} of its extras
-# Takes what `Detector.look` returns of an image: input [h, w, 3] uint8 and heatmap [h/4, w/4, C].
-Look = Callable[[np.ndarray, np.ndarray], None]
 
 
 class Detector:
@@ -211,43 +205,19 @@ class Detector:
                 raise UsageError(f"Unknown option {name!r}.{closest(name, known)} Known: {', '.join(known)}.")
         return Detector(self.network, self.card, Options(**options))
 
-    def with_settings(self, **settings: Any) -> "Detector":
-        """The same network whose task associates over time by other settings, such as a higher threshold.
-
-        Args:
-            settings: Names in the settings of the task that associates, and their values.
-
-        Raises:
-            UsageError: No task associates; a setting is unknown, impossible, or one that the network was made for.
-        """
-        names = [task.name for task in self.tasks.tasks if task.associate is not None]
-        if not names:
-            raise UsageError(
-                f"A model of {', '.join(self.card.tasks)} does not track objects over time, so it has no settings of "
-                f"that: {', '.join(settings)}. Give a model that tracks."
-            )
-        (name,) = names
-        tasks = {**self.card.tasks, name: {**self.card.tasks[name], **settings}}
-        card = self.card.model_copy(update={"tasks": tasks})
-        read_task(name, tasks[name])
-        made = card.task_set()
-        if (made.heads, made.inputs) != (self.tasks.heads, self.tasks.inputs):
-            raise UsageError(f"{name}: {', '.join(settings)} would need another network. Train one with it.")
-        return Detector(self.network, card, self.options)
-
     def tracker(self, extras: Mapping[str, Any] | None = None, **settings: Any) -> "Tracker":
         """Follows one video, frame by frame: `tracker.step(frame)` gives `Detections` with `fields["track_ids"]`.
 
         Args:
             extras: {name: value} that the model takes beside pixels, of all frames.
-            settings: As of `with_settings`, such as max_age=30; the model's own if left out.
+            settings: As of `follow.with_settings`, such as max_age=30; the model's own if left out.
 
         Raises:
-            UsageError: As `with_settings`, or the model needs frames that are yet to come.
+            UsageError: As `follow.with_settings`, or the model needs frames that are yet to come.
         """
-        from centernet_tf.detector.follow import Tracker  # which builds on this module
+        from centernet_tf.detector.follow import Tracker, with_settings  # which build on this module
 
-        return Tracker(self.with_settings(**settings) if settings else self, extras)
+        return Tracker(with_settings(self, **settings), extras)
 
     @property
     def _keeps(self) -> bool:
@@ -358,28 +328,6 @@ class Detector:
 
 def _pixels(seen: np.ndarray) -> np.ndarray:
     return np.rint(seen * 255).astype(np.uint8)
-
-
-def as_entries(images: Iterable[Image | tuple[Image, Mapping[str, Any]]]) -> Iterator[Entry]:
-    """Images, or pairs of image and extras, as `Detector.search` takes them, without keys."""
-    for image in images:
-        yield (None, *image) if isinstance(image, tuple) else (None, image, {})
-
-
-def as_image(image: Image) -> np.ndarray:
-    """A file, its bytes or an array as [H, W, 3] uint8 RGB.
-
-    Raises:
-        DataError: The file is missing or no image.
-        ValueError: The array has another shape or type.
-    """
-    if not isinstance(image, np.ndarray):
-        return read_image(image)
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
-        raise ValueError(
-            f"Got an array {image.shape} of {image.dtype}; an image is [H, W, 3] uint8 RGB with values 0 to 255."
-        )
-    return image
 
 
 def load(path: str | Path) -> Detector:

@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 
 from centernet_tf.detector import frames as beside
-from centernet_tf.detector.detector import Detector, Image, Look, as_image
+from centernet_tf.detector.detector import Detector
+from centernet_tf.detector.entries import Image, Look, as_image
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.results import Detections
+from centernet_tf.tasks import read_task
 
 
 def follow(
@@ -43,6 +45,33 @@ def follow(
     for frame in frames:
         yield from video.push(as_image(frame))
     yield from video.finish()
+
+
+def with_settings(detector: Detector, **settings: Any) -> Detector:
+    """The same network whose task associates over time by other settings, such as a higher threshold.
+
+    Args:
+        settings: Names in the settings of the task that associates, and their values.
+
+    Raises:
+        UsageError: No task associates; a setting is unknown, impossible, or one that the network was made for.
+    """
+    if not settings:
+        return detector
+    names = [task.name for task in detector.tasks.tasks if task.associate is not None]
+    if not names:
+        raise UsageError(
+            f"A model of {', '.join(detector.card.tasks)} does not track objects over time, so it has no settings of "
+            f"that: {', '.join(settings)}. Give a model that tracks."
+        )
+    (name,) = names
+    tasks = {**detector.card.tasks, name: {**detector.card.tasks[name], **settings}}
+    card = detector.card.model_copy(update={"tasks": tasks})
+    read_task(name, tasks[name])
+    made = card.task_set()
+    if (made.heads, made.inputs) != (detector.tasks.heads, detector.tasks.inputs):
+        raise UsageError(f"{name}: {', '.join(settings)} would need another network. Train one with it.")
+    return Detector(detector.network, card, detector.options)
 
 
 class Tracker:

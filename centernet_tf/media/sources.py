@@ -10,9 +10,11 @@ from pathlib import Path
 
 from centernet_tf.errors import UsageError, closest
 from centernet_tf.media import draw, images, remote, video
+from centernet_tf.media.folder import frames_of
 from centernet_tf.reading import is_text, printable
 
 MOST_WEBCAM = 999
+SEQUENCE = "img1"  # MOTChallenge's name of the folder of a sequence's frames
 WEBCAM = re.compile(r"webcam(?::(\d+))?", re.IGNORECASE)
 
 
@@ -21,7 +23,7 @@ class Source:
     """One image, video, stream or webcam.
 
     Attributes:
-        place: File, address with its scheme, or number of a webcam.
+        place: File, address with its scheme, or number of a webcam; a folder whose images are the frames of a video.
         moving: Whether it is a video, a stream or a webcam.
         output: Name of the file with the drawn result, different for each source of a run.
     """
@@ -43,6 +45,33 @@ class Source:
         return f"{Path(self.output).stem}_heatmap{'.mp4' if self.moving else '.png'}"
 
 
+def find_videos(inputs: Sequence[str | Path]) -> list[Source]:
+    """Finds videos: those of `find_sources`, and folders, whose images are the frames of one video each.
+
+    The folder around a folder img1, as MOTChallenge has them, stands for that and gives the result its name.
+
+    Raises:
+        UsageError: As `find_sources`, or an image is given alone.
+    """
+    places = [place for wanted in inputs for place in _video_places(str(wanted))]
+    for place in places:
+        if not _moves(place):
+            raise UsageError(
+                f"{place}: an image is no video. Give the folder of its frames, or `centernet detect` single images."
+            )
+    return _named(places)
+
+
+def _video_places(wanted: str) -> list[Path] | list[str] | list[int]:
+    folder = Path(wanted)
+    if remote.scheme_of(wanted) or not folder.is_dir():
+        return _places(wanted)
+    if not frames_of(folder) and (folder / SEQUENCE).is_dir():
+        folder = folder / SEQUENCE
+    videos = [] if frames_of(folder) else [place for place in _places(str(folder)) if _moves(place)]
+    return videos or [folder]
+
+
 def find_sources(inputs: Sequence[str | Path]) -> list[Source]:
     """Finds images and videos.
 
@@ -58,7 +87,10 @@ def find_sources(inputs: Sequence[str | Path]) -> list[Source]:
     Raises:
         UsageError: There is no such file, its suffix is unknown, or a folder holds nothing to look at.
     """
-    places = [place for wanted in inputs for place in _places(str(wanted))]
+    return _named([place for wanted in inputs for place in _places(str(wanted))])
+
+
+def _named(places: Sequence[Path | str | int]) -> list[Source]:
     taken: set[str] = set()
     found = []
     for place in places:
@@ -67,7 +99,10 @@ def find_sources(inputs: Sequence[str | Path]) -> list[Source]:
         if isinstance(place, str):
             stem, folder = remote.file_name(place)
         if isinstance(place, Path):
-            stem, folder = (_writable(part) for part in (place.stem, place.resolve().parent.name))
+            whole = place.resolve()
+            whole = whole.parent if whole.name == SEQUENCE and whole.is_dir() else whole
+            stem = whole.name if place.is_dir() else place.stem
+            stem, folder = (_writable(part) for part in (stem, whole.parent.name))
             suffix = suffix if moving else place.suffix if place.suffix.lower() in draw.SUFFIXES else ".png"
         numbered = (f"{folder}_{stem}_{number}" for number in itertools.count(2))
         for choice in itertools.chain([stem, f"{folder}_{stem}"], numbered):
@@ -89,7 +124,7 @@ def _writable(part: str) -> str:
 def _moves(place: Path | str | int) -> bool:
     if isinstance(place, str):
         return remote.scheme_of(place) in remote.STREAMS
-    return isinstance(place, int) or place.suffix.lower() in video.SUFFIXES
+    return isinstance(place, int) or place.suffix.lower() in video.SUFFIXES or place.is_dir()
 
 
 def _places(wanted: str) -> list[Path] | list[str] | list[int]:

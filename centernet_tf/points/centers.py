@@ -34,8 +34,8 @@ class Centers:
         whole_sides: Round the sides of objects up before their radius; one of the originals does not.
         every_row: Divide the errors of offset and size by `max_objects`, as if every image had so many objects, instead
             of by the objects that there are; one of the originals does.
-        every_object: Give the heatmap's loss the list of objects, so that two on one cell count twice, and leave ignored
-            boxes unjudged that have no area inside the grid too, in the cells of its edge that they come down to; one
+        every_object: Give the list of objects to the heatmap's loss, so that two on one cell count twice, and leave
+            ignored boxes unjudged that have no area inside the grid too, in the cells of its edge that are left; one
             of the originals does.
         weights: Weights of terms of the loss by their names, in place of those that the tasks give them.
         regression: How errors of offsets within a cell and of sizes are measured; those of class-specific sizes by L1

@@ -9,7 +9,7 @@ import pytest
 from keras import ops
 
 from centernet_tf.detector.detector import Detector
-from centernet_tf.detector.follow import follow
+from centernet_tf.detector.follow import follow, with_settings
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.model.network import build_network
@@ -132,7 +132,7 @@ def test_follow_does_the_same(tracking):
 
 def test_settings_of_one_video(tracking):
     detector, played = tracking
-    made = detector.with_settings(birth=0.99, max_age=3)
+    made = with_settings(detector, birth=0.99, max_age=3)
     assert made.card.tasks["track"]["birth"] == 0.99 and made.card.tasks["track"]["threshold"] == 0.3
     playing(made, played.maps)
     assert len(made.tracker().step(black()[0])) == 0
@@ -157,7 +157,7 @@ def test_frames_of_another_size(tracking):
 
 def test_a_model_that_does_not_track(spot_network, spot_card):
     detector = Detector(spot_network, spot_card)
-    for call in (detector.tracker, lambda: detector.with_settings(max_age=2)):
+    for call in (detector.tracker, lambda: with_settings(detector, max_age=2)):
         with pytest.raises(UsageError, match="detect does not track objects over time"):
             call()
 

@@ -166,7 +166,7 @@ def test_who_is_missing_learns_the_way_to_where_it_would_have_been():
 
 
 def test_without_chance_the_prior_shows_everyone_in_place():
-    rows = {name: values for name, values in rows_of([[8, 8, 40, 24], [60, 8, 100, 28]], [1, 2]).items()}
+    rows = rows_of([[8, 8, 40, 24], [60, 8, 100, 28]], [1, 2])
     _, drawn = Track().build(Centers(1)).clip.join({0: rows, -1: rows}, (64, 128), None)
     assert drawn["drawn"].tolist() == [[True, False]] * 2 and not drawn["shifts"].any()
 

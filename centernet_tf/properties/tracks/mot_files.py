@@ -67,3 +67,10 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
     """Writes a result file, whole or not at all."""
     with files.whole_file(path) as file:
         file.writelines(f"{line}\n" for line in lines)
+
+
+def is_result(path: Path) -> bool:
+    """Whether a file is empty or begins as a result does, not as annotations do."""
+    with path.open("rb") as file:
+        line = file.readline(1000).strip()
+    return not line or (line.count(b",") == 9 and line.endswith(b",-1,-1,-1"))

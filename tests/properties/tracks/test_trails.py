@@ -25,7 +25,8 @@ def test_a_trail_runs_through_the_last_middles():
 
 def test_who_is_gone_leaves_no_trail():
     trails = Trails(3)
-    trails(BLACK, rows((10, 20, 1)))
+    for x in (10, 30):
+        trails(BLACK, rows((x, 20, 1)))
     seen = [trails(BLACK, rows()).any() for _ in range(4)]
     assert seen[0] and not seen[-1]
 

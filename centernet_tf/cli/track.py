@@ -1,0 +1,164 @@
+"""`centernet track`."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+
+from centernet_tf.cli.detect import report
+from centernet_tf.cli.progress import progress
+from centernet_tf.cli.search import Flip, KeepResolution, Size, load_detector
+from centernet_tf.errors import UsageError
+from centernet_tf.files import whole_file
+from centernet_tf.media.sources import Source, find_videos
+from centernet_tf.media.video import MOST_RATE, RATE, Frame
+from centernet_tf.outputs import Outputs, check_outputs
+from centernet_tf.plain import plain
+from centernet_tf.properties.tracks import mot_files
+from centernet_tf.properties.tracks.trails import LENGTH, Trails
+
+if TYPE_CHECKING:
+    from centernet_tf.detector.detector import Detector
+    from centernet_tf.predict import Onlooker
+    from centernet_tf.results import Detections
+
+
+def track(
+    model: Annotated[Path, typer.Argument(help="A .keras file of a model that tracks.")],
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="VIDEO", help="Videos, folders of images, each of them one video, webcam, rtsp://."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for drawn videos and for results.")],
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Track objects that score above this. Default: the model's.")
+    ] = None,
+    birth: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Objects become someone new above this score. Default: the model's."),
+    ] = None,
+    max_age: Annotated[
+        int | None,
+        typer.Option(
+            min=-1, help="Frames until someone who is not seen is forgotten; -1 at once. Default: the model's."
+        ),
+    ] = None,
+    hungarian: Annotated[
+        bool | None,
+        typer.Option(
+            "--hungarian/--greedy", help="Match all objects at once, or the surest one first. Default: the model's."
+        ),
+    ] = None,
+    mot: Annotated[bool, typer.Option("--mot", help="Also write OUT/NAME.txt as MOTChallenge has it.")] = False,
+    trails: Annotated[int, typer.Option(min=0, max=1000, help="Frames that drawn trails reach back.")] = LENGTH,
+    draw: Annotated[bool, typer.Option(help="Also write videos with the objects drawn in.")] = True,
+    heatmaps: Annotated[
+        bool, typer.Option("--heatmaps", help="Also write NAME_heatmap: the network's heatmaps over its input.")
+    ] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="File of the results. Default: OUT/tracks.json.")
+    ] = None,
+    rate: Annotated[float, typer.Option(min=0.1, max=MOST_RATE, help="Frames per second of folders of images.")] = RATE,
+    size: Size = None,
+    keep_resolution: KeepResolution = False,
+    flip: Flip = False,
+    max_frames: Annotated[int | None, typer.Option(min=1, help="Frames of each video or webcam, at most.")] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Continue past videos that cannot be opened, and list them.")
+    ] = False,
+) -> None:
+    """Follow objects through videos: who is who from frame to frame.
+
+    Writes each video with boxes, identities and trails drawn in, and one JSON file of all results. A folder of images
+    is one video, its frames by name: 2.jpg before 10.jpg. Identities count from 1 in each video. Ctrl-C ends a webcam
+    and keeps what it saw.
+
+    Example: centernet track runs/mine/best.keras clip.mp4 --out found --mot
+    """
+    from centernet_tf.predict import predict
+
+    sources = find_videos(inputs)
+    wanted = {"threshold": threshold, "birth": birth, "max_age": max_age, "hungarian": hungarian}
+    detector = _tracking(load_detector(model, size, keep_resolution, flip), wanted)
+    outputs = Outputs(
+        folder=out,
+        json_file=json_file or out / "tracks.json",
+        threshold=_threshold(detector),
+        draw=draw,
+        heatmaps=heatmaps,
+        skip_bad=skip_bad,
+        max_frames=max_frames,
+        rate=rate,
+    )
+    check_outputs(sources, outputs)
+    _check_folders(sources, out)
+    texts = {source: out / Path(source.output).with_suffix(".txt") for source in sources} if mot else {}
+    _check_texts(texts)
+    console = Console(soft_wrap=True, highlight=False)
+    people: dict[Source, int] = {}
+
+    @contextlib.contextmanager
+    def onlooker(source: Source) -> "Iterator[Onlooker]":
+        trail = Trails(trails) if draw and trails else None
+        with contextlib.ExitStack() as stack:
+            text = stack.enter_context(whole_file(texts[source])) if mot else None
+
+            def look(frame: Frame, found: "Detections") -> np.ndarray:
+                ids = found.fields["track_ids"]
+                people[source] = max(people.get(source, 0), int(ids.max(initial=0)))
+                if text:
+                    lines = mot_files.result_lines(frame.number + 1, ids, found.boxes, found.scores)
+                    text.writelines(f"{line}\n" for line in lines)
+                return trail(frame.image, found.rows) if trail else frame.image
+
+            yield look
+
+    with progress() as bar:
+        jobs: dict[str, int] = {}
+
+        def advance(name: str, done: int, total: int | None) -> None:
+            if name not in jobs:
+                jobs[name] = bar.add_task(name, total=total)
+            bar.update(jobs[name], completed=done)
+
+        summary = predict(detector, sources, outputs, str(model), advance, onlooker)
+    console.print(f"{sum(people.values())} identities")
+    for line in report(summary, outputs):
+        console.print(plain(line))
+
+
+def _tracking(detector: "Detector", wanted: dict[str, Any]) -> "Detector":
+    """The detector with the settings of the association that were given."""
+    if detector.tasks.associate is None:
+        raise UsageError(
+            f"A model of {', '.join(detector.card.tasks)} does not track: it has no heads for that. Train one with "
+            "task: track (configs/track_own.yaml), or find objects frame by frame with `centernet detect`."
+        )
+    from centernet_tf.detector.follow import with_settings
+
+    given = {name: value for name, value in wanted.items() if value is not None}
+    return with_settings(detector, **given)
+
+
+def _threshold(detector: "Detector") -> float:
+    """Of the task that associates, which sorts out by itself what scores lower."""
+    (name,) = (task.name for task in detector.tasks.tasks if task.associate is not None)
+    return float(detector.card.tasks[name].get("threshold", 0.3))
+
+
+def _check_folders(sources: list[Source], out: Path) -> None:
+    """Raises UsageError where results would lie among the frames of a video, of which they would be part next time."""
+    for source in sources:
+        if isinstance(source.place, Path) and source.place.is_dir() and source.place.resolve() == out.resolve():
+            raise UsageError(f"{out}: holds the frames of a video. Give another folder to write to.")
+
+
+def _check_texts(texts: dict[Source, Path]) -> None:
+    """Raises UsageError where --mot would overwrite what is no result, such as annotations."""
+    for path in texts.values():
+        if path.is_dir() or (path.exists() and not mot_files.is_result(path)):
+            raise UsageError(f"{path}: would be overwritten by --mot, but is no result. Give another folder to --out.")

@@ -1,0 +1,70 @@
+"""A folder of images as one video."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from centernet_tf.errors import DataError
+from centernet_tf.media import images
+from centernet_tf.media.video import RATE, Frame
+from centernet_tf.reading import printable
+
+
+def frames_of(folder: Path) -> list[Path]:
+    """The images directly in a folder, hidden ones left out, by name: 2.jpg before 10.jpg."""
+    found = [child for child in folder.iterdir() if child.suffix.lower() in images.SUFFIXES and child.is_file()]
+    return sorted((child for child in found if not child.name.startswith(".")), key=_natural)
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    parts = re.split(r"(\d+)", path.name)
+    return [(int(part), part) if part.isdecimal() else (-1, part) for part in parts]
+
+
+class FolderReader:
+    """Frames of a video that lies as images in a folder; used as `video.VideoReader`.
+
+    Args:
+        folder: Its images are the frames, see `frames_of`.
+        rate: Frames per second.
+
+    Attributes:
+        live: False.
+        name: What errors call it.
+        rate: Frames per second.
+        frames: How many there are.
+
+    Raises:
+        DataError: There are none.
+    """
+
+    live = False
+
+    def __init__(self, folder: Path, rate: float = RATE):
+        self.name, self.rate = printable(folder), rate
+        self._files = frames_of(folder)
+        self.frames = len(self._files)
+        if not self._files:
+            raise DataError(f"{self.name}: no images directly in this folder.")
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Reads them one by one.
+
+        Raises:
+            DataError: One cannot be read, or has another size than the first. It is named.
+        """
+        first = None
+        for number, file in enumerate(self._files):
+            image = images.read_image(file)
+            height, width = image.shape[:2]
+            first = first or (width, height)
+            if (width, height) != first:
+                raise DataError(
+                    f"{printable(file)}: {width}x{height} pixels, but {self._files[0].name}, the first frame of the "
+                    f"same folder, has {first[0]}x{first[1]}. A video has frames of one size: scale them, or put those "
+                    "of each size into a folder of their own."
+                )
+            yield Frame(image, number, number / self.rate)
+
+    def close(self) -> None:
+        """Nothing is held open."""

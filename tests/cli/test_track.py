@@ -1,0 +1,143 @@
+"""`centernet track` from the outside: what it prints, writes and returns."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from centernet_tf.cli import main
+from centernet_tf.media.draw import save_image
+from centernet_tf.media.video import VideoReader, VideoWriter
+from centernet_tf.model.card import InputCard, ModelCard
+from centernet_tf.model.file import save_model
+from centernet_tf.properties.tracks.mot_files import read_rows
+
+
+@pytest.fixture(scope="session")
+def tracking_model(tmp_path_factory):
+    """Finds red and green spots as `spot_network` does, 8 x 6 cells large, and says that they moved 2 cells right."""
+    image, previous = (keras.Input((None, None, 3), name=name) for name in ("image", "previous"))
+    prior = keras.Input((None, None, 1), name="prior")
+    mean = keras.layers.AveragePooling2D(4)(image)
+    unused = [keras.layers.Conv2D(2, 4, 4, kernel_initializer="zeros", name=f"{one.name}_unused")(one)
+              for one in (previous, prior)]  # fmt: skip
+    maps = {}
+    for name in ("heatmap", "offset", "size", "displacement"):
+        layer = keras.layers.Conv2D(2, 1, name=name)
+        maps[name] = [keras.layers.Add(name=f"{name}_map")([layer(mean), *unused])]
+        kernel, bias = np.zeros((1, 1, 3, 2)), {"offset": (0.5, 0.5), "size": (8, 6), "displacement": (-2, 0)}
+        if name == "heatmap":
+            kernel[0, 0] = [[16, -16], [-16, 16], [-16, -16]]
+        layer.set_weights([kernel, np.float32(bias.get(name, (-6, -6)))])
+    network = keras.Model({"image": image, "previous": previous, "prior": prior}, maps)
+    plain = InputCard(height=128, width=128, stride=32, mean=(0, 0, 0), std=(1, 1, 1), order="rgb")
+    card = ModelCard(
+        tasks={"track": {}}, backbone="mobilenetv2_fpn", classes=("red", "green"), max_objects=20, input=plain
+    )
+    path = tmp_path_factory.mktemp("model") / "tracks.keras"
+    save_model(path, network, card)
+    return path
+
+
+@pytest.fixture
+def call(tracking_model, tmp_path, monkeypatch, capfd):
+    """Function (*arguments behind the model) -> exit code, output, errors; runs in tmp_path."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments, model=tracking_model):
+        with pytest.raises(SystemExit) as end:
+            main(["track", str(model), *map(str, arguments)])
+        return end.value.code or 0, *capfd.readouterr()
+
+    return run
+
+
+def moving(draw_spots, count, size=(128, 128)):
+    """A red spot that moves right by 8 pixels a frame, and a green one that stands still from the third on."""
+    for number in range(count):
+        spots = [(28 + 8 * number, 36, 0), *([(60, 100, 1)] if number >= 2 else [])]
+        yield draw_spots(*size, *spots)
+
+
+@pytest.fixture
+def frames(tmp_path, draw_spots):
+    """A folder of eleven frames whose names have no leading zeros."""
+    for number, image in enumerate(moving(draw_spots, 11)):
+        save_image(tmp_path / "seq" / "img1" / f"{number}.png", image)
+    return tmp_path / "seq" / "img1"
+
+
+def test_a_video(call, tmp_path, draw_spots):
+    writer = VideoWriter(tmp_path / "clip.mp4", 10, (128, 128))
+    for image in moving(draw_spots, 5):
+        writer.write(image)
+    writer.close()
+    code, output, errors = call("clip.mp4", "--out", "out", "--mot", "--max-frames", "4")
+    assert (code, errors.strip()) == (0, "")
+    assert output.splitlines() == [
+        "2 identities",
+        "4 frames of 1 video: 6 objects (4 red, 2 green)",
+        "Images: out; results: out/tracks.json",
+    ]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["clip.mp4", "clip.txt", "tracks.json"]
+    drawn = VideoReader(tmp_path / "out" / "clip.mp4")
+    assert (drawn.frames, drawn.rate) == (4, 10)
+    drawn.close()
+    results = json.loads((tmp_path / "out" / "tracks.json").read_text())
+    assert results["threshold"] == 0.3 and results["videos"][0]["frames"] == 4
+    told = [[(one["category"], one["track_id"]) for one in line["detections"]] for line in results["images"]]
+    assert [sorted(one) for one in told] == [[("red", 1)]] * 2 + [[("green", 2), ("red", 1)]] * 2
+
+
+def test_a_folder_is_one_video_with_frames_by_number(call, frames, tmp_path):
+    code, _, errors = call("seq", "--out", "out", "--mot", "--no-draw", "--rate", "5")
+    assert (code, errors.strip()) == (0, "")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["seq.txt", "tracks.json"]
+    rows = read_rows(tmp_path / "out" / "seq.txt")
+    red = rows[rows[:, 1] == 1]
+    assert red[:, 0].tolist() == list(range(1, 12))
+    assert (np.diff(red[:, 2]) == 8).all()  # 10.png comes after 9.png
+    results = json.loads((tmp_path / "out" / "tracks.json").read_text())
+    assert results["videos"] == [{"file_name": "seq/img1", "rate": 5.0, "frames": 11, "output": None}]
+    assert results["images"][5]["time"] == 1.0
+    # Results may be written again, annotations may not be lost.
+    assert call("seq", "--out", "out", "--mot", "--no-draw")[0] == 0
+    (tmp_path / "out" / "seq.txt").write_text("1,1,2,3,4,5,1,1,0.9\n")
+    code, _, errors = call("seq", "--out", "out", "--mot", "--no-draw")
+    assert code == 2 and "seq.txt: would be overwritten by --mot" in errors
+
+
+def test_settings_of_the_association(call, frames, tmp_path):
+    call(frames, "--out", "out", "--threshold", "0.5", "--birth", "0.99999", "--max-age", "4", "--greedy")
+    results = json.loads((tmp_path / "out" / "tracks.json").read_text())
+    assert results["threshold"] == 0.5
+    assert not any(line["detections"] for line in results["images"])
+
+
+def test_frames_of_another_size_are_named(call, frames, draw_spots, tmp_path):
+    save_image(frames / "4.png", draw_spots(64, 96))
+    code, _, errors = call(frames, "--out", "out")
+    assert code == 1 and "4.png: 64x96 pixels, but 0.png, the first frame" in errors
+    assert not list((tmp_path / "out").glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("seq/img1/0.png", "--out", "out"), "an image is no video"),
+        (("empty", "--out", "out"), "no images or videos directly in this folder"),
+        (("seq/img1", "--out", "seq/img1"), "holds the frames of a video"),
+        (("nothing.mp4", "--out", "out"), "no such file"),
+    ],
+)
+def test_what_cannot_be(call, frames, tmp_path, arguments, said):
+    (tmp_path / "empty").mkdir()
+    code, _, errors = call(*arguments)
+    assert code == 2 and said in errors
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_that_does_not_track(call, frames, spot_model):
+    code, _, errors = call(frames, "--out", "out", model=spot_model)
+    assert code == 2 and "A model of detect does not track" in errors and "track_own.yaml" in errors
