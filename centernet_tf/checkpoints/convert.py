@@ -1,6 +1,7 @@
 """An official checkpoint becomes a model: everything but names and origin is read from its tensors."""
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,8 @@ import keras
 import numpy as np
 
 from centernet_tf.backbones import find_backbone
-from centernet_tf.checkpoints.families import Family, recognise
-from centernet_tf.checkpoints.heads import Heads, find_heads, head_names
+from centernet_tf.checkpoints.families import Family, modules_of, recognise, stems_of
+from centernet_tf.checkpoints.heads import Heads, find_heads, head_names, stem_names
 from centernet_tf.checkpoints.origins import ORIGINS, Origin, origin_of
 from centernet_tf.checkpoints.state_dict import StateDict, read_state_dict
 from centernet_tf.checkpoints.weights import assign, match, official_names, our_layout, unused
@@ -77,24 +78,28 @@ def convert_tensors(
     Raises:
         UsageError: It holds another network, lacks tensors or has some too many, or an argument does not fit it.
     """
-    family, backbone, heads = survey(content.tensors, path)
+    family, backbone, heads, stems = survey(content.tensors, path)
     entry = find_backbone(backbone)
     if arch and find_backbone(arch) is not entry:
         raise UsageError(f"{path}: it is a {backbone} ({entry.official}), not {arch}. Leave --arch out.")
     source = _origin(origin, heads)
     names = _class_names(classes, heads, source, path)
 
-    tasks, remarks = _tasks(task, settings or {}, heads, source, path)
+    channels = {**heads.our_channels, **_stem_channels(content.tensors, family, stems)}
+    tasks, remarks = _tasks(task, settings or {}, heads, channels, source, path)
     (chosen,) = tasks
     lacking, centers = heads.absent(chosen), Centers(len(names), class_names=names)
     added = {head_names()[name]: value for name, value in lacking.items()}
-    further = [head for head in build_tasks(tasks, centers).heads if head.name in added]
+    built = build_tasks(tasks, centers)
+    further = [head for head in built.heads if head.name in added]
 
-    network = build_network(backbone, (*heads.ours(), *further), head_channels=heads.width)
+    network = build_network(backbone, (*heads.ours(), *further), built.inputs, heads.width)
     stacks = len(network.output["heatmap"])
-    wanted = official_names(network, {**family.modules(backbone), **heads.modules(stacks)})
+    read = {} if family.stem is None else {ours: one for one, ours in stem_names().items() if ours in built.inputs}
+    wanted = official_names(network, {**modules_of(family, backbone, read), **heads.modules(stacks)})
     assign(network, match(network, content.tensors, wanted, path))
-    left = unused(content.tensors, list(wanted.values()), family.unused, path)
+    known = (*family.unused, *_unread_stems(family, {name: stems[name] for name in stems if name not in read}))
+    left = unused(content.tensors, list(wanted.values()), known, path)
     for name, value in lacking.items():
         assign(network, _constant(network, head_names()[name], value))
         left.append(f"no head '{name}': {value} in every cell, by which decoding does as the official one without it")
@@ -116,17 +121,18 @@ def convert_tensors(
     return Converted(network, card, (*_headline(heads, card, len(wanted), len(content.tensors)), *left, *content.notes))
 
 
-def survey(tensors: Mapping[str, np.ndarray], path: str) -> tuple[Family, str, Heads]:
-    """Which family of networks a checkpoint belongs to, the name of our backbone, and its heads.
+def survey(tensors: Mapping[str, np.ndarray], path: str) -> tuple[Family, str, Heads, dict[str, str]]:
+    """Which family of networks a checkpoint belongs to, the name of our backbone, its heads and `stems_of` it.
 
     Raises:
         UsageError: No network that is known, or no heads of one.
     """
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
     family, backbone = recognise(shapes, path)
-    starts = tuple(f"{module}." for module in family.modules(backbone).values())
+    stems = stems_of(family, shapes)
+    starts = tuple(f"{module}." for module in modules_of(family, backbone, stems).values())
     rest = {name: shape for name, shape in shapes.items() if not name.startswith(starts)}
-    return family, backbone, find_heads(rest, family.stacked, path)
+    return family, backbone, find_heads(rest, family.stacked, path), stems
 
 
 def verify(path: str | Path, model: str | Path) -> int:
@@ -144,8 +150,8 @@ def verify(path: str | Path, model: str | Path) -> int:
     """
     tensors = read_state_dict(path).tensors
     network, _ = load_model(model)
-    family, backbone, heads = survey(tensors, str(path))
-    modules = {**family.modules(backbone), **heads.modules(len(network.output["heatmap"]))}
+    family, backbone, heads, stems = survey(tensors, str(path))
+    modules = {**modules_of(family, backbone, stems), **heads.modules(len(network.output["heatmap"]))}
     names = official_names(network, modules)
     wrong = [
         names[weight.path]
@@ -183,7 +189,7 @@ def _class_names(given: Sequence[str] | None, heads: Heads, source: Origin, path
 
 
 def _tasks(
-    task: str | None, given: Mapping[str, Any], heads: Heads, source: Origin, path: str
+    task: str | None, given: Mapping[str, Any], heads: Heads, channels: Mapping[str, int], source: Origin, path: str
 ) -> tuple[dict[str, TaskSettings], list[str]]:
     """The task of the model with its settings, and remarks on what was assumed or is less than its heads could do."""
     wanted = task or heads.task
@@ -195,10 +201,28 @@ def _tasks(
         remarks = [f"no head {', '.join(missing)}, which task {wanted!r} needs: boxes are decoded"]
         wanted = "detect"
     try:
-        settings, assumed = read_task(wanted, given).from_heads(heads.our_channels, source)
+        settings, assumed = read_task(wanted, given).from_heads(channels, source)
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from None
     return {wanted: settings}, remarks + assumed
+
+
+def _stem_channels(tensors: Mapping[str, np.ndarray], family: Family, stems: Mapping[str, str]) -> dict[str, int]:
+    """{our name of an input: its channels} of the further inputs that a file has stems for."""
+    kernels = {
+        ours: [tensors.get(f"{module}.weight") for module in family.stem(ours, theirs).values()]
+        for ours, theirs in stems.items()
+    }
+    return {ours: one.shape[1] for ours, found in kernels.items() for one in found if one is not None and one.ndim == 4}
+
+
+def _unread_stems(family: Family, stems: Mapping[str, str]) -> list[tuple[str, str]]:
+    """(regular expression, reason) of the stems of inputs that the model does not take."""
+    return [
+        (rf"{re.escape(module)}\..*", f"stem of the input {ours!r}, which a model of this task does not take")
+        for ours, theirs in stems.items()
+        for module in family.stem(ours, theirs).values()
+    ]
 
 
 def _constant(network: keras.Model, head: str, value: float) -> dict[str, np.ndarray]:

@@ -42,6 +42,16 @@ def modules(backbone: str) -> dict[str, str]:
     return names | (_joint("last_joint", "ida_up", 2, True) if deformable else {})
 
 
+def stem(ours: str, theirs: str) -> dict[str, str]:
+    """Layers of a further input: {our layer: official module}.
+
+    Args:
+        ours: Our name of the input.
+        theirs: Official name of its first layers.
+    """
+    return _part(f"stem_{ours}", f"base.{theirs}", UNIT)
+
+
 def _part(ours: str, theirs: str, layers: dict[str, str]) -> dict[str, str]:
     return {f"{ours}_{one}": f"{theirs}.{other}" for one, other in layers.items()}
 

@@ -2,11 +2,11 @@
 
 import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from centernet_tf.backbones.resnet import BLOCKS, BOTTLENECK_FROM
 from centernet_tf.checkpoints import dla, hourglass, resnet
-from centernet_tf.checkpoints.heads import Shapes
+from centernet_tf.checkpoints.heads import Shapes, stem_names
 from centernet_tf.errors import UsageError
 
 
@@ -21,6 +21,8 @@ class Family:
         unused: (regular expression, reason) of tensors its files may hold in vain.
         stacked: Whether names of heads carry the number of a stack.
         trunk: Start of a trunk's names, which files of ImageNet weights do not have.
+        stem: (our name of a further input, official name of its first layers) -> {our layer: official module}; None
+            where no official network has further inputs.
     """
 
     mark: str
@@ -29,6 +31,7 @@ class Family:
     unused: tuple[tuple[str, str], ...]
     stacked: bool = False
     trunk: str = ""
+    stem: Callable[[str, str], dict[str, str]] | None = None
 
 
 def _resnet(shapes: Shapes) -> str:
@@ -53,9 +56,25 @@ def _hourglass(shapes: Shapes) -> str:
 
 FAMILIES = (
     Family("layer1.0.conv1.weight", _resnet, resnet.modules, resnet.UNUSED),
-    Family("base.level2.tree1.conv1.weight", _dla, dla.modules, dla.UNUSED, trunk="base."),
+    Family("base.level2.tree1.conv1.weight", _dla, dla.modules, dla.UNUSED, trunk="base.", stem=dla.stem),
     Family("kps.0.up1.0.conv1.weight", _hourglass, hourglass.modules, hourglass.UNUSED, stacked=True),
 )
+
+
+def stems_of(family: Family, shapes: Shapes) -> dict[str, str]:
+    """{our name of an input: official name of its first layers} of the further inputs that a file has."""
+    named = {} if family.stem is None else {ours: theirs for theirs, ours in stem_names().items()}
+    return {
+        ours: theirs
+        for ours, theirs in named.items()
+        if any(f"{module}.weight" in shapes for module in family.stem(ours, theirs).values())
+    }
+
+
+def modules_of(family: Family, backbone: str, stems: Mapping[str, str]) -> dict[str, str]:
+    """{our layer: official module} of a backbone with the stems of `stems_of`, heads left out."""
+    further = [family.stem(ours, theirs) for ours, theirs in stems.items()]
+    return {**family.modules(backbone), **{layer: module for stem in further for layer, module in stem.items()}}
 
 
 def recognise(shapes: Shapes, where: str) -> tuple[Family, str]:

@@ -19,7 +19,13 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 def head_names() -> dict[str, str]:
     """{official name: ours} of the heads of all tasks. Those with "hm" in their official names score cells."""
-    return SHARED | {theirs: ours for settings in TASKS.values() for theirs, ours in settings.official.items()}
+    own = {theirs: ours for settings in TASKS.values() for theirs, ours in settings.official.items()}
+    return SHARED | own | {theirs: ours for settings in TASKS.values() for theirs, ours in settings.companions.items()}
+
+
+def stem_names() -> dict[str, str]:
+    """{official name: our name of the input} of the first layers of all tasks' further inputs."""
+    return {theirs: ours for settings in TASKS.values() for theirs, ours in settings.stems.items()}
 
 
 @dataclasses.dataclass(frozen=True)

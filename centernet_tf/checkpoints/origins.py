@@ -1,6 +1,8 @@
 """What the official code trained on, as far as a file's heads tell: classes, input and normalisation."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 from centernet_tf import preprocess
 
@@ -27,6 +29,9 @@ PASCAL_CLASSES = _listed(
     """
 )
 KITTI_CLASSES = ("Pedestrian", "Car", "Cyclist")
+NUSCENES = _listed(
+    "car, truck, bus, trailer, construction_vehicle, pedestrian, motorcycle, bicycle, traffic_cone, barrier"
+)
 
 # ImageNet's statistics are of red, green, blue; the official code applies them to blue, green, red in this order, and
 # its weights of Pascal VOC and KITTI are trained so.
@@ -45,6 +50,7 @@ class Origin:
         size: Height and width of the input in pixels.
         mean: See `preprocess.Normalization`; likewise `std`.
         std: See mean.
+        settings: Of the task, with which its published scores were made.
     """
 
     title: str
@@ -53,6 +59,7 @@ class Origin:
     size: tuple[int, int] = (512, 512)
     mean: tuple[float, float, float] = preprocess.COCO_MEAN
     std: tuple[float, float, float] = preprocess.COCO_STD
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 ORIGINS = {
@@ -60,6 +67,12 @@ ORIGINS = {
     "pascal": Origin("Pascal VOC", "detect", PASCAL_CLASSES, (384, 384), IMAGENET_MEAN, IMAGENET_STD),
     "coco_pose": Origin("COCO, persons", "pose", ("person",)),
     "kitti": Origin("KITTI", "box3d", KITTI_CLASSES, (384, 1280), IMAGENET_MEAN, IMAGENET_STD),
+    # Of CenterTrack, which normalises all images as COCO's.
+    "mot17": Origin("MOT17", "track", ("person",), (544, 960), settings={"threshold": 0.4, "prior_threshold": 0.5}),
+    "crowdhuman": Origin("CrowdHuman", "track", ("person",), settings={"threshold": 0.4, "prior_threshold": 0.5}),
+    "coco_tracking": Origin("COCO, single images", "track", COCO_CLASSES),
+    "kitti_tracking": Origin("KITTI tracking", "track", KITTI_CLASSES, (384, 1280), settings={"threshold": 0.4}),
+    "nuscenes_tracking": Origin("nuScenes", "track", NUSCENES, (448, 800), settings={"threshold": 0.1, "birth": 0.3}),
 }
 
 

@@ -246,11 +246,16 @@ class TaskSettings(Section):
 
     Attributes:
         official: Heads of published checkpoints that only this task has, and our names of them.
+        companions: Heads that a checkpoint of this task may have beside those, and our names of them.
+        stems: First layers of published checkpoints that only this task has, one for each further input of the
+            network, and our names of the inputs.
         absent: Those of them that a checkpoint may lack, and the value that all cells of their maps then have, so that
             decoding goes on as the official one does.
     """
 
     official: ClassVar[Mapping[str, str]] = {}
+    companions: ClassVar[Mapping[str, str]] = {}
+    stems: ClassVar[Mapping[str, str]] = {}
     absent: ClassVar[Mapping[str, float]] = {}
 
     def complete(self, records: Any) -> "TaskSettings":
@@ -270,7 +275,7 @@ class TaskSettings(Section):
         """The settings of a published checkpoint, and lines for people on what was assumed.
 
         Args:
-            channels: {our head: channels} of the checkpoint.
+            channels: {our head: channels} of the checkpoint, and those of the further inputs that it has stems for.
             origin: The row of `checkpoints.origins` that says where it comes from.
         """
         del channels, origin

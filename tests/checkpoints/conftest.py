@@ -46,9 +46,19 @@ def read(arch):
             tensors[key] = arrays[f"stat/{key}"].astype(np.float32)
         else:
             tensors[key] = parameter(key, tuple(shape))
-    meta["image"] = image(meta["input_seed"], tuple(meta["input_shape"]))
+    shape = tuple(meta["input_shape"])
+    meta["image"] = image(meta["input_seed"], shape if len(shape) == 4 else (*shape, 3))
     maps = {tuple(name.split("/")[1:]): value for name, value in arrays.items() if name.startswith("out/")}
     return meta, tensors, maps
+
+
+def further_inputs(meta):
+    """What the runs of a tracking network are given beside the image, by the archive's names."""
+    seed, (count, height, width, _) = meta["input_seed"], meta["image"].shape
+    coarse = generator(f"prior:{seed}").standard_normal((count, height // 8, width // 8, 1))
+    prior = coarse.repeat(8, axis=1).repeat(8, axis=2).clip(0, 1).astype(np.float32)
+    before = image(seed + 500, meta["image"].shape)
+    return {"image": meta["image"], "pre_img": before, "pre_hm": prior, "zeros": np.zeros_like(prior)}
 
 
 # Channels of the heads of each official task, here with few classes.
@@ -93,6 +103,12 @@ def official_state():
 def official_heads():
     """{task: {official head: channels}}."""
     return TASKS
+
+
+@pytest.fixture(scope="session")
+def golden_inputs():
+    """`further_inputs`."""
+    return further_inputs
 
 
 @pytest.fixture(scope="session")

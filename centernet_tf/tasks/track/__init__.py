@@ -54,6 +54,8 @@ class Track(TaskSettings):
     """
 
     official: ClassVar[Mapping[str, str]] = {"tracking": "displacement"}
+    companions: ClassVar[Mapping[str, str]] = {"ltrb_amodal": "amodal_box"}
+    stems: ClassVar[Mapping[str, str]] = {"pre_img_layer": "previous", "pre_hm_layer": "prior"}
 
     prior: bool = True
     amodal_box: bool = False
@@ -69,6 +71,16 @@ class Track(TaskSettings):
     moved: float = pydantic.Field(0.05, ge=0)
     missing: float = pydantic.Field(0.4, ge=0, le=1)
     doubled: float = pydantic.Field(0.1, ge=0, le=1)
+
+    def from_heads(self, channels: Mapping[str, int], origin: Any) -> tuple["Track", list[str]]:
+        found: dict[str, Any] = {"amodal_box": "amodal_box" in channels, "prior": "prior" in channels}
+        remarks = [] if found["prior"] else ["no stem for a prior heatmap: the network sees the frame before alone"]
+        # The thresholds that the original was scored with, where nobody gives others.
+        for name, value in origin.settings.items():
+            if name in type(self).model_fields and name not in self.model_fields_set:
+                found[name] = value
+                remarks.append(f"{name} {value}, as {origin.title} was scored")
+        return self.model_copy(update=found), remarks
 
     def build(self, centers: Centers) -> Task:
         inputs = {**IMAGE, "previous": Input(frames=(-1,))}
