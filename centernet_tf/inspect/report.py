@@ -87,8 +87,9 @@ class InspectionReport:
         shared_cell_fraction: Fraction of sound objects whose cell another of any class has taken.
         properties: What was learnt of each property of the records, by name.
         findings: The most severe first.
+        videos: How many videos there are, gaps in their frame numbers, and how many frames each has.
         declared: The properties as dataset.yaml says; like what follows not part of the JSON form.
-        facts: Lines that properties add to the summary: {what: text}.
+        facts: Lines that videos and properties add to the summary: {what: text}.
         tables: Tables that properties add.
         samples: Images for the contact sheet.
     """
@@ -112,6 +113,7 @@ class InspectionReport:
     shared_cell_fraction: float
     properties: dict[str, dict[str, Any]]
     findings: list[Finding]
+    videos: dict[str, Any] = dataclasses.field(default_factory=dict)
     declared: tuple[Property, ...] = ()
     facts: dict[str, str] = dataclasses.field(default_factory=dict)
     tables: list[Table] = dataclasses.field(default_factory=list)

@@ -18,6 +18,8 @@ from centernet_tf.geometry.boxes import areas
 from centernet_tf.inspect.boxes import count_shared, count_twins, faults, to_cells
 from centernet_tf.inspect.findings import CHECKS
 from centernet_tf.inspect.report import InspectionReport, Sample, Spread, area_names
+from centernet_tf.inspect.videos import CHECKS as VIDEO_CHECKS
+from centernet_tf.inspect.videos import VideoSurvey
 from centernet_tf.media.images import Header, inspect_header
 from centernet_tf.properties.fields import SHARED
 from centernet_tf.properties.notebook import Notebook
@@ -120,9 +122,10 @@ class _Survey:
         self.dataset, self.max_objects, self.size, self.seen = dataset, max_objects, size, seen
         properties = dataset.properties
         self.notebook = Notebook(
-            {**CHECKS, **{code: check for one in properties for code, check in one.checks.items()}}
+            {**CHECKS, **VIDEO_CHECKS, **{code: check for one in properties for code, check in one.checks.items()}}
         )
         self.surveys = {one.name: one.survey(self.notebook) for one in properties}
+        self.videos = VideoSurvey(self.notebook)
         self.images = self.objects = self.crowd = self.difficult = 0
         self.sound_objects = self.lost_peaks = self.shared_cells = 0
         self.per_class: Counter[str] = Counter()
@@ -168,6 +171,7 @@ class _Survey:
             kind = f"{stored.name}: {header.mode}, {header.bits} bits"
             self.notebook.add("odd_image", kind, header.orientation == 1 and not header.plain)
         self.image_sizes[f"{size[0]}x{size[1]}"] += 1
+        self.videos.add(stored.name, stored.key, size)
         rows, broken = stored.rows(size, self.dataset.classes, self.dataset.properties)
         sound = self._add_boxes(stored.name, rows, size)
         for one in self.dataset.properties:
@@ -188,7 +192,7 @@ class _Survey:
         self.notebook.add("surplus_images", text, max(-missing, 0))
         for name in dataset.classes:
             self.notebook.add("unused_class", name, not self.per_class[name])
-        for survey in self.surveys.values():
+        for survey in (self.videos, *self.surveys.values()):
             survey.close()
         named = {name: self.per_class[name] for name in dataset.classes}
         return InspectionReport(
@@ -211,8 +215,9 @@ class _Survey:
             shared_cell_fraction=round(self.shared_cells / max(self.sound_objects, 1), 5),
             properties={name: survey.as_dict() for name, survey in self.surveys.items()},
             findings=self.notebook.findings(),
+            videos=self.videos.as_dict(),
             declared=dataset.properties,
-            facts={what: text for survey in self.surveys.values() for what, text in survey.facts().items()},
+            facts={what: text for one in (self.videos, *self.surveys.values()) for what, text in one.facts().items()},
             tables=[table for survey in self.surveys.values() for table in survey.tables()],
             samples=self.samples,
         )
