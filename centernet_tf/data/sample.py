@@ -13,7 +13,7 @@ from centernet_tf.data.augment import PLAIN_COLOR, Augmentation, is_plain, pertu
 from centernet_tf.data.checks import check_classes, check_numbers
 from centernet_tf.data.example import rows_of, stored_size
 from centernet_tf.geometry import affine
-from centernet_tf.points.task import Clip
+from centernet_tf.points.task import PRESENT, Clip
 from centernet_tf.properties.fields import JITTERED, ROTATED, Field
 from centernet_tf.properties.property import Property, Rows
 from centernet_tf.properties.rows import select
@@ -79,6 +79,8 @@ class Sampler:
         moved = [self._moved(lists, size, one) for (_, lists), size, one in zip(stored, sizes, matrices)]
         rows, drawn = moved[present], {}
         if self.clip is not None:
+            for one, frame in zip(same, moved):
+                frame[PRESENT] = np.where(one, np.arange(len(frame["boxes"])), -1)
             rows, drawn = self.clip.join(dict(zip(self.frames, moved)), self.size, random)
         count = len(rows["boxes"])
         if count > self.max_objects:

@@ -146,7 +146,7 @@ class Clip:
     Attributes:
         join: ({frame: rows}, (height, width) of the input, source of chance or None) -> the rows of the present frame
             with `fields`, and the rows that inputs are drawn from, or none. Rows are in pixels of the network's input,
-            each frame moved by its own matrix.
+            each frame moved by its own matrix, with `PRESENT`.
         fields: What `join` makes; no record has them.
         reads: What it needs of every frame besides boxes, classes and what all objects have.
         drawn: Fields of the rows that inputs are drawn from.
@@ -167,6 +167,7 @@ class Clip:
 
 
 IMAGE = {"image": Input()}
+PRESENT = "present"  # of rows that a clip joins: [N] which row of the present image each is, -1 in other images
 
 
 @dataclasses.dataclass(frozen=True)

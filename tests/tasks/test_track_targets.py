@@ -145,6 +145,16 @@ def test_of_an_identity_twice_the_first_counts():
     assert value.tolist() == [[-8, 0]]
 
 
+def test_in_the_same_image_once_more_everyone_is_known():
+    present = rows_of([[8, 8, 24, 24], [0, 0, 8, 8], [72, 8, 88, 24]], [-1, -1, -1], [False, True, False])
+    before = {**present, "boxes": present["boxes"] + 4}
+    _, wanted = displacement_of(present, {**before, "present": np.full(3, -1)})
+    assert not wanted.any()  # another image in which nobody says who is who
+    value, wanted = displacement_of(present, {**before, "present": np.arange(3)})
+    assert wanted.tolist() == [True, False, True]
+    np.testing.assert_allclose(value[wanted], 1)
+
+
 def test_noise_is_as_frequent_as_it_says():
     count, size = 4000, (512, 512)
     random = np.random.default_rng(0)

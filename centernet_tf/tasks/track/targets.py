@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from centernet_tf.points.centers import STRIDE
+from centernet_tf.points.task import PRESENT
 from centernet_tf.properties.property import Rows
 from centernet_tf.tasks.track.prior import DRAWS, NEARBY, clipped
 
@@ -32,7 +33,7 @@ def join(present: Rows, before: Rows, size: tuple[int, int], noise: Noise, draws
 
     Args:
         present: Rows of this frame, moved to pixels of the network's input: "boxes", "track_ids" [N], -1 unknown, ...
-        before: Rows of the frame before, moved by its own matrix.
+        before: Rows of the frame before, moved by its own matrix; `task.PRESENT` among them where it may be this one.
         size: Height and width of the network's input.
         noise: Of the prior heatmap.
         draws: [M, 6] of the M objects before, for those that `drawn_rows` keeps: shift x, y (standard normal), missing,
@@ -53,6 +54,11 @@ def join(present: Rows, before: Rows, size: tuple[int, int], noise: Noise, draws
     ids = before["track_ids"][kept]
     places = {int(number): row for row, number in reversed(list(enumerate(ids))) if number >= 0}  # the first counts
     rows = np.array([places.get(int(number), -1) for number in present["track_ids"]], int)
+    if PRESENT in before:
+        # The same image once more: whose identity nobody knows is itself (original: the number of the annotation).
+        own = {int(row): place for place, row in enumerate(before[PRESENT][kept]) if row >= 0}
+        itself = np.array([own.get(row, -1) for row in range(len(rows))], int)
+        rows = np.where(present["track_ids"] < 0, itself, rows)
     known = rows >= 0
     where = np.append(middle, [[0, 0]], axis=0)[rows].astype(np.float32)
     drawn = {
