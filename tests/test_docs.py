@@ -11,11 +11,12 @@ import yaml
 
 from centernet_tf.cli import COMMANDS, build_app
 from centernet_tf.config import parse_settings, settings_type
-from centernet_tf.data.example import IMAGE_KEYS, OBJECT_KEYS
+from centernet_tf.data.example import FRAME, IMAGE_KEYS, OBJECT_KEYS, TIME, VIDEO
 from centernet_tf.geometry.camera import as_camera
 from centernet_tf.properties.boxes3d import Boxes3d
 from centernet_tf.properties.keypoints import Keypoints
 from centernet_tf.properties.keypoints.skeleton import Skeleton
+from centernet_tf.properties.tracks import Tracks
 from centernet_tf.results import Detections
 
 ROOT = Path(__file__).parents[1]
@@ -168,7 +169,8 @@ def test_python_in_the_readme_names_what_exists():
 
 def test_all_keys_of_records_are_explained():
     told = (ROOT / "tfrecords" / "README.md").read_text(encoding="utf-8")
-    keys = [*IMAGE_KEYS, *OBJECT_KEYS, *(key for kind in (Keypoints, Boxes3d) for key in kind.keys)]
+    kinds = (Keypoints, Boxes3d, Tracks)
+    keys = [*IMAGE_KEYS, *OBJECT_KEYS, VIDEO, FRAME, TIME, *(key for kind in kinds for key in kind.keys)]
     for folder, _, name in (key.rpartition("/") for key in keys):
         assert f"`{folder}/" in told and re.search(rf"[`/]{name}`", told), f"{folder}/{name}"
 

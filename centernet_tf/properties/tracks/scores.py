@@ -70,13 +70,13 @@ class TrackScores(Score):
         """A row for each class, and for all."""
         table = Table(title=f"Identities in {self.videos} videos, IoU 0.5 (HOTA: 0.05 to 0.95)")
         table.add_column("class")
-        columns = (*Sums().figures(), "misses", "false", "switches")
-        for name in columns:
+        counted = {"FN": "misses", "FP": "false", "IDSW": "switches"}
+        for name in (*Sums().figures(), *counted):
             table.add_column(name, justify="right")
         for name, one in (*zip(self.names, self.classes), ("all", self.all)):
             counts = one.counts()
             figures = map(percent, one.figures().values())
-            table.add_row(name, *figures, *(str(counts[key]) for key in columns[-3:]))
+            table.add_row(name, *figures, *(str(counts[key]) for key in counted.values()))
         return [table]
 
     def as_dict(self) -> dict[str, Any]:
