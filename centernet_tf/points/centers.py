@@ -228,7 +228,7 @@ class Centers:
         return {"boxes": boxes, "scores": peaks["scores"], "classes": peaks["classes"]}
 
     def sizes(self, outputs: Mapping[str, Any], peaks: Mapping[str, Any]) -> Any:
-        """[B, K, 2] float32 width and height of what is at the peaks, in cells: those of its class where they differ."""
+        """[B, K, 2] float32 width and height of what is at the peaks, in cells; of its class where these differ."""
         size = ops.cast(losses.gather_cells(outputs["size"], peaks["index"]), "float32")
         if self.class_specific_size:
             batch, count, _ = ops.shape(size)

@@ -119,7 +119,11 @@ def test_card_of_official_data(task, classes, given, size, mean, official_state,
     card = converted(official_state("res_18", {**official_heads[task], "hm": classes})).card
     assert (card.classes, (card.input.height, card.input.width), card.input.mean) == (given, size, mean)
     assert (card.input.order, card.input.stride, card.input.mode) == ("bgr", 32, "fixed")
-    expected = {"detect": Detect(), "pose": Pose(skeleton=COCO_PERSON), "box3d": Box3d(camera=DEFAULT_CAMERA)}
+    expected = {
+        "detect": Detect(),
+        "pose": Pose(skeleton=COCO_PERSON),
+        "box3d": Box3d(camera=DEFAULT_CAMERA, shifted_sizes=True),
+    }
     assert card.settings == {task: expected[task]}
 
 
