@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-# Property, task, and the readers and drawn data sets that are about them; nothing else is touched.
+# Property, task, and the readers, drawn data sets and commands that are about them; nothing else is touched.
 MEMBERS = {
     "keypoints": ("pose", ["datasets/coco.py", "datasets/coco_keypoints.py", "datasets/drawn/figures.py"]),
     "boxes3d": ("box3d", ["datasets/kitti.py", "datasets/drawn/scenes.py"]),
+    "tracks": ("track", ["datasets/mot.py", "datasets/drawn/film.py", "cli/track.py"]),
 }
 TRAIN = """
 backbone: "mobilenetv2_fpn:0.25"
