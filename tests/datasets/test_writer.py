@@ -228,7 +228,7 @@ def test_directory_that_is_a_file_is_refused(tmp_path):
     "error", [OSError(28, "No space left on device"), tf.errors.ResourceExhaustedError(None, None, "No space left")]
 )
 def test_full_disk_is_explained(error, tmp_path, monkeypatch):
-    def write_nothing(self, serialized):
+    def write_nothing(self, serialized, video):
         raise error
 
     monkeypatch.setattr(shard_files.ShardFiles, "write", write_nothing)
