@@ -12,10 +12,10 @@ import yaml
 from pydantic_core import PydanticCustomError
 
 from centernet_tf.errors import UsageError, brief, closest
-from centernet_tf.files import write_text
+from centernet_tf.host.files import write_text
+from centernet_tf.host.strict_yaml import parse, parse_file
 from centernet_tf.points.centers import Regression
 from centernet_tf.points.task import Section, TaskSettings
-from centernet_tf.strict_yaml import parse, parse_file
 from centernet_tf.tasks import TASKS, check_tasks
 
 Fraction = Annotated[float, pydantic.Field(ge=0, le=1)]

@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 
 from centernet_tf.errors import UsageError, closest
-from centernet_tf.files import telling, whole_file, whole_folder
+from centernet_tf.host.files import telling, whole_file, whole_folder
 from centernet_tf.media.sources import Source
 from centernet_tf.media.video import RATE
 from centernet_tf.properties import PROPERTIES

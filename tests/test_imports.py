@@ -13,11 +13,7 @@ ROOT = Path(__file__).parents[1] / PACKAGE
 ORDER = (
     "version",
     "errors",
-    "plain",
-    "files",
-    "lock",
-    "reading",
-    "strict_yaml",
+    "host",
     "geometry",
     "media",
     "metrics",

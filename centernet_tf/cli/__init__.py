@@ -13,7 +13,7 @@ from rich.console import Console
 from typer.core import TyperCommand
 
 from centernet_tf.errors import DataError, UsageError, out_of_memory
-from centernet_tf.plain import plain
+from centernet_tf.host.plain import plain
 from centernet_tf.version import VERSION
 
 # TensorFlow and Keras take seconds to load, which no help and no mistyped option should cost: modules of this package

@@ -10,11 +10,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from centernet_tf.errors import UsageError
-from centernet_tf.files import write_json
+from centernet_tf.host.files import write_json
+from centernet_tf.host.plain import plain
 from centernet_tf.media.draw import save_image
 from centernet_tf.media.images import list_images
 from centernet_tf.metrics.tables import number
-from centernet_tf.plain import plain
 
 DRAWN = 4
 

@@ -12,9 +12,9 @@ from centernet_tf.cli.progress import progress
 from centernet_tf.datasets.items import Split
 from centernet_tf.datasets.report import Report
 from centernet_tf.errors import UsageError
-from centernet_tf.plain import plain
+from centernet_tf.host.plain import plain
+from centernet_tf.host.reading import is_file, read_lines
 from centernet_tf.properties.property import Property
-from centernet_tf.reading import is_file, read_lines
 
 LISTED = 20
 

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from centernet_tf.cli.conversion import class_list
 from centernet_tf.cli.sizes import parse_size
-from centernet_tf.plain import plain
+from centernet_tf.host.plain import plain
 
 
 def convert(

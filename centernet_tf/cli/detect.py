@@ -12,9 +12,9 @@ from rich.console import Console
 from centernet_tf.cli.progress import progress
 from centernet_tf.cli.search import Flip, Halo, KeepResolution, Nms, Scales, Size, Tile, load_detector
 from centernet_tf.errors import UsageError
+from centernet_tf.host.plain import plain
 from centernet_tf.media.sources import find_sources
 from centernet_tf.outputs import Outputs, check_outputs
-from centernet_tf.plain import plain
 
 if TYPE_CHECKING:
     from centernet_tf.detector.detector import Detector

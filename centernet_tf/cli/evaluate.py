@@ -10,8 +10,8 @@ from rich.console import Console
 from centernet_tf.cli.progress import progress
 from centernet_tf.cli.search import Flip, Halo, KeepResolution, Nms, Scales, Size, Tile, load_detector
 from centernet_tf.errors import UsageError
-from centernet_tf.files import write_json
-from centernet_tf.plain import plain
+from centernet_tf.host.files import write_json
+from centernet_tf.host.plain import plain
 
 
 def evaluate(

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from centernet_tf.cli.sizes import parse_size
 from centernet_tf.errors import UsageError, closest
-from centernet_tf.plain import plain
+from centernet_tf.host.plain import plain
 
 
 @dataclasses.dataclass(frozen=True)

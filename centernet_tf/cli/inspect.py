@@ -11,9 +11,9 @@ from rich.text import Text
 
 from centernet_tf.cli.progress import progress
 from centernet_tf.cli.sizes import parse_size
-from centernet_tf.files import write_json
+from centernet_tf.host.files import write_json
+from centernet_tf.host.plain import plain
 from centernet_tf.media.draw import contact_sheet, save_image
-from centernet_tf.plain import plain
 from centernet_tf.properties.notebook import SEVERITIES
 
 if TYPE_CHECKING:

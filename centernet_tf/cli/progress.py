@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
 from rich.text import Text
 
-from centernet_tf.plain import plain
+from centernet_tf.host.plain import plain
 
 
 class _Description(ProgressColumn):

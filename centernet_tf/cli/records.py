@@ -20,7 +20,7 @@ from centernet_tf.cli.conversion import (
     print_report,
 )
 from centernet_tf.cli.progress import progress
-from centernet_tf.plain import plain
+from centernet_tf.host.plain import plain
 
 # Readers are imported by their commands: who removes a property loses only the readers that read it.
 

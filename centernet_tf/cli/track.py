@@ -13,11 +13,11 @@ from centernet_tf.cli.detect import report
 from centernet_tf.cli.progress import progress
 from centernet_tf.cli.search import Flip, KeepResolution, Size, load_detector
 from centernet_tf.errors import UsageError
-from centernet_tf.files import whole_file
+from centernet_tf.host.files import whole_file
+from centernet_tf.host.plain import plain
 from centernet_tf.media.sources import Source, find_videos
 from centernet_tf.media.video import MOST_RATE, RATE, Frame
 from centernet_tf.outputs import Outputs, check_outputs
-from centernet_tf.plain import plain
 from centernet_tf.properties.tracks import mot_files
 from centernet_tf.properties.tracks.trails import LENGTH, Trails
 

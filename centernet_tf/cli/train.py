@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from centernet_tf.plain import plain
+from centernet_tf.host.plain import plain
 
 
 def train(

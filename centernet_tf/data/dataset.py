@@ -13,10 +13,10 @@ import yaml
 from centernet_tf.data.example import read_record, read_shard
 from centernet_tf.data.record import Record
 from centernet_tf.errors import DataError, UsageError, brief
-from centernet_tf.files import write_text
+from centernet_tf.host.files import write_text
+from centernet_tf.host.strict_yaml import parse_file
 from centernet_tf.properties import as_plain, read_properties
 from centernet_tf.properties.property import Property
-from centernet_tf.strict_yaml import parse_file
 
 DATASET_FILE = "dataset.yaml"
 

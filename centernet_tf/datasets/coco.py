@@ -12,10 +12,10 @@ import numpy as np
 from centernet_tf.datasets.coco_keypoints import KeypointLayout, describe, is_number, keypoint_layout
 from centernet_tf.datasets.items import Item, Split, leads_out
 from centernet_tf.errors import DataError, UsageError, brief, closest
+from centernet_tf.host.reading import is_text
 from centernet_tf.properties.keypoints import Keypoints
 from centernet_tf.properties.keypoints.skeleton import Skeleton
 from centernet_tf.properties.property import Fault, Property
-from centernet_tf.reading import is_text
 
 # An image's id is one number in result files, whose readers hold it as int64 or, of JSON, as a double.
 MOST_DIGITS = 18

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from centernet_tf.errors import DataError, UsageError, brief, closest
+from centernet_tf.host.reading import is_text
 from centernet_tf.properties.keypoints.skeleton import COCO_PERSON, Skeleton, guess_flip_pairs
 from centernet_tf.properties.property import Fault
-from centernet_tf.reading import is_text
 
 _HUGE = 1e300  # beyond float64, JSON still has whole numbers
 

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from centernet_tf.errors import DataError
+from centernet_tf.host.reading import printable
 from centernet_tf.properties.fields import Field
 from centernet_tf.properties.property import Fault, Property, Rows, Size
 from centernet_tf.properties.rows import select
-from centernet_tf.reading import printable
 
 # Moves of an edge below this many pixels are rounding of the source, not a box over the edge.
 ROUNDING = 0.01

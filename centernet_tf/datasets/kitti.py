@@ -8,14 +8,14 @@ import numpy as np
 
 from centernet_tf.datasets.items import Item, Split, number_images
 from centernet_tf.errors import DataError, UsageError
+from centernet_tf.host.reading import is_file
+from centernet_tf.host.reading import read_lines as read_text_lines
 from centernet_tf.media.images import SUFFIXES
 from centernet_tf.properties.boxes3d import Boxes3d
 from centernet_tf.properties.boxes3d.cameras import read_camera
 from centernet_tf.properties.boxes3d.kitti_files import Lines, read_lines, with_orientations
 from centernet_tf.properties.boxes3d.records import OCCLUSIONS, from_columns
 from centernet_tf.properties.property import Fault
-from centernet_tf.reading import is_file
-from centernet_tf.reading import read_lines as read_text_lines
 
 CLASSES = ("Pedestrian", "Car", "Cyclist")  # in the original's order
 # What looks like a class, so that a detector is neither praised nor blamed for it, as the original trains.

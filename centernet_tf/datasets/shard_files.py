@@ -10,8 +10,8 @@ import yaml
 
 from centernet_tf.data.dataset import DATASET_FILE, Shard, sha256_of
 from centernet_tf.errors import UsageError
-from centernet_tf.files import sync_file, write_text
-from centernet_tf.strict_yaml import parse_file
+from centernet_tf.host.files import sync_file, write_text
+from centernet_tf.host.strict_yaml import parse_file
 
 NAMING_FILE = ".naming.json"  # While shards get their names: which are ours, should the run be killed there.
 SHARD_BYTES = 100_000_000

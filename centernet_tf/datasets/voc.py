@@ -18,9 +18,9 @@ import numpy as np
 
 from centernet_tf.datasets.items import Item, Split, number_images
 from centernet_tf.errors import DataError, UsageError, closest
+from centernet_tf.host.reading import read_lines
 from centernet_tf.media.images import SUFFIXES
 from centernet_tf.properties.property import Fault
-from centernet_tf.reading import read_lines
 
 ORIGINS = ("auto", "one", "zero")
 

@@ -22,10 +22,10 @@ from centernet_tf.datasets.items import Item, usable_objects
 from centernet_tf.datasets.report import Report
 from centernet_tf.datasets.shard_files import MAX_SHARDS, NAMING_FILE, ShardFiles, check_only_ours
 from centernet_tf.errors import DataError, UsageError
-from centernet_tf.files import clear_left_behind
-from centernet_tf.lock import locked
+from centernet_tf.host.files import clear_left_behind
+from centernet_tf.host.lock import locked
+from centernet_tf.host.reading import is_text, printable
 from centernet_tf.properties.property import Fault, Property
-from centernet_tf.reading import is_text, printable
 
 _REMEDY = "Correct it, or pass --skip-bad to leave out what cannot be used and have it listed."
 

@@ -16,10 +16,10 @@ import yaml
 
 from centernet_tf.datasets.items import Item, Split, leads_out, number_images
 from centernet_tf.errors import DataError, UsageError, brief, closest
+from centernet_tf.host.reading import is_file, is_folder, read_lines
+from centernet_tf.host.strict_yaml import parse_file
 from centernet_tf.media.images import SUFFIXES
 from centernet_tf.properties.property import Fault
-from centernet_tf.reading import is_file, is_folder, read_lines
-from centernet_tf.strict_yaml import parse_file
 
 # A box may reach over the edge, but a value this large is a number of pixels.
 LARGEST = 2.0

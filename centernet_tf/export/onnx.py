@@ -13,7 +13,7 @@ from centernet_tf.export.about import ABOUT, about_text, check_single_image
 from centernet_tf.export.answers import BOXES, SCORES, answer_names
 from centernet_tf.export.tflite import PhoneGraph
 from centernet_tf.export.tfod import in_pixels, tfod_answers, without_nan
-from centernet_tf.files import write_bytes
+from centernet_tf.host.files import write_bytes
 from centernet_tf.model.card import ModelCard
 from centernet_tf.model.file import load_model
 

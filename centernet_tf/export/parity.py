@@ -10,8 +10,8 @@ from centernet_tf.data.dataset import Dataset
 from centernet_tf.errors import DataError
 from centernet_tf.evaluate import evaluate
 from centernet_tf.export.answers import all_answers
-from centernet_tf.files import write_json
 from centernet_tf.geometry.boxes import areas, box_iou
+from centernet_tf.host.files import write_json
 from centernet_tf.results import Detections, Pairs
 
 FLOOR = 0.05  # Objects below are noise to users, and their ranks change with any rounding.

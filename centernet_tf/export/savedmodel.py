@@ -30,7 +30,7 @@ from centernet_tf.export.about import ABOUT, about_text, check_single_image, usu
 from centernet_tf.export.answers import SCORES, label_lines, label_map
 from centernet_tf.export.folding import inference_network
 from centernet_tf.export.tfod import tfod_answers
-from centernet_tf.files import telling, whole_folder, write_text
+from centernet_tf.host.files import telling, whole_folder, write_text
 from centernet_tf.model.card import ModelCard
 from centernet_tf.model.file import load_model
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from centernet_tf.export.about import ABOUT, usual_extras
 from centernet_tf.export.answers import answers_of
-from centernet_tf.files import write_text
+from centernet_tf.host.files import write_text
 from centernet_tf.model.card import ModelCard
 from centernet_tf.points.task import Extra
 from centernet_tf.properties.property import Answer

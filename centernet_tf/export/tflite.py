@@ -23,7 +23,7 @@ from centernet_tf.export.answers import NAMES, SCORES, answer_names
 from centernet_tf.export.metadata import add_metadata
 from centernet_tf.export.quantize import quantized
 from centernet_tf.export.tfod import in_pixels, tfod_answers, without_nan
-from centernet_tf.files import telling, write_bytes
+from centernet_tf.host.files import telling, write_bytes
 from centernet_tf.losses import whole_map
 from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.model.file import load_model

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from centernet_tf.errors import UsageError
-from centernet_tf.files import write_bytes
+from centernet_tf.host.files import write_bytes
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from centernet_tf.errors import DataError
+from centernet_tf.host.reading import printable
 from centernet_tf.media import images
 from centernet_tf.media.video import RATE, Frame
-from centernet_tf.reading import printable
 
 
 def frames_of(folder: Path) -> list[Path]:

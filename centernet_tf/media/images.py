@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from centernet_tf.errors import DataError, UsageError
+from centernet_tf.host.reading import printable
 from centernet_tf.media import remote
-from centernet_tf.reading import printable
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 

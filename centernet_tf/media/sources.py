@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from centernet_tf.errors import UsageError, closest
+from centernet_tf.host.reading import is_text, printable
 from centernet_tf.media import draw, images, remote, video
 from centernet_tf.media.folder import frames_of
-from centernet_tf.reading import is_text, printable
 
 MOST_WEBCAM = 999
 SEQUENCE = "img1"  # MOTChallenge's name of the folder of a sequence's frames

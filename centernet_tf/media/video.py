@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 
 from centernet_tf.errors import DataError
-from centernet_tf.files import beside, sync_file, telling, writes_straight
+from centernet_tf.host.files import beside, sync_file, telling, writes_straight
+from centernet_tf.host.reading import is_text, printable
 from centernet_tf.media import remote
-from centernet_tf.reading import is_text, printable
 
 # What FFmpeg and OpenCV print beside the errors raised here would only tear the progress bar.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")

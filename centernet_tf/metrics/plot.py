@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from centernet_tf.errors import DataError
-from centernet_tf.files import write_bytes
+from centernet_tf.host.files import write_bytes
 from centernet_tf.metrics.coco import CocoScores
 from centernet_tf.metrics.tables import percent
 

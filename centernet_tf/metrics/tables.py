@@ -6,9 +6,9 @@ from typing import Any
 from rich.table import Table
 
 from centernet_tf.errors import DataError
+from centernet_tf.host.plain import plain
 from centernet_tf.metrics.coco import CocoScores
 from centernet_tf.metrics.voc import VocScores
-from centernet_tf.plain import plain
 
 
 def percent(value: float) -> str:

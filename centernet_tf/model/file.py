@@ -10,7 +10,7 @@ import pydantic
 
 from centernet_tf import layers  # noqa: F401  Keras finds the layers by their registered names.
 from centernet_tf.errors import UsageError, closest, out_of_memory
-from centernet_tf.files import whole
+from centernet_tf.host.files import whole
 from centernet_tf.model.agree import disagreement
 from centernet_tf.model.archive import CARD, check_weights, open_archive
 from centernet_tf.model.card import FORMAT, ModelCard

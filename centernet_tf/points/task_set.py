@@ -116,10 +116,7 @@ class TaskSet:
         Raises:
             ValueError: Several tasks say how.
         """
-        ways = [task.associate for task in self.tasks if task.associate is not None]
-        if len(ways) > 1:
-            raise ValueError("Several tasks associate detections over time. Use them apart.")
-        return ways[0] if ways else None
+        return self._only("associate", "Several tasks associate detections over time. Use them apart.")
 
     @property
     def clip(self) -> Clip | None:
@@ -128,16 +125,20 @@ class TaskSet:
         Raises:
             ValueError: Several tasks say how.
         """
-        ways = [task.clip for task in self.tasks if task.clip is not None]
-        if len(ways) > 1:
-            raise ValueError("Several tasks join the frames of a clip. Train them apart.")
-        return ways[0] if ways else None
+        return self._only("clip", "Several tasks join the frames of a clip. Train them apart.")
 
     @property
     def frames(self) -> tuple[int, ...]:
         """Which frames of a video the network sees, by their distance from the present one, in order."""
         shown = {offset for wanted in self.inputs.values() if wanted.draw is None for offset in wanted.frames}
         return tuple(sorted({0, *shown}))
+
+    def _only(self, name: str, fault: str) -> Any:
+        """What at most one of the tasks says under this name; None where none does."""
+        said = [getattr(task, name) for task in self.tasks if getattr(task, name) is not None]
+        if len(said) > 1:
+            raise ValueError(fault)
+        return said[0] if said else None
 
     @property
     def layers(self) -> tuple[keras.layers.Layer, ...]:
@@ -185,10 +186,8 @@ class TaskSet:
             ValueError: Several tasks say how.
         """
         weighted = {term.name: term.weight * losses[term.name] for term in self.terms}
-        ways = [task.combine for task in self.tasks if task.combine is not None]
-        if len(ways) > 1:
-            raise ValueError("Several tasks combine the terms of the loss. Train them apart.")
-        return ways[0](weighted) if ways else sum(weighted.values())
+        combine = self._only("combine", "Several tasks combine the terms of the loss. Train them apart.")
+        return combine(weighted) if combine else sum(weighted.values())
 
     def decode(self, outputs: Mapping[str, list[Any]]) -> dict[str, Any]:
         """Maps to objects.

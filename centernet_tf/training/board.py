@@ -9,7 +9,7 @@ import numpy as np
 
 from centernet_tf.data.dataset import Dataset, Record
 from centernet_tf.detector.detector import Detector
-from centernet_tf.files import telling
+from centernet_tf.host.files import telling
 from centernet_tf.media.draw import contact_sheet, heatmap_overlay
 from centernet_tf.media.images import read_image
 from centernet_tf.properties.fields import SHARED

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from centernet_tf.errors import DataError, UsageError
-from centernet_tf.files import whole_file
+from centernet_tf.host.files import whole_file
 from centernet_tf.training.trainer import Trainer
 
 STATE_FILE = "state.npz"

@@ -7,8 +7,8 @@ from typing import Any
 
 from centernet_tf.config import Settings, read_settings, write_settings
 from centernet_tf.errors import UsageError
-from centernet_tf.files import clear_left_behind
-from centernet_tf.lock import locked
+from centernet_tf.host.files import clear_left_behind
+from centernet_tf.host.lock import locked
 
 SETTINGS_FILE = "settings.yaml"
 

@@ -17,7 +17,7 @@ from centernet_tf.datasets import shard_files
 from centernet_tf.datasets.items import Item
 from centernet_tf.datasets.writer import write_records
 from centernet_tf.errors import DataError, UsageError
-from centernet_tf.lock import LOCK_FILE
+from centernet_tf.host.lock import LOCK_FILE
 from centernet_tf.properties.boxes3d import Boxes3d
 from centernet_tf.properties.boxes3d.records import columns, from_columns
 from centernet_tf.properties.keypoints import Keypoints

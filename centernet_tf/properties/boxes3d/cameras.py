@@ -14,9 +14,9 @@ import yaml
 
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.geometry.camera import as_camera
+from centernet_tf.host.reading import decode, is_file
+from centernet_tf.host.strict_yaml import parse_file
 from centernet_tf.properties.boxes3d.kitti_files import read_camera as read_kitti_camera
-from centernet_tf.reading import decode, is_file
-from centernet_tf.strict_yaml import parse_file
 
 SUFFIXES = (".txt", ".yaml", ".yml", ".json")
 _FORM = "Expected 3 rows of 4 numbers (or of 3): [[fx, 0, cx, 0], [0, fy, cy, 0], [0, 0, 1, 0]]"

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from centernet_tf.errors import DataError, UsageError
-from centernet_tf.files import write_text
 from centernet_tf.geometry.camera import wrap
+from centernet_tf.host.files import write_text
+from centernet_tf.host.reading import is_file
+from centernet_tf.host.reading import read_lines as read_text_lines
 from centernet_tf.properties.boxes3d import records
 from centernet_tf.properties.property import Rows as Results
-from centernet_tf.reading import is_file
-from centernet_tf.reading import read_lines as read_text_lines
 
 UNKNOWN_ANGLE = -10
 _COLUMNS = 15

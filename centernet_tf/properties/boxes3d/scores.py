@@ -8,9 +8,9 @@ import numpy as np
 from rich.table import Table
 
 from centernet_tf.errors import UsageError
+from centernet_tf.host.plain import plain
 from centernet_tf.metrics.boxes import mean_where_known
 from centernet_tf.metrics.tables import number, percent
-from centernet_tf.plain import plain
 from centernet_tf.properties.property import Score
 
 MEASURES = ("2D", "AOS", "BEV", "3D")

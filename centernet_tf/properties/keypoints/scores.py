@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
+from centernet_tf.host.plain import plain
 from centernet_tf.metrics.tables import number, percent
-from centernet_tf.plain import plain
 from centernet_tf.properties.property import Score
 
 _SIZES = {"m": "objects of 32x32 to 96x96", "l": "objects above 96x96 pixels"}

@@ -10,7 +10,7 @@ import pydantic
 import yaml
 
 from centernet_tf.errors import UsageError, brief, closest
-from centernet_tf.strict_yaml import parse_file
+from centernet_tf.host.strict_yaml import parse_file
 
 # COCO's people measured 0.025 (eyes) to 0.107 (hips), median 0.072; a keypoint that is 0.1 of the object's size away
 # (size is the root of its area) then counts 0.61. Small figures of sharp points want less, blurred ones more.

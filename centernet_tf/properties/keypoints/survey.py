@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from centernet_tf.plain import plain
+from centernet_tf.host.plain import plain
 from centernet_tf.properties.keypoints import records
 from centernet_tf.properties.keypoints.skeleton import Skeleton, guess_flip_pairs
 from centernet_tf.properties.notebook import Check, Notebook

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from centernet_tf import files
 from centernet_tf.errors import DataError
-from centernet_tf.reading import read_lines
+from centernet_tf.host import files
+from centernet_tf.host.reading import read_lines
 
 COLUMNS = 6  # frame, identity, left, top, width, height; what follows differs from year to year
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from centernet_tf.reading import decode, is_text
+from centernet_tf.host.reading import decode, is_text
 
 DEEPEST = 100  # lists and maps inside each other
 MOST_COPIES = 10_000  # values that aliases may add to those that are written

@@ -9,9 +9,9 @@ from rich.console import Console
 from centernet_tf.cli.conversion import print_report
 from centernet_tf.cli.progress import progress
 from centernet_tf.datasets.report import Report
+from centernet_tf.host.plain import plain
 from centernet_tf.metrics.coco import CocoBoxes
 from centernet_tf.metrics.tables import class_table
-from centernet_tf.plain import plain
 from centernet_tf.properties.keypoints.scores import PckScores
 
 NAMES = ("car[/old]", "[parked]", "[bold]", ":car:", "a\\[b]\\", "\x1b[2Jgone", "\udcff", "na\u00efve \u8eca")

@@ -5,7 +5,7 @@ import itertools
 import pytest
 import yaml
 
-from centernet_tf.strict_yaml import LONGEST_REASON, parse, parse_file
+from centernet_tf.host.strict_yaml import LONGEST_REASON, parse, parse_file
 
 LETTERS = "abcdefghi"
 BOMB = "a: &a [x, x, x]\n" + "\n".join(

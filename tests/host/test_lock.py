@@ -11,12 +11,12 @@ import time
 import pytest
 
 from centernet_tf.errors import DataError, UsageError
-from centernet_tf.lock import LOCK_FILE, locked
+from centernet_tf.host.lock import LOCK_FILE, locked
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from centernet_tf.lock import locked
+from centernet_tf.host.lock import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
@@ -91,6 +91,6 @@ def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch):
     def none(file):
         raise OSError(95, "Operation not supported")
 
-    monkeypatch.setattr("centernet_tf.lock._lock", none)
+    monkeypatch.setattr("centernet_tf.host.lock._lock", none)
     with pytest.warns(UserWarning, match="knows no locks"), locked(tmp_path):
         pass

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from centernet_tf.errors import UsageError
-from centernet_tf.files import telling
+from centernet_tf.host.files import telling
 
 if os.name == "nt":
     import msvcrt

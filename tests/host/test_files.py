@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from centernet_tf.errors import DataError
-from centernet_tf.files import (
+from centernet_tf.host.files import (
     clear_left_behind,
     telling,
     whole,
