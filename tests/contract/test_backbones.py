@@ -53,10 +53,13 @@ def network_of(name):
 
 @functools.cache
 def maps_of_noise(name):
-    """What a fresh network answers; once for all tests, for on JAX every new shape takes seconds to compile."""
+    """What a fresh network answers in its first step; once for all tests, for JAX takes seconds to compile a shape.
+
+    Where nothing was trained, the statistics that normalise otherwise are none, and deep networks answer large numbers.
+    """
     stride = find_backbone(name).stride
     noise = np.random.default_rng(0).normal(size=(1, stride, 2 * stride, 3)).astype("float32")
-    maps = network_of(name)(noise, training=False)
+    maps = network_of(name)(noise, training=True)
     return {head: [ops.convert_to_numpy(stack) for stack in stacks] for head, stacks in maps.items()}
 
 
