@@ -68,6 +68,7 @@ TENSORFLOW = {
     "export/savedmodel.py",
     "export/serving_files.py",
     "export/tflite.py",
+    "export/video.py",
     "media/remote.py",
     "benchmark/decode.py",
     "benchmark/input.py",

@@ -1,6 +1,7 @@
 """What every exported file says of its model, as one JSON text, and what the model takes of each image beside pixels.
 
-    {"classes": [name], "tasks": {name: settings}, "properties": {name: settings}, "extras": {name: usual or null}}
+    {"classes": [name], "tasks": {name: settings}, "properties": {name: settings}, "extras": {name: usual or null},
+     "state": what a file that tracks carries from frame to frame; null or nothing in others}
 
 Classes and properties are for clients (`properties.read_properties`); by its tasks a runner knows how images and
 extras are fitted.
@@ -10,11 +11,13 @@ import dataclasses
 import json
 from collections.abc import Sequence
 
+import keras
 import numpy as np
 
-from centernet_tf.detector import frames
+from centernet_tf.detector import remember
 from centernet_tf.detector.extras import complete
 from centernet_tf.errors import UsageError
+from centernet_tf.export.carried import PREFIX, State
 from centernet_tf.geometry.affine import Window
 from centernet_tf.model.card import ModelCard
 from centernet_tf.points.centers import Centers
@@ -37,6 +40,7 @@ class About:
         extras: What it takes of each image beside its pixels.
         window: What of an image fills its input's width, where its caller fits images to it.
         shifted_sizes: Whether what an image is shifted by on its way into the input takes from the sizes of its boxes.
+        state: What it carries from frame to frame; None where it takes single images.
     """
 
     classes: tuple[str, ...]
@@ -44,19 +48,31 @@ class About:
     extras: tuple[Extra, ...]
     window: Window = "longer side"
     shifted_sizes: bool = False
+    state: State | None = None
 
 
-def check_single_image(tasks: TaskSet) -> None:
-    """Raises UsageError where a model sees more than one image at a time, which exported files do not take."""
-    further = [*frames.shown(tasks.inputs), *(name for name, wanted in tasks.inputs.items() if wanted.draw is not None)]
-    if further:
+def check_single_image(tasks: TaskSet, kind: str) -> None:
+    """Raises UsageError where a model sees or remembers more than one image at a time, which this kind cannot."""
+    if remember.is_needed(tasks):
         raise UsageError(
-            f"This model sees {' and '.join(further)} of a video, and exported files take single images. Use the model "
-            "file itself."
+            f"This model sees or remembers several images of a video, and {kind} takes single images. Export a "
+            "SavedModel or a TFLite file with the decode in it, or use the model file itself."
         )
 
 
-def about_text(card: ModelCard) -> str:
+def remembered_by(network: keras.Model, tasks: TaskSet, count: int) -> remember.Remembered | None:
+    """What the graph of a model remembers that finds so many objects; None where it takes single images.
+
+    Raises:
+        UsageError: It sees or remembers what no exported file can.
+    """
+    if not remember.is_needed(tasks):
+        return None
+    remember.check(tasks)
+    return remember.Remembered(tasks, count, remember.number_of(network))
+
+
+def about_text(card: ModelCard, remembered: remember.Remembered | None = None) -> str:
     """The JSON text of a model."""
     tasks = card.task_set()
     content = {
@@ -64,8 +80,15 @@ def about_text(card: ModelCard) -> str:
         "tasks": card.tasks,
         "properties": as_plain(tasks.properties),
         "extras": {extra.name: extra.usual for extra in tasks.extras},
+        "state": None if remembered is None else state_of(remembered).as_plain(),
     }
     return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+
+
+def state_of(remembered: remember.Remembered) -> State:
+    """What a file says of its state."""
+    arrays = {PREFIX + name: shape for name, shape in remembered.shapes().items()}
+    return State(remembered.number, arrays, bool(remembered.shows_previous))
 
 
 def read_about(text: str, where: str) -> About:
@@ -82,12 +105,13 @@ def read_about(text: str, where: str) -> About:
     try:
         content = json.loads(text)
         classes, tasks, properties = tuple(content["classes"]), content["tasks"], content["properties"]
+        state = State.from_plain(content["state"]) if content.get("state") else None
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{where}: {ABOUT} in it is damaged ({error!r}). Export the model again.") from None
     check_tasks(list(tasks))
     settings = {name: TASKS[name].model_validate(values) for name, values in tasks.items()}
     built = build_tasks(settings, Centers(len(classes), class_names=classes))
-    return About(classes, read_properties(properties, where), built.extras, built.window, built.shifted_sizes)
+    return About(classes, read_properties(properties, where), built.extras, built.window, built.shifted_sizes, state)
 
 
 def usual_extras(extras: Sequence[Extra]) -> dict[str, np.ndarray]:

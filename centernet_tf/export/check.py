@@ -1,19 +1,21 @@
 """Runs what was exported beside its model, reports the differences, and fails where they are too large."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 from rich.table import Table
 
 from centernet_tf.data.dataset import Dataset, iterate
-from centernet_tf.datasets.drawn import shapes
-from centernet_tf.detector.detector import load
+from centernet_tf.datasets.drawn import film, shapes
+from centernet_tf.detector.detector import Detector, load
+from centernet_tf.errors import UsageError
 from centernet_tf.evaluate import with_properties
 from centernet_tf.export.parity import Parity, measure, require, write_report
-from centernet_tf.export.runners import KerasRunner, LiteRunner, Runner, open_runner
+from centernet_tf.export.runners import KerasRunner, LiteRunner, Runner, clipped, open_runner
 from centernet_tf.media.images import read_image
+from centernet_tf.results import Detections
 
 COMPARED = 16  # Images of the records that are compared object by object.
 DRAWN = 4
@@ -58,16 +60,55 @@ def check_export(model: Path, out: Path, kind: str, records: Dataset | None) -> 
     detector = load(model)
     records = with_properties(records, detector) if records else None
     first = next(iter(runners.values()))
-    reference = KerasRunner(model, detector.with_input(first.size) if first.size else detector, first.window)
+    detector = detector.with_input(first.size) if first.size else detector
+    if first.carried is not None:
+        results = _compare_videos(detector, runners, records)
+        write_report(_report_of(out), results)
+        require(results, kind)
+        return _table(results, records)
+    reference = KerasRunner(model, detector, first.window)
     images = list(sample_images(records, COMPARED))
     results = []
     for number, (name, runner) in enumerate(runners.items()):
         # Both kernels give the same numbers; the AP of one is enough.
         scored = records if number == 0 else None
         results.append(measure(name, reference, runner, images, runner.limit, scored))
-    write_report(out / "parity.json" if out.is_dir() else out.with_suffix(".parity.json"), results)
+    write_report(_report_of(out), results)
     require(results, kind)
     return _table(results, records)
+
+
+def _report_of(out: Path) -> Path:
+    return out / "parity.json" if out.is_dir() else out.with_suffix(".parity.json")
+
+
+def sample_frames(records: Dataset | None, most: int) -> Iterator[np.ndarray]:
+    """The first frames [H, W, 3] uint8 RGB of the first video of records; without records, of a drawn one."""
+    if records is None:
+        for item in film.read(1, (384, 512), split="parity", film=film.Film(frames=most)).items:
+            yield item.source
+        return
+    videos = itertools.groupby(iterate(records), lambda record: record.video)
+    _, frames = next((pair for pair in videos if pair[0]), ("", ()))
+    for record in itertools.islice(frames, most):
+        yield read_image(record.image)
+
+
+def _compare_videos(detector: Detector, runners: dict[str, Runner], records: Dataset | None) -> list[Parity]:
+    """Each file beside the tracker of its model, on the frames of one video."""
+    frames = list(sample_frames(records, COMPARED))
+    if not frames:
+        raise UsageError("The records hold no video, with which a model that tracks is compared. Leave out --data.")
+    results = []
+    for name, runner in runners.items():
+        tracker = detector.tracker()
+        results.append(measure(name, _cut(tracker.step, runner), runner.step, frames, runner.limit))
+    return results
+
+
+def _cut(step: Callable[[np.ndarray], Detections], runner: Runner) -> Callable[[np.ndarray], Detections]:
+    """A tracker's step with boxes cut as those of a runner."""
+    return lambda frame: clipped(step(frame), runner.window(frame))
 
 
 def _table(results: list[Parity], records: Dataset | None) -> Table:

@@ -7,7 +7,8 @@ promises never to change.
 
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import flatbuffers
@@ -16,7 +17,6 @@ from tensorflow.lite.python import schema_py_generated as schema
 
 from centernet_tf.export.about import ABOUT
 from centernet_tf.export.answers import BOXES, CLASSES, COUNT, SCORES, all_answers, label_lines
-from centernet_tf.points.task import Extra
 
 LABELS = "labels.txt"
 KEY = b"TFLITE_METADATA"
@@ -86,11 +86,6 @@ def _input() -> Table:
     }
 
 
-def _extra(extra: Extra) -> Table:
-    frame = "Of the input, to which the image was fitted. " if extra.fit else ""
-    return {0: extra.name, 1: f"{frame}{extra.meaning}.", 3: _content(_FEATURE, {})}
-
-
 def _output(name: str) -> Table:
     classes = {0: LABELS, 1: "Names of the classes, the first is 0.", 2: _VALUE_LABELS}
     corners = {0: np.array([1, 0, 3, 2], np.uint32), 1: _BOUNDARIES, 2: _RATIO}
@@ -107,14 +102,15 @@ def _output(name: str) -> Table:
     return {0: labels.get(name, name), **tables.get(name, {3: _content(_FEATURE, {})})}
 
 
-def description(names: Sequence[str], extras: Sequence[Extra] = ()) -> bytes:
+def description(names: Sequence[str], further: Mapping[str, str] = MappingProxyType({})) -> bytes:
     """The flatbuffer.
 
     Args:
         names: Of the model's outputs, in order; those of `answers` get the names that clients know.
-        extras: Its inputs behind the image.
+        further: Its inputs behind the image, {name: meaning}.
     """
-    graph: Table = {2: [_input(), *(_extra(extra) for extra in extras)], 3: [_output(name) for name in names]}
+    inputs = [_input(), *({0: name, 1: meaning, 3: _content(_FEATURE, {})} for name, meaning in further.items())]
+    graph: Table = {2: inputs, 3: [_output(name) for name in names]}
     labels: Table = {}
     if CLASSES in names:
         graph[8] = [{0: "detection_result", 1: list(GROUPED)}]
@@ -127,7 +123,11 @@ def description(names: Sequence[str], extras: Sequence[Extra] = ()) -> bytes:
 
 
 def add_metadata(
-    model: Any, names: Sequence[str], classes: Sequence[str], about: str, extras: Sequence[Extra] = ()
+    model: Any,
+    names: Sequence[str],
+    classes: Sequence[str],
+    about: str,
+    further: Mapping[str, str] = MappingProxyType({}),
 ) -> bytes:
     """Finishes a TFLite file.
 
@@ -136,7 +136,7 @@ def add_metadata(
         names: Of its outputs, in order.
         classes: Names of the classes.
         about: Text of model.json.
-        extras: Its inputs behind the image.
+        further: Its inputs behind the image, {name: meaning}.
 
     Returns:
         The file.
@@ -145,7 +145,7 @@ def add_metadata(
         UsageError: A class's name holds a line break.
     """
     buffer, entry = schema.BufferT(), schema.MetadataT()
-    buffer.data = np.frombuffer(description(names, extras), np.uint8)
+    buffer.data = np.frombuffer(description(names, further), np.uint8)
     entry.name, entry.buffer = KEY, len(model.buffers)
     model.buffers.append(buffer)
     model.metadata = [*(model.metadata or []), entry]

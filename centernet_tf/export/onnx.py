@@ -11,7 +11,7 @@ from keras import ops
 from centernet_tf.errors import UsageError
 from centernet_tf.export.about import ABOUT, about_text, check_single_image
 from centernet_tf.export.answers import BOXES, SCORES, answer_names
-from centernet_tf.export.tflite import PhoneGraph
+from centernet_tf.export.phone import PhoneGraph
 from centernet_tf.export.tfod import in_pixels, tfod_answers, without_nan
 from centernet_tf.host.files import write_bytes
 from centernet_tf.model.card import ModelCard
@@ -23,11 +23,11 @@ OPSET = 18
 class OnnxGraph(PhoneGraph):
     """Images of one size in, TFOD's outputs out, for any batch and any sides that are multiples of the stride."""
 
-    def call(self, images: Any, extras: Mapping[str, Any]) -> dict[str, Any]:
-        """Images [B, H, W, 3], and {name: [B, ...]} of `extras` for these very pixels."""
+    def call(self, images: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Images [B, H, W, 3], and {name: [B, ...]} of `arguments` for these very pixels."""
         batch, height, width, _ = ops.shape(images)
         found = in_pixels(self.tasks.decode(self.network(self.normalize(images), training=False)), self.tasks)
-        found = self.tasks.place(found, extras)
+        found = self.tasks.place(found, given)
         sizes = ops.broadcast_to(ops.stack([height, width]), (batch, 2))
         return without_nan(_as_numbers(tfod_answers(found, sizes, class_offset=0)))
 
@@ -62,10 +62,10 @@ def export_onnx(model: str | Path | tuple[keras.Model, ModelCard], out: str | Pa
         raise UsageError(f"{out}: {error.name} is missing. Install it: pip install 'centernet_tf[onnx]'.") from None
     network, card = model if isinstance(model, tuple) else load_model(model)
     tasks = card.task_set(flat=True)
-    check_single_image(tasks)
+    check_single_image(tasks, "an ONNX file")
     graph = OnnxGraph(network, card.input, tasks)
     signature = [tf.TensorSpec((None, None, None, 3), tf.float32, name="input")]
-    signature += [tf.TensorSpec((None, *extra.shape), tf.float32, name=extra.name) for extra in graph.extras]
+    signature += [tf.TensorSpec((None, *one.shape[1:]), one.dtype, name=one.name) for one in graph.arguments]
     content, _ = tf2onnx.convert.from_function(tf.function(graph.serve), signature, opset=OPSET)
     # The converter names outputs Identity, Identity:0, ... in the order of their sorted names.
     _rename(content, dict(zip((output.name for output in content.graph.output), sorted(answer_names(tasks.finds)))))

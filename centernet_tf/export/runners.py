@@ -15,9 +15,10 @@ from centernet_tf import preprocess
 from centernet_tf.detector.detector import Detector, Entry, Image, as_entries, as_image, load
 from centernet_tf.detector.extras import complete, moved
 from centernet_tf.detector.found import as_detections
-from centernet_tf.errors import UsageError
+from centernet_tf.errors import DataError, UsageError
 from centernet_tf.export.about import ABOUT, About, read_about
 from centernet_tf.export.answers import SCORES, as_found
+from centernet_tf.export.carried import PREFIX, PREVIOUS, Carried
 from centernet_tf.geometry import affine
 from centernet_tf.points.task import Extra
 from centernet_tf.properties.property import Property
@@ -46,6 +47,7 @@ class Runner:
         fills: What of an image fills the input's width, where its caller fits images to it.
         shifted_sizes: Whether the shift of `fit` takes from the sizes of boxes.
         first_class: Number of the first class in its answers.
+        carried: What it remembers between the frames of a video; None where it takes single images.
     """
 
     kind = ""
@@ -60,6 +62,7 @@ class Runner:
         self.shifted_sizes = about.shifted_sizes
         taken = set(inputs)
         self.extras: tuple[Extra, ...] = tuple(extra for extra in about.extras if extra.name in taken)
+        self.carried = None if about.state is None else Carried(about.state, str(path))
 
     def fit(self, image: np.ndarray) -> tuple[Any, np.ndarray]:
         """The model's input for an image [H, W, 3] uint8; [scale, left, top] with input = scale * image + (left, top).
@@ -109,6 +112,23 @@ class Runner:
         ((_, _, found),) = self.search([(None, image, extras)], threshold=-np.inf)
         return found
 
+    def step(self, frame: Image, **extras: Any) -> Detections:
+        """Takes in the next frame of a video, as `detector.follow.Tracker.step` does.
+
+        Raises:
+            UsageError: The model takes single images.
+            DataError: The frame has another size than those before.
+        """
+        if self.carried is None:
+            raise UsageError(f"{self.path}: takes single images. Export a model that tracks, or call it.")
+        found = self(frame, **extras)
+        return found[found.scores > 0]
+
+    def reset(self) -> None:
+        """Forgets everyone: the next frame is the first of another video."""
+        if self.carried is not None:
+            self.carried.reset()
+
     def stream(
         self, images: Iterable[Image | tuple[Image, Mapping[str, Any]]], threshold: float = 0.0, batch_size: int = 1
     ) -> Iterator[Detections]:
@@ -123,9 +143,22 @@ class Runner:
         for key, source, given in entries:
             image, extras = as_image(source), complete(given, self.extras)
             inputs, fit = self.fit(image)
-            answers = self.run(inputs, self.fit_extras(extras, fit))
+            answers = self._answer(inputs, self.fit_extras(extras, fit))
             found = self.finish(answers, inputs, fit, image, extras)
             yield key, image, found[found.scores > threshold]
+
+    def _answer(self, inputs: Any, given: dict[str, Any]) -> dict[str, np.ndarray]:
+        """`run`, and what is carried from frame to frame."""
+        if self.carried is None:
+            return self.run(inputs, given)
+        before = self.carried.arguments(inputs)
+        if PREVIOUS in before and before[PREVIOUS].shape != inputs.shape:
+            (height, width), (last_height, last_width) = inputs.shape[1:3], before[PREVIOUS].shape[1:3]
+            raise DataError(
+                f"{self.path}: a frame has {width}x{height} pixels, the one before {last_width}x{last_height}. A video "
+                "has frames of one size; `reset` begins another."
+            )
+        return self.carried.take(self.run(inputs, {**given, **before}), inputs)
 
 
 class KerasRunner(Runner):
@@ -246,7 +279,7 @@ class LiteRunner(_Fitted):
             raise UsageError(f"{path}: without decode or labels. Export it with --decode graph.")
         about = read_about(_packed(path, ABOUT), str(path))
         super().__init__(path, about, int(outputs[SCORES]["shape"][1]), inputs)
-        (self.input,) = set(inputs) - {extra.name for extra in self.extras}
+        (self.input,) = {name for name in inputs if not name.startswith(PREFIX)} - {extra.name for extra in self.extras}
         self.size = tuple(int(side) for side in inputs[self.input]["shape"][1:3])
 
     def run(self, inputs: Any, extras: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

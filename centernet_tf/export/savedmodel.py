@@ -8,7 +8,8 @@ Signatures, each with the outputs of `tfod.tfod_answers` and a batch of any size
     tf_example       example_bytes  string [B]            serialized tf.train.Example with image/encoded
 
 Models that take more of each image than its pixels have an argument for it beside each of these, float32 [B, ...] under
-the extra's name. assets/model.json says what there is to know of the model, and holds the usual value of each extra.
+the extra's name. Models that track objects over time have the signatures of `export.video`. assets/model.json says what
+there is to know of the model, and holds the usual value of each extra.
 
 Arguments that hold files end in `_bytes`, which REST needs to accept {"b64": ...}. TensorFlow's decoders leave the EXIF
 orientation alone and drop transparency, and so do these signatures. A file that cannot be decoded fails its whole batch
@@ -24,10 +25,12 @@ import numpy as np
 import tensorflow as tf
 
 from centernet_tf.detector.graph import DetectorGraph
+from centernet_tf.detector.remember import Remembered
 from centernet_tf.errors import DataError, UsageError, closest
-from centernet_tf.export import serving_files
-from centernet_tf.export.about import ABOUT, about_text, check_single_image, usual_extras
+from centernet_tf.export import about, serving_files, video
+from centernet_tf.export.about import ABOUT, about_text, remembered_by, usual_extras
 from centernet_tf.export.answers import SCORES, label_lines, label_map
+from centernet_tf.export.carried import Carried
 from centernet_tf.export.folding import inference_network
 from centernet_tf.export.tfod import tfod_answers
 from centernet_tf.host.files import telling, whole_folder, write_text
@@ -72,19 +75,19 @@ def export_savedmodel(
     lines = label_lines(card.classes)
     exported = inference_network(network, PRECISIONS[precision])
     tasks = card.task_set()
-    check_single_image(tasks)
+    remembered = remembered_by(network, tasks, card.max_objects)
     graph = DetectorGraph(_Compiled(exported) if xla else exported, tasks, card.input)
     usual = usual_extras(tasks.extras)
     with whole_folder(out) as temporary:
         folder = temporary / str(version)
         with telling(out, temporary, kinds=(tf.errors.OpError,)):
-            _archive(graph).write_out(folder, verbose=False)
+            _archive(graph, remembered).write_out(folder, verbose=False)
             write_text(folder / "assets" / "labels.txt", lines)
             write_text(folder / "assets" / "label_map.pbtxt", label_map(card.classes))
-            write_text(folder / "assets" / ABOUT, about_text(card))
-            serving_files.write_warmup(folder, out.name, card)
+            write_text(folder / "assets" / ABOUT, about_text(card, remembered))
+            serving_files.write_warmup(folder, out.name, card, remembered)
             serving_files.write_guide(temporary, out.name, card)
-        _compare(folder, DetectorGraph(network, tasks, card.input), LIMITS[precision], usual)
+        _compare(folder, DetectorGraph(network, tasks, card.input), LIMITS[precision], usual, remembered)
     return out / str(version)
 
 
@@ -113,9 +116,17 @@ class _Compiled:
         return self._run(images)
 
 
-def _archive(graph: DetectorGraph) -> keras.export.ExportArchive:
+def _archive(graph: DetectorGraph, remembered: Remembered | None) -> keras.export.ExportArchive:
     """All signatures, traced."""
     archive = keras.export.ExportArchive()
+    traced = _endpoints(graph) if remembered is None else video.endpoints(graph, remembered, _decode)
+    for name, function, signature in traced:
+        archive.add_endpoint(name, function, input_signature=signature)
+    return archive
+
+
+def _endpoints(graph: DetectorGraph) -> list[video.Endpoint]:
+    """The signatures of a model of single images."""
     side = (None, None) if graph.card.mode == "keep" else (graph.card.height, graph.card.width)
 
     # A function of its own, so that the file holds the network once and not once for each signature.
@@ -147,9 +158,7 @@ def _archive(graph: DetectorGraph) -> keras.export.ExportArchive:
         ("image_bytes", image_bytes, tf.TensorSpec((None,), tf.string, "image_bytes")),
         ("tf_example", tf_example, tf.TensorSpec((None,), tf.string, "example_bytes")),
     )
-    for name, function, spec in endpoints:
-        archive.add_endpoint(name, function, input_signature=[spec, *extras])
-    return archive
+    return [(name, function, [spec, *extras]) for name, function, spec in endpoints]
 
 
 def _fit_files(files: Any, graph: DetectorGraph) -> tuple[Any, Any, Any]:
@@ -194,14 +203,24 @@ def _decode(data: Any) -> Any:
     return image
 
 
-def _compare(folder: Path, graph: DetectorGraph, limit: float, extras: Mapping[str, np.ndarray]) -> None:
+def _compare(
+    folder: Path,
+    graph: DetectorGraph,
+    limit: float,
+    extras: Mapping[str, np.ndarray],
+    remembered: Remembered | None = None,
+) -> None:
     """Raises DataError where the written file answers noise otherwise than the model it was made from."""
     image = np.random.default_rng(0).integers(0, 256, (1, graph.card.height, graph.card.width, 3), np.uint8)
     sizes = np.array([image.shape[1:3]], np.int32)
-    expected = tfod_answers(graph({"images": image, "sizes": sizes, **extras}), sizes, class_offset=1)
-    given = {name: tf.constant(values) for name, values in extras.items()}
+    given = dict(extras)
+    if remembered is None:
+        expected = tfod_answers(graph({"images": image, "sizes": sizes, **extras}), sizes, class_offset=1)
+    else:
+        given |= Carried(about.state_of(remembered), str(folder)).arguments(image)
+        expected = video.answer(graph, remembered, image, given)
     run = tf.saved_model.load(str(folder)).signatures["serving_default"]
-    answers = run(input_tensor=tf.constant(image), **given)
+    answers = run(input_tensor=tf.constant(image), **{name: tf.constant(values) for name, values in given.items()})
     # Scores are sorted, so equal ones that come in another order do not matter here.
     apart = float(np.abs(answers[SCORES] - expected[SCORES]).max())
     if not apart <= limit or not all(np.isfinite(values).all() for values in answers.values()):

@@ -7,41 +7,53 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from centernet_tf.export.about import ABOUT, usual_extras
+from centernet_tf.detector import remember
+from centernet_tf.detector.remember import Remembered
+from centernet_tf.export import video
+from centernet_tf.export.about import ABOUT, state_of, usual_extras
 from centernet_tf.export.answers import answers_of
+from centernet_tf.export.carried import PREVIOUS_BYTES, Carried
 from centernet_tf.host.files import write_text
 from centernet_tf.model.card import ModelCard
 from centernet_tf.points.task import Extra
 from centernet_tf.properties.property import Answer
 
 WARMUP = "tf_serving_warmup_requests"  # The server's name for it, in assets.extra.
-SIGNATURES = ("image_bytes", "serving_default")
 
 
-def write_warmup(folder: Path, name: str, card: ModelCard) -> Path:
+def write_warmup(folder: Path, name: str, card: ModelCard, remembered: Remembered | None = None) -> Path:
     """Writes requests that the server runs before it calls itself ready, so that no client waits for the first run.
 
     Args:
         folder: Of the SavedModel.
         name: Of the served model.
         card: Of the model; the image in them has the size of its input, and its usual extras.
+        remembered: What it remembers from frame to frame.
 
     Returns:
         The file: a TFRecord of serialized tensorflow.serving.PredictionLog.
     """
     image = np.random.default_rng(0).integers(0, 256, (card.input.height, card.input.width, 3), np.uint8)
     extras = usual_extras(card.task_set().extras)
+    file = np.array([tf.io.encode_jpeg(image).numpy()])
     inputs = {
-        "image_bytes": {"image_bytes": [tf.io.encode_jpeg(image).numpy()], **extras},
+        "image_bytes": {"image_bytes": file, **extras},
         "serving_default": {"input_tensor": image[None], **extras},
     }
+    if remembered is not None:
+        state = state_of(remembered)
+        pixels = Carried(state, name).arguments(image[None])
+        files = Carried(state, name, PREVIOUS_BYTES).arguments(file)
+        inputs = {
+            video.TRACK_BYTES: {**inputs["image_bytes"], **files},
+            **{signature: {**inputs["serving_default"], **pixels} for signature in (video.TRACK, "serving_default")},
+        }
     path = folder / "assets.extra" / WARMUP
     path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for signature in SIGNATURES:
+        for signature, arguments in inputs.items():
             tensors = {
-                argument: tf.make_tensor_proto(value).SerializeToString()
-                for argument, value in inputs[signature].items()
+                argument: tf.make_tensor_proto(value).SerializeToString() for argument, value in arguments.items()
             }
             writer.write(_prediction_log(name, signature, tensors))
     return path
@@ -82,7 +94,8 @@ def write_guide(folder: Path, name: str, card: ModelCard) -> None:
     fits = "keeps their resolution" if kept else f"fits them to {card.input.height}x{card.input.width}"
     tasks = card.task_set()
     answers, extras = _answers_text(answers_of(tasks.finds)), _extras_text(tasks.extras)
-    guide = GUIDE.format(name=name, fits=fits, backbone=card.backbone, answers=answers, extras=extras)
+    request = (TRACK if remember.is_needed(tasks) else IMAGES).format(name=name)
+    guide = GUIDE.format(name=name, fits=fits, backbone=card.backbone, request=request, answers=answers, extras=extras)
     write_text(folder / "serving.txt", guide)
 
 
@@ -116,7 +129,17 @@ TensorFlow Serving, in the folder above this one:
     docker run --rm -p 8500:8500 -p 8501:8501 -v "$PWD/{name}:/models/{name}" tensorflow/serving \\
         --model_config_file=/models/{name}/model.config
 
-Send a request (port 8501 is REST, 8500 gRPC):
+{request}Answers: detection_boxes (top, left, bottom, right as fractions of the image), detection_classes (from 1, see
+assets/label_map.pbtxt), detection_scores, num_detections.
+{answers}{extras}
+Images are taken as stored: the EXIF orientation of phones is not applied, transparency is dropped.
+A file that is not an image fails its whole request with status 400. Do not let the server merge requests of several
+clients (--enable_batching) where such files may come: one would fail them all.
+Where the processor computes in bfloat16 (AMX, AVX512_BF16), `centernet export --precision bfloat16` is faster by far.
+A float32 model gets some of that speed from `-e TF_SET_ONEDNN_FPMATH_MODE=BF16` after `docker run`.
+"""
+
+IMAGES = """Send a request (port 8501 is REST, 8500 gRPC):
 
     echo '{{"signature_name": "image_bytes", "instances": [{{"b64": "'$(base64 -w0 image.jpg)'"}}]}}' |
         curl http://localhost:8501/v1/models/{name}:predict -d @-
@@ -125,14 +148,18 @@ or in Python: centernet_tf.serving.client.
 
 Signatures: serving_default (input_tensor, uint8 RGB), float_image (input_tensor, float32 RGB from 0 to 255),
 image_bytes (image_bytes, files of any sizes), tf_example (example_bytes).
-Answers: detection_boxes (top, left, bottom, right as fractions of the image), detection_classes (from 1, see
-assets/label_map.pbtxt), detection_scores, num_detections.
-{answers}{extras}
-Images are taken as stored: the EXIF orientation of phones is not applied, transparency is dropped.
-A file that is not an image fails its whole request with status 400. Do not let the server merge requests of several
-clients (--enable_batching) where such files may come: one would fail them all.
-Where the processor computes in bfloat16 (AMX, AVX512_BF16), `centernet export --precision bfloat16` is faster by far.
-A float32 model gets some of that speed from `-e TF_SET_ONEDNN_FPMATH_MODE=BF16` after `docker run`.
+"""
+
+TRACK = """It follows objects through a video: send its frames in order, one a request. In Python:
+
+    from centernet_tf.serving.client import RestClient
+    tracker = RestClient("http://localhost:8501", "{name}", names).tracker("assets/model.json")
+    found = tracker.step("frame_000001.jpg")
+
+Signatures: track (input_tensor, uint8 RGB), also as serving_default; track_bytes (image_bytes, a file). Beside the
+frame each takes the state of the video, state_NAME, and answers with the next one under the same names, to be sent with
+the next frame; the server keeps nothing. "state" in assets/model.json has its shapes and types. Zeros begin a video,
+with the frame itself as state_previous (state_previous_bytes of files).
 """
 
 EXTRAS = """

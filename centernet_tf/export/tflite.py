@@ -14,22 +14,20 @@ import tensorflow as tf
 from keras import ops
 from tensorflow.lite.tools import flatbuffer_utils
 
+from centernet_tf.detector import remember
 from centernet_tf.detector.detector import Image, as_image
 from centernet_tf.detector.graph import DetectorGraph
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.export import decoder
-from centernet_tf.export.about import about_text, check_single_image, usual_extras
+from centernet_tf.export.about import about_text, check_single_image, remembered_by, usual_extras
 from centernet_tf.export.answers import NAMES, SCORES, answer_names
 from centernet_tf.export.metadata import add_metadata
+from centernet_tf.export.phone import PhoneGraph, PhoneVideo
 from centernet_tf.export.quantize import quantized
-from centernet_tf.export.tfod import in_pixels, tfod_answers, without_nan
 from centernet_tf.host.files import telling, write_bytes
-from centernet_tf.losses import whole_map
-from centernet_tf.model.card import InputCard, ModelCard
+from centernet_tf.model.card import ModelCard
 from centernet_tf.model.file import load_model
 from centernet_tf.points.centers import Centers
-from centernet_tf.points.task import Extra
-from centernet_tf.points.task_set import TaskSet
 
 MAX_OBJECTS = 10  # TFOD's, which its sample apps expect.
 REPRESENTATIVE = 100  # Images whose values set the ranges of eight-bit numbers.
@@ -40,54 +38,6 @@ LIMITS = {"none": 1e-3, "float16": 0.03, "int8": 0.3}
 DECODES = ("graph", "boxes", "none")
 
 
-class PhoneGraph(keras.Model):
-    """One image of fixed size in, with what its tasks take beside pixels; TFOD's outputs or the network's maps out.
-
-    Args:
-        network: From normalised images to {head: [map per stack]}.
-        card: Its input, with the fixed size.
-        tasks: How its maps are decoded; None to answer with the last stack's maps, without activation.
-        answers: Which of TFOD's outputs it gives; all there are if None.
-
-    Attributes:
-        extras: What it takes beside pixels.
-    """
-
-    def __init__(
-        self, network: keras.Model, card: InputCard, tasks: TaskSet | None, answers: Sequence[str] | None = None
-    ):
-        super().__init__(name="phone", dtype="float32")
-        self.network = network
-        self.card = card
-        self.tasks = tasks
-        self.answers = answers
-        self.places = tasks is not None and (answers is None or set(answers) > set(NAMES))
-        self.extras: tuple[Extra, ...] = tasks.extras if self.places else ()
-        self.built = True
-
-    def normalize(self, images: Any) -> Any:
-        """As `preprocess.normalize` of [B, H, W, 3] RGB in 0..255, in one operator that quantises without loss."""
-        order = [2, 1, 0] if self.card.order == "bgr" else [0, 1, 2]
-        std = np.array(self.card.std)
-        kernel = np.eye(3)[:, order] / (255 * std)
-        bias = -np.array(self.card.mean) / std
-        return ops.conv(images, np.float32(kernel)[None, None]) + np.float32(bias)
-
-    def call(self, images: Any, extras: Mapping[str, Any]) -> dict[str, Any]:
-        """Images [B, H, W, 3], and {name: [B, ...]} of `extras` for these very pixels."""
-        outputs = self.network(self.normalize(images), training=False)
-        if self.tasks is None:
-            return {name: whole_map(maps[-1]) for name, maps in outputs.items()}
-        found = in_pixels(self.tasks.decode(outputs), self.tasks)
-        found = self.tasks.place(found, extras) if self.places else found
-        answers = without_nan(tfod_answers(found, np.array([[self.card.height, self.card.width]]), class_offset=0))
-        return {name: answers[name] for name in self.answers or answers}
-
-    def serve(self, images: Any, *values: Any) -> dict[str, Any]:
-        """`call` with the extras in their order, as signatures of files have them."""
-        return self.call(images, {extra.name: value for extra, value in zip(self.extras, values)})
-
-
 def export_tflite(
     model: str | Path | tuple[keras.Model, ModelCard],
     out: str | Path,
@@ -95,7 +45,7 @@ def export_tflite(
     quantize: Quantization = "none",
     decode: Literal["graph", "boxes", "none"] = "graph",
     images: Iterable[Image] | None = None,
-    max_objects: int = MAX_OBJECTS,
+    max_objects: int | None = None,
 ) -> Path:
     """Writes a TFLite file.
 
@@ -103,7 +53,8 @@ def export_tflite(
     fractions of it. With the decode it answers, in this order and under the names of `answers` in its signature: boxes
     [1, K, 4], classes [1, K] counted from 0, scores [1, K] and the count [1], and what else is found, all float32. What
     the model takes beside pixels is further inputs [1, ...] float32 under the extras' names: of the input's pixels, to
-    which `Extra.fit` takes those of the image by the way it came to that size. Without the decode, the file answers
+    which `Extra.fit` takes those of the image by the way it came to that size. A model that tracks takes the state of
+    the video besides, and answers with the next one; see `detector.remember`. Without the decode, the file answers
     with the heads' maps [1, H/4, W/4, channels] float32 without activation, as `export.decoder` reads them. Class names
     and MediaPipe's metadata are in the file, and model.json with what else there is to know.
 
@@ -116,7 +67,7 @@ def export_tflite(
         decode: Whether the graph decodes; "boxes" leaves out what else is found, for clients that take the four
             outputs only.
         images: For int8: images as the model will see them; up to 100 are used.
-        max_objects: Detections K.
+        max_objects: Detections K; 10 if left out, as many as the model's where it tracks.
 
     Returns:
         The file.
@@ -131,17 +82,24 @@ def export_tflite(
     fixed = card.input.resized(size or (card.input.height, card.input.width))
     # With fewer objects, each still finds its parts among all that are in the image.
     candidates = max(card.max_objects, Centers.candidates)
-    about = about_text(card)
+    tracks = remember.is_needed(card.task_set())
+    max_objects = max_objects or (card.max_objects if tracks else MAX_OBJECTS)
     card = card.model_copy(update={"input": fixed, "max_objects": max_objects})
     tasks = card.task_set(flat=True, candidates=candidates)
-    check_single_image(tasks)
+    if tracks and (decode != "graph" or quantize == "int8"):
+        check_single_image(tasks, f"a TFLite file with quantize {quantize!r} and decode {decode!r}")
+    remembered = remembered_by(network, tasks, max_objects)
     answers = {"graph": answer_names(tasks.finds), "boxes": NAMES}.get(decode)
-    graph = PhoneGraph(network, fixed, tasks if answers else None, answers)
+    if remembered is None:
+        graph = PhoneGraph(network, fixed, tasks if answers else None, answers)
+    else:
+        graph = PhoneVideo(network, fixed, tasks, remembered)
     if decode != "graph" and "size" not in {head.name for head in tasks.heads}:
         raise UsageError(
             f"decode {decode!r}: this model has no boxes of its own, without what else it finds. Use 'graph'."
         )
-    usual = usual_extras(graph.extras)
+    usual = {one.name: np.zeros(one.shape, one.dtype) for one in graph.arguments}
+    usual |= usual_extras(tasks.extras) if graph.places else {}
     seen = np.random.default_rng(0).uniform(0, 255, (1, fixed.height, fixed.width, 3)).astype(np.float32)
     # The converter reads from and writes to the disk on its way.
     with telling(out, kinds=(tf.errors.OpError,)), saved_graph(graph) as directory:
@@ -161,8 +119,9 @@ def export_tflite(
             content = converter.convert()
     parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
     names = order_outputs(parsed, answers or [head.name for head in tasks.heads])
-    order_inputs(parsed, graph.extras)
-    content = add_metadata(parsed, names, card.classes, about, graph.extras)
+    order_inputs(parsed, [one.name for one in graph.arguments])
+    about = about_text(card, remembered)
+    content = add_metadata(parsed, names, card.classes, about, {one.name: one.meaning for one in graph.arguments})
     _compare(content, names, graph, {"input": seen, **usual}, LIMITS[quantize])
     write_bytes(out, content)
     return out
@@ -185,7 +144,7 @@ def _check(out: Path, quantize: str, decode: str, images: Any, max_objects: int)
             if images is None
             else f"quantize {quantize!r} uses no images; only int8 does."
         )
-    if max_objects < 1:
+    if max_objects is not None and max_objects < 1:
         raise UsageError(f"max_objects is {max_objects}; expected 1 or more.")
 
 
@@ -208,8 +167,8 @@ def _compare(
     interpreter.invoke()
     found = {name: interpreter.get_tensor(one["index"]) for name, one in zip(names, interpreter.get_output_details())}
     image, *values = inputs.values()
-    extras = {extra.name: value for extra, value in zip(graph.extras, values)}
-    expected = {name: ops.convert_to_numpy(value) for name, value in graph(image, extras).items()}
+    given = {one.name: value for one, value in zip(graph.arguments, values)}
+    expected = {name: ops.convert_to_numpy(value) for name, value in graph(image, given).items()}
     if SCORES not in names:
         found, expected = (
             {SCORES: decoder.decode(maps["heatmap"], maps["offset"], maps["size"])[2]} for maps in (found, expected)
@@ -231,7 +190,7 @@ def saved_graph(graph: PhoneGraph) -> Iterator[Path]:
     """
     shape = (1, graph.card.height, graph.card.width, 3)
     signature = [tf.TensorSpec(shape, tf.float32, name="input")]
-    signature += [tf.TensorSpec((1, *extra.shape), tf.float32, name=extra.name) for extra in graph.extras]
+    signature += [tf.TensorSpec(one.shape, one.dtype, name=one.name) for one in graph.arguments]
     with tempfile.TemporaryDirectory() as directory:
         archive = keras.export.ExportArchive()
         archive.track(graph)
@@ -259,9 +218,9 @@ def order_outputs(model: Any, first: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
-def order_inputs(model: Any, extras: Sequence[Extra]) -> None:
-    """Puts the image of a parsed TFLite model before its extras."""
+def order_inputs(model: Any, further: Sequence[str]) -> None:
+    """Puts the image of a parsed TFLite model before its other arguments, these in their order."""
     (signature,) = model.signatureDefs
     tensors = {one.name.decode(): one.tensorIndex for one in signature.inputs}
-    names = ["input", *(extra.name for extra in extras)]
+    names = ["input", *further]
     model.subgraphs[signature.subgraphIndex].inputs = np.array([tensors[name] for name in names], np.int32)

@@ -122,6 +122,23 @@ class Find:
 
 
 @dataclasses.dataclass(frozen=True)
+class GraphAssociation:
+    """`Association` with fixed shapes, inside a graph that carries its memory from call to call; in `keras.ops`.
+
+    Attributes:
+        start: (K objects of a frame) -> {name: array}, the memory of a video that begins.
+        step: ({field: [K, ...]} of one frame, best score first, memory) -> ([K] bool, which are told; {field: [K, ...]}
+            that is learned of them; the new memory).
+        recall: memory -> rows that the next frame's inputs are drawn from, "boxes" [N, 4] in pixels of the image and
+            "valid" [N] bool; None where none are.
+    """
+
+    start: Callable[[int], dict[str, Any]]
+    step: Callable[[Mapping[str, Any], Mapping[str, Any]], tuple[Any, dict[str, Any], dict[str, Any]]]
+    recall: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Association:
     """What makes detections of a video belong together; pure functions of what came before.
 
@@ -131,12 +148,14 @@ class Association:
         finish: memory -> what was held back until the end.
         recall: memory -> rows that the next frame's inputs are drawn from, "boxes" [N, 4] among them, in pixels of the
             images; None where none are.
+        graph: The same inside a graph; None where only the host can.
     """
 
     start: Callable[[], Any]
     step: Callable[[Any, Any], tuple[list[Any], Any]]
     finish: Callable[[Any], list[Any]]
     recall: Callable[[Any], Rows] | None = None
+    graph: GraphAssociation | None = None
 
 
 @dataclasses.dataclass(frozen=True)

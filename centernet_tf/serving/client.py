@@ -8,7 +8,6 @@ each file as stored; like the server they leave the EXIF orientation alone. A cl
 RestClient needs no TensorFlow.
 """
 
-import base64
 import contextlib
 import http.client
 import json
@@ -27,11 +26,14 @@ from centernet_tf.detector import found
 from centernet_tf.detector.extras import one_for_each
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.export.answers import as_found
+from centernet_tf.export.carried import PREVIOUS_BYTES
 from centernet_tf.media.images import inspect_header, read_bytes
 from centernet_tf.properties import PROPERTIES
 from centernet_tf.properties.property import Property
 from centernet_tf.results import Detections
 from centernet_tf.serving.checked import checked, parse_json, told
+from centernet_tf.serving.tensors import as_array, as_json, fill
+from centernet_tf.serving.tracking import ServedTracker
 from centernet_tf.serving.transport import AnswerTooLargeError, Budget, connection_to, post
 
 SIGNATURE = "image_bytes"
@@ -114,18 +116,30 @@ class Client:
             inspect_header(data, str(image) if not isinstance(image, bytes) else f"image {number}")
             for number, (image, data) in enumerate(zip(images, files))
         ]
-        values = {name: self._extra(name, value, len(files)) for name, value in extras.items() if value is not None}
-        rows = self.ask(files, values)
+        values = self.check_extras(extras, len(files))
+        return self.finish(self.ask(files, values), [(one.width, one.height) for one in headers], values, threshold)
+
+    def finish(
+        self,
+        rows: Mapping[str, np.ndarray],
+        sizes: Sequence[tuple[int, int]],
+        extras: Mapping[str, np.ndarray],
+        threshold: float,
+    ) -> list[Detections]:
+        """Checked outputs [N, ...] and extras [N, ...] as detections in images of these widths and heights."""
         results = []
-        for number, header in enumerate(headers):
+        for number, size in enumerate(sizes):
             row = {name: value[number] for name, value in rows.items()}
-            own = {name: value[number] for name, value in values.items()}
-            size = (header.width, header.height)
+            own = {name: value[number] for name, value in extras.items()}
             try:
                 results.append(as_detections(row, size, self.names, threshold, self.properties, own))
             except ValueError as error:
                 raise ServerError(f"{self.address} answers for image {number} what cannot be used: {error}") from None
         return results
+
+    def check_extras(self, extras: Mapping[str, Any], count: int) -> dict[str, np.ndarray]:
+        """{name: [N, ...] float32} for N images; raises ValueError and UsageError as `predict`."""
+        return {name: self._extra(name, value, count) for name, value in extras.items() if value is not None}
 
     def _extra(self, name: str, value: Any, count: int) -> np.ndarray:
         """[N, ...] float32 for N images, checked by the property that knows it."""
@@ -151,14 +165,30 @@ class Client:
         Raises:
             ServerError: As `predict`.
         """
-        outputs = self.request(files, extras)
+        return self.check(self.request(files, extras), len(files))
+
+    def check(self, outputs: Any, count: int) -> dict[str, np.ndarray]:
+        """`checked` outputs for N images. Raises ServerError."""
         try:
-            return checked(outputs, len(files))
+            return checked(outputs, count)
         except ValueError as error:
             raise ServerError(f"{self.address} answers what no exported model does: {error}.") from None
 
-    def request(self, files: Sequence[bytes], extras: Mapping[str, np.ndarray]) -> Any:
-        """One request: {output: its rows} as they come, unchecked. Raises ServerError."""
+    def tracker(self, about: str | Path | Mapping[str, Any]) -> "ServedTracker":
+        """Follows the objects of one video through a served model that tracks; any number may be open at a time.
+
+        Args:
+            about: assets/model.json of the export, or its content.
+
+        Raises:
+            UsageError: It cannot be read, or is of a model of single images.
+        """
+        return ServedTracker(self, about)
+
+    def request(
+        self, files: Sequence[bytes], further: Mapping[str, np.ndarray], signature: str = SIGNATURE
+    ) -> Mapping[str, Any]:
+        """One request: {output: its rows} as they come, unchecked; `further` may hold bytes. Raises ServerError."""
         raise NotImplementedError
 
 
@@ -182,10 +212,11 @@ class RestClient(Client):
         self._path = f"{path}/v1/models/{urllib.parse.quote(self.model)}{version}:predict"
         self._local = threading.local()
 
-    def request(self, files: Sequence[bytes], extras: Mapping[str, np.ndarray]) -> Any:
-        inputs = {ARGUMENT: [{"b64": base64.b64encode(data).decode("ascii")} for data in files]}
-        inputs |= {name: values.tolist() for name, values in extras.items()}
-        body = json.dumps({"signature_name": SIGNATURE, "inputs": inputs})
+    def request(
+        self, files: Sequence[bytes], further: Mapping[str, np.ndarray], signature: str = SIGNATURE
+    ) -> Mapping[str, Any]:
+        inputs = {name: as_json(values) for name, values in {ARGUMENT: files, **further}.items()}
+        body = json.dumps({"signature_name": signature, "inputs": inputs})
         status, headers, answer = self._post(body.encode())
         where = f"{self.address}{self._path} answers {status}"
         try:
@@ -261,40 +292,27 @@ class GrpcClient(Client):
         channel = grpc.insecure_channel(self.address, options=limits)
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
 
-    def request(self, files: Sequence[bytes], extras: Mapping[str, np.ndarray]) -> Any:
+    def request(
+        self, files: Sequence[bytes], further: Mapping[str, np.ndarray], signature: str = SIGNATURE
+    ) -> Mapping[str, Any]:
         request = self._request()
         request.model_spec.name = self.model
-        request.model_spec.signature_name = SIGNATURE
+        request.model_spec.signature_name = signature
         if self.version is not None:
             request.model_spec.version.value = self.version
-        tensor = request.inputs[ARGUMENT]
-        tensor.dtype = 7  # DT_STRING
-        tensor.tensor_shape.dim.add().size = len(files)
-        tensor.string_val.extend(files)
-        for name, values in extras.items():
-            tensor = request.inputs[name]
-            tensor.dtype = 1  # DT_FLOAT
-            for side in values.shape:
-                tensor.tensor_shape.dim.add().size = side
-            tensor.tensor_content = values.astype("<f4").tobytes()
+        for name, values in {ARGUMENT: files, **further}.items():
+            fill(request.inputs[name], values)
         try:
             answer = self._stub.Predict(request, timeout=self.timeout)
         except self._failure as error:
             code = error.code()
             raise ServerError(f"{self.address} answers {code.name}: {told(error.details())}", code.value[0]) from error
         try:
-            return {name: _array(tensor) for name, tensor in answer.outputs.items()}
+            # A state holds the last frame's file too, which whoever sent it has.
+            kept = [name for name in answer.outputs if name != PREVIOUS_BYTES]
+            return {name: as_array(answer.outputs[name]) for name in kept}
         except ValueError as error:
             raise ServerError(f"{self.address} answers a tensor that is none: {error}.") from None
-
-
-def _array(tensor: Any) -> np.ndarray:
-    """A TensorProto of float32 as an array; a server may fill either of two fields. Raises ValueError for others."""
-    if tensor.dtype != 1:
-        raise ValueError(f"type {tensor.dtype}, expected float32")
-    shape = [side.size for side in tensor.tensor_shape.dim]
-    values = np.frombuffer(tensor.tensor_content, np.float32) if tensor.tensor_content else tensor.float_val
-    return np.asarray(values, np.float32).reshape(shape)
 
 
 def as_detections(

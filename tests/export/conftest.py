@@ -8,6 +8,7 @@ from keras import ops
 from centernet_tf.geometry.camera import DEFAULT_CAMERA
 from centernet_tf.layers.deformable import DeformableConv2D
 from centernet_tf.model.card import InputCard, ModelCard
+from centernet_tf.model.network import as_argument
 
 SIZE = (64, 96)
 FACE = {"keypoints": ["nose", "left_eye", "right_eye"], "flip_pairs": [["left_eye", "right_eye"]]}
@@ -31,13 +32,15 @@ MAPS = {
     "depth": (0.5, -2.5),
     "dimensions": (0.5, 3),
     "rotation": (1, 0),
+    "displacement": (1, 0),
 }
 
 
 def trained_like(network: keras.Model, size: tuple[int, int]) -> keras.Model:
     """Gives the last layers of heads weights with which their maps spread as a trained network's do."""
     noise = np.random.default_rng(0).normal(size=(1, *size, 3)).astype(np.float32)
-    maps = {name: ops.convert_to_numpy(values[-1]) for name, values in network(noise, training=False).items()}
+    shown = as_argument({one.name: noise[..., : one.shape[-1]] for one in network.inputs})
+    maps = {name: ops.convert_to_numpy(values[-1]) for name, values in network(shown, training=False).items()}
     for name, (spread, mean) in MAPS.items():
         if name in maps:
             layer = next(layer for layer in network.layers[::-1] if layer.name.startswith(f"{name}_"))

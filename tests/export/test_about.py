@@ -53,8 +53,8 @@ def test_what_cannot_be_read(text, error, said):
 )
 def test_what_sees_more_than_an_image_is_refused(inputs):
     with pytest.raises(UsageError):
-        check_single_image(SimpleNamespace(inputs=inputs))
-    check_single_image(SimpleNamespace(inputs=IMAGE))
+        check_single_image(SimpleNamespace(inputs=inputs, associate=None), "an ONNX file")
+    check_single_image(SimpleNamespace(inputs=IMAGE, associate=None), "an ONNX file")
 
 
 def test_usual_extras():

@@ -19,8 +19,8 @@ import tensorflow as tf
 
 from centernet_tf.export.onnx import OnnxGraph
 from centernet_tf.export.parity import LIMITS, compare
+from centernet_tf.export.phone import PhoneGraph
 from centernet_tf.export.runners import KerasRunner, open_runner
-from centernet_tf.export.tflite import PhoneGraph
 
 SIZE = (64, 96)
 OTHER = np.float32([[90, 0, 40, -30], [0, 100, 35, 4], [0, 0, 1, 0.2]])

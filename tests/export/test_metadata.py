@@ -154,10 +154,12 @@ def test_every_answer_is_described_by_its_own_words():
 
 def test_extras_are_described_as_inputs():
     from centernet_tf.export.metadata import description
+    from centernet_tf.export.phone import Argument
 
     moves = Extra("lens", (2,), fit=lambda values, matrix: values, meaning="focal lengths in pixels")
     stays = Extra("hour", (), meaning="the hour of the day")
-    (graph,) = read(description(NAMES, [moves, stays])).tables(3)
+    further = {one.name: one.meaning for one in map(Argument.of_extra, (moves, stays))}
+    (graph,) = read(description(NAMES, further)).tables(3)
     image, lens, hour = graph.tables(2)
     assert (image.text(0), lens.text(0), hour.text(0)) == ("image", "lens", "hour")
     assert lens.text(1) == "Of the input, to which the image was fitted. focal lengths in pixels."

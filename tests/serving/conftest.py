@@ -81,14 +81,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(404, {"error": f"Servable not found for request: {self.path}"})
         if self.path in self.server.broken:
             return self.answer(500, b"<html>out of order")
-        inputs = {"image_bytes": [base64.b64decode(row["b64"]) for row in request["inputs"]["image_bytes"]]}
-        inputs |= {name: values for name, values in request["inputs"].items() if name not in inputs}
+        inputs = {
+            name: [base64.b64decode(row["b64"]) for row in values] if name.endswith("_bytes") else values
+            for name, values in request["inputs"].items()
+        }
         try:
             tensors = {name: tf.constant(values) for name, values in inputs.items()}
             found = self.server.signatures[request["signature_name"]](**tensors)
         except tf.errors.InvalidArgumentError as error:
             return self.answer(400, {"error": error.message})
-        return self.answer(200, {"outputs": {name: value.numpy().tolist() for name, value in found.items()}})
+        rows = {name: value.numpy().tolist() for name, value in found.items()}
+        for name in [name for name in rows if name.endswith("_bytes")]:
+            rows[name] = [{"b64": base64.b64encode(data).decode()} for data in rows[name]]
+        return self.answer(200, {"outputs": rows})
 
     def answer(self, status, content):
         body = content if isinstance(content, bytes) else json.dumps(content).encode()

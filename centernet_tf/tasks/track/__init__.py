@@ -12,7 +12,7 @@ from centernet_tf.points.task import IMAGE, Association, Clip, Find, Head, Input
 from centernet_tf.properties.fields import SHARED, Field
 from centernet_tf.properties.property import Rows
 from centernet_tf.properties.tracks import Tracks
-from centernet_tf.tasks.track import associate, decode, prior, targets
+from centernet_tf.tasks.track import associate, decode, graph, prior, targets
 
 # Made of two frames by `targets.join`; no record has them.
 JOINED = (
@@ -119,7 +119,11 @@ class Track(TaskSettings):
                 scale=self.scale,
             ),
             associate=Association(
-                associate.Memory.empty, self._step, lambda memory: [], self._recall if self.prior else None
+                associate.Memory.empty,
+                self._step,
+                lambda memory: [],
+                self._recall if self.prior else None,
+                None if self.hungarian else graph.association(self.rules, self._shown, self.threshold, self.prior),
             ),
         )
 
@@ -142,6 +146,10 @@ class Track(TaskSettings):
         named = dataclasses.replace(found, fields={**found.fields, "track_ids": ids})
         return [named[ids > 0]], memory
 
+    @property
+    def _shown(self) -> float:
+        """Score from which who was seen in the last frame is drawn in the prior heatmap."""
+        return max(self.threshold, self.prior_threshold or 0)
+
     def _recall(self, memory: associate.Memory) -> Rows:
-        shown = (memory.scores >= max(self.threshold, self.prior_threshold or 0)) & (memory.active > 0)
-        return {"boxes": memory.boxes[shown]}
+        return {"boxes": memory.boxes[(memory.scores >= self._shown) & (memory.active > 0)]}

@@ -9,6 +9,7 @@ from typing import Any
 
 from keras import ops
 
+from centernet_tf.points.task import GraphAssociation
 from centernet_tf.tasks.track.associate import Rules
 
 _FAR = 1e18  # stands for pairs that are forbidden, and is no infinity: LiteRT's arithmetic may turn those into NaN
@@ -23,6 +24,33 @@ STATE = {
     "age": ((), "int32", 0),
     "active": ((), "int32", 0),
 }
+
+
+def association(rules: Rules, shown: float, threshold: float, prior: bool) -> GraphAssociation:
+    """What a task says of it.
+
+    Args:
+        rules: When an object is someone who was there before.
+        shown: Score from which who was seen in the last frame is drawn in the prior heatmap.
+        threshold: Score above which an object is tracked.
+        prior: Whether there is a prior heatmap.
+    """
+
+    def start(count: int) -> dict[str, Any]:
+        # Those who are missed take as much room again, where they are remembered at all.
+        return empty(count if rules.max_age < 2 else 2 * count)
+
+    def follow(found: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+        ids, state = step({**found, "valid": found["scores"] > float(threshold)}, state, rules)
+        return ids > 0, {"track_ids": ids}, state
+
+    def recall(state: Mapping[str, Any]) -> dict[str, Any]:
+        # Those of the last frame come first, and are as many as there are objects at most.
+        most = state["ids"].shape[0] // (1 if rules.max_age < 2 else 2)
+        seen = ops.logical_and(state["active"] > 0, state["scores"] >= float(shown))
+        return {"boxes": state["boxes"][:most], "valid": ops.logical_and(seen, state["ids"] > 0)[:most]}
+
+    return GraphAssociation(start, follow, recall if prior else None)
 
 
 def empty(rows: int) -> dict[str, Any]:
@@ -88,8 +116,10 @@ def _nearest_first(cost: Any) -> Any:
     def choose(row: Any, state: tuple[Any, Any]) -> tuple[Any, Any]:
         taken, match = state
         open_ = ops.where(taken, _FAR, ops.take(cost, row, axis=0))
-        place = ops.cast(ops.argmin(open_), "int32")
-        fits = ops.min(open_) < _FAR
+        # Not `argmin`, which tells -0.0 from 0.0 by their bits, and no TFLite operator does.
+        nearest, chosen = ops.top_k(-open_, 1)
+        place = ops.cast(chosen[0], "int32")
+        fits = -nearest[0] < _FAR
         taken = ops.logical_or(taken, ops.logical_and(fits, ops.equal(places, place)))
         return taken, ops.where(ops.logical_and(fits, ops.equal(rows, row)), place, match)
 
