@@ -12,7 +12,7 @@ from rich.console import Console
 from centernet_tf.cli.detect import report
 from centernet_tf.cli.progress import progress
 from centernet_tf.cli.search import Flip, KeepResolution, Size, load_detector
-from centernet_tf.errors import UsageError
+from centernet_tf.errors import UsageError, closest
 from centernet_tf.host.files import whole_file
 from centernet_tf.host.plain import plain
 from centernet_tf.media.sources import Source, find_videos
@@ -20,6 +20,9 @@ from centernet_tf.media.video import MOST_RATE, RATE, Frame
 from centernet_tf.outputs import Outputs, check_outputs
 from centernet_tf.properties.tracks import mot_files
 from centernet_tf.properties.tracks.trails import LENGTH, Trails
+
+# Score from which boxes are shown to another tracker; the best of them keep even faint ones together.
+BY_BOXES = 0.1
 
 if TYPE_CHECKING:
     from centernet_tf.detector.detector import Detector
@@ -53,6 +56,13 @@ def track(
             "--hungarian/--greedy", help="Match all objects at once, or the surest one first. Default: the model's."
         ),
     ] = None,
+    tracker: Annotated[
+        str | None,
+        typer.Option(
+            help="For models that do not track by themselves: bytetrack, ocsort or botsort, by boxes alone. Needs "
+            "pip install 'centernet_tf[trackers]'."
+        ),
+    ] = None,
     mot: Annotated[bool, typer.Option("--mot", help="Also write OUT/NAME.txt as MOTChallenge has it.")] = False,
     trails: Annotated[int, typer.Option(min=0, max=1000, help="Frames that drawn trails reach back.")] = LENGTH,
     draw: Annotated[bool, typer.Option(help="Also write videos with the objects drawn in.")] = True,
@@ -83,11 +93,12 @@ def track(
 
     sources = find_videos(inputs)
     wanted = {"threshold": threshold, "birth": birth, "max_age": max_age, "hungarian": hungarian}
-    detector = _tracking(load_detector(model, size, keep_resolution, flip), wanted)
+    detector = load_detector(model, size, keep_resolution, flip)
+    detector = _tracking(detector, wanted) if tracker is None else _by_boxes(detector, tracker, wanted)
     outputs = Outputs(
         folder=out,
         json_file=json_file or out / "tracks.json",
-        threshold=_threshold(detector),
+        threshold=_threshold(detector, threshold),
         draw=draw,
         heatmaps=heatmaps,
         skip_bad=skip_bad,
@@ -136,7 +147,8 @@ def _tracking(detector: "Detector", wanted: dict[str, Any]) -> "Detector":
     if detector.tasks.associate is None:
         raise UsageError(
             f"A model of {', '.join(detector.card.tasks)} does not track: it has no heads for that. Train one with "
-            "task: track (configs/track_own.yaml), or find objects frame by frame with `centernet detect`."
+            "task: track (configs/track_own.yaml), follow its boxes with --tracker bytetrack, or find objects frame by "
+            "frame with `centernet detect`."
         )
     from centernet_tf.detector.follow import with_settings
 
@@ -144,10 +156,25 @@ def _tracking(detector: "Detector", wanted: dict[str, Any]) -> "Detector":
     return with_settings(detector, **given)
 
 
-def _threshold(detector: "Detector") -> float:
-    """Of the task that associates, which sorts out by itself what scores lower."""
+def _by_boxes(detector: "Detector", name: str, wanted: dict[str, Any]) -> "Detector":
+    """The detector, its boxes associated by another tracker."""
+    from centernet_tf.tasks.track.others import TRACKERS, with_tracker
+
+    if name not in TRACKERS:
+        raise UsageError(f"Unknown tracker {name!r}.{closest(name, TRACKERS)} Known: {', '.join(TRACKERS)}.")
+    if wanted["hungarian"] is not None:
+        raise UsageError(f"--hungarian and --greedy are for models that track by themselves, not for {name}.")
+    settings = {key: wanted[key] for key in ("birth", "max_age")}
+    detector.tasks = with_tracker(detector.tasks, name, **settings)
+    return detector
+
+
+def _threshold(detector: "Detector", given: float | None) -> float:
+    """Of the task that associates, which sorts out by itself what scores lower; or of what another tracker is shown."""
     (name,) = (task.name for task in detector.tasks.tasks if task.associate is not None)
-    return float(detector.card.tasks[name].get("threshold", 0.3))
+    if name in detector.card.tasks:
+        return float(detector.card.tasks[name].get("threshold", 0.3))
+    return BY_BOXES if given is None else given
 
 
 def _check_folders(sources: list[Source], out: Path) -> None:

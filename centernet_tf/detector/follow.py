@@ -176,8 +176,10 @@ class _Video:
         waiting, self._waiting = self._waiting, []
         recall = self._association.recall
         known = {**self._extras, **({} if recall is None else {beside.ROWS: recall(self._memory)})}
-        for found in self._search((image, {**known, **further}) for image, further in waiting):
+        searched = self._search((image, {**known, **further}) for image, further in waiting)
+        for found, (image, _) in zip(searched, waiting):
             if self._keep is not None:
                 self._keep(found)
-            told, self._memory = self._association.step(found, self._memory)
+            seen = [image] if self._association.looks else []
+            told, self._memory = self._association.step(found, self._memory, *seen)
             yield from told

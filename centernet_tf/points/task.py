@@ -149,13 +149,15 @@ class Association:
         recall: memory -> rows that the next frame's inputs are drawn from, "boxes" [N, 4] among them, in pixels of the
             images; None where none are.
         graph: The same inside a graph; None where only the host can.
+        looks: Whether `step` takes the frame's pixels [H, W, 3] as its third argument.
     """
 
     start: Callable[[], Any]
-    step: Callable[[Any, Any], tuple[list[Any], Any]]
+    step: Callable[..., tuple[list[Any], Any]]
     finish: Callable[[Any], list[Any]]
     recall: Callable[[Any], Rows] | None = None
     graph: GraphAssociation | None = None
+    looks: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """`centernet track` from the outside: what it prints, writes and returns."""
 
 import json
+import sys
 
 import keras
 import numpy as np
@@ -141,3 +142,16 @@ def test_what_cannot_be(call, frames, tmp_path, arguments, said):
 def test_a_model_that_does_not_track(call, frames, spot_model):
     code, _, errors = call(frames, "--out", "out", model=spot_model)
     assert code == 2 and "A model of detect does not track" in errors and "track_own.yaml" in errors
+
+
+def test_other_trackers(call, frames, spot_model, monkeypatch):
+    """That they track is tested with the package itself, tests/tasks/test_track_others.py."""
+    code, _, errors = call(frames, "--out", "out", "--tracker", "bytrack", model=spot_model)
+    assert code == 2 and "Unknown tracker 'bytrack'. Did you mean 'bytetrack'?" in " ".join(errors.split())
+    code, _, errors = call(frames, "--out", "out", "--tracker", "ocsort", "--greedy", model=spot_model)
+    assert code == 2 and "--hungarian and --greedy are for models that track by themselves" in errors
+    code, _, errors = call(frames, "--out", "out", "--tracker", "ocsort")
+    assert code == 2 and "This model tracks by itself, without ocsort" in errors
+    monkeypatch.setitem(sys.modules, "trackers", None)
+    code, _, errors = call(frames, "--out", "out", "--tracker", "ocsort", model=spot_model)
+    assert code == 2 and "pip install 'centernet_tf[trackers]'" in errors
