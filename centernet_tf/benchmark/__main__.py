@@ -1,4 +1,5 @@
-"""Prints the tables: `python -m centernet_tf.benchmark [input render step decode keypoints kitti deformable networks]`.
+"""Prints the tables: `python -m centernet_tf.benchmark [input render step decode keypoints kitti deformable tracking
+networks]`.
 
 Words after `networks` choose among them: `networks resnet18 dla34 1`, backbones and batch sizes.
 """
@@ -51,6 +52,10 @@ TABLES = {
             "x plain",
             "peak MB, forward / and backward",
         ),
+    ),
+    "tracking": (
+        "Tracking beside plain detection, one frame after another, 100 objects in each",
+        ("", "backbone", "detection", "tracking", "tracking / detection"),
     ),
     "networks": (
         "Networks, 512x512, heads of 80 classes",

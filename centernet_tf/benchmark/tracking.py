@@ -1,0 +1,80 @@
+"""What tracking costs: the loop over frames beside plain detection, the association alone, and memory over time."""
+
+import functools
+import gc
+
+import numpy as np
+
+from centernet_tf.benchmark.timing import highest_memory, interleaved
+from centernet_tf.detector.detector import Detector
+from centernet_tf.model.card import InputCard, ModelCard
+from centernet_tf.model.network import build_network
+from centernet_tf.tasks.track import associate
+
+SIZE = (512, 512)
+OBJECTS = 100
+BACKBONES = ("mobilenetv2_fpn", "resnet18", "dla34")
+FRAMES = 10_000
+
+
+def detector_of(task: str, backbone: str, size: tuple[int, int] = SIZE, **settings: float) -> Detector:
+    """A fresh network, each cell of which is an object of probability 0.1: `OBJECTS` of them are found."""
+    card = ModelCard(
+        tasks={task: settings},
+        backbone=backbone,
+        classes=("person",),
+        max_objects=OBJECTS,
+        input=InputCard(height=size[0], width=size[1], stride=32),
+    )
+    tasks = card.task_set()
+    return Detector(build_network(backbone, tasks.heads, tasks.inputs, card.head_channels), card)
+
+
+def association() -> float:
+    """Median milliseconds for 100 objects of a frame and 100 that are remembered, all of one class, side by side."""
+    random = np.random.default_rng(0)
+    corners = random.uniform(0, 900, (OBJECTS, 2)).astype(np.float32)
+    boxes = np.concatenate([corners, corners + random.uniform(60, 120, (OBJECTS, 2)).astype(np.float32)], axis=1)
+    found = {
+        "boxes": boxes,
+        "scores": np.sort(random.uniform(0.4, 1, OBJECTS).astype(np.float32))[::-1],
+        "classes": np.zeros(OBJECTS, np.int64),
+        "points": (boxes[:, :2] + boxes[:, 2:]) / 2,
+        "displacements": random.normal(0, 20, (OBJECTS, 2)).astype(np.float32),
+    }
+    rules = associate.Rules()
+    _, memory = associate.step(found, associate.Memory.empty(), rules)
+    return interleaved({"step": lambda: associate.step(found, memory, rules)}, rounds=200)["step"]
+
+
+def memory_after(counts: tuple[int, ...]) -> list[float]:
+    """Highest memory of this process in MB after so many frames of one video, `OBJECTS` objects in each."""
+    tracker = detector_of("track", "mobilenetv2_fpn:0.35", (64, 64), threshold=0.01, max_age=30).tracker()
+    random, highest, done = np.random.default_rng(0), [], 0
+    for count in counts:
+        for _ in range(count - done):
+            tracker.step(random.integers(0, 256, (64, 64, 3)).astype(np.uint8))
+        done = count
+        gc.collect()
+        highest.append(highest_memory())
+    return highest
+
+
+def measure() -> list[tuple[str, ...]]:
+    """Rows of (what, backbone, detection, tracking, ratio)."""
+    frame = np.random.default_rng(0).integers(0, 256, (*SIZE, 3)).astype(np.uint8)
+    rows = []
+    for backbone in BACKBONES:
+        plain = detector_of("detect", backbone)
+        tracker = detector_of("track", backbone, threshold=0.01).tracker()
+        variants = {
+            "detect": functools.partial(plain, frame, threshold=0.01),
+            "track": functools.partial(tracker.step, frame),
+        }
+        times = interleaved(variants)
+        told = [f"{times[name]:.0f} ms, {1e3 / times[name]:.1f} frames/s" for name in ("detect", "track")]
+        rows.append(("one frame of 512x512", backbone, *told, f"{times['track'] / times['detect']:.3f}"))
+    rows.append(("association of 100 with 100", "", "", f"{association():.2f} ms", ""))
+    early, late = memory_after((FRAMES // 10, FRAMES))
+    rows.append((f"peak memory after {FRAMES // 10} / {FRAMES} frames", "", "", f"{early:.0f} / {late:.0f} MB", ""))
+    return rows
