@@ -36,8 +36,8 @@ def check(tasks: TaskSet) -> None:
         )
     if association.graph is None:
         raise UsageError(
-            f"This model of {names} associates objects over time by settings that only the host knows (for track: "
-            "hungarian), so no exported file can. Use the model file itself, or change them."
+            f"This model of {names} associates objects over time by settings that only the host knows, so no exported "
+            "file can. Use the model file itself, or change them."
         )
     further = {name: one.frames for name, one in frames.shown(tasks.inputs).items() if one.frames != (-1,)}
     if further or any(find.level == "pair" for find in tasks.finds):

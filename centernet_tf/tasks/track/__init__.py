@@ -42,7 +42,7 @@ class Track(TaskSettings):
         prior_threshold: Score from which it is drawn in the next prior heatmap.
         birth: Score above which it becomes someone new.
         max_age: Frames after which someone who is not seen is forgotten; -1 at once. See `associate.Rules`.
-        hungarian: Match all at once instead of the surest object first.
+        hungarian: Match all at once instead of the surest object first; on the host only, not in exported files.
         reach: How many frames before or after the present one the earlier frame of training may be.
         same_crop: Show both frames of training in the same crop. Else, and where both are one, the earlier one is moved
             and scaled by chance.
