@@ -17,6 +17,12 @@ from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.model.file import save_model
 from centernet_tf.properties.fields import Field
 
+# TensorFlow and Keras are a million objects that are never garbage. Looking through them again and again took a quarter
+# of the tests' time; `let_go` collects what a module leaves.
+gc.collect()
+gc.freeze()
+gc.set_threshold(50_000, 20, 100)
+
 
 def tiny_backbone(inputs):
     """Three convolutions down to a quarter and two more that see further: what tests of plumbing train and export."""

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -212,21 +213,12 @@ def test_a_keras_application_from_its_own_weights(shapes_train, shapes_val, tmp_
 PROGRAM = """
 import json, os, signal, sys
 import keras
-from centernet_tf import backbones
 from centernet_tf.config import read_settings
 from centernet_tf.train import train
 
-config, out, moment = sys.argv[1:]
-
-
-def small(inputs):
-    image = keras.Input((None, None, 3), name="image")
-    x = keras.layers.Conv2D(8, 4, 4, use_bias=False, name="stem")(image)
-    x = keras.layers.ReLU(name="relu")(keras.layers.BatchNormalization(name="norm")(x))
-    return keras.Model({"image": image}, {"stack1": x})
-
-
-backbones.BACKBONES["small"] = backbones.Backbone(small, head_channels=8)
+tests, config, out, moment = sys.argv[1:]
+sys.path.insert(0, tests)
+import conftest  # knows the backbone of tests
 
 
 class Watcher(keras.callbacks.Callback):
@@ -256,7 +248,7 @@ def run_program(folder, out, moment="", backend=None) -> subprocess.CompletedPro
     program = folder / "program.py"
     program.write_text(PROGRAM)
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"} | ({"KERAS_BACKEND": backend} if backend else {})
-    command = [sys.executable, str(program), str(folder / "run.yaml"), str(out), moment]
+    command = [sys.executable, str(program), str(Path(__file__).parent), str(folder / "run.yaml"), str(out), moment]
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=500)
 
 
@@ -270,7 +262,7 @@ def test_a_run_that_is_killed_ends_like_an_unbroken_one(shapes_train, shapes_val
     settings = settings_of(
         shapes_train,
         shapes_val,
-        backbone="small",
+        backbone="tiny",
         train={"checkpoint_steps": 2, "warmup_steps": 4, "clip_norm": 10},
         evaluate={"images": 0},
     )
@@ -306,18 +298,18 @@ def test_backends_train_alike(tmp_path):
     classes, items, _ = shapes.read(80, (64, 64))
     write_records(items, directory=tmp_path / "train", name="shapes", split="train", classes=classes)
     keras.utils.set_random_seed(0)
-    network = build_network("resnet18", Centers(len(classes)).heads())
+    network = build_network("tiny", Centers(len(classes)).heads())
     card = ModelCard(
         tasks={"detect": {}},
-        backbone="resnet18",
+        backbone="tiny",
         classes=classes,
         max_objects=100,
-        input=InputCard(height=64, width=64, stride=32),
+        input=InputCard(height=64, width=64, stride=4),
     )
     save_model(tmp_path / "start.keras", network, card)
     settings = settings_of(
         open_dataset(tmp_path / "train"),
-        backbone="resnet18",
+        backbone="tiny",
         weights=str(tmp_path / "start.keras"),
         train={"epochs": 1, "learning_rate": 2e-6, "ema": 0},
         evaluate={"images": 0},

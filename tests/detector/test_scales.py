@@ -119,7 +119,8 @@ def test_one_object_at_all_scales_is_one_object(spot_network, spot_card, draw_sp
 
 
 def test_batches_and_a_single_scale(spot_network, spot_card, draw_spots):
-    images = [draw_spots(90, 70, (40, 30, 0)), draw_spots(64, 100, (20, 60, 1)), draw_spots(33, 33, (16, 16, 0))]
+    # All are padded to 128x128, so that the graph is traced for two batches and no more.
+    images = [draw_spots(90, 70, (40, 30, 0)), draw_spots(70, 100, (20, 60, 1)), draw_spots(127, 66, (16, 16, 0))]
     detector = Detector(spot_network, spot_card).with_options(scales=(0.75, 1), flip=True)
     for image, found in zip(images, detector(images, threshold=0.05)):
         alone = detector(image, threshold=0.05)

@@ -1,4 +1,4 @@
-"""Twenty kills at random moments, and what is there in the end is what an unbroken run leaves.
+"""Kills at random moments, and what is there in the end is what an unbroken run leaves.
 
 The default selection has kills at chosen moments: tests/datasets/test_writer.py and tests/test_train.py.
 """
@@ -20,12 +20,14 @@ import pytest
 
 from centernet_tf.config import parse_settings, write_settings
 from centernet_tf.data.dataset import iterate, open_dataset, verify_checksums
+from centernet_tf.datasets.drawn import film
+from centernet_tf.datasets.writer import write_records
 from centernet_tf.model.file import load_model
 
 if not hasattr(os, "fork") or keras.backend.backend() != "tensorflow":
     pytest.skip("the runs are forked, which Windows does not know and JAX does not bear", allow_module_level=True)
 
-KILLS = 20
+KILLS = int(os.environ.get("HOSTILE_KILLS", "20"))  # of each program; continuous integration has fewer
 # Imports once, then does the work of each line it reads in a process of its own, and prints its number and its end.
 SERVER = """
 import os, sys
@@ -148,18 +150,27 @@ def log_of(out):
         return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
 
 
+@pytest.fixture(params=["images", "videos"])
+def learned(request, shapes_train, shapes_val, tmp_path):
+    """Task and folders of records."""
+    if request.param == "images":
+        return "detect", shapes_train.directory, shapes_val.directory
+    for split, count in (("train", 4), ("val", 2)):
+        classes, items, properties = film.read(count, (64, 64), split=split, film=film.Film(frames=12))
+        about = {"name": "film", "classes": classes, "properties": properties}
+        write_records(items, directory=tmp_path / "film" / split, split=split, **about)
+    return "track", tmp_path / "film" / "train", tmp_path / "film" / "val"
+
+
 @pytest.mark.long
-def test_training_killed_at_random_moments(shapes_train, shapes_val, tmp_path):
+def test_training_killed_at_random_moments(learned, tmp_path):
     """In one folder after the other, until all kills are done; each ends as the unbroken run."""
+    task, train, val = learned
     with server(TRAIN) as run:
         content = {
+            "task": task,
             "backbone": "tiny",
-            "data": {
-                "train": str(shapes_train.directory),
-                "validation": str(shapes_val.directory),
-                "size": [64, 64],
-                "shuffle": 24,
-            },
+            "data": {"train": str(train), "validation": str(val), "size": [64, 64], "shuffle": 24},
             "train": {"epochs": 3, "batch_size": 4, "learning_rate": 1e-3, "checkpoint_steps": 2, "ema": 0.9},
             "evaluate": {"batch_size": 4, "images": 1},
         }
