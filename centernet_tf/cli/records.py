@@ -60,7 +60,8 @@ def coco(
     """From COCO instances or keypoints: one JSON and a folder of images.
 
     Class numbers follow the category ids; with --classes only those categories are kept, in that order. Keypoints are
-    kept where the JSON has them; without --skeleton, names with left and right become pairs, which are printed.
+    kept where the JSON has them; without --skeleton, names with left and right become pairs, which are printed. Of a
+    JSON with videos, as CenterTrack writes it, frames and identities are kept.
 
     Example: centernet records coco annotations/instances_train2017.json train2017 --out tfrecords/coco/train
     """

@@ -1,5 +1,6 @@
 """Reads COCO instances and keypoints: one JSON with images, annotations and categories, and a folder of images."""
 
+import dataclasses
 import json
 import warnings
 from collections import Counter, defaultdict
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from centernet_tf.datasets import coco_videos
 from centernet_tf.datasets.coco_keypoints import KeypointLayout, describe, is_number, keypoint_layout
 from centernet_tf.datasets.items import Item, Split, leads_out
 from centernet_tf.errors import DataError, UsageError, brief, closest
@@ -16,6 +18,7 @@ from centernet_tf.host.reading import is_text
 from centernet_tf.properties.keypoints import Keypoints
 from centernet_tf.properties.keypoints.skeleton import Skeleton
 from centernet_tf.properties.property import Fault, Property
+from centernet_tf.properties.tracks import Tracks
 
 # An image's id is one number in result files, whose readers hold it as int64 or, of JSON, as a double.
 MOST_DIGITS = 18
@@ -39,7 +42,9 @@ def read(
     """Reads the annotations of a split; images are not opened.
 
     Class numbers follow the category ids in ascending order: COCO's own 80 categories, 1 to 90 with gaps, become 0 to
-    79. Crowd regions are kept and marked. Images without annotations are kept: they show none of the classes.
+    79. Crowd regions are kept and marked. Images without annotations are kept: they show none of the classes. Of a JSON
+    with "videos", as CenterTrack's converters write it, images are the frames of those, annotations have identities
+    (track_id), and those of category 0 or -1 are ignored objects.
 
     Args:
         annotations: The JSON, such as instances_train2017.json.
@@ -54,7 +59,8 @@ def read(
         outside: Also read images whose file_name is absolute or climbs out of the folder.
 
     Returns:
-        The class names, the images in the order of their ids, and the property keypoints where there are some.
+        The class names, the images in the order of their ids, or of their places in videos, and the properties
+        keypoints and tracks where there are some.
 
     Raises:
         UsageError: A JSON or the folder is missing, a class is not among the categories, or the skeleton does not fit.
@@ -72,15 +78,21 @@ def read(
     _check_keypoints(content["annotations"], names, wanted, layout, path)
     listed, rows_of = _by_image(content, path)
     kept = [number for number, name in names.items() if name in wanted]
-    items = []
-    for number in sorted({*listed, *rows_of}):
+    places, items = coco_videos.places(content, path), []
+    for number in sorted({*listed, *rows_of}, key=lambda one: (places[one].key if one in places else "", one)):
         if annotated_only and not any(row.get("category_id") in kept for row in rows_of[number]):
             continue
         if number in listed:
-            items.append(_to_item(listed[number], rows_of[number], images, names, wanted, layout, outside))
+            item = _to_item(listed[number], rows_of[number], images, names, wanted, layout, outside, number in places)
+            items.append(_in_video(item, places[number]) if number in places else item)
         else:
             items.append(_unlisted(number, rows_of[number], path))
-    return Split(wanted, items, (Keypoints(skeleton=layout.skeleton),) if layout else ())
+    properties = (Keypoints(skeleton=layout.skeleton),) if layout else ()
+    return Split(wanted, items, (*properties, Tracks()) if places else properties)
+
+
+def _in_video(item: Item, place: coco_videos.Place) -> Item:
+    return dataclasses.replace(item, key=place.key, video=place.video, frame=place.frame)
 
 
 def assumptions(properties: Sequence[Property]) -> list[str]:
@@ -209,16 +221,18 @@ def _to_item(
     wanted: tuple[str, ...],
     layout: KeypointLayout | None,
     outside: bool,
+    frame: bool,
 ) -> Item:
-    boxes, classes, crowd, areas, keypoints, places, faults = [], [], [], [], [], [], []
+    boxes, classes, crowd, areas, keypoints, tracks, places, faults = [], [], [], [], [], [], [], []
     left_out: dict[str, int] = defaultdict(int)
     for row in rows:
         place, box, category = f"annotation {brief(row.get('id'))}", _box(row.get("bbox")), row.get("category_id")
         name = names.get(category) if _is_id(category) else None
-        if name is None:
+        ignored = frame and name is None and category in coco_videos.IGNORED
+        if name is None and not ignored:
             detail = f"{place} has category_id {brief(category, 40)}, which is not among the categories"
             faults.append(Fault("unknown class", detail))
-        elif name not in wanted:
+        elif not ignored and name not in wanted:
             left_out["class not chosen"] += 1
         elif box is None:
             detail = f"{place} has bbox {brief(row.get('bbox'))}; expected four numbers, x, y, width, height"
@@ -230,7 +244,8 @@ def _to_item(
             area = row.get("area")
             boxes.append((left, top, left + width, top + height))
             areas.append(float(area) if is_number(area) else width * height)
-            classes.append(wanted.index(name))
+            classes.append(-1 if ignored else wanted.index(name))
+            tracks.append(coco_videos.identity(row))
             crowd.append(row.get("iscrowd", 0) in (1, "1", True))
             keypoints.append(points)
             places.append(place)
@@ -243,7 +258,8 @@ def _to_item(
         classes=classes,
         crowd=crowd,
         area=areas,
-        rows=layout.rows(keypoints) if layout else {},
+        ignored=[number < 0 for number in classes] if frame else None,
+        rows={**(layout.rows(keypoints) if layout else {}), **({"track_ids": np.array(tracks, int)} if frame else {})},
         width=_size(image.get("width")),
         height=_size(image.get("height")),
         box_names=places,

@@ -14,7 +14,10 @@ ROOT = Path(__file__).parents[2]
 MEMBERS = {
     "keypoints": ("pose", ["datasets/coco.py", "datasets/coco_keypoints.py", "datasets/drawn/figures.py"]),
     "boxes3d": ("box3d", ["datasets/kitti.py", "datasets/drawn/scenes.py"]),
-    "tracks": ("track", ["datasets/mot.py", "datasets/drawn/film.py", "cli/track.py"]),
+    "tracks": (
+        "track",
+        ["datasets/mot.py", "datasets/coco.py", "datasets/coco_videos.py", "datasets/drawn/film.py", "cli/track.py"],
+    ),
 }
 TRAIN = """
 backbone: tiny

@@ -61,6 +61,18 @@ def coco_files() -> dict[str, bytes]:
     return {"a.json": json.dumps(content).encode(), **{f"images/{n}.png": png(n) for n in (1, 2, 3)}}
 
 
+def video_files() -> dict[str, bytes]:
+    """The same images as frames of two videos."""
+    files = coco_files()
+    content = json.loads(files["a.json"])
+    content["videos"] = [{"id": 1, "file_name": "hall"}, {"id": 2, "file_name": "street"}]
+    for row, (video, frame) in zip(content["images"], ((1, 1), (1, 2), (2, 1))):
+        row |= {"video_id": video, "frame_id": frame}
+    for number, row in enumerate(content["annotations"]):
+        row["track_id"] = number
+    return {**files, "a.json": json.dumps(content).encode()}
+
+
 def voc_files() -> dict[str, bytes]:
     def one(name: str, left: int) -> str:
         box = f"<xmin>{left}</xmin><ymin>3</ymin><xmax>{left + 20}.5</xmax><ymax>40</ymax>"
@@ -121,6 +133,7 @@ def read_tfds(row: dict) -> Split:
 # Reader: its files, and which of them are annotations; the reader itself, of the folder.
 READERS = {
     "coco": (coco_files, ".json", lambda root: coco.read(root / "a.json", root / "images")),
+    "coco_videos": (video_files, ".json", lambda root: coco.read(root / "a.json", root / "images")),
     "voc": (voc_files, (".xml", "train.txt"), lambda root: voc.read(root, "train")),
     "yolo": (yolo_files, (".txt", ".yaml"), lambda root: yolo.read(root / "data.yaml")),
     "yolo_list": (yolo_files, (".txt", ".yaml"), lambda root: yolo.read(root / "data.yaml", "val")),
