@@ -172,6 +172,34 @@ def kitti(
     convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
 
 
+@app.command("kitti-tracking")
+def kitti_tracking(
+    root: Annotated[Path, typer.Argument(help="Folder with image_02, label_02 and calib, or the one above it.")],
+    out: Out,
+    names: Annotated[str | None, typer.Option(help="Videos with commas between: 0000,0001. Default: all.")] = None,
+    half: Annotated[
+        str | None, typer.Option(metavar="first|second", help="Half of each video, as CenterTrack splits them.")
+    ] = None,
+    split: SplitName = "train",
+    name: Name = None,
+    classes: Classes = None,
+    shards: Shards = None,
+    workers: Workers = None,
+    skip_bad: SkipBad = False,
+) -> None:
+    """From KITTI's tracking benchmark: videos with 3D boxes, identities and a camera.
+
+    Classes, ignored and left out objects are those of `records kitti`.
+
+    Example: centernet records kitti-tracking kitti/training --half first --out tfrecords/kitti_tracking/train
+    """
+    from centernet_tf.datasets import kitti_tracking as reader
+
+    chosen = None if names is None else class_list(names)
+    data = reader.read(root, chosen, half=half, classes=class_list(classes))
+    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+
+
 @app.command()
 def mot(
     root: Annotated[Path, typer.Argument(help="A video's folder with img1 and gt/gt.txt, or a folder of such.")],

@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +17,7 @@ from centernet_tf.properties.boxes3d import Boxes3d
 from centernet_tf.properties.boxes3d.cameras import read_camera
 from centernet_tf.properties.boxes3d.kitti_files import Lines, read_lines, with_orientations
 from centernet_tf.properties.boxes3d.records import OCCLUSIONS, from_columns
-from centernet_tf.properties.property import Fault
+from centernet_tf.properties.property import Fault, Rows
 
 CLASSES = ("Pedestrian", "Car", "Cyclist")  # in the original's order
 # What looks like a class, so that a detector is neither praised nor blamed for it, as the original trains.
@@ -92,35 +94,50 @@ def _to_item(stem: str, image_id: int, image: Path, root: Path, classes: tuple[s
     except (DataError, UsageError) as error:
         fault = Fault("annotation not readable", str(error).rstrip("."))
         return Item(**item, boxes=np.zeros((0, 4)), classes=[], broken=fault)
+    return Item(**item, **objects(lines, classes, camera, label.name))
+
+
+def objects(
+    lines: Lines, classes: Sequence[str], camera: np.ndarray, name: str, further: Rows = MappingProxyType({})
+) -> dict[str, Any]:
+    """What an `Item` says of the objects of an image.
+
+    Args:
+        lines: Its labels.
+        classes: Names in the order of the class numbers.
+        camera: [3, 4] of the image.
+        name: Of the label file, for reports.
+        further: What else is known of each line, {field: [N, ...]}.
+    """
     numbers, ignored, kept, faults = [], [], [], []
     left_out: Counter[str] = Counter()
-    for index, name in enumerate(lines.names):
-        meant = name if name in classes else IGNORED.get(name)
-        if meant not in classes and name != NOBODY:
+    for index, kind in enumerate(lines.names):
+        meant = kind if kind in classes else IGNORED.get(kind)
+        if meant not in classes and kind != NOBODY:
             left_out["class not chosen"] += 1
             continue
-        if fault := _fault(lines, index, label.name):
+        if fault := _fault(lines, index, name):
             faults.append(fault)
             continue
         kept.append(index)
         numbers.append(classes.index(meant) if meant in classes else -1)
-        ignored.append(name not in classes)
-    return Item(
-        **item,
-        boxes=lines.boxes[kept].reshape(-1, 4),
-        classes=numbers,
-        ignored=ignored,
-        names=[lines.names[index] for index in kept],
-        rows={
+        ignored.append(kind not in classes)
+    return {
+        "boxes": lines.boxes[kept].reshape(-1, 4),
+        "classes": numbers,
+        "ignored": ignored,
+        "names": [lines.names[index] for index in kept],
+        "rows": {
             "camera": camera,
             **from_columns(with_orientations(lines.boxes3d[kept].reshape(-1, 8))),
             "truncated": np.where(lines.truncated[kept] == UNKNOWN, 0, lines.truncated[kept]),
             "occluded": np.where(lines.occluded[kept] == UNKNOWN, 3, lines.occluded[kept]).astype(np.int32),
+            **{field: values[kept] for field, values in further.items()},
         },
-        box_names=[f"line {lines.places[index]} of {label.name}" for index in kept],
-        faults=tuple(faults),
-        left_out=dict(left_out),
-    )
+        "box_names": [f"line {lines.places[index]} of {name}" for index in kept],
+        "faults": tuple(faults),
+        "left_out": dict(left_out),
+    }
 
 
 def _fault(lines: Lines, index: int, name: str) -> Fault | None:

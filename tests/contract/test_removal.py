@@ -13,10 +13,17 @@ ROOT = Path(__file__).parents[2]
 # Property, task, and the readers, drawn data sets and commands that are about them; nothing else is touched.
 MEMBERS = {
     "keypoints": ("pose", ["datasets/coco.py", "datasets/coco_keypoints.py", "datasets/drawn/figures.py"]),
-    "boxes3d": ("box3d", ["datasets/kitti.py", "datasets/drawn/scenes.py"]),
+    "boxes3d": ("box3d", ["datasets/kitti.py", "datasets/kitti_tracking.py", "datasets/drawn/scenes.py"]),
     "tracks": (
         "track",
-        ["datasets/mot.py", "datasets/coco.py", "datasets/coco_videos.py", "datasets/drawn/film.py", "cli/track.py"],
+        [
+            "datasets/mot.py",
+            "datasets/kitti_tracking.py",
+            "datasets/coco.py",
+            "datasets/coco_videos.py",
+            "datasets/drawn/film.py",
+            "cli/track.py",
+        ],
     ),
 }
 TRAIN = """

@@ -15,7 +15,7 @@ from PIL import Image
 
 from centernet_tf.data.dataset import open_dataset
 from centernet_tf.data.example import read_record
-from centernet_tf.datasets import coco, kitti, tfds, voc, yolo
+from centernet_tf.datasets import coco, kitti, kitti_tracking, tfds, voc, yolo
 from centernet_tf.datasets.items import Split
 from centernet_tf.datasets.writer import write_records
 from centernet_tf.errors import DataError, UsageError
@@ -115,6 +115,21 @@ def kitti_files() -> dict[str, bytes]:
     return files
 
 
+def kitti_video_files() -> dict[str, bytes]:
+    one = kitti_files()
+    lines = one["training/label_2/000001.txt"].decode().splitlines()
+    rows = [
+        f"{frame} {-1 if line.startswith('Dont') else number} {line}"
+        for frame in (0, 1)
+        for number, line in enumerate(lines)
+    ]
+    return {
+        "training/label_02/0001.txt": "\n".join(rows).encode(),
+        "training/calib/0001.txt": one["training/calib/000001.txt"],
+        **{f"training/image_02/0001/{frame:06d}.png": png(frame) for frame in (0, 1, 2)},
+    }
+
+
 def tfds_row() -> dict:
     boxes = np.array([[0.1, 0.2, 0.5, 0.6], [0.0, 0.5, 1.0, 1.0]], np.float32)
     objects = {"bbox": boxes, "label": np.array([0, 1]), "is_crowd": np.array([False, True])}
@@ -137,6 +152,7 @@ READERS = {
     "voc": (voc_files, (".xml", "train.txt"), lambda root: voc.read(root, "train")),
     "yolo": (yolo_files, (".txt", ".yaml"), lambda root: yolo.read(root / "data.yaml")),
     "yolo_list": (yolo_files, (".txt", ".yaml"), lambda root: yolo.read(root / "data.yaml", "val")),
+    "kitti_tracking": (kitti_video_files, ".txt", kitti_tracking.read),
     "kitti": (kitti_files, ".txt", lambda root: kitti.read(root, root / "names.txt")),
 }
 

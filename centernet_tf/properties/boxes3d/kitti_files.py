@@ -52,11 +52,22 @@ def read_lines(path: Path) -> Lines:
     Raises:
         DataError: The file cannot be read, or a line has not 15 or 16 columns or no numbers; the line is named.
     """
+    lines = enumerate(read_text_lines(path, DataError), start=1)
+    return parse_lines([(number, line.split()) for number, line in lines if line.strip()], path)
+
+
+def parse_lines(lines: Sequence[tuple[int, Sequence[str]]], path: Path) -> Lines:
+    """Makes sense of lines that are split already.
+
+    Args:
+        lines: Number of each line, from 1, and its words, the class first.
+        path: Of their file, for messages.
+
+    Raises:
+        DataError: As `read_lines`.
+    """
     names, numbers, places = [], [], []
-    for number, line in enumerate(read_text_lines(path, DataError), start=1):
-        if not line.strip():
-            continue
-        name, *columns = line.split()
+    for number, (name, *columns) in lines:
         if len(columns) not in (_COLUMNS - 1, _COLUMNS):
             raise DataError(
                 f"{path}: line {number} has {len(columns) + 1} columns; expected 15 of a label or 16 of a result."
