@@ -15,6 +15,7 @@ from centernet_tf.cli.search import Flip, KeepResolution, Size, load_detector
 from centernet_tf.errors import UsageError, closest
 from centernet_tf.host.files import whole_file
 from centernet_tf.host.plain import plain
+from centernet_tf.media.folder import doubts
 from centernet_tf.media.sources import Source, find_videos
 from centernet_tf.media.video import MOST_RATE, RATE, Frame
 from centernet_tf.outputs import Outputs, check_outputs
@@ -110,6 +111,10 @@ def track(
     texts = {source: out / Path(source.output).with_suffix(".txt") for source in sources} if mot else {}
     _check_texts(texts)
     console = Console(soft_wrap=True, highlight=False)
+    for source in sources:
+        if isinstance(source.place, Path) and source.place.is_dir() and (told := doubts(source.place)):
+            more = f" So it is at {len(told) - 1} more places." if len(told) > 1 else ""
+            console.print(plain(f"{told[0]}{more} Objects may lose their identities there."))
     people: dict[Source, int] = {}
 
     @contextlib.contextmanager

@@ -1,5 +1,7 @@
 """A folder of images as one video."""
 
+import collections
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +21,29 @@ def frames_of(folder: Path) -> list[Path]:
 def _natural(path: Path) -> list[tuple[int, str]]:
     parts = re.split(r"(\d+)", path.name)
     return [(int(part), part) if part.isdecimal() else (-1, part) for part in parts]
+
+
+def doubts(folder: Path) -> list[str]:
+    """What in the numbers of frames looks wrong, sentences for people: frames that are missing, or there twice.
+
+    Frames may be any number apart, such as every fifth of a video; nothing is said of names without numbers.
+    """
+    files = frames_of(folder)
+    split = [re.fullmatch(r"(.*?)(\d+)(\D*)", file.stem) for file in files]
+    if len(files) < 3 or None in split or len({(one[1], one[3]) for one in split if one}) > 1:
+        return []
+    numbers = [int(one[2]) for one in split if one]
+    steps = [after - before for before, after in itertools.pairwise(numbers)]
+    usual = collections.Counter(steps).most_common(1)[0][0]
+    found = []
+    for step, before, after in zip(steps, files, files[1:]):
+        if step == 0:
+            found.append(f"{printable(folder)}: {before.name} and {after.name} have the same number.")
+        elif step > usual > 0:
+            missing = -(-step // usual) - 1
+            counted = f"{missing} frames are" if missing > 1 else "one frame is"
+            found.append(f"{printable(folder)}: {counted} missing between {before.name} and {after.name}.")
+    return found
 
 
 class FolderReader:

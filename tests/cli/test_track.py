@@ -109,6 +109,12 @@ def test_a_folder_is_one_video_with_frames_by_number(call, frames, tmp_path):
     assert code == 2 and "seq.txt: would be overwritten by --mot" in errors
 
 
+def test_missing_frames_are_told(call, frames, tmp_path):
+    (frames / "4.png").unlink()
+    code, told, _ = call("seq", "--out", "out", "--no-draw")
+    assert code == 0 and "one frame is missing between 3.png and 5.png. Objects may lose their identities" in told
+
+
 def test_settings_of_the_association(call, frames, tmp_path):
     call(frames, "--out", "out", "--threshold", "0.5", "--birth", "0.99999", "--max-age", "4", "--greedy")
     results = json.loads((tmp_path / "out" / "tracks.json").read_text())
