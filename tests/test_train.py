@@ -257,7 +257,8 @@ MOMENTS = ["step 5", "evaluation"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moments", [MOMENTS[:1], pytest.param(MOMENTS, marks=pytest.mark.long)], ids=["once", "twice"])
+@pytest.mark.long
+@pytest.mark.parametrize("moments", [MOMENTS[:1], MOMENTS], ids=["once", "twice"])
 def test_a_run_that_is_killed_ends_like_an_unbroken_one(shapes_train, shapes_val, tmp_path, moments):
     settings = settings_of(
         shapes_train,

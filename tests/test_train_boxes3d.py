@@ -51,7 +51,7 @@ def settings_of(records, validation=None, **changes):
     "changes",
     [
         pytest.param({"box3d": {"amodal_offset": True}}, marks=pytest.mark.long, id="alone"),
-        pytest.param({"task": ["detect", "box3d"], "box3d": {"size": False}}, id="mixed"),
+        pytest.param({"task": ["detect", "box3d"], "box3d": {"size": False}}, marks=pytest.mark.long, id="mixed"),
     ],
 )
 def test_a_run(yards, tmp_path, changes):

@@ -17,6 +17,7 @@ def weighted(network):
     return [layer.name for layer in network.layers if layer.weights]
 
 
+@pytest.mark.long
 def test_both_stacks_are_given_at_a_quarter(network):
     assert {name: output.shape for name, output in network.output.items()} == {
         "stack1": (None, None, None, 256),

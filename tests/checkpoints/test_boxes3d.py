@@ -54,7 +54,9 @@ def official_rows(maps, size, grid, camera, moved):
     return np.array(rows)
 
 
-@pytest.mark.parametrize("camera", [None, CAMERA], ids=["default", "own"])
+@pytest.mark.parametrize(
+    "camera", [pytest.param(None, id="default", marks=pytest.mark.long), pytest.param(CAMERA, id="own")]
+)
 @pytest.mark.parametrize(
     ("sized", "given"),
     [(True, {}), (True, {"shifted_sizes": False}), (False, {})],

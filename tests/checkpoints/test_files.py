@@ -111,14 +111,8 @@ def test_equals_pytorch(task, tmp_path, call, official_state, official_heads):
         assert difference < 1e-3, f"{name} differs by {difference:.1e}"
 
 
-@pytest.mark.parametrize(
-    ("arch", "form"),
-    [
-        ("resdcn_18", "training"),
-        pytest.param("dla_34", "bare", marks=pytest.mark.long),
-        pytest.param("dlav0_34", "before 1.6", marks=pytest.mark.long),
-    ],
-)
+@pytest.mark.long
+@pytest.mark.parametrize(("arch", "form"), [("resdcn_18", "training"), ("dla_34", "bare"), ("dlav0_34", "before 1.6")])
 def test_other_networks_from_files(arch, form, tmp_path, call, official_state, official_heads, golden):
     meta, tensors, maps = golden(arch)
     FORMS[form](tensors, tmp_path / "model.pth")
@@ -170,6 +164,7 @@ def converted(tmp_path, call, shapes_train, official_state, official_heads):
     return tensors
 
 
+@pytest.mark.long
 def test_a_converted_model_detects_and_is_evaluated(converted, tmp_path, call, shapes_val):
     save_image(tmp_path / "a.png", np.random.default_rng(0).integers(0, 255, (50, 70, 3), np.uint8))
     code, _, errors = call("detect", "model.keras", "a.png", "--out", "found")

@@ -54,7 +54,12 @@ def official_decode(maps, count):
 
 @pytest.mark.parametrize(
     ("size", "without"),
-    [((128, 128), ()), ((128, 192), ()), ((128, 128), ("hp_offset",)), ((128, 128), ("hm_hp", "hp_offset"))],
+    [
+        pytest.param((128, 128), (), marks=pytest.mark.long),
+        ((128, 192), ()),
+        pytest.param((128, 128), ("hp_offset",), marks=pytest.mark.long),
+        ((128, 128), ("hm_hp", "hp_offset")),
+    ],
     ids=str,
 )
 def test_keypoints_agree_with_the_published_rules(size, without, official_state, official_heads):

@@ -48,6 +48,7 @@ def test_the_model_says_what_it_is(official, converted):
     assert sorted(card.task_set().inputs) == ["image", "previous", "prior"]
 
 
+@pytest.mark.long
 def test_is_saved_and_read_back(converted, tmp_path):
     path = tmp_path / "mot.keras"
     save_model(path, converted.network, converted.card)

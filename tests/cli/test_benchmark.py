@@ -20,6 +20,7 @@ def call(tmp_path, monkeypatch, capfd):
     return run
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_model_on_own_images(call, spot_model, draw_spots, tmp_path):
     save_image(tmp_path / "in" / "a.png", draw_spots(96, 64, (30, 40, 0)))

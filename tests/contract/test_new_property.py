@@ -177,7 +177,9 @@ def exported(run, tmp_path_factory):
     return make
 
 
-@pytest.mark.parametrize("kind", ["savedmodel", "tflite", "onnx"])
+@pytest.mark.parametrize(
+    "kind", ["savedmodel", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("tflite", "onnx"))]
+)
 def test_exports_answer_it(run, image, kind, exported):
     runner = open_runner(exported(kind))
     expected, answered = load(run / "last.keras")(image, threshold=0), runner(image)

@@ -108,9 +108,8 @@ def test_the_rest_trains_evaluates_detects_and_exports(gone, task, drawn, tmp_pa
     assert (folder / "found" / "detections.json").is_file() and (folder / task / "served" / "1").is_dir()
 
 
-@pytest.mark.parametrize(
-    "gone", [pytest.param(gone, marks=pytest.mark.long if number else ()) for number, gone in enumerate(MEMBERS)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("gone", MEMBERS)
 def test_the_program_starts_without_it(gone, tmp_path):
     folder = without(tmp_path, gone)
     code = """

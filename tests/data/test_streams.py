@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 READ = """
 import sys
 from centernet_tf.data.augment import Augmentation
@@ -17,6 +19,7 @@ print("read")
 """
 
 
+@pytest.mark.long
 def test_streams_may_be_alive_when_python_ends(shapes_train):
     command = [sys.executable, "-c", READ, str(shapes_train.directory)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)

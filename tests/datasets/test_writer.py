@@ -344,9 +344,8 @@ print("done", flush=True)
 """
 
 
-@pytest.mark.parametrize(
-    "alive", [pytest.param(1, marks=pytest.mark.long), 5, pytest.param(12, marks=pytest.mark.long)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("alive", [1, 5, 12])
 def test_killed_run_leaves_no_half_written_shard(alive, tmp_path):
     write([make_item()], tmp_path)
     before = contents(tmp_path)

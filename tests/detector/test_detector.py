@@ -283,7 +283,12 @@ def test_search_shows_what_it_finds_in(detector, draw_spots):
 
 
 @pytest.mark.parametrize(
-    "options", [{"flip": True}, {"scales": (0.5, 1, 1.5), "nms": True}, {"tile": (96, 128), "halo": 16}]
+    "options",
+    [
+        {"flip": True},
+        pytest.param({"scales": (0.5, 1, 1.5), "nms": True}, marks=pytest.mark.long),
+        {"tile": (96, 128), "halo": 16},
+    ],
 )
 def test_search_shows_one_heatmap_whatever_the_options(detector, draw_spots, options):
     """The network is symmetric and sees a cell alone, so mirrored images and tiles change nothing."""

@@ -26,7 +26,7 @@ SIZE = (64, 96)
 OTHER = np.float32([[90, 0, 40, -30], [0, 100, 35, 4], [0, 0, 1, 0.2]])
 GIVEN = {"camera": OTHER}  # another value than the usual one, of each extra
 KINDS = ("pose", "box3d")
-VARIANTS = [*KINDS, *(pytest.param(kind, marks=pytest.mark.long) for kind in ("box3d_bare", "box3d_amodal"))]
+VARIANTS = ["pose", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("box3d", "box3d_bare", "box3d_amodal"))]
 
 
 def extras_of(card, batch):
@@ -112,7 +112,8 @@ def test_tflite_of_boxes_alone(kind, model, exported):
     assert runner.extras == () and not runner(image[0].astype(np.uint8)).fields
 
 
-@pytest.mark.parametrize("kind", [pytest.param(KINDS[0], marks=pytest.mark.long), KINDS[1]])
+@pytest.mark.long
+@pytest.mark.parametrize("kind", KINDS)
 def test_onnx_of_several_images(kind, model, exported):
     network, card = model(kind)
     path = exported(kind, "onnx")

@@ -275,7 +275,7 @@ def test_options(spot_card, tmp_path):
     assert np.isfinite(answers[BOXES]).all()
 
 
-@pytest.mark.parametrize("kind", ["pose", "box3d"])
+@pytest.mark.parametrize("kind", ["pose", pytest.param("box3d", marks=pytest.mark.long)])
 def test_the_guide_names_answers_and_extras(kind, model, exported):
     _, card = model(kind)
     folder, tasks = exported(kind, "savedmodel"), card.task_set()

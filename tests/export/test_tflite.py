@@ -159,6 +159,7 @@ def test_maps_decode_in_numpy(kernels, model, exported, blocks):
     assert_same(decoder.decode(*run(path, blocks(), kernels)), in_keras(*model("detect"), blocks()), SIZE)
 
 
+@pytest.mark.long
 def test_float16_is_half_and_near(model, exported, blocks):
     paths = [exported("deformable", "tflite", **options) for options in ({}, {"quantize": "float16"})]
     exact, near = (run(path, blocks()) for path in paths)

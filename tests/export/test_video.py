@@ -32,7 +32,13 @@ def tracking_model(spread_maps, **settings):
     return spread_maps(build_network("tiny", tasks.heads, tasks.inputs, 8), SIZE), card
 
 
-@pytest.fixture(scope="module", params=[{}, {"max_age": 4, "birth": 0.5}, {"prior": False}])
+SETTINGS = [
+    {},
+    *(pytest.param(one, marks=pytest.mark.long) for one in ({"max_age": 4, "birth": 0.5}, {"prior": False})),
+]
+
+
+@pytest.fixture(scope="module", params=SETTINGS)
 def tracked(request, spread_maps):
     """Network and card by settings that change what is remembered."""
     return tracking_model(spread_maps, **request.param)

@@ -286,6 +286,7 @@ def test_xla_equals_graph(channels, filters, groups):
         np.testing.assert_allclose(found[1][name], graph, atol=1e-5 * np.abs(graph).max(), err_msg=name)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the converter to TFLite is TensorFlow's")
 @pytest.mark.parametrize(("channels", "filters", "groups"), GROUPED[1:3])

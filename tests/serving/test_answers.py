@@ -49,7 +49,7 @@ def assert_same(ours, theirs):
         np.testing.assert_array_equal(ours.extras[name], value)
 
 
-@pytest.mark.parametrize("kind", ["pose", "box3d"])
+@pytest.mark.parametrize("kind", ["pose", pytest.param("box3d", marks=pytest.mark.long)])
 def test_all_that_the_detector_finds_arrives(kind, model, connect, image):
     network, card = model(kind)
     detector = Detector(network, card)

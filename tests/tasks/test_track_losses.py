@@ -122,6 +122,7 @@ def clip_batch(seed=0, images=2, size=(64, 96)):
     return inputs, rows
 
 
+@pytest.mark.long
 def test_training_lowers_every_term():
     keras.utils.set_random_seed(0)
     tasks = build_tasks({"track": Track(amodal_box=True)}, Centers(1, max_objects=2))

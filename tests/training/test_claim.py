@@ -38,7 +38,8 @@ def whole(shapes_train, tmp_path_factory):
     return out
 
 
-@pytest.mark.parametrize(("stop", "done"), [(None, 6), pytest.param(5, 4, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize(("stop", "done"), [(None, 6), (5, 4)])
 def test_a_run_goes_on_with_more_epochs(stop, done, whole, shapes_train, tmp_path):
     """Finished or stopped within an epoch, it ends where one of so many epochs from the start does."""
 

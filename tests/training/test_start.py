@@ -95,8 +95,8 @@ def test_a_trunk_from_imagenet(name, tmp_path):
     ("file", "own", "said"),
     [
         ("resnet18", "dla34", "weights of a resnet18 do not fit a dla34. Set backbone: resnet18."),
-        ("resnet34", "resnet50", "weights of a resnet34 do not fit a resnet50"),
-        ("resnet18", "resnet34", "weights of a resnet18 do not fit a resnet34"),
+        pytest.param("resnet34", "resnet50", "weights of a resnet34 do not fit a resnet50", marks=pytest.mark.long),
+        pytest.param("resnet18", "resnet34", "weights of a resnet18 do not fit a resnet34", marks=pytest.mark.long),
         ("dla34", "resnet18", "weights of a dla34 do not fit a resnet18"),
     ],
 )

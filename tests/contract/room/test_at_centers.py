@@ -160,8 +160,9 @@ def test_tiles_find_the_same_as_one_pass(detect, known):
 tensorflow_only = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow writes it")
 
 
+@pytest.mark.long
 @tensorflow_only
-@pytest.mark.parametrize("kind", [pytest.param("savedmodel", marks=pytest.mark.long), "tflite"])
+@pytest.mark.parametrize("kind", ["savedmodel", "tflite"])
 def test_exports_answer_the_same(detect, known, tmp_path, monkeypatch, kind):
     from centernet_tf.export.runners import open_runner
     from centernet_tf.export.savedmodel import export_savedmodel

@@ -177,11 +177,11 @@ def test_what_does_not_fit_is_named(spots, draw_spots, detect, make_card):
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow writes it")
 @pytest.mark.parametrize("kind", ["savedmodel", "tflite"])
-def test_exports_take_single_images(spots, tmp_path, kind):
+def test_exports_cannot_hold_what_the_host_remembers(spots, tmp_path, kind):
     from centernet_tf.export.savedmodel import export_savedmodel
     from centernet_tf.export.tflite import export_tflite
 
     export = {"savedmodel": export_savedmodel, "tflite": export_tflite}[kind]
-    with pytest.raises(UsageError, match="This model sees previous and prior of a video"):
+    with pytest.raises(UsageError, match="associates objects over time by settings that only the host knows"):
         export(spots, tmp_path / f"out.{kind}")
     assert not list(tmp_path.iterdir())
