@@ -54,7 +54,7 @@ TABLES = {
         ),
     ),
     "tracking": (
-        "Tracking beside plain detection, one frame after another, 100 objects in each",
+        "Tracking beside plain detection, one frame after another",
         ("", "backbone", "detection", "tracking", "tracking / detection"),
     ),
     "networks": (

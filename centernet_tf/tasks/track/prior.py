@@ -56,6 +56,9 @@ def draw(rows: Mapping[str, Any], size: tuple[int, int]) -> Any:
         row, column = ops.take(rows, number, axis=1), ops.take(columns, number, axis=1)
         return ops.maximum(heatmap, row[..., None] * column[:, None])
 
-    # One after another: all planes of 100 objects together would be 200 MB for each image of 544 x 960 pixels.
+    # One after another: all planes of 100 objects together would be 200 MB for each image of 544 x 960 pixels. Rows
+    # behind the last that is drawn, most of a batch's padding, are left out.
+    drawn = ops.any(reach >= 0, axis=0)
+    last_drawn = ops.max(ops.where(drawn, ops.arange(1, ops.shape(drawn)[0] + 1, dtype="int32"), 0), initial=0)
     empty = ops.zeros((ops.shape(rows)[0], height, width), "float32")
-    return ops.fori_loop(0, ops.shape(rows)[1], add, empty)[..., None]
+    return ops.fori_loop(0, last_drawn, add, empty)[..., None]
