@@ -1,6 +1,6 @@
 """Kills at random moments, and what is there in the end is what an unbroken run leaves.
 
-The default selection has kills at chosen moments: tests/datasets/test_writer.py and tests/test_train.py.
+Kills at chosen moments are in tests/datasets/test_writer.py and tests/test_train.py.
 """
 
 import contextlib
