@@ -1,6 +1,8 @@
 """No requirement admits a release with a known hole, and what the tests install satisfies every one."""
 
+import ast
 import configparser
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,3 +57,27 @@ def test_the_pins_satisfy_the_requirements(python):
             if one.name == "torch" and python != "3.11":
                 continue  # tested on one version of Python
             assert one.specifier.contains(pins[one.name.lower()]), one
+
+
+# Modules whose package has another name.
+PACKAGES = {"cv2": "opencv-python-headless", "PIL": "pillow", "yaml": "pyyaml", "pydantic_core": "pydantic"}
+
+
+def test_what_modules_import_at_once_is_installed_with_the_package():
+    """Extras are imported where they are used; anything else that is missing would end every command."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg", encoding="utf-8")
+    lines = [line.strip() for line in config["options"]["install_requires"].splitlines()]
+    installed = {Requirement(line).name.lower() for line in lines if line and not line.startswith("#")}
+    imported = {}
+    for path in sorted((ROOT / "centernet_tf").rglob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) else []
+            imported.update({name.partition(".")[0]: path.name for name in names})
+    foreign = {
+        name: where for name, where in imported.items() if name not in {*sys.stdlib_module_names, "centernet_tf"}
+    }
+    assert {"numpy", "keras", "scipy"} <= set(foreign)
+    missing = {name: where for name, where in foreign.items() if PACKAGES.get(name, name).lower() not in installed}
+    assert not missing
