@@ -116,15 +116,14 @@ def _rows(path: Path, count: int) -> list[tuple[int, int, int, list[str]]]:
     """Of each label the number of its line, its frame, its identity, and the words that the object benchmark has."""
     found = []
     for number, line in enumerate(read_lines(path, DataError), start=1):
-        frame, track, *words = [*line.split(), "", ""] if line.strip() else ("", "")
-        if not line.strip():
+        words = line.split()
+        if not words:
             continue
         try:
-            row = (number, int(frame), int(track), words[:-2])
-        except ValueError:
-            raise DataError(
-                f"{path}: line {number} begins with {frame!r} {track!r}; expected frame and identity."
-            ) from None
+            row = (number, int(words[0]), int(words[1]), words[2:])
+        except (ValueError, IndexError):
+            began = " ".join(words[:2])
+            raise DataError(f"{path}: line {number} begins with {began!r}; expected frame and identity.") from None
         if not 0 <= row[1] < count or not row[3] or not -1 <= row[2] < 2**62:
             raise DataError(
                 f"{path}: line {number} has frame {row[1]}, identity {row[2]} and {len(row[3])} further columns; "

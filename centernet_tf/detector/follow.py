@@ -62,7 +62,7 @@ def with_settings(detector: Detector, **settings: Any) -> Detector:
     if not names:
         raise UsageError(
             f"A model of {', '.join(detector.card.tasks)} does not track objects over time, so it has no settings of "
-            f"that: {', '.join(settings)}. Give a model that tracks."
+            f"that: {', '.join(settings)}. Give a model that does."
         )
     (name,) = names
     tasks = {**detector.card.tasks, name: {**detector.card.tasks[name], **settings}}
@@ -137,7 +137,7 @@ class _Video:
         if association is None:
             raise UsageError(
                 f"A model of {', '.join(detector.card.tasks)} does not track objects over time. Search the frames one "
-                "by one, or give a model that tracks."
+                "by one, or give a model that does."
             )
         self._search = lambda entries: detector.stream(entries, threshold, batch_size, look)
         self._association, self._extras, self._keep = association, dict(extras or {}), keep

@@ -1,7 +1,7 @@
 """What every exported file says of its model, as one JSON text, and what the model takes of each image beside pixels.
 
     {"classes": [name], "tasks": {name: settings}, "properties": {name: settings}, "extras": {name: usual or null},
-     "state": what a file that tracks carries from frame to frame; null or nothing in others}
+     "state": what is carried from frame to frame; null or nothing where images are single}
 
 Classes and properties are for clients (`properties.read_properties`); by its tasks a runner knows how images and
 extras are fitted.

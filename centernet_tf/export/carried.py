@@ -1,4 +1,4 @@
-"""The state of a video between the calls of an exported model that tracks: what goes in with a frame, and comes out.
+"""The state of a video between the calls of an exported model: what goes in with a frame, and comes out.
 
     carried = Carried(about.state, "phone.tflite")
     answers = carried.take(run(frame, **carried.arguments(frame)), frame)
@@ -94,9 +94,13 @@ class Carried:
 
     def _checked(self, name: str, answers: Mapping[str, Any]) -> np.ndarray:
         shape, dtype = self._state.arrays[name]
-        found = np.asarray(answers[name]) if name in answers else None
-        if found is None or found.shape != shape or not np.isfinite(found.astype(np.float64)).all():
-            came = "nothing" if found is None else f"shape {found.shape}, or values that are not finite"
+        try:
+            found = np.asarray(answers[name]) if name in answers else None
+        except ValueError:  # rows of different lengths
+            found = None
+        sound = found is not None and found.dtype.kind in "fiu" and found.shape == shape and np.isfinite(found).all()
+        if not sound:
+            came = "nothing" if found is None else f"{found.shape} {found.dtype}, or values that are not finite"
             raise DataError(
                 f"{self._where}: {name} comes out as {came}; expected {shape} {dtype}. Export the model again."
             )
@@ -120,6 +124,8 @@ class Carried:
                 raise UsageError(f"{self._where}: a state has {told} for {name}; expected {shape} {dtype}. {_OTHER}")
         if (number := int(state[MODEL][0])) not in (0, self._state.model):
             raise UsageError(f"{self._where}: a state of model {number}; this one is {self._state.model}. {_OTHER}")
+        if number and self._state.previous and state.get(self._previous) is None:
+            raise UsageError(f"{self._where}: a state has nothing for {self._previous}, the last frame. {_OTHER}")
         self._held = {name: np.array(state[name]) for name in self._state.arrays}
         self._frame = state.get(self._previous)
 

@@ -102,7 +102,7 @@ def _compare_videos(detector: Detector, runners: dict[str, Runner], records: Dat
     """Each file beside the tracker of its model, on the frames of one video."""
     frames = list(sample_frames(records, COMPARED))
     if not frames:
-        raise UsageError("The records hold no video, with which a model that tracks is compared. Leave out --data.")
+        raise UsageError("The records hold no video, with which a model of videos is compared. Leave out --data.")
     results = []
     for name, runner in runners.items():
         tracker = detector.tracker()

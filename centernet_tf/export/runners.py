@@ -120,7 +120,7 @@ class Runner:
             DataError: The frame has another size than those before.
         """
         if self.carried is None:
-            raise UsageError(f"{self.path}: takes single images. Export a model that tracks, or call it.")
+            raise UsageError(f"{self.path}: takes single images. Export a model of videos, or call it.")
         found = self(frame, **extras)
         return found[found.scores > 0]
 

@@ -53,7 +53,7 @@ def export_tflite(
     fractions of it. With the decode it answers, in this order and under the names of `answers` in its signature: boxes
     [1, K, 4], classes [1, K] counted from 0, scores [1, K] and the count [1], and what else is found, all float32. What
     the model takes beside pixels is further inputs [1, ...] float32 under the extras' names: of the input's pixels, to
-    which `Extra.fit` takes those of the image by the way it came to that size. A model that tracks takes the state of
+    which `Extra.fit` takes those of the image by the way it came to that size. A model of videos takes the state of
     the video besides, and answers with the next one; see `detector.remember`. Without the decode, the file answers
     with the heads' maps [1, H/4, W/4, channels] float32 without activation, as `export.decoder` reads them. Class names
     and MediaPipe's metadata are in the file, and model.json with what else there is to know.
@@ -67,7 +67,7 @@ def export_tflite(
         decode: Whether the graph decodes; "boxes" leaves out what else is found, for clients that take the four
             outputs only.
         images: For int8: images as the model will see them; up to 100 are used.
-        max_objects: Detections K; 10 if left out, as many as the model's where it tracks.
+        max_objects: Detections K; 10 if left out, as many as the model's where it follows videos.
 
     Returns:
         The file.
@@ -82,11 +82,11 @@ def export_tflite(
     fixed = card.input.resized(size or (card.input.height, card.input.width))
     # With fewer objects, each still finds its parts among all that are in the image.
     candidates = max(card.max_objects, Centers.candidates)
-    tracks = remember.is_needed(card.task_set())
-    max_objects = max_objects or (card.max_objects if tracks else MAX_OBJECTS)
+    follows = remember.is_needed(card.task_set())
+    max_objects = max_objects or (card.max_objects if follows else MAX_OBJECTS)
     card = card.model_copy(update={"input": fixed, "max_objects": max_objects})
     tasks = card.task_set(flat=True, candidates=candidates)
-    if tracks and (decode != "graph" or quantize == "int8"):
+    if follows and (decode != "graph" or quantize == "int8"):
         check_single_image(tasks, f"a TFLite file with quantize {quantize!r} and decode {decode!r}")
     remembered = remembered_by(network, tasks, max_objects)
     answers = {"graph": answer_names(tasks.finds), "boxes": NAMES}.get(decode)

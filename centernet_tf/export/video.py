@@ -1,4 +1,4 @@
-"""The signatures of a SavedModel that tracks objects over the frames of a video.
+"""The signatures of a SavedModel that follows objects over the frames of a video.
 
     track         input_tensor  uint8 [1, H, W, 3]  one frame, RGB      also as serving_default
     track_bytes   image_bytes   string [1]          one frame as a file

@@ -175,7 +175,7 @@ class Client:
             raise ServerError(f"{self.address} answers what no exported model does: {error}.") from None
 
     def tracker(self, about: str | Path | Mapping[str, Any]) -> "ServedTracker":
-        """Follows the objects of one video through a served model that tracks; any number may be open at a time.
+        """Follows the objects of one video through a served model of videos; any number may be open at a time.
 
         Args:
             about: assets/model.json of the export, or its content.

@@ -36,7 +36,7 @@ class ServedTracker:
     def __init__(self, client: Connection, about: str | Path | Mapping[str, Any]):
         content, where = (about, "model.json") if isinstance(about, Mapping) else (_read(Path(about)), str(about))
         if not content.get("state"):
-            raise UsageError(f"{where}: of a model of single images. Export one that tracks, or use `predict`.")
+            raise UsageError(f"{where}: of a model of single images. Export one of videos, or use `predict`.")
         try:
             state = State.from_plain(content["state"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:

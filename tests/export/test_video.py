@@ -6,6 +6,7 @@ import pytest
 from centernet_tf.datasets.drawn import film
 from centernet_tf.detector.detector import Detector
 from centernet_tf.errors import DataError, UsageError
+from centernet_tf.export.carried import Carried, State
 from centernet_tf.export.onnx import export_onnx
 from centernet_tf.export.runners import clipped, open_runner
 from centernet_tf.export.savedmodel import export_savedmodel
@@ -106,6 +107,17 @@ def test_a_state_of_another_model_or_size_is_refused(runners):
             runner.carried.restore({**state, "state_boxes": np.zeros((1, 5, 4), np.float32)})
         with pytest.raises(UsageError, match="a state has nothing for state_ids"):
             runner.carried.restore({name: value for name, value in state.items() if name != "state_ids"})
+        with pytest.raises(UsageError, match="a state has nothing for state_previous, the last frame"):
+            runner.carried.restore({name: value for name, value in state.items() if name != "state_previous"})
+
+
+@pytest.mark.parametrize("value", [None, [["a"]], [[1, 2], [3]], [[float("nan")] * 2], [[1, 2, 3]]])
+def test_a_state_that_comes_out_damaged_is_told(value):
+    carried = Carried(State(5, {"state_ids": ((1, 2), "int32")}, False), "the server")
+    with pytest.raises(DataError, match=r"the server: state_ids comes out as .*; expected \(1, 2\) int32"):
+        carried.take({} if value is None else {"state_ids": value}, None)
+    assert carried.take({"state_ids": [[3, 4]], "a": 1}, None) == {"a": 1}
+    assert carried.state["state_ids"].tolist() == [[3, 4]]
 
 
 def test_the_savedmodel_itself_refuses_them(runners):

@@ -63,7 +63,7 @@ def with_tracker(tasks: TaskSet, name: str, **settings: Any) -> TaskSet:
 
 
 class _Memory:
-    """A tracker for each class that was seen, and our number of each of their identities."""
+    """A tracker for each class that was seen, and our number of each of their identities; each frame changes it."""
 
     def __init__(self, make: Any):
         self._make = make
@@ -74,7 +74,9 @@ class _Memory:
         """[N] int64 identities from 1, 0 of who is nobody yet."""
         ids = np.zeros(len(found), np.int64)
         for label in sorted({*self._trackers, *found.classes.tolist()}):
-            tracker = self._trackers.setdefault(label, self._make())
+            if label not in self._trackers:
+                self._trackers[label] = self._make()
+            tracker = self._trackers[label]
             rows = np.flatnonzero(found.classes == label)
             told = self._told(tracker, found, rows, image)
             for row, number in told.items():
