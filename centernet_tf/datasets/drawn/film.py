@@ -12,7 +12,7 @@ import numpy as np
 
 from centernet_tf.datasets.drawn.items import DrawnItems
 from centernet_tf.datasets.drawn.samples import SAMPLES, rasterise, region_of
-from centernet_tf.datasets.drawn.shapes import CLASSES, OUTLINES, colors_of, paint
+from centernet_tf.datasets.drawn.shapes import CLASSES, OUTLINES, colors_of, paint, standing_out
 from centernet_tf.datasets.drawn.textures import textured_ground
 from centernet_tf.datasets.items import Item, Split
 from centernet_tf.errors import UsageError
@@ -34,6 +34,7 @@ class Film:
         camera: The most that the camera moves from frame to frame, as a fraction of the image's shorter side.
         rate: Frames a second; only the times of the frames depend on it.
         visible: The smallest part of an object that must be seen for it to be annotated.
+        contrast: Smallest distance of an object's colour from the ground's, RGB levels, 0 to 441.
         texture: Strength of the ground's pattern, 0 to 1.
         noise: Standard deviation of the grain over everything, as a fraction of 255.
     """
@@ -46,6 +47,7 @@ class Film:
     camera: float = 0.01
     rate: float = 12.0
     visible: float = 0.25
+    contrast: float = 110.0
     texture: float = 0.35
     noise: float = 0.02
 
@@ -77,7 +79,7 @@ class _Actor:
     phase: np.ndarray  # [2]
     tilt: float
     turn: float
-    palette: np.ndarray  # [16, 3] colours to choose from
+    color: np.ndarray  # [3]
     shade: np.ndarray  # [2]
 
     def place(self, frame: int) -> list[np.ndarray]:
@@ -149,7 +151,7 @@ def draw_frame(
     margin = _margin(size, film)
     whole = textured_ground(ground, (size[0] + 2 * margin, size[1] + 2 * margin), film.texture, lines=4)
     shift = margin + _shift(camera, frame, size, film)  # of the image's corner on the ground
-    actors = [_actor(things, size, margin, film) for _ in range(things.integers(film.objects[0], film.objects[1] + 1))]
+    actors = [_actor(things, size, whole, film) for _ in range(things.integers(film.objects[0], film.objects[1] + 1))]
     view = np.float64([[1, 0, -shift[0]], [0, 1, -shift[1]]])
     image = cv2.warpAffine(whole, view, size[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
     owners = np.zeros((size[0] * SAMPLES, size[1] * SAMPLES), np.uint8)
@@ -161,7 +163,7 @@ def draw_frame(
         region = region_of(box, size)
         mask = rasterise(curves, region)
         owners[tuple(slice(part.start * SAMPLES, part.stop * SAMPLES) for part in region)][mask > 0] = number
-        paint(image[region], mask, actor.palette[:1], actor.shade, 0.0)
+        paint(image[region], mask, actor.color, actor.shade)
     if film.noise:
         image += grain.standard_normal(image.shape, np.float32) * np.float32(255 * film.noise)
     areas = np.array([_area(curves) for curves in placed])
@@ -171,7 +173,7 @@ def draw_frame(
     return np.clip(image + 0.5, 0, 255).astype(np.uint8), boxes[shown], kinds[shown], shown.astype(np.int64)
 
 
-def _actor(rng: np.random.Generator, size: tuple[int, int], margin: int, film: Film) -> _Actor:
+def _actor(rng: np.random.Generator, size: tuple[int, int], ground: np.ndarray, film: Film) -> _Actor:
     """Draws an object and its way by lot; all of it but the camera's motion."""
     kind = int(rng.integers(len(CLASSES)))
     side = min(size)
@@ -188,7 +190,7 @@ def _actor(rng: np.random.Generator, size: tuple[int, int], margin: int, film: F
         phase=rng.uniform(0, 2 * np.pi, 2),
         tilt=rng.uniform(0, 2 * np.pi),
         turn=np.deg2rad(rng.uniform(-film.turn, film.turn)),
-        palette=colors_of(rng, kind, 1.0),
+        color=standing_out(colors_of(rng, kind, 1.0), ground, film.contrast),
         shade=rng.uniform(-25, 25, 2),
     )
 

@@ -205,9 +205,9 @@ def _objects(rng: np.random.Generator, image: np.ndarray, scene: Scene) -> tuple
                 if all_visible(owners, owners[fine], mask, [*(area for _, area, _ in placed), area], scene.hidden):
                     owners[fine][mask > 0] = len(placed) + 1
                     placed.append((box, area, kind))
-                    paint(
-                        image[region], mask, colors_of(rng, kind, scene.tint), rng.uniform(-25, 25, 2), scene.contrast
-                    )
+                    colors = colors_of(rng, kind, scene.tint)
+                    shade = rng.uniform(-25, 25, 2)
+                    paint(image[region], mask, standing_out(colors, image[region], scene.contrast), shade)
                     break
     boxes = [visible_box(owners, number) for number in range(1, len(placed) + 1)]
     return np.array(boxes, np.float32).reshape(-1, 4), np.array([kind for *_, kind in placed], np.int64)
@@ -250,13 +250,18 @@ def colors_of(rng: np.random.Generator, kind: int, tint: float) -> np.ndarray:
     return cv2.cvtColor(shades[None].astype(np.float32), cv2.COLOR_HSV2RGB)[0] * 255
 
 
-def paint(patch: np.ndarray, mask: np.ndarray, candidates: np.ndarray, shade: np.ndarray, contrast: float) -> None:
-    """Paints the masked samples onto a patch [rows, columns, 3] of the image in the first colour that stands out."""
-    height, width = patch.shape[:2]
-    seen = patch[:: max(1, height // 12), :: max(1, width // 12)].reshape(-1, 3)
+def standing_out(candidates: np.ndarray, around: np.ndarray, contrast: float) -> np.ndarray:
+    """The first colour [3] of the candidates [N, 3] that differs from what lies around [rows, columns, 3]."""
+    height, width = around.shape[:2]
+    seen = around[:: max(1, height // 12), :: max(1, width // 12)].reshape(-1, 3)
     near = np.mean(np.linalg.norm(candidates[:, None] - seen, axis=-1) < contrast, axis=-1)
     fits = np.flatnonzero(near < 0.1)
-    color = candidates[fits[0] if len(fits) else near.argmin()]
+    return candidates[fits[0] if len(fits) else near.argmin()]
+
+
+def paint(patch: np.ndarray, mask: np.ndarray, color: np.ndarray, shade: np.ndarray) -> None:
+    """Paints the masked samples onto a patch [rows, columns, 3] of the image."""
+    height, width = patch.shape[:2]
     slope = np.linspace(-shade[0], shade[0], height)[:, None] + np.linspace(-shade[1], shade[1], width)
     coverage = cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA)[..., None] / np.float32(255)
     patch += coverage * (color + slope[..., None].astype(np.float32) - patch)
