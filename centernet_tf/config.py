@@ -110,6 +110,7 @@ class Settings(Section):
     weights: Literal["imagenet"] | Path | None = None
     max_objects: pydantic.PositiveInt = 100
     class_specific_size: bool = False
+    ltrb: bool = False
     data: DataSettings
     augment: AugmentSettings = AugmentSettings()
     loss: LossSettings = LossSettings()

@@ -238,6 +238,7 @@ def _card(settings: Settings, records: Dataset) -> ModelCard:
         classes=records.classes,
         max_objects=settings.max_objects,
         class_specific_size=settings.class_specific_size,
+        ltrb=settings.ltrb,
         input=InputCard(height=height, width=width, stride=stride, **pixels),
         about={"version": VERSION, "data": records.name, "settings": settings.model_dump(mode="json")},
     )

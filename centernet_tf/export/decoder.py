@@ -27,7 +27,7 @@ def peaks(heatmap: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.n
 
 
 def decode(
-    heatmap: np.ndarray, offset: np.ndarray, size: np.ndarray, max_objects: int = 10
+    heatmap: np.ndarray, offset: np.ndarray, size: np.ndarray, max_objects: int = 10, ltrb: bool = False
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Maps to objects, as the exported decode finds them.
 
@@ -36,6 +36,7 @@ def decode(
         offset: [B, h, w, 2] (x, y) from the cell's corner to the object's centre, in cells.
         size: [B, h, w, 2] or [B, h, w, 2 C] (width, height) in cells.
         max_objects: K.
+        ltrb: Whether size is [B, h, w, 4] instead, from the centre to the left, top, right and bottom edge.
 
     Returns:
         Boxes [B, K, 4] top, left, bottom, right as fractions of the image's height and width, clipped to 0..1; classes
@@ -51,8 +52,9 @@ def decode(
         found = len(logits)
         center = np.stack([y, x], axis=-1) + offset[image, y, x, ::-1]
         sides = size[image, y, x].reshape(found, -1, 2)
-        half = sides[np.arange(found), label if sides.shape[1] > 1 else 0, ::-1] / 2
-        corners = np.concatenate([center - half, center + half], axis=-1) / [height, width, height, width]
+        half = sides[np.arange(found), label if sides.shape[1] > 1 and not ltrb else 0, ::-1] / 2
+        near, far = (sides[:, 0, ::-1], sides[:, 1, ::-1]) if ltrb else (half, half)
+        corners = np.concatenate([center - near, center + far], axis=-1) / [height, width, height, width]
         boxes[image, :found] = np.clip(corners, 0, 1)
         classes[image, :found] = label
         scores[image, :found] = 1 / (1 + np.exp(-logits))

@@ -170,6 +170,7 @@ def _compare(
     given = {one.name: value for one, value in zip(graph.arguments, values)}
     expected = {name: ops.convert_to_numpy(value) for name, value in graph(image, given).items()}
     if SCORES not in names:
+        # Scores only, which every kind of size leaves as they are.
         found, expected = (
             {SCORES: decoder.decode(maps["heatmap"], maps["offset"], maps["size"])[2]} for maps in (found, expected)
         )

@@ -72,6 +72,7 @@ class ModelCard(pydantic.BaseModel):
         classes: Names in channel order.
         max_objects: Detections per image, and objects trained on.
         class_specific_size: Whether the size head has two channels per class.
+        ltrb: Whether the size head has the distances to the four edges instead of width and height.
         head_channels: Width of the hidden convolution of each head, 0 for none; the backbone's own if None.
         input: How an image becomes its input.
         about: Where it comes from: settings, data, score. For people; nothing reads it.
@@ -85,6 +86,7 @@ class ModelCard(pydantic.BaseModel):
     classes: tuple[str, ...]
     max_objects: pydantic.PositiveInt
     class_specific_size: bool = False
+    ltrb: bool = False
     head_channels: pydantic.NonNegativeInt | None = None
     input: InputCard
     about: dict[str, Any] = {}
@@ -107,6 +109,7 @@ class ModelCard(pydantic.BaseModel):
             num_classes=len(self.classes),
             max_objects=self.max_objects,
             class_specific_size=self.class_specific_size,
+            ltrb=self.ltrb,
             class_names=self.classes,
             **options,
         )

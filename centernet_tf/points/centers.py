@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from centernet_tf import losses
+from centernet_tf.errors import UsageError
 from centernet_tf.geometry import gaussian
 from centernet_tf.points import heatmap, peaks
 from centernet_tf.points.task import Head, Term, unmirrored
@@ -18,6 +19,11 @@ from centernet_tf.points.task import Head, Term, unmirrored
 STRIDE = 4  # The only one the published networks have.
 HEATMAP_BIAS = -2.19
 Regression = Literal["l1", "smooth_l1"]
+
+
+def mirrored_edges(values: Any) -> Any:
+    """The `Head.mirror` of distances to edges: left and right change places."""
+    return ops.stack([values[..., 2], values[..., 1], values[..., 0], values[..., 3]], axis=-1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,10 +34,14 @@ class Centers:
         num_classes: Channels of the heatmap.
         max_objects: Objects trained on per image, and detections returned per image.
         class_specific_size: Predict a size per class instead of one for all.
+        ltrb: Predict how far the left, top, right and bottom edge of a box are from its centre, beyond the edge of the
+            input too, instead of width and height (FairMOT, section 4.2).
         corrected_radius: Use the Gaussian radius as derived instead of as published.
         ignore_crowd: Take crowd boxes out of the loss instead of training on them as objects.
         ignored_area: Leave the whole box of an ignored object unjudged, instead of its centre.
         whole_sides: Round the sides of objects up before their radius; one of the originals does not.
+        whole_boxes: Take the centre, pulled into the grid, and the size of all of a box, instead of the part of it that
+            lies inside; one of the originals does.
         every_row: Divide the errors of offset and size by `max_objects`, as if every image had so many objects, instead
             of by the objects that there are; one of the originals does.
         every_object: Give the list of objects to the heatmap's loss, so that two on one cell count twice, and leave
@@ -51,10 +61,12 @@ class Centers:
     num_classes: int
     max_objects: int = 100
     class_specific_size: bool = False
+    ltrb: bool = False
     corrected_radius: bool = False
     ignore_crowd: bool = False
     ignored_area: bool = False
     whole_sides: bool = True
+    whole_boxes: bool = False
     every_row: bool = False
     every_object: bool = False
     weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
@@ -64,12 +76,18 @@ class Centers:
     candidates: int = 100
 
     def heads(self) -> tuple[Head, ...]:
-        """Heatmap of the centres, offset within the cell (x, y), size (width, height) in cells."""
-        sizes = 2 * self.num_classes if self.class_specific_size else 2
+        """Heatmap of the centres, offset within the cell (x, y), size (width, height, or `ltrb`) in cells.
+
+        Raises:
+            UsageError: Sizes would be of classes and `ltrb`.
+        """
+        if self.ltrb and self.class_specific_size:
+            raise UsageError("ltrb and class_specific_size exclude each other. Set one of them to false.")
+        size = Head("size", 2 * self.num_classes if self.class_specific_size else 2, mirror=unmirrored)
         return (
             Head("heatmap", self.num_classes, bias=HEATMAP_BIAS, heatmap=True, mirror=unmirrored),
             Head("offset", 2),
-            Head("size", sizes, mirror=unmirrored),
+            Head("size", 4, mirror=mirrored_edges) if self.ltrb else size,
         )
 
     def terms(self) -> tuple[Term, ...]:
@@ -97,8 +115,9 @@ class Centers:
             grid: Height and width in cells.
 
         Returns:
-            "boxes" [B, N, 4] clipped to the grid's cells, "size" [B, N, 2] (width, height), "center" [B, N, 2] (x, y),
-            "cell" [B, N, 2] its integer part as float, "index" [B, N] int32 (y * w + x), "radius" [B, N] of its
+            "boxes" [B, N, 4] clipped to the grid's cells, "size" [B, N, 2] (width, height), "edges" [B, N, 4] from the
+            centre to the edges of the unclipped box (left, top, right, bottom), "center" [B, N, 2] (x, y), "cell" [B,
+            N, 2] its integer part as float, "index" [B, N] int32 (y * w + x), "radius" [B, N] of its
             Gaussian in whole cells; "keep" [B, N] bool: a valid object with an area inside the grid, not ignored, in an
             image that is not rotated; "boxed" [B, N] bool: those whose box is trained; "present" [B, N] bool: those
             whose parts may be trained, in rotated images too; and "classes", "grouped" [B, N] bool, "ignored" [B, N]
@@ -106,11 +125,17 @@ class Centers:
             "listed", which is `every_object`, and "grid".
         """
         height, width = grid
-        boxes = ops.cast(rows["boxes"], "float32") / STRIDE
+        whole = ops.cast(rows["boxes"], "float32") / STRIDE
         limit = ops.convert_to_tensor([width - 1.0, height - 1.0, width - 1.0, height - 1.0], "float32")
-        boxes = ops.minimum(ops.maximum(boxes, 0.0), limit)
-        size = boxes[..., 2:] - boxes[..., :2]
+        boxes = ops.minimum(ops.maximum(whole, 0.0), limit)
+        measured = whole if self.whole_boxes else boxes
+        size = measured[..., 2:] - measured[..., :2]
         inside = ops.logical_and(rows["valid"], ops.all(size > 0, axis=-1))
+        center = (measured[..., :2] + measured[..., 2:]) / 2
+        if self.whole_boxes:
+            center = ops.minimum(ops.maximum(center, 0.0), limit[:2])
+            shown = ops.logical_and(whole[..., 2:] > 0, whole[..., :2] < limit[:2] + 1)
+            inside = ops.logical_and(inside, ops.all(shown, axis=-1))
         ignorable = rows["valid"] if self.every_object else inside
         group = ops.logical_and(self.ignore_crowd, rows["crowd"])
         valid = rows["valid"]
@@ -123,12 +148,12 @@ class Centers:
             # A point of a rotated image may lie inside where its object's box, which is not rotated, lies outside.
             beyond = ops.logical_and(rotated, ops.logical_and(valid, ops.logical_not(group)))
             present = ops.logical_or(present, beyond)
-        center = (boxes[..., :2] + boxes[..., 2:]) / 2
         cell = ops.floor(center)
         sides = ops.ceil(size) if self.whole_sides else size
         return {
             "boxes": boxes,
             "size": size,
+            "edges": ops.concatenate([center - whole[..., :2], whole[..., 2:] - center], axis=-1),
             "center": center,
             "cell": cell,
             "index": ops.cast(cell[..., 1] * width + cell[..., 0], "int32"),
@@ -166,7 +191,7 @@ class Centers:
             size_value = ops.reshape(chosen * size[:, :, None], shape)
             size_mask = ops.reshape(ops.broadcast_to(chosen, (*ops.shape(chosen)[:3], 2)), shape) * mask
         else:
-            size_value, size_mask = size, mask
+            size_value, size_mask = centers["edges"] if self.ltrb else size, mask
         offset = {"index": centers["index"], "mask": mask, "value": centers["center"] - centers["cell"]}
         size = {"index": centers["index"], "mask": size_mask, "value": size_value}
         if centers["rows"] is not None:
@@ -217,19 +242,25 @@ class Centers:
         """Peaks to boxes.
 
         Args:
-            outputs: "size" [B, h, w, 2] or [B, h, w, 2 C] (width, height) in cells.
+            outputs: "size" [B, h, w, 2] or [B, h, w, 2 C] (width, height), or [B, h, w, 4] where `ltrb` says so; cells.
             peaks: What `peaks` returned.
 
         Returns:
             "boxes" [B, K, 4] left, top, right, bottom in cells, unclipped; "scores" [B, K]; "classes" [B, K] int32.
         """
-        half = self.sizes(outputs, peaks) / 2
-        boxes = ops.concatenate([peaks["center"] - half, peaks["center"] + half], axis=-1)
+        if self.ltrb:
+            edges = ops.cast(losses.gather_cells(outputs["size"], peaks["index"]), "float32")
+            near, far = edges[..., :2], edges[..., 2:]
+        else:
+            near = far = self.sizes(outputs, peaks) / 2
+        boxes = ops.concatenate([peaks["center"] - near, peaks["center"] + far], axis=-1)
         return {"boxes": boxes, "scores": peaks["scores"], "classes": peaks["classes"]}
 
     def sizes(self, outputs: Mapping[str, Any], peaks: Mapping[str, Any]) -> Any:
         """[B, K, 2] float32 width and height of what is at the peaks, in cells; of its class where these differ."""
         size = ops.cast(losses.gather_cells(outputs["size"], peaks["index"]), "float32")
+        if self.ltrb:
+            return size[..., :2] + size[..., 2:]
         if self.class_specific_size:
             batch, count, _ = ops.shape(size)
             pairs = ops.reshape(size, (batch * count * self.num_classes, 2))

@@ -52,9 +52,9 @@ class Term:
     Attributes:
         name: Key of its target, and its name in the logs.
         reads: Names of the heads it compares.
-        function: A module-level function, so that two tasks can say the same term; or a built Keras layer of float32
-            where it owns weights, such as a classifier, which are trained and saved for resuming but are no part of the
-            model.
+        function: A module-level function, so that two tasks can say the same term; or a Keras layer of float32, built
+            or with `build(None)`, where it owns weights, such as a classifier, which are trained and saved for resuming
+            but are no part of the model.
         weight: Factor in the total.
     """
 
@@ -211,6 +211,8 @@ class Task:
             ...]; None for a task of the image alone.
         whole_sides: Whether the sides of objects are rounded up before the radius of their Gaussians; where several
             tasks share a trunk, they are if any of them says so.
+        whole_boxes: Whether centre and size are those of all of a box, beyond the image's edge too, with the centre
+            pulled into the grid; where several tasks share a trunk, they are if any of them says so.
         every_row: Whether the errors of offset and size are divided by all rows that an image has for objects, filled
             or not; where several tasks share a trunk, they are if all of them say so.
         every_object: Whether the heatmap has as many centres as there are objects, where two share a cell too, and none
@@ -223,8 +225,8 @@ class Task:
             is trained if any of them wants it.
         clip: How several frames of a video make one sample; None for single images.
         associate: What makes detections of a video belong together; None for single images.
-        combine: {term: weighted value} -> the scalar that trains, a built Keras layer where it owns weights, such as
-            learned weights of the terms; None for their sum.
+        combine: {term: weighted value} -> the scalar that trains, a Keras layer as of `Term.function` where it owns
+            weights, such as learned weights of the terms; None for their sum.
     """
 
     name: str
@@ -239,6 +241,7 @@ class Task:
     extras: tuple[Extra, ...] = ()
     place: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]] | None = None
     whole_sides: bool = True
+    whole_boxes: bool = False
     every_row: bool = False
     every_object: bool = False
     window: Window = "longer side"

@@ -13,9 +13,16 @@ from centernet_tf.points.task_set import TaskSet
 from centernet_tf.tasks.box3d import Box3d
 from centernet_tf.tasks.detect import Detect
 from centernet_tf.tasks.pose import Pose
+from centernet_tf.tasks.reid import Reid
 from centernet_tf.tasks.track import Track
 
-TASKS: dict[str, type[TaskSettings]] = {"detect": Detect, "pose": Pose, "box3d": Box3d, "track": Track}
+TASKS: dict[str, type[TaskSettings]] = {
+    "detect": Detect,
+    "pose": Pose,
+    "box3d": Box3d,
+    "track": Track,
+    "reid": Reid,
+}
 
 
 def check_tasks(names: Sequence[str]) -> None:
@@ -63,6 +70,7 @@ def build_tasks(tasks: Mapping[str, TaskSettings], centers: Centers) -> TaskSet:
     located = dataclasses.replace(
         centers,
         whole_sides=any(task.whole_sides for task in built),
+        whole_boxes=any(task.whole_boxes for task in built),
         every_row=all(task.every_row for task in built),
         every_object=any(task.every_object for task in built),
     )

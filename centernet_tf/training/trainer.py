@@ -46,6 +46,9 @@ class Trainer(keras.Model):
         self.loss_layers = list(tasks.layers)  # Keras trains and saves what it finds as an attribute.
         if self.loss_layers:
             read_order.keep()
+        for layer in self.loss_layers:  # Only training needs their weights, which may be larger than the network's.
+            if not layer.built:
+                layer.build(None)
         self._trackers = [keras.metrics.Mean(name=f"{term.name}_loss") for term in tasks.terms]
         self._trackers.append(keras.metrics.Mean(name="center_score"))
         self._ema_weights: list[keras.Variable] = []

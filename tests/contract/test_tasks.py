@@ -15,14 +15,16 @@ from centernet_tf.preprocess import Normalization
 from centernet_tf.properties.keypoints.skeleton import Skeleton
 from centernet_tf.tasks import TASKS, build_tasks
 from centernet_tf.tasks.box3d import losses as box3d_losses
+from centernet_tf.tasks.reid.losses import Classifier
 from centernet_tf.training.trainer import Trainer
 
 FACE = Skeleton(keypoints=("nose", "left_eye", "right_eye"), flip_pairs=((1, 2),))
-NEEDED = {"pose": {"skeleton": FACE}}  # Settings of tasks that cannot do without; others begin with their defaults.
-SETS = [*((name,) for name in TASKS), ("detect", "pose"), ("detect", "box3d")]  # A mix of tasks is one more row.
+NEEDED = {"pose": {"skeleton": FACE}, "reid": {"identities": (3, 3, 3), "embedding": 9}}  # Settings of tasks that cannot do without; others begin with their defaults.
+SETS = [*((name,) for name in TASKS), ("detect", "pose"), ("detect", "box3d"), ("detect", "reid")]  # A mix of tasks is one more row.
 # (tasks, settings of the points, settings of tasks) that change what is encoded or decoded.
 OPTIONS = [
     *((names, {"class_specific_size": True}, {}) for names in SETS),
+    *((names, {"ltrb": True}, {}) for names in SETS if len(names) == 1),
     *((names, {"ignore_crowd": True}, {}) for names in SETS if len(names) == 1),
     (("box3d",), {}, {"box3d": {"amodal_offset": True}}),
     (("box3d",), {}, {"box3d": {"size": False}}),
@@ -78,6 +80,22 @@ def perfect_rotation(target, channels):
     return perfect_values({**target, "value": ops.convert_to_tensor(parts.reshape(*bins.shape[:2], 8))}, channels)
 
 
+def perfect_embedding(target, channels):
+    """Each identity has a direction of its own, that of its column in the kernel of `perfect`."""
+    index, classes, identities = (ops.convert_to_numpy(target[name]) for name in ("index", "classes", "identities"))
+    known = identities >= 0
+    value = np.eye(channels)[np.where(known, classes * CLASSES + identities, 0)]
+    return perfect_values({"index": index, "value": value, "mask": known[..., None]}, channels)
+
+
+def perfect(term, target, channels):
+    """The map of a network that makes no mistake, and, of a loss that is learned, that loss at its end."""
+    if isinstance(term.function, Classifier):
+        term.function.build()
+        term.function.kernel.assign(50 * np.eye(channels))
+    return PERFECT.get(term.function, PERFECT.get(type(term.function)))(target, channels)
+
+
 EXTRAS = {"camera": DEFAULT_CAMERA}  # What each image brings beside its pixels.
 
 # What a network that makes no mistake answers, by the function that judges it.
@@ -86,6 +104,7 @@ PERFECT = {
     losses.masked_l1: perfect_values,
     box3d_losses.depth: perfect_depth,
     box3d_losses.rotation: perfect_rotation,
+    Classifier: perfect_embedding,
 }
 
 
@@ -128,7 +147,7 @@ def test_perfect_maps_give_the_objects_back(case, objects, rows):
     maps = {}
     for term in tasks.terms:
         (head,) = term.reads
-        maps[head] = [ops.convert_to_tensor(PERFECT[term.function](targets[term.name], channels[head]), "float32")]
+        maps[head] = [ops.convert_to_tensor(perfect(term, targets[term.name], channels[head]), "float32")]
     extras = {extra.name: np.stack([EXTRAS[extra.name]] * len(truth["valid"])) for extra in tasks.extras}
     decoded = tasks.place(tasks.decode(maps), {name: ops.convert_to_tensor(one) for name, one in extras.items()})
     found = {name: ops.convert_to_numpy(value) for name, value in decoded.items()}
@@ -213,5 +232,6 @@ def test_the_saved_network_gives_the_same_maps(names, tmp_path):
     assert list(given) == [head.name for head in tasks.heads]
     for head in tasks.heads:
         (first,), (second,) = expected[head.name], given[head.name]
+        first, second = losses.whole_map(first), losses.whole_map(second)
         assert first.shape == (1, 8, 16, head.channels)
         np.testing.assert_array_equal(ops.convert_to_numpy(first), ops.convert_to_numpy(second), err_msg=head.name)

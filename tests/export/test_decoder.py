@@ -20,9 +20,9 @@ def maps_of(grid, classes, depth, batch=2, seed=0):
     return heatmap, offset, random.uniform(0, 9, (batch, *grid, depth)).astype(np.float32)
 
 
-def in_graph(heatmap, offset, size, max_objects):
+def in_graph(heatmap, offset, size, max_objects, ltrb):
     classes = heatmap.shape[-1]
-    centers = Centers(classes, max_objects, class_specific_size=size.shape[-1] > 2)
+    centers = Centers(classes, max_objects, class_specific_size=size.shape[-1] > 2 and not ltrb, ltrb=ltrb)
     outputs = {"heatmap": heatmap, "offset": offset, "size": size}
     outputs = {name: ops.convert_to_tensor(values) for name, values in outputs.items()}
     found = centers.decode(outputs, centers.peaks(outputs))
@@ -32,11 +32,12 @@ def in_graph(heatmap, offset, size, max_objects):
     return [ops.convert_to_numpy(answers[name]) for name in NAMES]
 
 
-@pytest.mark.parametrize("classes, depth", [(1, 2), (3, 2), (3, 6)])
+@pytest.mark.parametrize("classes, depth, ltrb", [(1, 2, False), (3, 2, False), (3, 6, False), (2, 4, True)])
 @pytest.mark.parametrize("grid", [(16, 16), (5, 9)])
-def test_equals_the_graph(grid, classes, depth):
+def test_equals_the_graph(grid, classes, depth, ltrb):
     maps = maps_of(grid, classes, depth)
-    for number, (found, expected) in enumerate(zip(decoder.decode(*maps, max_objects=4), in_graph(*maps, 4))):
+    answers = decoder.decode(*maps, max_objects=4, ltrb=ltrb)
+    for number, (found, expected) in enumerate(zip(answers, in_graph(*maps, 4, ltrb))):
         assert found.dtype == np.float32 and found.shape == expected.shape, NAMES[number]
         np.testing.assert_allclose(found, expected, atol=1e-6, err_msg=NAMES[number])
 

@@ -79,6 +79,7 @@ def test_card_holds_all_that_a_detector_needs(spot_model, spot_card):
         "classes": ["red", "green"],
         "max_objects": 20,
         "class_specific_size": False,
+        "ltrb": False,
         "head_channels": None,
         "input": {
             "mode": "fixed",

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from keras import ops
 
 from centernet_tf import losses
+from centernet_tf.errors import UsageError
 from centernet_tf.points.centers import STRIDE, Centers
 
 GRIDS = [(8, 8), (16, 11), (5, 24), (30, 32)]
@@ -311,6 +312,46 @@ def test_any_box_comes_back(corner, size):
         np.testing.assert_allclose(found["boxes"][0, 0], expected, atol=1e-4)
     else:
         assert found["scores"].max() < 0.01
+
+
+@settings(deadline=None, max_examples=25, derandomize=True)
+@given(
+    st.tuples(st.floats(-10, 40, width=32), st.floats(-10, 40, width=32)),
+    st.tuples(st.floats(0.0625, 60, width=32), st.floats(0.0625, 60, width=32)),
+    st.booleans(),
+)
+def test_distances_to_the_edges_give_the_whole_box_back(corner, size, whole_boxes):
+    grid, centers = (8, 9), Centers(num_classes=2, max_objects=3, ltrb=True, whole_boxes=whole_boxes)
+    box = np.float32([*corner, corner[0] + size[0], corner[1] + size[1]])
+    rows = rows_of([box], classes=[1])
+    rows["boxes"] /= STRIDE
+    found = decode(perfect_outputs(encode(rows, grid, centers), centers, grid), centers)
+    clipped = clipped_boxes(rows, grid)[0, 0]
+    touches = (box[2:] > 0).all() and (box[:2] < STRIDE * np.array(grid[::-1])).all()
+    if touches if whole_boxes else (clipped[2:] > clipped[:2]).all():
+        assert found["classes"][0, 0] == 1
+        np.testing.assert_allclose(found["boxes"][0, 0], box / STRIDE, atol=1e-4)
+    else:
+        assert found["scores"].max() < 0.01
+
+
+def test_the_centre_of_a_whole_box_is_pulled_into_the_grid():
+    rows = rows_of([[-30, 2, 2, 4], [3, 5, 6, 30], [40, 0, 50, 4]])
+    located = Centers(1, whole_boxes=True).locate(rows, (8, 9))
+    found = {name: ops.convert_to_numpy(located[name])[0] for name in ("center", "size", "keep")}
+    np.testing.assert_allclose(found["center"][:2], [[0, 3], [4.5, 7]])
+    np.testing.assert_allclose(found["size"][:2], [[32, 2], [3, 25]])
+    assert found["keep"].tolist() == [True, True, False]
+
+
+def test_a_mirror_swaps_left_and_right_edges():
+    (head,) = (head for head in Centers(1, ltrb=True).heads() if head.name == "size")
+    assert ops.convert_to_numpy(head.mirror(np.float32([[[[1, 2, 3, 4]]]]))).ravel().tolist() == [3, 2, 1, 4]
+
+
+def test_two_kinds_of_size_exclude_each_other():
+    with pytest.raises(UsageError, match="exclude each other"):
+        Centers(2, class_specific_size=True, ltrb=True).heads()
 
 
 def test_more_objects_than_detections():

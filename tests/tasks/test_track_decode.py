@@ -11,12 +11,18 @@ from centernet_tf.tasks.track import decode
 HEADS = {"heatmap": "hm", "offset": "reg", "size": "wh", "displacement": "tracking", "amodal_box": "ltrb_amodal"}
 
 
+def decoded(maps, centers):
+    peaks = centers.peaks(maps)
+    found = decode.decode(maps, peaks, centers.decode(maps, peaks)["boxes"])
+    return {name: ops.convert_to_numpy(one) for name, one in found.items()}
+
+
 @pytest.mark.parametrize("amodal", [True, False])
 def test_equals_the_original(amodal, golden):
     arrays, meta = golden("decode_ct__mot")
     maps = {ours: arrays[f"raw_{theirs}"] for ours, theirs in HEADS.items() if amodal or ours != "amodal_box"}
     centers = Centers(meta["num_classes"], meta["K"])
-    found = {name: ops.convert_to_numpy(one) for name, one in decode.decode(maps, centers.peaks(maps)).items()}
+    found = decoded(maps, centers)
     if not amodal:
         x, y = arrays["dets_cts"][0].astype(int).T
         middles, sides = (maps[name][0, y, x].astype(float) for name in ("offset", "size"))
@@ -43,5 +49,5 @@ def test_negative_sizes_are_none():
     maps = {name: np.zeros((1, 4, 4, 2), np.float32) for name in ("offset", "size", "displacement")}
     maps["heatmap"] = np.zeros((1, 4, 4, 1), np.float32)
     maps["size"] -= 3
-    boxes = ops.convert_to_numpy(decode.decode(maps, Centers(1, 3).peaks(maps))["boxes"])
+    boxes = decoded(maps, Centers(1, 3))["boxes"]
     np.testing.assert_array_equal(boxes[..., :2], boxes[..., 2:])

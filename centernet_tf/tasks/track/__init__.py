@@ -102,7 +102,7 @@ class Track(TaskSettings):
                 *(Term(head.name, (head.name,), losses.masked_l1, 0.1) for head in amodal),
             ),
             encode=encode,
-            decode=lambda outputs, peaks: decode.decode(outputs, peaks, centers.sizes(outputs, peaks)),
+            decode=lambda outputs, peaks: decode.decode(outputs, peaks, centers.decode(outputs, peaks)["boxes"]),
             fields=(*SHARED, *JOINED),
             finds=(Find("displacements", "vectors"), Find("points", "points")),
             property=Tracks(),

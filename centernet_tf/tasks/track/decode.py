@@ -8,13 +8,13 @@ from keras import ops
 from centernet_tf.losses import gather_cells
 
 
-def decode(outputs: Mapping[str, Any], peaks: Mapping[str, Any], size: Any = None) -> dict[str, Any]:
+def decode(outputs: Mapping[str, Any], peaks: Mapping[str, Any], boxes: Any) -> dict[str, Any]:
     """Peaks to tracked objects.
 
     Args:
-        outputs: "size" [B, h, w, 2], "displacement" [B, h, w, 2], and "amodal_box" [B, h, w, 4] where there is one.
+        outputs: "displacement" [B, h, w, 2], and "amodal_box" [B, h, w, 4] where there is one.
         peaks: What `Centers.peaks` returned.
-        size: [B, K, 2] width and height at the peaks, in cells; None takes those of the map.
+        boxes: [B, K, 4] in cells, as `Centers.decode` gives them; those that are inside out become points.
 
     Returns:
         "boxes" [B, K, 4] left, top, right, bottom; "displacements" [B, K, 2]; "points" [B, K, 2], the corners of the
@@ -25,9 +25,8 @@ def decode(outputs: Mapping[str, Any], peaks: Mapping[str, Any], size: Any = Non
         sides = ops.cast(gather_cells(outputs["amodal_box"], index), "float32")
         boxes = ops.concatenate([cell, cell], axis=-1) + sides
     else:
-        size = ops.cast(gather_cells(outputs["size"], index), "float32") if size is None else size
-        half = ops.maximum(size, 0.0) / 2
-        boxes = ops.concatenate([peaks["center"] - half, peaks["center"] + half], axis=-1)
+        middle, half = (boxes[..., :2] + boxes[..., 2:]) / 2, ops.maximum(boxes[..., 2:] - boxes[..., :2], 0.0) / 2
+        boxes = ops.concatenate([middle - half, middle + half], axis=-1)
     return {
         "boxes": boxes,
         "scores": peaks["scores"],
