@@ -13,6 +13,7 @@ from rich.table import Table
 
 from centernet_tf.data.dataset import Dataset, Record, iterate
 from centernet_tf.detector.detector import Detector
+from centernet_tf.detector.entries import as_image
 from centernet_tf.detector.follow import follow
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.metrics.coco import CocoBoxes, CocoScores
@@ -187,6 +188,14 @@ def evaluate(
     found = _search(detector, dataset, batch_size, advance)
     measured = [dataset.property(one.name) for one in detector.properties]
     return score(found, dataset.classes, measured, max(MOST, detector.limit), **options)
+
+
+def pictures(scores: Scores, dataset: Dataset) -> dict[str, np.ndarray]:
+    """{end of a file's name: picture [H, W, 3] uint8 RGB}: what the metrics of properties have to show."""
+    wanted = {number for one in scores.scores for number in one.shown}
+    records = (record for record in iterate(dataset) if record.image_id in wanted) if wanted else ()
+    images = {record.image_id: as_image(record.image) for record in records}
+    return _joined(*(one.pictures(images) for one in scores.scores))
 
 
 def evaluate_files(

@@ -59,7 +59,7 @@ def convert_tensors(
     origin: str | None = None,
     settings: Mapping[str, Any] | None = None,
     size: tuple[int, int] | None = None,
-    max_objects: int = 100,
+    max_objects: int | None = None,
 ) -> Converted:
     """Converts the tensors of a checkpoint.
 
@@ -73,7 +73,7 @@ def convert_tensors(
             of classes if left out, COCO's where there is none.
         settings: Of the task; what its heads and its origin say if left out.
         size: Height and width of the input in pixels; the origin's if left out.
-        max_objects: Detections per image.
+        max_objects: Detections per image; the origin's if left out.
 
     Raises:
         UsageError: It holds another network, lacks tensors or has some too many, or an argument does not fit it.
@@ -88,12 +88,14 @@ def convert_tensors(
     channels = {**heads.our_channels, **_stem_channels(content.tensors, family, stems)}
     tasks, remarks = _tasks(task, settings or {}, heads, channels, source, path)
     (chosen,) = tasks
-    lacking, centers = heads.absent(chosen), Centers(len(names), class_names=names)
+    lacking, centers = heads.absent(chosen), Centers(len(names), class_names=names, ltrb=heads.ltrb)
     added = {head_names()[name]: value for name, value in lacking.items()}
     built = build_tasks(tasks, centers)
     further = [head for head in built.heads if head.name in added]
+    at_centers = {head.name: head.at_centers for head in built.heads}
+    own = [dataclasses.replace(head, at_centers=at_centers.get(head.name, False)) for head in heads.ours()]
 
-    network = build_network(backbone, (*heads.ours(), *further), built.inputs, heads.width)
+    network = build_network(backbone, (*own, *further), built.inputs, heads.width)
     stacks = len(network.output["heatmap"])
     read = {} if family.stem is None else {ours: one for one, ours in stem_names().items() if ours in built.inputs}
     wanted = official_names(network, {**modules_of(family, backbone, read), **heads.modules(stacks)})
@@ -109,10 +111,16 @@ def convert_tensors(
         backbone=backbone,
         head_channels=heads.width,
         classes=names,
-        max_objects=max_objects,
+        max_objects=max_objects or source.max_objects,
         class_specific_size=heads.class_specific_size,
+        ltrb=heads.ltrb,
         input=InputCard(
-            height=source.size[0], width=source.size[1], stride=entry.stride, mean=source.mean, std=source.std
+            height=source.size[0],
+            width=source.size[1],
+            stride=entry.stride,
+            mean=source.mean,
+            std=source.std,
+            order=source.order,
         ),
         about={"version": VERSION, "converted": Path(path).name, "official": entry.official, "origin": source.title},
     )

@@ -72,7 +72,15 @@ class Heads:
     @property
     def class_specific_size(self) -> bool:
         """Whether every class has its own two channels of size (official option cat_spec_wh)."""
-        return self.channels.get("wh", 2) != 2
+        return self.channels.get("wh", 2) != 2 and not self.ltrb
+
+    @property
+    def ltrb(self) -> bool:
+        """Whether the size has the distances to the four edges (official option ltrb, of trackers).
+
+        Four numbers can also be the sizes of two classes, in the code of all other tasks.
+        """
+        return self.channels.get("wh") == 4 and (self.classes != 2 or TASKS[self.task].edges)
 
     def ours(self) -> tuple[Head, ...]:
         """As our networks name and start them."""
@@ -143,8 +151,11 @@ def find_heads(shapes: Shapes, stacked: bool, where: str) -> Heads:
     different = {widths.get(name, 0) for name in channels}
     if len(different) > 1:
         raise UsageError(f"{where}: heads with hidden convolutions of widths {sorted(different)}; expected one width.")
-    if channels.get("wh", 2) not in (2, 2 * channels["hm"]):
-        raise UsageError(f"{where}: 'wh' has {channels['wh']} channels, expected 2, or 2 for each of {channels['hm']}.")
+    if channels.get("wh", 2) not in (2, 4, 2 * channels["hm"]):
+        raise UsageError(
+            f"{where}: 'wh' has {channels['wh']} channels, expected 2, 4 for the edges, or 2 for each of "
+            f"{channels['hm']} classes."
+        )
     return Heads(channels, different.pop(), stacked)
 
 

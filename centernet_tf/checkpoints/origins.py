@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from centernet_tf import preprocess
 
@@ -50,6 +50,8 @@ class Origin:
         size: Height and width of the input in pixels.
         mean: See `preprocess.Normalization`; likewise `std`.
         std: See mean.
+        order: Of the channels.
+        max_objects: Detections per image.
         settings: Of the task, with which its published scores were made.
     """
 
@@ -59,6 +61,8 @@ class Origin:
     size: tuple[int, int] = (512, 512)
     mean: tuple[float, float, float] = preprocess.COCO_MEAN
     std: tuple[float, float, float] = preprocess.COCO_STD
+    order: Literal["bgr", "rgb"] = "bgr"
+    max_objects: int = 100
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -73,6 +77,18 @@ ORIGINS = {
     "coco_tracking": Origin("COCO, single images", "track", COCO_CLASSES),
     "kitti_tracking": Origin("KITTI tracking", "track", KITTI_CLASSES, (384, 1280), settings={"threshold": 0.4}),
     "nuscenes_tracking": Origin("nuScenes", "track", NUSCENES, (448, 800), settings={"threshold": 0.1, "birth": 0.3}),
+    # FairMOT takes pixels from 0 to 1 as they are.
+    "fairmot": Origin(
+        "MOT17 and further pedestrians",
+        "reid",
+        ("person",),
+        (608, 1088),
+        (0.0, 0.0, 0.0),
+        (1.0, 1.0, 1.0),
+        "rgb",
+        max_objects=500,
+        settings={"threshold": 0.4},
+    ),
 }
 
 

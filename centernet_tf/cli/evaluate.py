@@ -21,7 +21,8 @@ def evaluate(
     data: Annotated[Path, typer.Option(help="Directory of records with the model's classes.")],
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all scores as JSON.")] = None,
     plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write precision-recall curves, a .png file.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write precision-recall curves, a .png file; other pictures go beside it."),
     ] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Batch size, in images. Default: 8.")] = None,
     digits: Annotated[
@@ -50,7 +51,8 @@ def evaluate(
     """
     from centernet_tf.data.dataset import open_dataset
     from centernet_tf.evaluate import evaluate as run
-    from centernet_tf.evaluate import evaluate_files
+    from centernet_tf.evaluate import evaluate_files, pictures
+    from centernet_tf.media.draw import save_image
     from centernet_tf.metrics.plot import save_plot
 
     files = model.is_dir()
@@ -76,6 +78,10 @@ def evaluate(
     if plot:
         save_plot(plot, scores.coco)
         console.print(plain(f"Precision-recall curves: {plot}"), soft_wrap=True)
+        for name, picture in pictures(scores, dataset).items():
+            path = plot.with_name(f"{plot.stem}-{name}.png")
+            save_image(path, picture)
+            console.print(plain(f"Pictures of {name}: {path}"), soft_wrap=True)
     if json_file:
         write_json(json_file, {"model": str(model), "data": str(data), **scores.as_dict()})
         console.print(plain(f"Scores: {json_file}"), soft_wrap=True)

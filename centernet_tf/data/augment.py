@@ -89,7 +89,7 @@ class Augmentation:
             [2, 3] float64, image pixels to input pixels.
         """
         center = np.array([width / 2, height / 2])
-        side = float(affine.window_side(height, width, window))
+        side = float(affine.window_side(height, width, window, size))
         if self.crop:
             side *= random.choice(SCALES)
             center = np.array([random.integers(border(full), full - border(full)) for full in (width, height)], float)
@@ -163,4 +163,4 @@ def is_plain(
 
 def plain_matrix(height: int, width: int, size: tuple[int, int], window: affine.Window = "longer side") -> np.ndarray:
     """The image centred: what `Augmentation.matrix` is without chance. [2, 3] float64."""
-    return affine.fit_matrix((width / 2, height / 2), affine.window_side(height, width, window), size)
+    return affine.fit_matrix((width / 2, height / 2), affine.window_side(height, width, window, size), size)

@@ -61,7 +61,7 @@ class DetectorGraph(keras.Model):
             [B, h, w, 3] float32 in 0..1, and [B, 4] float32: input = scale (x, y) * image + shift (x, y).
         """
         whole = ops.cast(sizes, "float32")
-        side = affine.window_side(whole[:, 0], whole[:, 1], self.tasks.window)
+        side = affine.window_side(whole[:, 0], whole[:, 1], self.tasks.window, (self.card.height, self.card.width))
         images, sizes = scales.rescale(images, sizes, scale)
         if self.card.mode == "keep":
             _, height, width, _ = ops.shape(images)

@@ -248,7 +248,8 @@ class _Fitted(Runner):
         return np.clip(seen, 0, [width, height]).ravel()
 
     def _fixed_fit(self, height: float, width: float) -> tuple[float, float, float]:
-        return affine.fixed_fit(height, width, self.size, affine.window_side(height, width, self.fills))
+        side = affine.window_side(height, width, self.fills, self.size)
+        return affine.fixed_fit(height, width, self.size, side)
 
 
 class LiteRunner(_Fitted):

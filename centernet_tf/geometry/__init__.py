@@ -3,4 +3,4 @@
 from typing import Literal
 
 # What of an image fills the width of a fixed input. Here, for clients of servers read it and have no Keras.
-Window = Literal["longer side", "width"]
+Window = Literal["longer side", "width", "whole image"]

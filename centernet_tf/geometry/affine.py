@@ -41,18 +41,21 @@ def flip_matrix(width: int) -> np.ndarray:
     return np.array([[-1.0, 0.0, width - 1.0], [0.0, 1.0, 0.0]])
 
 
-def window_side(height: Any, width: Any, window: Window = "longer side") -> Any:
+def window_side(height: Any, width: Any, window: Window = "longer side", size: tuple[int, int] = (1, 1)) -> Any:
     """Side in pixels of the square around an image's centre that fills the width of a fixed input.
 
     Args:
         height: Of the image in pixels, a Python number or a tensor.
         width: Of the image in pixels, likewise.
         window: The image's longer side, or its width even where it is taller, so that the scale depends on nothing else
-            (official code, `pre_process` of `base_detector.py` and of `ddd.py`).
+            (official code, `pre_process` of `base_detector.py` and of `ddd.py`); or what shows the whole image in an
+            input of any shape (FairMOT, `letterbox`).
+        size: Height and width of the input in pixels, which only "whole image" asks for.
     """
     if window == "width":
         return width
-    return max(height, width) if isinstance(height, (int, float)) else ops.maximum(height, width)
+    tall = height * (size[1] / size[0]) if window == "whole image" else height
+    return max(tall, width) if isinstance(height, (int, float)) else ops.maximum(tall, width)
 
 
 def fixed_fit(height: Any, width: Any, size: tuple[int, int], side: Any = None) -> tuple[Any, Any, Any]:

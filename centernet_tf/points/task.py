@@ -217,8 +217,8 @@ class Task:
             or not; where several tasks share a trunk, they are if all of them say so.
         every_object: Whether the heatmap has as many centres as there are objects, where two share a cell too, and none
             for cells at 1 that no object stands for; where several tasks share a trunk, it has if any of them says so.
-        window: What of an image fills the width of a fixed input; where several tasks share a trunk, its width if all
-            of them say so.
+        window: What of an image fills the width of a fixed input; where several tasks share a trunk and
+            disagree, its longer side.
         shifted_sizes: Whether widths and heights of boxes move from cells to pixels as points do, shift included, as in
             one of the originals; where several tasks share a trunk, they do if all of them say so.
         boxed: rows -> [B, N] bool: whose box it trains; None for all objects. Where several tasks share a trunk, a box
@@ -276,12 +276,15 @@ class TaskSettings(Section):
             network, and our names of the inputs.
         absent: Those of them that a checkpoint may lack, and the value that all cells of their maps then have, so that
             decoding goes on as the official one does.
+        edges: Whether four channels of size are always distances to the edges in its checkpoints, and never the sizes
+            of two classes.
     """
 
     official: ClassVar[Mapping[str, str]] = {}
     companions: ClassVar[Mapping[str, str]] = {}
     stems: ClassVar[Mapping[str, str]] = {}
     absent: ClassVar[Mapping[str, float]] = {}
+    edges: ClassVar[bool] = False
 
     def complete(self, records: Any) -> "TaskSettings":
         """The settings with what nobody set taken from the records that are trained on.

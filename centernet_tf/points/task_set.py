@@ -102,7 +102,8 @@ class TaskSet:
     @property
     def window(self) -> Window:
         """What of an image fills the width of a fixed input."""
-        return "width" if all(task.window == "width" for task in self.tasks) else "longer side"
+        wanted = {task.window for task in self.tasks}
+        return wanted.pop() if len(wanted) == 1 else "longer side"
 
     @property
     def shifted_sizes(self) -> bool:

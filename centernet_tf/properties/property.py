@@ -151,6 +151,16 @@ class Score:
 
     main: Mapping[str, float] = {}
 
+    @property
+    def shown(self) -> Sequence[int]:
+        """Numbers of the images that `pictures` needs."""
+        return ()
+
+    def pictures(self, images: Mapping[int, np.ndarray]) -> dict[str, np.ndarray]:
+        """{end of a file's name: picture [H, W, 3] uint8 RGB} to look at, of the `shown` images, of the same kind."""
+        del images
+        return {}
+
     def tables(self) -> list[Table]:
         """Tables for people."""
         return []

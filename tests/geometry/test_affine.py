@@ -75,15 +75,15 @@ def test_fixed_fit(height, width, size, expected):
     np.testing.assert_allclose([[scale, 0, x], [0, scale, y]], matrix, atol=1e-9)
 
 
-@pytest.mark.parametrize(("window", "scale"), [("longer side", 2.0), ("width", 2 + 2 / 3)])
+@pytest.mark.parametrize(("window", "scale"), [("longer side", 2.0), ("width", 2 + 2 / 3), ("whole image", 0.6)])
 def test_windows_of_a_portrait_image(window, scale):
     """480 x 640 in KITTI's input: the original of 3D boxes goes by the width alone."""
-    side = affine.window_side(640, 480, window)
+    side = affine.window_side(640, 480, window, (384, 1280))
     fit = affine.fixed_fit(640, 480, (384, 1280), side)
     np.testing.assert_allclose(fit, (scale, 640 - 240 * scale, 192 - 320 * scale))
     tensors = [ops.convert_to_tensor(np.float32([[value]])) for value in (640, 480)]
-    assert float(ops.convert_to_numpy(affine.window_side(*tensors, window))[0, 0]) == side
-    assert affine.window_side(375, 1242, window) == 1242
+    assert float(ops.convert_to_numpy(affine.window_side(*tensors, window, (384, 1280)))[0, 0]) == pytest.approx(side)
+    assert affine.window_side(375, 1280, window, (384, 1280)) == 1280
 
 
 @pytest.mark.parametrize(

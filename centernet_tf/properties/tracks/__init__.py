@@ -9,6 +9,7 @@ from centernet_tf.properties.fields import Field
 from centernet_tf.properties.notebook import Notebook
 from centernet_tf.properties.property import Answer, Fault, Look, Metric, Property, Rows, Size, Survey
 from centernet_tf.properties.tracks import draw, survey
+from centernet_tf.properties.tracks.looks import LooksMetric
 from centernet_tf.properties.tracks.scores import TrackMetric
 
 LABEL = "image/object/track/label"  # Waymo's and TFOD's key of identities
@@ -25,7 +26,10 @@ class Tracks(Property):
 
     name = "tracks"
     keys: ClassVar = {LABEL: "int"}
-    answers = (Answer("track_ids", "detection_track_ids", "values", "identity in the video, from 1", "track id"),)
+    answers = (
+        Answer("track_ids", "detection_track_ids", "values", "identity in the video, from 1", "track id"),
+        Answer("embeddings", "detection_embeddings", "values", "what it looks like, of length 1", "embedding"),
+    )
     checks = survey.CHECKS
     broken = "bad_tracks"
 
@@ -66,4 +70,4 @@ class Tracks(Property):
         return [{} if number < 0 else {"track_id": int(number)} for number in rows["track_ids"]]
 
     def metrics(self, names: Sequence[str], **options: Any) -> list[Metric]:
-        return [TrackMetric(names)]
+        return [TrackMetric(names), LooksMetric()]

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import pydantic
 from keras import ops
 
+from centernet_tf.geometry import Window
 from centernet_tf.points.centers import Centers
 from centernet_tf.points.task import Find, Head, Task, TaskSettings, Term
 from centernet_tf.properties.fields import SHARED, Field
@@ -24,13 +25,16 @@ class Reid(TaskSettings):
         identities: How many there are to learn from of each class; of the records if left out.
         learned_weights: Learn how much detection and identities count (`losses.LearnedWeights`), instead of adding a
             tenth of the latter.
+        window: What of an image fills the width of a fixed input.
     """
 
     official: ClassVar[Mapping[str, str]] = {"id": "embedding"}
+    edges: ClassVar[bool] = True
 
     embedding: pydantic.PositiveInt = 128
     identities: tuple[pydantic.NonNegativeInt, ...] | None = None
     learned_weights: bool = True
+    window: Window = "whole image"
 
     def from_heads(self, channels: Mapping[str, int], origin: Any) -> tuple["Reid", list[str]]:
         return self.model_copy(update={"embedding": channels["embedding"]}), []
@@ -54,6 +58,7 @@ class Reid(TaskSettings):
             finds=(Find("embeddings"),),
             property=Tracks(),
             whole_boxes=True,
+            window=self.window,
             combine=combine,
         )
 
