@@ -9,6 +9,7 @@ from centernet_tf.benchmark.timing import highest_memory, interleaved
 from centernet_tf.detector.detector import Detector
 from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.model.network import build_network
+from centernet_tf.tasks.reid import associate as by_look
 from centernet_tf.tasks.track import associate
 
 SIZE = (512, 512)
@@ -50,6 +51,22 @@ def association() -> float:
     return interleaved({"step": lambda: associate.step(found, memory, rules)}, rounds=200)["step"]
 
 
+def association_by_look() -> float:
+    """Median milliseconds for 100 objects of a frame and 150 that are remembered, with embeddings of 128 numbers."""
+    random, known = np.random.default_rng(0), 150
+    corners, looks = random.uniform(0, 1800, (known, 2)), random.normal(size=(known, 128))
+    found = {
+        "boxes": np.concatenate([corners, corners + random.uniform(40, 120, (known, 2))], axis=1),
+        "scores": random.uniform(0.5, 1, known),
+        "classes": np.zeros(known, np.int64),
+        "embeddings": looks,
+    }
+    rules = by_look.Rules()
+    memory = by_look.step(found, by_look.Memory.empty(), rules)[2]
+    seen = {name: values[:OBJECTS] for name, values in found.items()}
+    return interleaved({"step": lambda: by_look.step(seen, memory, rules)}, rounds=200)["step"]
+
+
 def memory_after(counts: tuple[int, ...]) -> list[float]:
     """Highest memory of this process in MB after so many frames of one video, `OBJECTS` objects in each."""
     tracker = detector_of("track", "mobilenetv2_fpn:0.35", (64, 64), threshold=0.01, max_age=30).tracker()
@@ -80,6 +97,7 @@ def measure() -> list[tuple[str, ...]]:
             (f"one frame of 512x512, {objects} objects", backbone, *told, f"{times['track'] / times['detect']:.3f}")
         )
     rows.append(("association of 100 with 100", "", "", f"{association():.2f} ms", ""))
+    rows.append(("by appearance, 100 with 150", "", "", f"{association_by_look():.2f} ms", ""))
     early, late = memory_after((FRAMES // 10, FRAMES))
     rows.append((f"peak memory after {FRAMES // 10} / {FRAMES} frames", "", "", f"{early:.0f} / {late:.0f} MB", ""))
     return rows

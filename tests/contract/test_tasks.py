@@ -21,16 +21,8 @@ from centernet_tf.training.trainer import Trainer
 FACE = Skeleton(keypoints=("nose", "left_eye", "right_eye"), flip_pairs=((1, 2),))
 # Settings of tasks that cannot do without; others begin with their defaults.
 NEEDED = {"pose": {"skeleton": FACE}, "reid": {"identities": (3, 3, 3), "embedding": 9}}
-    "pose": {"skeleton": FACE},
-    "reid": {"identities": (3, 3, 3), "embedding": 9},
-}  # Settings of tasks that cannot do without; others begin with their defaults.
 # A mix of tasks is one more row.
 SETS = [*((name,) for name in TASKS), ("detect", "pose"), ("detect", "box3d"), ("detect", "reid")]
-    *((name,) for name in TASKS),
-    ("detect", "pose"),
-    ("detect", "box3d"),
-    ("detect", "reid"),
-]  # A mix of tasks is one more row.
 # (tasks, settings of the points, settings of tasks) that change what is encoded or decoded.
 OPTIONS = [
     *((names, {"class_specific_size": True}, {}) for names in SETS),
