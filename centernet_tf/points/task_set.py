@@ -117,7 +117,8 @@ class TaskSet:
         Raises:
             ValueError: Several tasks say how.
         """
-        return self._only("associate", "Several tasks associate detections over time. Use them apart.")
+        fault = "Several tasks associate detections over time. Set associates: false where a task has it."
+        return self._only("associate", fault)
 
     @property
     def clip(self) -> Clip | None:
