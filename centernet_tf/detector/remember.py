@@ -48,8 +48,12 @@ def check(tasks: TaskSet) -> None:
 
 
 def is_needed(tasks: TaskSet) -> bool:
-    """Whether a model sees or remembers more than one image at a time."""
-    return tasks.associate is not None or bool(frames.shown(tasks.inputs)) or frames.are_drawn(tasks.inputs)
+    """Whether a model sees or remembers more than one image at a time.
+
+    One that only the host associates sees single images, and its exports do too: whoever calls them associates.
+    """
+    carries = tasks.associate is not None and tasks.associate.graph is not None
+    return carries or bool(frames.shown(tasks.inputs)) or frames.are_drawn(tasks.inputs)
 
 
 def number_of(network: keras.Model) -> int:

@@ -21,7 +21,7 @@ from centernet_tf.export.carried import PREFIX, State
 from centernet_tf.geometry.affine import Window
 from centernet_tf.model.card import ModelCard
 from centernet_tf.points.centers import Centers
-from centernet_tf.points.task import Extra
+from centernet_tf.points.task import Association, Extra
 from centernet_tf.points.task_set import TaskSet
 from centernet_tf.properties import as_plain, read_properties
 from centernet_tf.properties.property import Property
@@ -41,6 +41,8 @@ class About:
         window: What of an image fills its input's width, where its caller fits images to it.
         shifted_sizes: Whether what an image is shifted by on its way into the input takes from the sizes of its boxes.
         state: What it carries from frame to frame; None where it takes single images.
+        associate: What makes its detections of a video belong together, for its caller to do; None where nothing does,
+            or the file.
     """
 
     classes: tuple[str, ...]
@@ -49,6 +51,7 @@ class About:
     window: Window = "longer side"
     shifted_sizes: bool = False
     state: State | None = None
+    associate: Association | None = None
 
 
 def check_single_image(tasks: TaskSet, kind: str) -> None:
@@ -111,7 +114,15 @@ def read_about(text: str, where: str) -> About:
     check_tasks(list(tasks))
     settings = {name: TASKS[name].model_validate(values) for name, values in tasks.items()}
     built = build_tasks(settings, Centers(len(classes), class_names=classes))
-    return About(classes, read_properties(properties, where), built.extras, built.window, built.shifted_sizes, state)
+    return About(
+        classes,
+        read_properties(properties, where),
+        built.extras,
+        built.window,
+        built.shifted_sizes,
+        state,
+        None if remember.is_needed(built) else built.associate,
+    )
 
 
 def usual_extras(extras: Sequence[Extra]) -> dict[str, np.ndarray]:

@@ -1,4 +1,8 @@
-"""Follows the objects of a video through a served model: the state is held here, the server keeps nothing."""
+"""Follows the objects of a video through a served model: the state is held here, the server keeps nothing.
+
+Of a model that associates in its graph, the state goes to the server and back with each frame; of one that recognises
+objects by what it finds in single images, they are associated here.
+"""
 
 import json
 from collections.abc import Mapping
@@ -7,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from centernet_tf.errors import UsageError
+from centernet_tf.errors import DataError, UsageError
 from centernet_tf.export.carried import PREVIOUS_BYTES, Carried, State
 from centernet_tf.media.images import inspect_header, read_bytes
 from centernet_tf.results import Detections
@@ -24,6 +28,46 @@ class Connection(Protocol):
     def check(self, outputs: Any, count: int) -> dict[str, np.ndarray]: ...
     def check_extras(self, extras: Any, count: int) -> dict[str, np.ndarray]: ...
     def finish(self, rows: Any, sizes: Any, extras: Any, threshold: float) -> list[Detections]: ...
+    def predict(self, images: Any, threshold: float, **extras: Any) -> list[Detections]: ...
+
+
+def open_tracker(client: Connection, about: str | Path | Mapping[str, Any]) -> "ServedTracker | HostTracker":
+    """A tracker through a client; arguments and errors as of `client.Client.tracker`."""
+    content, where = (about, "model.json") if isinstance(about, Mapping) else (_read(Path(about)), str(about))
+    return (ServedTracker if content.get("state") else HostTracker)(client, content, where)
+
+
+class HostTracker:
+    """One video, frame by frame, of a model that finds in single images what tells who is who."""
+
+    def __init__(self, client: Connection, content: Mapping[str, Any], where: str):
+        # What clients do besides works without Keras, which tasks need.
+        from centernet_tf.export.about import read_about
+
+        association = read_about(json.dumps(content), where).associate
+        if association is None:
+            raise UsageError(f"{where}: of a model of single images. Export one of videos, or use `predict`.")
+        self._client, self._association = client, association
+        self.reset()
+
+    def step(self, frame: bytes | str | Path, **extras: Any) -> Detections:
+        """Sends the next frame; arguments, answers and errors as of `ServedTracker.step`.
+
+        Raises:
+            DataError: The frame has another size than the first.
+        """
+        (found,) = self._client.predict([frame], 0.0, **extras)
+        self._size = self._size or found.image_size
+        if found.image_size != self._size:
+            came, first = ("x".join(map(str, size)) for size in (found.image_size, self._size))
+            raise DataError(f"The frame has {came} pixels, the first one {first}. Call `reset` to begin another video.")
+        (told,), self._memory = self._association.step(found, self._memory)
+        return told
+
+    def reset(self) -> None:
+        """Forgets everyone: the next frame is the first of another video."""
+        self._size: tuple[int, int] | None = None
+        self._memory = self._association.start()
 
 
 class ServedTracker:
@@ -33,10 +77,7 @@ class ServedTracker:
         carried: The state between frames; `carried.state` and `carried.restore` let another process go on.
     """
 
-    def __init__(self, client: Connection, about: str | Path | Mapping[str, Any]):
-        content, where = (about, "model.json") if isinstance(about, Mapping) else (_read(Path(about)), str(about))
-        if not content.get("state"):
-            raise UsageError(f"{where}: of a model of single images. Export one of videos, or use `predict`.")
+    def __init__(self, client: Connection, content: Mapping[str, Any], where: str):
         try:
             state = State.from_plain(content["state"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
