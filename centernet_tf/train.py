@@ -13,8 +13,9 @@ import keras
 from centernet_tf.backbones import find_backbone, own_name
 from centernet_tf.config import Settings
 from centernet_tf.data.augment import Augmentation
+from centernet_tf.data.damage import reading
 from centernet_tf.data.dataset import Dataset, open_dataset
-from centernet_tf.data.pipeline import Feed, reading
+from centernet_tf.data.pipeline import Feed
 from centernet_tf.detector.detector import Detector
 from centernet_tf.errors import UsageError
 from centernet_tf.model.card import InputCard, ModelCard
@@ -124,7 +125,7 @@ def _run(
         keep,
     ]
     began = time.monotonic()
-    with reading(records):
+    with reading(records.directory):
         _fit(trainer, settings, records, validation, callbacks, keep)
     # A stream of batches that is still alive when Python ends, in a cycle that nobody cleared, aborts the process.
     gc.collect()

@@ -4,9 +4,8 @@ Everything random follows from the seed, the epoch and the position in it, so an
 running the ones before.
 """
 
-import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -16,17 +15,12 @@ import tensorflow as tf
 from centernet_tf.data.augment import Augmentation
 from centernet_tf.data.clips import windows
 from centernet_tf.data.dataset import Dataset
-from centernet_tf.data.example import (
-    DAMAGE,
-    ENCODED,
-    FILENAME,
-    SOURCE_ID,
-    spec,
-)
+from centernet_tf.data.example import ENCODED, FILENAME, SOURCE_ID, spec
+from centernet_tf.data.overall import with_overall
 from centernet_tf.data.record import BASE
 from centernet_tf.data.sample import AUGMENTED, Sampler
 from centernet_tf.data.streams import end_all_at_exit
-from centernet_tf.errors import DataError, UsageError
+from centernet_tf.errors import UsageError
 from centernet_tf.geometry import affine
 from centernet_tf.points.task import IMAGE, Clip, Input
 from centernet_tf.properties.fields import JITTERED, ROTATED, SHARED, Field
@@ -45,32 +39,6 @@ WARPED_PIXELS = 1024
 
 ROWS = "rows"  # among the inputs: the rows that others are drawn from
 _VALID = Field("valid", "bool", (), "fixed", False, "which rows are objects")
-_WHERE = ("Graph execution error", "Detected at node", "File ", "<stack traces")
-_DAMAGE = (*DAMAGE, tf.errors.InvalidArgumentError)
-
-
-@contextlib.contextmanager
-def reading(dataset: Dataset) -> Iterator[None]:
-    """Turns what TensorFlow says of a damaged record into a DataError that names the records and the remedy."""
-    try:
-        yield
-    except (*_DAMAGE, UnicodeDecodeError) as error:
-        # TensorFlow repeats the bytes it cannot parse in its message, which may then be no text itself.
-        reason = _reason(error.message) if isinstance(error, _DAMAGE) else "it is not a tf.train.Example"
-        raise DataError(
-            f"{dataset.directory}: a record cannot be read ({reason}). "
-            f"`centernet inspect {dataset.directory}` finds which."
-        ) from error
-
-
-def _reason(message: str) -> str:
-    """The line of a message that says what is wrong; within `fit` it stands behind where in the graph it happened."""
-    lines = [line.strip() for line in message.splitlines()]
-    # What Python raises in a stream comes with the name of its class.
-    told = next((line for line in lines if "ValueError: " in line), None)
-    if told is None:
-        told = next((line for line in lines if line and not line.startswith(_WHERE)), "damaged")
-    return told.rpartition("ValueError: ")[2].rstrip(".")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +77,7 @@ class Feed:
     def __post_init__(self) -> None:
         known = {*BASE, *(field.name for field in AUGMENTED)}
         known |= {field.name for field in (() if self.clip is None else self.clip.fields)}
-        known |= {field.name for one in self.properties for field in one.fields}
+        known |= {field.name for one in self.properties for field in (*one.fields, *one.overall)}
         if missing := [field.name for field in self.fields if field.name not in known]:
             raise ValueError(
                 f"No property has the fields {', '.join(missing)}. Give `properties` those that the tasks learn."
@@ -151,7 +119,7 @@ class Feed:
                 f"{dataset.directory}: {dataset.images} images do not fill one batch of {batch}. "
                 f"Set train.batch_size to {max(dataset.images, 1)} or less, or add images."
             )
-        start = step // steps
+        start, feed = step // steps, self._told(dataset)
 
         def epoch(number: tf.Tensor) -> tf.data.Dataset:
             examples = self._shuffled(dataset.shards, number).enumerate().take(steps * batch)
@@ -159,7 +127,7 @@ class Feed:
             return examples.skip(tf.cast(skipped, tf.int64)).map(lambda place, example: (number, place, example))
 
         def prepare(number: tf.Tensor, place: tf.Tensor, example: tf.Tensor) -> Any:
-            return self._prepare(example, dataset.classes, (number, place), augment)
+            return feed._prepare(example, dataset.classes, (number, place), augment)
 
         epochs = tf.data.Dataset.range(start, tf.int64.max).flat_map(epoch)
         prepared = epochs.map(prepare, self._parallel, deterministic=True)
@@ -188,15 +156,23 @@ class Feed:
             raise UsageError("augment.rotate: the device does not rotate images. Set data.device_warp to false.")
 
     def validation(self, dataset: Dataset, batch: int) -> tf.data.Dataset:
-        """Every image once, in file order, whole and centred; batches as `training`, the last one may be smaller."""
+        """Every image once, in file order, whole and centred; batches as `training`, the last one may be smaller.
+
+        What takes all records of the training set to tell is unknown here.
+        """
         paths = tf.data.Dataset.from_tensor_slices(list(map(str, dataset.shards)))
-        examples = paths.flat_map(lambda path: self._read(path, None))
-        prepared = examples.map(lambda example: self._prepare(example, dataset.classes, None, None), self._parallel)
+        examples, feed = paths.flat_map(lambda path: self._read(path, None)), self._told(None)
+        prepared = examples.map(lambda example: feed._prepare(example, dataset.classes, None, None), self._parallel)
         # Without its length, Keras warns that the data ran out.
         counted = self._batched(prepared, batch).apply(
             tf.data.experimental.assert_cardinality(-(-dataset.images // batch))
         )
         return counted.prefetch(tf.data.AUTOTUNE)
+
+    def _told(self, dataset: Dataset | None) -> "Feed":
+        """The same with properties that have seen all records of a training set, where fields take that."""
+        files, classes = ((), ()) if dataset is None else (dataset.files, dataset.classes)
+        return dataclasses.replace(self, properties=with_overall(self.properties, self.fields, files, classes))
 
     def _shuffled(self, shards: Sequence[Any], epoch: tf.Tensor) -> tf.data.Dataset:
         seed = tf.stack([tf.constant(self.seed, tf.int64), epoch])
