@@ -11,6 +11,7 @@ import pydantic
 import yaml
 from pydantic_core import PydanticCustomError
 
+from centernet_tf.data.augment import Geometry
 from centernet_tf.errors import UsageError, brief, closest
 from centernet_tf.host.files import write_text
 from centernet_tf.host.strict_yaml import parse, parse_file
@@ -57,6 +58,12 @@ class AugmentSettings(Section):
     contrast: float = pydantic.Field(0.4, ge=0, le=1)
     saturation: float = pydantic.Field(0.4, ge=0, le=1)
     lighting: float = pydantic.Field(0.1, ge=0)
+    geometry: Geometry = "window"
+    shear: float = pydantic.Field(0.0, ge=0, le=45)
+    scales: tuple[pydantic.PositiveFloat, pydantic.PositiveFloat] = (0.5, 1.2)
+    fill: float = pydantic.Field(0.0, ge=0, le=255)
+    hsv_saturation: float = pydantic.Field(0.0, ge=0, le=1)
+    hsv_value: float = pydantic.Field(0.0, ge=0, le=1)
 
 
 class TrainSettings(Section):

@@ -13,8 +13,9 @@ import keras
 from centernet_tf.backbones import find_backbone, own_name
 from centernet_tf.config import Settings
 from centernet_tf.data.augment import Augmentation
+from centernet_tf.data.damage import reading
 from centernet_tf.data.dataset import Dataset, open_dataset
-from centernet_tf.data.pipeline import Feed, reading
+from centernet_tf.data.pipeline import Feed
 from centernet_tf.detector.detector import Detector
 from centernet_tf.errors import UsageError
 from centernet_tf.model.card import InputCard, ModelCard
@@ -124,7 +125,7 @@ def _run(
         keep,
     ]
     began = time.monotonic()
-    with reading(records):
+    with reading(records.directory):
         _fit(trainer, settings, records, validation, callbacks, keep)
     # A stream of batches that is still alive when Python ends, in a cycle that nobody cleared, aborts the process.
     gc.collect()
@@ -207,7 +208,10 @@ def _with_properties(
     properties = card.task_set().properties
     if validation is None:
         return records.with_properties(properties), None
-    completed = {name: one.complete(validation).model_dump(mode="json") for name, one in settings.tasks.items()}
+    completed = {}
+    for name, one in settings.tasks.items():
+        ours = {key: getattr(card.settings[name], key) for key in one.trained}
+        completed[name] = one.model_copy(update=ours).complete(validation).model_dump(mode="json")
     theirs = card.model_copy(update={"tasks": completed}).task_set().properties
     for ours, other in zip(properties, theirs, strict=True):
         if difference := ours.difference(other):

@@ -125,7 +125,8 @@ def test_written_settings_read_the_same(tmp_path, least):
             {**LEAST, "augment": {"flipp": 1}},
             "here: augment: unknown setting 'flipp'. Did you mean 'flip'? "
             "Known here: crop, shift, scale, jitter_probability, shift_each_side, rotate, "
-            "rotate_probability, flip, brightness, contrast, saturation, lighting.",
+            "rotate_probability, flip, brightness, contrast, saturation, lighting, "
+            "geometry, shear, scales, fill, hsv_saturation, hsv_value.",
         ),
         (
             {**LEAST, "backbon": "resnet18"},
@@ -205,7 +206,8 @@ def test_written_settings_read_the_same(tmp_path, least):
             {**LEAST, "augment": None},
             "here: augment is None: expected a section, augment: {name: value}, or no such line. "
             "Known there: crop, shift, scale, jitter_probability, shift_each_side, rotate, "
-            "rotate_probability, flip, brightness, contrast, saturation, lighting.",
+            "rotate_probability, flip, brightness, contrast, saturation, lighting, "
+            "geometry, shear, scales, fill, hsv_saturation, hsv_value.",
         ),
         (
             {"data": "records"},

@@ -49,8 +49,10 @@ ORDER = (
 # everything else runs on any backend.
 TENSORFLOW = {
     "data/clips.py",
+    "data/damage.py",
     "data/example.py",
     "data/examine.py",
+    "data/overall.py",
     "data/pipeline.py",
     "data/serialize.py",
     "data/streams.py",

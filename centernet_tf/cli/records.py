@@ -240,6 +240,36 @@ def mot(
 
 
 @app.command()
+def jde(
+    lists: Annotated[list[Path], typer.Argument(metavar="LIST...", help="Text files with an image on each line.")],
+    out: Out,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder that the lines start from. Default: that of the list.")
+    ] = None,
+    outside: Annotated[
+        bool, typer.Option("--outside", help="Also read images that the lists name outside that folder.")
+    ] = False,
+    split: SplitName = "train",
+    name: Name = None,
+    classes: Classes = None,
+    shards: Shards = None,
+    workers: Workers = None,
+    skip_bad: SkipBad = False,
+) -> None:
+    """From labels of JDE and FairMOT: images/... and labels_with_ids/..., with `class identity cx cy w h` on each line.
+
+    Images are single ones, not videos. Identities of each list are its own and begin behind those of the list before;
+    -1 is unknown. Without --classes, class 0 is 'person'. Videos whose identities look wrong are told.
+
+    Example: centernet records jde mot17.train prw.train --images data --out tfrecords/mix/train
+    """
+    from centernet_tf.datasets import jde as reader
+
+    data = reader.read(lists, images, classes=class_list(classes) or ("person",), outside=outside)
+    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+
+
+@app.command()
 def index(
     folder: Annotated[Path, typer.Argument(help="Folder of the TFRecord files of one split.")],
     labels: Annotated[

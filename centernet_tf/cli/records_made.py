@@ -36,6 +36,15 @@ def shapes(
         float | None, typer.Option(min=0, max=1, help="Most that the camera moves a frame, of the shorter side: 0.01.")
     ] = None,
     rate: Annotated[float | None, typer.Option(help="Frames a second. Default: 12.")] = None,
+    look_alikes: Annotated[
+        bool, typer.Option("--look-alikes", help="Of videos: two classes whose objects differ by their pattern alone.")
+    ] = False,
+    away: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Part of the shapes that leave for 5 to 20 frames and return: 0, or 0.5 alike."
+        ),
+    ] = None,
     name: Name = None,
     shards: Shards = None,
     workers: Workers = None,
@@ -44,15 +53,17 @@ def shapes(
 
     With --pose it draws persons who move, hide each other and show their faces or backs, with exact keypoints. With
     --3d it renders cars, trucks and cabinets on the ground, with their places in metres and the camera. With --video
-    shapes move, turn, cross, hide each other, leave and come back, and keep their identity.
+    shapes move, turn, cross, hide each other, leave and come back, and keep their identity; with --look-alikes too all
+    circles have one colour, and all rectangles, and each wears a pattern of its own.
 
     Example: centernet records shapes --count 500 --out tfrecords/shapes/train
     """
     _check_kind({"--pose": pose, "--3d": boxes, "--video": video})
-    of_videos = {"frames": frames, "speed": speed, "camera": camera, "rate": rate}
+    of_videos = {"frames": frames, "speed": speed, "camera": camera, "rate": rate, "away": away}
     given = {option: value for option, value in of_videos.items() if value is not None}
-    if given and not video:
-        raise UsageError(f"--{next(iter(given))} is of videos. Give --video too, or leave it out.")
+    if (given or look_alikes) and not video:
+        option = "look-alikes" if look_alikes else next(iter(given))
+        raise UsageError(f"--{option} is of videos. Give --video too, or leave it out.")
     if video and difficulty:
         raise UsageError("--difficulty does not apply to videos. Give --speed, --camera and --objects.")
     pixels = parse_size(size or ("192x320" if boxes else "128x128"))
@@ -75,7 +86,8 @@ def shapes(
     elif video:
         from centernet_tf.datasets.drawn import film as films
 
-        film = films.Film(**given, **({} if counts is None else {"objects": counts}))
+        make = films.Film.of_look_alikes if look_alikes else films.Film
+        film = make(**given, **({} if counts is None else {"objects": counts}))
         data = films.read(count, pixels, seed=seed, split=split, film=film)
     else:
         from centernet_tf.datasets.drawn import shapes as reader

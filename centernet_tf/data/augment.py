@@ -5,10 +5,15 @@ the device.
 """
 
 import dataclasses
+from typing import Literal
 
+import cv2
 import numpy as np
 
+from centernet_tf.data.fitted import Shake, fitted_matrices
 from centernet_tf.geometry import affine
+
+Geometry = Literal["window", "fitted"]
 
 SCALES = np.arange(6, 14) / 10  # 0.6, 0.7, ..., 1.3
 BORDER = 128
@@ -43,6 +48,16 @@ class Augmentation:
         contrast: See brightness.
         saturation: See brightness.
         lighting: Standard deviation of the noise along the colours' principal components.
+        geometry: What `shift`, `rotate` and scale are of. "window" chooses a window of the image as CenterNet does.
+            "fitted" fits the whole image into the input and then turns, scales, shears and moves it there as FairMOT
+            does: by any angle up to `rotate`, any shear up to `shear`, any factor of `scales`, and along x by up to
+            `shift` of the input's height, along y of its width, all with equal chance. Boxes turn with it and are made
+            smaller for it, see `fitted`; those that are too small, too long or outside then are left out.
+        shear: The most along each axis in degrees, where the geometry is fitted.
+        scales: Smallest and largest factor there.
+        fill: Grey level of what lies beyond the image's edge, 0 to 255; inference has black.
+        hsv_saturation: Half range of the factor around 1 of the saturation in HSV, of the image as it is stored.
+        hsv_value: The same of the value.
     """
 
     crop: bool = True
@@ -57,16 +72,47 @@ class Augmentation:
     contrast: float = 0.4
     saturation: float = 0.4
     lighting: float = 0.1
+    geometry: Geometry = "window"
+    shear: float = 0.0
+    scales: tuple[float, float] = (0.5, 1.2)
+    fill: float = 0.0
+    hsv_saturation: float = 0.0
+    hsv_value: float = 0.0
+
+    @property
+    def fits(self) -> bool:
+        """Whether images are fitted into the input first, and boxes turn with them."""
+        return self.geometry == "fitted"
 
     @property
     def turns(self) -> bool:
-        """Whether any image is rotated."""
-        return self.rotate > 0 and self.rotate_probability > 0
+        """Whether any image is rotated without its boxes."""
+        return not self.fits and self.rotate > 0 and self.rotate_probability > 0
 
     @property
     def jitters_all(self) -> bool:
         """Whether every image is scaled or moved."""
-        return self.crop or (self.jitter_probability == 1 and (self.shift > 0 or self.scale > 0))
+        return self.crop or self.fits or (self.jitter_probability == 1 and (self.shift > 0 or self.scale > 0))
+
+    def fault(self, clips: bool, device_warp: bool) -> str:
+        """What settings of this or another geometry would not do, for people; "" where all is well.
+
+        Args:
+            clips: Whether samples are frames of videos.
+            device_warp: Whether the device warps images.
+        """
+        low, high = self.scales
+        if self.fits and self.crop:
+            return "crop: a fitted image is not cropped. Set augment.crop to false, or augment.geometry to window."
+        if self.fits and clips:
+            return "geometry: frames of videos are not fitted. Set augment.geometry to window."
+        if not 0 < low <= high:
+            return f"scales: {low:g} to {high:g}; expected two factors above 0, the smallest first."
+        if self.shear and not self.fits:
+            return "shear: windows are not sheared. Set augment.shear to 0, or augment.geometry to fitted."
+        if self.fill and device_warp:
+            return "fill: the device fills with black. Set data.device_warp to false, or augment.fill to 0."
+        return ""
 
     def matrix(
         self,
@@ -88,6 +134,8 @@ class Augmentation:
         Returns:
             [2, 3] float64, image pixels to input pixels.
         """
+        if self.fits:
+            return fitted_matrices(self.shake(random, size), height, width, size)[0]
         center = np.array([width / 2, height / 2])
         side = float(affine.window_side(height, width, window, size))
         if self.crop:
@@ -105,6 +153,19 @@ class Augmentation:
             center[0] = width - center[0] - 1
             return affine.chain(affine.flip_matrix(width), affine.fit_matrix(tuple(center), side, size, angle))
         return affine.fit_matrix(tuple(center), side, size, angle)
+
+    def shake(self, random: np.random.Generator, size: tuple[int, int]) -> Shake:
+        """Draws what happens to an image that was fitted into an input of this height and width."""
+        angle, shear = random.uniform(-self.rotate, self.rotate), random.uniform(-self.shear, self.shear, 2)
+        x, y = random.uniform(-self.shift, self.shift, 2) * size  # x by the height, as in the original
+        scale, mirrored = random.uniform(*self.scales), random.random() < self.flip
+        return Shake(angle, scale, (x, y), tuple(shear), bool(mirrored))
+
+    def vivid(self, random: np.random.Generator) -> np.ndarray:
+        """Draws the factors of saturation and value in HSV, [2] float32; see `recolored`."""
+        ranges = (self.hsv_saturation, self.hsv_value)
+        # No chance is spent where nothing changes, so that runs of one seed stay what they are.
+        return np.array([1 + random.uniform(-one, one) if one else 1.0 for one in ranges], np.float32)
 
     def color(self, random: np.random.Generator) -> np.ndarray:
         """Draws the colour change of `preprocess.recolor`, [6] float32.
@@ -128,6 +189,13 @@ def border(full: int, wanted: int = BORDER) -> int:
     while full <= 2 * wanted and wanted > 0:
         wanted //= 2
     return wanted
+
+
+def recolored(pixels: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """Pixels [H, W, 3] uint8 RGB, their saturation and value in HSV times two factors, as FairMOT does it."""
+    hsv = cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV)
+    scaled = np.minimum(hsv[..., 1:].astype(np.float32) * factors, 255)
+    return cv2.cvtColor(np.concatenate([hsv[..., :1], scaled.astype(np.uint8)], axis=-1), cv2.COLOR_HSV2RGB)
 
 
 def perturbed(

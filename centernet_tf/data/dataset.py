@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from centernet_tf.data.example import read_record, read_shard
+from centernet_tf.data.overall import told
 from centernet_tf.data.record import Record
 from centernet_tf.errors import DataError, UsageError, brief
 from centernet_tf.host.files import write_text
@@ -74,6 +75,17 @@ class Dataset:
         """The same records, read with these properties besides, or in place of their own of the same names."""
         named = {one.name: one for one in (*self.properties, *properties)}
         return replace(self, properties=tuple(named.values()))
+
+    def overall(self, name: str) -> Property | None:
+        """The property of this name after a look at all records, see `Property.over`; None where they do not have it.
+
+        Reads every record but not its image, once in a process.
+
+        Raises:
+            DataError: One cannot be read.
+        """
+        known = self.property(name)
+        return None if known is None else told(known, self.files, self.classes)
 
     def head(self, count: int) -> list[Record]:
         """The first records; errors as `iterate`."""

@@ -4,29 +4,23 @@ Everything random follows from the seed, the epoch and the position in it, so an
 running the ones before.
 """
 
-import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import cv2
 import numpy as np
 import tensorflow as tf
 
-from centernet_tf.data.augment import Augmentation
+from centernet_tf.data.augment import Augmentation, recolored
 from centernet_tf.data.clips import windows
 from centernet_tf.data.dataset import Dataset
-from centernet_tf.data.example import (
-    DAMAGE,
-    ENCODED,
-    FILENAME,
-    SOURCE_ID,
-    spec,
-)
+from centernet_tf.data.example import ENCODED, FILENAME, SOURCE_ID, spec
+from centernet_tf.data.overall import with_overall
 from centernet_tf.data.record import BASE
 from centernet_tf.data.sample import AUGMENTED, Sampler
 from centernet_tf.data.streams import end_all_at_exit
-from centernet_tf.errors import DataError, UsageError
+from centernet_tf.errors import UsageError
 from centernet_tf.geometry import affine
 from centernet_tf.points.task import IMAGE, Clip, Input
 from centernet_tf.properties.fields import JITTERED, ROTATED, SHARED, Field
@@ -45,32 +39,6 @@ WARPED_PIXELS = 1024
 
 ROWS = "rows"  # among the inputs: the rows that others are drawn from
 _VALID = Field("valid", "bool", (), "fixed", False, "which rows are objects")
-_WHERE = ("Graph execution error", "Detected at node", "File ", "<stack traces")
-_DAMAGE = (*DAMAGE, tf.errors.InvalidArgumentError)
-
-
-@contextlib.contextmanager
-def reading(dataset: Dataset) -> Iterator[None]:
-    """Turns what TensorFlow says of a damaged record into a DataError that names the records and the remedy."""
-    try:
-        yield
-    except (*_DAMAGE, UnicodeDecodeError) as error:
-        # TensorFlow repeats the bytes it cannot parse in its message, which may then be no text itself.
-        reason = _reason(error.message) if isinstance(error, _DAMAGE) else "it is not a tf.train.Example"
-        raise DataError(
-            f"{dataset.directory}: a record cannot be read ({reason}). "
-            f"`centernet inspect {dataset.directory}` finds which."
-        ) from error
-
-
-def _reason(message: str) -> str:
-    """The line of a message that says what is wrong; within `fit` it stands behind where in the graph it happened."""
-    lines = [line.strip() for line in message.splitlines()]
-    # What Python raises in a stream comes with the name of its class.
-    told = next((line for line in lines if "ValueError: " in line), None)
-    if told is None:
-        told = next((line for line in lines if line and not line.startswith(_WHERE)), "damaged")
-    return told.rpartition("ValueError: ")[2].rstrip(".")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +77,7 @@ class Feed:
     def __post_init__(self) -> None:
         known = {*BASE, *(field.name for field in AUGMENTED)}
         known |= {field.name for field in (() if self.clip is None else self.clip.fields)}
-        known |= {field.name for one in self.properties for field in one.fields}
+        known |= {field.name for one in self.properties for field in (*one.fields, *one.overall)}
         if missing := [field.name for field in self.fields if field.name not in known]:
             raise ValueError(
                 f"No property has the fields {', '.join(missing)}. Give `properties` those that the tasks learn."
@@ -151,7 +119,7 @@ class Feed:
                 f"{dataset.directory}: {dataset.images} images do not fill one batch of {batch}. "
                 f"Set train.batch_size to {max(dataset.images, 1)} or less, or add images."
             )
-        start = step // steps
+        start, feed = step // steps, self._told(dataset)
 
         def epoch(number: tf.Tensor) -> tf.data.Dataset:
             examples = self._shuffled(dataset.shards, number).enumerate().take(steps * batch)
@@ -159,7 +127,7 @@ class Feed:
             return examples.skip(tf.cast(skipped, tf.int64)).map(lambda place, example: (number, place, example))
 
         def prepare(number: tf.Tensor, place: tf.Tensor, example: tf.Tensor) -> Any:
-            return self._prepare(example, dataset.classes, (number, place), augment)
+            return feed._prepare(example, dataset.classes, (number, place), augment)
 
         epochs = tf.data.Dataset.range(start, tf.int64.max).flat_map(epoch)
         prepared = epochs.map(prepare, self._parallel, deterministic=True)
@@ -169,13 +137,13 @@ class Feed:
         """Raises UsageError where images would be changed so that a task learns nothing from them.
 
         That is where images are rotated for no task that learns from rotated ones, or by the device, which cannot, and
-        where all are scaled or moved although distances are to be learnt.
+        where all are scaled or moved although distances are to be learnt; and where settings contradict each other.
         """
         if augment.jitters_all and JITTERED in self.fields:
             raise UsageError(
                 "augment: every image would be scaled or moved, and from such images a task here cannot learn "
-                "distances. Set augment.crop to false, and augment.jitter_probability to 0.5 as the original, or shift "
-                "and scale to 0."
+                "distances. Set augment.crop to false, augment.geometry to window, and augment.jitter_probability to "
+                "0.5 as the original, or shift and scale to 0."
             )
         if augment.turns and ROTATED not in self.fields:
             raise UsageError(
@@ -184,19 +152,29 @@ class Feed:
             )
         if self.clip is not None and self.device_warp:
             raise UsageError("The device warps single images, not frames of videos. Set data.device_warp to false.")
-        if augment.turns and self.device_warp:
+        if (augment.turns or augment.fits) and self.device_warp:
             raise UsageError("augment.rotate: the device does not rotate images. Set data.device_warp to false.")
+        if fault := augment.fault(self.clip is not None, self.device_warp):
+            raise UsageError(f"augment.{fault}")
 
     def validation(self, dataset: Dataset, batch: int) -> tf.data.Dataset:
-        """Every image once, in file order, whole and centred; batches as `training`, the last one may be smaller."""
+        """Every image once, in file order, whole and centred; batches as `training`, the last one may be smaller.
+
+        What takes all records of the training set to tell is unknown here.
+        """
         paths = tf.data.Dataset.from_tensor_slices(list(map(str, dataset.shards)))
-        examples = paths.flat_map(lambda path: self._read(path, None))
-        prepared = examples.map(lambda example: self._prepare(example, dataset.classes, None, None), self._parallel)
+        examples, feed = paths.flat_map(lambda path: self._read(path, None)), self._told(None)
+        prepared = examples.map(lambda example: feed._prepare(example, dataset.classes, None, None), self._parallel)
         # Without its length, Keras warns that the data ran out.
         counted = self._batched(prepared, batch).apply(
             tf.data.experimental.assert_cardinality(-(-dataset.images // batch))
         )
         return counted.prefetch(tf.data.AUTOTUNE)
+
+    def _told(self, dataset: Dataset | None) -> "Feed":
+        """The same with properties that have seen all records of a training set, where fields take that."""
+        files, classes = ((), ()) if dataset is None else (dataset.files, dataset.classes)
+        return dataclasses.replace(self, properties=with_overall(self.properties, self.fields, files, classes))
 
     def _shuffled(self, shards: Sequence[Any], epoch: tf.Tensor) -> tf.data.Dataset:
         seed = tf.stack([tf.constant(self.seed, tf.int64), epoch])
@@ -236,7 +214,7 @@ class Feed:
             for key in (FILENAME, SOURCE_ID):
                 del one[key]
         # Pixels take the way through NumPy only where they are warped there.
-        matrices, color, jittered, valid, *values = tf.numpy_function(
+        matrices, color, vivid, jittered, valid, *values = tf.numpy_function(
             self._draw(sampler, tuple(lists[0])),
             [
                 *(place or (0, 0)),
@@ -244,11 +222,14 @@ class Feed:
                 *(tf.shape(image) for image in images),
                 *(v for one in lists for v in one.values()),
             ],
-            [tf.float32, tf.float32, tf.bool, tf.bool, *(field.dtype for field in self._fields(sampler))],
+            [tf.float32, tf.float32, tf.float32, tf.bool, tf.bool, *(field.dtype for field in self._fields(sampler))],
             stateful=False,
         )
         matrices = tf.ensure_shape(matrices, (len(frames), 2, 3))
-        inputs = {**self._shown(images, matrices), "color": tf.ensure_shape(color, (6,))}
+        if augment is not None and (augment.hsv_saturation or augment.hsv_value):
+            images = [tf.numpy_function(recolored, [image, vivid], tf.uint8, stateful=False) for image in images]
+        fill = 0.0 if augment is None else augment.fill
+        inputs = {**self._shown(images, matrices, fill), "color": tf.ensure_shape(color, (6,))}
         values = [tf.ensure_shape(one, sampler.shape(field)) for one, field in zip(values, self._fields(sampler))]
         rows = {field.name: value for field, value in zip(sampler.padded, values)}
         if self.clip is not None and self.clip.drawn:
@@ -256,15 +237,16 @@ class Feed:
             inputs[ROWS] = {field.name: value for field, value in zip((*self.clip.drawn, _VALID), drawn)}
         matrix = matrices[self.frames.index(0)]
         if ROTATED in self.fields:
-            rows[ROTATED.name] = tf.not_equal(matrix[0, 1], 0)
+            with_boxes = augment is not None and augment.fits
+            rows[ROTATED.name] = tf.logical_and(matrix[0, 1] != 0, not with_boxes)
         if JITTERED in self.fields:
             rows[JITTERED.name] = tf.ensure_shape(jittered, ())
         return inputs, {**rows, "valid": tf.ensure_shape(valid, (self.max_objects,))}
 
-    def _shown(self, images: Sequence[tf.Tensor], matrices: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _shown(self, images: Sequence[tf.Tensor], matrices: tf.Tensor, fill: float) -> dict[str, tf.Tensor]:
         """What the network sees of the frames, and where the device warps, how."""
         if not self.device_warp:
-            warped = [self._warped(image, matrices[place]) for place, image in enumerate(images)]
+            warped = [self._warped(image, matrices[place], fill) for place, image in enumerate(images)]
             each = {
                 name: [warped[self.frames.index(offset)] for offset in wanted.frames]
                 for name, wanted in self.inputs.items()
@@ -275,7 +257,7 @@ class Feed:
         fit = tf.stack([matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]])
         image, fit = tf.cond(
             tf.reduce_any(tf.shape(image)[:2] > self.largest_side),
-            lambda: (self._warped(image, matrix), tf.constant([1.0, 1.0, 0.0, 0.0])),
+            lambda: (self._warped(image, matrix, fill), tf.constant([1.0, 1.0, 0.0, 0.0])),
             lambda: (image, fit),
         )
         image.set_shape((None, None, 3))
@@ -298,7 +280,7 @@ class Feed:
         return dataclasses.replace(sampler, properties=tuple(used))
 
     def _fields(self, sampler: Sampler) -> tuple[Field, ...]:
-        """Of the arrays that `_draw` returns behind the first four."""
+        """Of the arrays that `_draw` returns behind the first five."""
         drawn = (*self.clip.drawn, _VALID) if self.clip is not None and self.clip.drawn else ()
         return (*sampler.padded, *drawn)
 
@@ -311,15 +293,16 @@ class Feed:
             shapes, lists = values[:count], values[count:]
             stored = [(shape, dict(zip(keys, lists[len(keys) * number :]))) for number, shape in enumerate(shapes)]
             one = sampler.draw(random, stored, same)
-            return one.matrices, one.color, one.jittered, one.valid, *one.rows, *one.drawn
+            return one.matrices, one.color, one.vivid, one.jittered, one.valid, *one.rows, *one.drawn
 
         return draw
 
-    def _warped(self, image: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
+    def _warped(self, image: tf.Tensor, matrix: tf.Tensor, fill: float) -> tf.Tensor:
         """The input [h, w, 3] uint8; OpenCV's warp is six times as fast as TensorFlow's operator."""
 
         def warp(pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-            return cv2.warpAffine(pixels, matrix.astype(np.float64), self.size[::-1], flags=cv2.INTER_LINEAR)
+            size, border = self.size[::-1], (fill,) * 3
+            return cv2.warpAffine(pixels, matrix.astype(np.float64), size, flags=cv2.INTER_LINEAR, borderValue=border)
 
         return tf.ensure_shape(tf.numpy_function(warp, [image, matrix], tf.uint8, stateful=False), (*self.size, 3))
 

@@ -12,6 +12,7 @@ import numpy as np
 from centernet_tf.data.augment import PLAIN_COLOR, Augmentation, is_plain, perturbed, plain_matrix
 from centernet_tf.data.checks import check_classes, check_numbers
 from centernet_tf.data.example import rows_of, stored_size
+from centernet_tf.data.fitted import Shake, fitted_matrices, shaken_boxes, worth_learning
 from centernet_tf.geometry import affine
 from centernet_tf.points.task import PRESENT, Clip
 from centernet_tf.properties.fields import JITTERED, ROTATED, Field
@@ -74,9 +75,12 @@ class Sampler:
         """
         present = self.frames.index(0)
         sizes = [(int(shape[0]), int(shape[1])) for shape, _ in stored]
-        matrix, color = self._matrix(random, *sizes[present])
+        shake = None
+        if self.augment is not None and random is not None and self.augment.fits:
+            shake = self.augment.shake(random, self.size)
+        matrix, color, vivid = self._matrix(random, *sizes[present], shake)
         matrices = [matrix if place == present else self._other(matrix, random, one) for place, one in enumerate(same)]
-        moved = [self._moved(lists, size, one) for (_, lists), size, one in zip(stored, sizes, matrices)]
+        moved = [self._moved(lists, size, one, shake) for (_, lists), size, one in zip(stored, sizes, matrices)]
         rows, drawn = moved[present], {}
         if self.clip is not None:
             for one, frame in zip(same, moved):
@@ -88,6 +92,7 @@ class Sampler:
         return Sample(
             matrices=np.stack(matrices).astype(np.float32),
             color=color,
+            vivid=vivid,
             jittered=np.bool_(not is_plain(matrix, *sizes[present], self.size, self.window)),
             valid=np.arange(self.max_objects) < count,
             rows=[self._padded(field, rows[field.name]) for field in self.padded],
@@ -98,11 +103,17 @@ class Sampler:
         """Of one image's padded array."""
         return field.shape if field.level == "image" else (self.max_objects, *field.shape)
 
-    def _matrix(self, random: np.random.Generator | None, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    def _matrix(
+        self, random: np.random.Generator | None, height: int, width: int, shake: Shake | None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Geometry and colour of the present frame."""
         if self.augment is None or random is None:
-            return plain_matrix(height, width, self.size, self.window), PLAIN_COLOR
-        matrix = self.augment.matrix(random, height, width, self.size, self.window)
-        return matrix, self.augment.color(random)
+            return plain_matrix(height, width, self.size, self.window), PLAIN_COLOR, np.ones(2, np.float32)
+        if shake is not None:
+            matrix = fitted_matrices(shake, height, width, self.size)[0]
+        else:
+            matrix = self.augment.matrix(random, height, width, self.size, self.window)
+        return matrix, self.augment.color(random), self.augment.vivid(random)
 
     def _other(self, matrix: np.ndarray, random: np.random.Generator | None, same: bool) -> np.ndarray:
         """The matrix of a frame other than the present one, or the present one once more."""
@@ -110,20 +121,30 @@ class Sampler:
             return matrix
         return perturbed(matrix, random, self.size, self.clip.shift, self.clip.scale)
 
-    def _moved(self, lists: Rows, size: tuple[int, int], matrix: np.ndarray) -> dict[str, np.ndarray]:
-        """Rows of one frame in pixels of the network's input. Boxes move as if nothing rotated."""
+    def _moved(
+        self, lists: Rows, size: tuple[int, int], matrix: np.ndarray, shake: Shake | None
+    ) -> dict[str, np.ndarray]:
+        """Rows of one frame in pixels of the network's input. Boxes of a window move as if nothing rotated."""
         rows = rows_of(lists, stored_size(lists) or size[::-1], self.classes, self.properties)
         check_classes(rows, self.classes)
         check_numbers(rows)
         # What is cut off is decided on the output grid, from boxes as they were annotated, as in the original.
         rows = {**rows, "boxes": rows["full_boxes"]}
-        straight = affine.upright(matrix, self.size) if matrix[0, 1] else matrix
+        straight = affine.upright(matrix, self.size) if matrix[0, 1] and shake is None else matrix
         mirrored = np.linalg.det(matrix[:, :2]) < 0
         moved = {}
         for field in self.read:
             values = affine.move(rows[field.name], straight if field.motion == "boxes" else matrix, field.motion)
             moved[field.name] = values[:, list(field.order)] if mirrored and field.order else values
-        return moved
+        return moved if shake is None else self._shaken(rows["boxes"], moved, size, shake)
+
+    def _shaken(self, boxes: np.ndarray, moved: dict[str, np.ndarray], size: tuple[int, int], shake: Shake) -> Any:
+        """The rows of a fitted image with boxes [N, 4] of it moved as they are there, without those not worth it."""
+        matrix = fitted_matrices(shake, *size, self.size)[1]
+        moved["boxes"] = shaken_boxes(boxes, matrix, shake.angle)
+        areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) * min(np.array(self.size) / size) ** 2
+        kept = np.flatnonzero(worth_learning(moved["boxes"], areas, self.size))
+        return dict(select(moved, self.read, kept, len(boxes)))
 
     def _padded(self, field: Field, values: np.ndarray) -> np.ndarray:
         full = np.full(self.shape(field), field.fill, field.dtype)
@@ -150,6 +171,7 @@ class Sample:
     Attributes:
         matrices: [F, 2, 3] float32, pixels of each frame to those of the network's input.
         color: [6] float32, as `preprocess.recolor` takes it.
+        vivid: [2] float32, factors of saturation and value, as `augment.recolored` takes them.
         jittered: [] bool, whether augmentation scaled or moved the image.
         valid: [N] bool, which rows are objects.
         rows: Padded arrays of `Sampler.padded`.
@@ -158,6 +180,7 @@ class Sample:
 
     matrices: np.ndarray
     color: np.ndarray
+    vivid: np.ndarray
     jittered: np.bool_
     valid: np.ndarray
     rows: list[np.ndarray]

@@ -276,6 +276,7 @@ class TaskSettings(Section):
             network, and our names of the inputs.
         absent: Those of them that a checkpoint may lack, and the value that all cells of their maps then have, so that
             decoding goes on as the official one does.
+        trained: Names of settings that only the records that are trained on say, not those that validate.
         edges: Whether four channels of size are always distances to the edges in its checkpoints, and never the sizes
             of two classes.
     """
@@ -284,6 +285,7 @@ class TaskSettings(Section):
     companions: ClassVar[Mapping[str, str]] = {}
     stems: ClassVar[Mapping[str, str]] = {}
     absent: ClassVar[Mapping[str, float]] = {}
+    trained: ClassVar[frozenset[str]] = frozenset()
     edges: ClassVar[bool] = False
 
     def complete(self, records: Any) -> "TaskSettings":

@@ -5,7 +5,7 @@ inspection, result files and clients of servers need it without Keras. How a net
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -198,6 +198,7 @@ class Property(pydantic.BaseModel):
         name: Key in `PROPERTIES`, in dataset.yaml and in the model card.
         keys: Keys of tf.train.Example that hold it, and their types: "float", "int" or "bytes".
         answers: Outputs of exported models.
+        overall: Rows that one record does not tell, but all together do, see `over`.
         checks: What an inspection may find, by code.
         broken: The code in `checks` of lists that `unpack` cannot read.
         result_files: Formats of result files, by the name of the option that writes them.
@@ -208,6 +209,7 @@ class Property(pydantic.BaseModel):
     name: ClassVar[str]
     keys: ClassVar[Mapping[str, Literal["float", "int", "bytes"]]] = {}
     answers: ClassVar[tuple[Answer, ...]] = ()
+    overall: ClassVar[tuple[Field, ...]] = ()
     checks: ClassVar[Mapping[str, Check]] = {}
     broken: ClassVar[str] = "bad_example"
     result_files: ClassVar[Mapping[str, ResultFiles]] = {}
@@ -235,6 +237,16 @@ class Property(pydantic.BaseModel):
         """
         del lists, boxes, size
         return {}
+
+    def over(self, images: Iterable[tuple[ImageKey, Rows]]) -> "Property":
+        """The same with `overall` among its rows, after a look at all images that are trained on.
+
+        Args:
+            images: Their places and rows, in file order; boxes may be in fractions of the image. None of an empty
+                table: what is trained on elsewhere is unknown here.
+        """
+        del images
+        return self
 
     def pack(self, rows: Rows, size: Size) -> dict[str, Sequence[Any]]:
         """Rows to the lists that `unpack` reads; {key: values}."""

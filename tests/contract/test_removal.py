@@ -17,6 +17,7 @@ MEMBERS = {
     "tracks": (
         "track",
         [
+            "datasets/jde.py",
             "datasets/mot.py",
             "datasets/kitti_tracking.py",
             "datasets/coco.py",

@@ -86,7 +86,7 @@ def perfect_embedding(target, channels):
     """Each identity has a direction of its own, that of its column in the kernel of `perfect`."""
     index, classes, identities = (ops.convert_to_numpy(target[name]) for name in ("index", "classes", "identities"))
     known = identities >= 0
-    value = np.eye(channels)[np.where(known, classes * CLASSES + identities, 0)]
+    value = np.eye(channels)[np.where(known, identities, 0)]
     return perfect_values({"index": index, "value": value, "mask": known[..., None]}, channels)
 
 

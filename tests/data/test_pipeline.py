@@ -10,8 +10,9 @@ from keras import ops
 
 from centernet_tf import preprocess
 from centernet_tf.data.augment import PLAIN_COLOR, Augmentation
+from centernet_tf.data.damage import reading
 from centernet_tf.data.dataset import open_dataset
-from centernet_tf.data.pipeline import FEWEST_ROWS, PADDING, Feed, reading
+from centernet_tf.data.pipeline import FEWEST_ROWS, PADDING, Feed
 from centernet_tf.datasets.items import Item
 from centernet_tf.datasets.writer import write_records
 from centernet_tf.errors import DataError, UsageError
@@ -478,7 +479,7 @@ def test_damaged_records_are_named(tmp_path, damage, training):
     dataset = write(tmp_path, [np.zeros((32, 32, 3), np.uint8)] * 6, [[]] * 6)
     damage(dataset.shards[1])
     batches = FEED.training(dataset, 6, STILL) if training else FEED.validation(dataset, 2)
-    with pytest.raises(DataError) as error, reading(dataset):
+    with pytest.raises(DataError) as error, reading(dataset.directory):
         take(batches, 3)
     assert str(error.value).startswith(f"{tmp_path}: a record cannot be read (")
     assert str(error.value).endswith(f"`centernet inspect {tmp_path}` finds which.")

@@ -15,7 +15,7 @@ from PIL import Image
 
 from centernet_tf.data.dataset import open_dataset
 from centernet_tf.data.example import read_record
-from centernet_tf.datasets import coco, kitti, kitti_tracking, tfds, voc, yolo
+from centernet_tf.datasets import coco, jde, kitti, kitti_tracking, tfds, voc, yolo
 from centernet_tf.datasets.items import Split
 from centernet_tf.datasets.writer import write_records
 from centernet_tf.errors import DataError, UsageError
@@ -102,6 +102,16 @@ def yolo_files() -> dict[str, bytes]:
     }
 
 
+def jde_files() -> dict[str, bytes]:
+    return {
+        "a.train": b"images/1.png\nimages/2.png\n",
+        "labels_with_ids/1.txt": b"0 3 0.5 0.5 0.25 0.5\n1 -1 1.1 0.2 0.3 0.2\n",
+        "labels_with_ids/2.txt": b"0 3 0.500000 0.500000 0.300000 0.500000\n",
+        "images/1.png": png(1),
+        "images/2.png": png(2),
+    }
+
+
 def kitti_files() -> dict[str, bytes]:
     row = "{} 0.30 2 -1.50 {}.00 2.00 30.00 30.00 1.50 1.60 3.90 1.00 2.00 11.00 0.30\n"
     nobody = "DontCare -1 -1 -10 5.00 10.50 25.00 20.00 -1 -1 -1 -1000 -1000 -1000 -10\n"
@@ -152,6 +162,7 @@ READERS = {
     "voc": (voc_files, (".xml", "train.txt"), lambda root: voc.read(root, "train")),
     "yolo": (yolo_files, (".txt", ".yaml"), lambda root: yolo.read(root / "data.yaml")),
     "yolo_list": (yolo_files, (".txt", ".yaml"), lambda root: yolo.read(root / "data.yaml", "val")),
+    "jde": (jde_files, (".txt", ".train"), lambda root: jde.read([root / "a.train"], classes=("cat", "dog"))),
     "kitti_tracking": (kitti_video_files, ".txt", kitti_tracking.read),
     "kitti": (kitti_files, ".txt", lambda root: kitti.read(root, root / "names.txt")),
 }

@@ -11,8 +11,9 @@ import tensorflow as tf
 from PIL import Image
 
 from centernet_tf.data.augment import Augmentation
+from centernet_tf.data.damage import reading
 from centernet_tf.data.dataset import Dataset, Shard, iterate, save_dataset
-from centernet_tf.data.pipeline import Feed, reading
+from centernet_tf.data.pipeline import Feed
 from centernet_tf.data.record import Record
 from centernet_tf.data.serialize import serialize
 from centernet_tf.errors import DataError, UsageError
@@ -153,7 +154,7 @@ class Readers:
 
     def train(self) -> None:
         self.streams.reverse()  # starting one takes longest, so they take turns
-        with reading(self.dataset):
+        with reading(self.dataset.directory):
             for _, (inputs, rows) in zip(range(2), self.streams[0].as_numpy_iterator()):
                 for name, values in {**inputs, **rows}.items():
                     assert np.isfinite(np.asarray(values, float)).all(), (name, values)

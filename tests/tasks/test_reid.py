@@ -128,7 +128,7 @@ def slow_identity_loss(values, target, classifier):
         own = slice(starts[label], starts[label + 1])
         logits = vector @ kernel[:, own] + bias[own]
         odds = np.exp(logits - logits.max())
-        errors.append(-np.log(odds[target["identities"][image, row]] / odds.sum()))
+        errors.append(-np.log(odds[target["identities"][image, row] - starts[label]] / odds.sum()))
     return np.mean(errors)
 
 
@@ -139,7 +139,9 @@ def test_identities_are_told_apart_within_their_class(counts):
     classifier.build()
     values = random.normal(size=(2, 5, 4, 6)).astype(np.float32)
     classes = random.choice(np.flatnonzero(counts), (2, 8)).astype(np.int32)
-    identities = (random.random((2, 8)) * np.array(counts)[classes]).astype(np.int32)
+    first = np.cumsum([0, *counts])[:-1]
+    identities = (first + random.random((2, 8, 1)) * counts)[np.arange(2)[:, None], np.arange(8), classes]
+    identities = identities.astype(np.int32)
     identities[random.random((2, 8)) < 0.3] = -1
     target = {"index": random.integers(0, 20, (2, 8), np.int32), "classes": classes, "identities": identities}
     found = float(ops.convert_to_numpy(classifier(ops.convert_to_tensor(values), target)))

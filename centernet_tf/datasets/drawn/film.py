@@ -13,12 +13,13 @@ import numpy as np
 from centernet_tf.datasets.drawn.items import DrawnItems
 from centernet_tf.datasets.drawn.samples import SAMPLES, rasterise, region_of
 from centernet_tf.datasets.drawn.shapes import CLASSES, OUTLINES, colors_of, paint, standing_out
-from centernet_tf.datasets.drawn.textures import textured_ground
+from centernet_tf.datasets.drawn.textures import Pattern, textured_ground, worn_patterns
 from centernet_tf.datasets.items import Item, Split
 from centernet_tf.errors import UsageError
 from centernet_tf.properties.tracks import Tracks
 
 MOST_OBJECTS = 60
+ABSENT = (5, 20)  # fewest and most frames that who leaves is away
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +38,11 @@ class Film:
         contrast: Smallest distance of an object's colour from the ground's, RGB levels, 0 to 441.
         texture: Strength of the ground's pattern, 0 to 1.
         noise: Standard deviation of the grain over everything, as a fraction of 255.
+        kinds: The classes.
+        look_alikes: All objects of a class have one colour in a video, and each wears a pattern of its own in a second
+            colour, by which alone it is told from the others; else each has a colour of its own.
+        away: The fraction of objects that leave the image for `ABSENT` frames, or as many as the camera makes it, and
+            come back, at some time in the middle half of the video.
     """
 
     frames: int = 48
@@ -50,6 +56,9 @@ class Film:
     contrast: float = 110.0
     texture: float = 0.35
     noise: float = 0.02
+    kinds: tuple[str, ...] = CLASSES
+    look_alikes: bool = False
+    away: float = 0.0
 
     def __post_init__(self) -> None:
         low, high = self.objects
@@ -61,9 +70,21 @@ class Film:
             raise UsageError(f"video: {self.frames} frames at {self.rate} a second; expected at least 1, above 0.")
         if not 0 <= self.turn <= 180:
             raise UsageError(f"video: turn is {self.turn}; expected 0 to 180 degrees.")
-        for name in ("speed", "camera", "visible", "texture", "noise"):
+        for name in ("speed", "camera", "visible", "texture", "noise", "away"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"video: {name} is {getattr(self, name)}; expected 0 to 1.")
+        if not self.kinds or len({*self.kinds}) < len(self.kinds) or not {*self.kinds} <= {*CLASSES}:
+            raise UsageError(f"video: kinds {self.kinds}; expected some of {', '.join(CLASSES)}, none twice.")
+
+    @classmethod
+    def of_look_alikes(cls, **settings: Any) -> "Film":
+        """Videos in which position is soon no help: two classes, few colours, and half of the objects leave and return.
+
+        Args:
+            settings: Other values than these.
+        """
+        usual = {"objects": (4, 6), "kinds": ("circle", "rectangle"), "look_alikes": True, "away": 0.5, "camera": 0.001}
+        return cls(**{**usual, **settings})
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -81,13 +102,27 @@ class _Actor:
     turn: float
     color: np.ndarray  # [3]
     shade: np.ndarray  # [2]
+    pattern: Pattern | None = None
+
+    def pose(self, frame: int) -> tuple[np.ndarray, np.ndarray]:
+        """Its middle [2] in pixels of the ground, and its rotation [2, 2]."""
+        angle = self.tilt + self.turn * frame
+        rotation = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+        return self.middle + self.reach * np.sin(self.phase + self.pace * frame), rotation
 
     def place(self, frame: int) -> list[np.ndarray]:
         """Its curves [P, 2] (x, y) in pixels of the ground."""
-        angle = self.tilt + self.turn * frame
-        rotation = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-        center = self.middle + self.reach * np.sin(self.phase + self.pace * frame)
+        center, rotation = self.pose(frame)
         return [center + self.size * curve @ rotation for curve in self.curves]
+
+    def colors(self, frame: int, region: tuple[slice, slice], origin: np.ndarray) -> np.ndarray:
+        """Its colour [3], or colours [rows, columns, 3] of a region of the image, whose corner is at `origin`."""
+        if self.pattern is None:
+            return self.color
+        center, rotation = self.pose(frame)
+        rows, columns = np.mgrid[region] + 0.5
+        points = (np.stack([columns, rows], axis=-1) + origin - center) @ rotation.T / self.size
+        return self.color + self.pattern.weight(points)[..., None] * (self.pattern.color - self.color)
 
 
 def read(
@@ -103,7 +138,7 @@ def read(
         film: What the videos may contain.
 
     Returns:
-        The classes of `shapes`, the frames in order, and the property tracks.
+        The classes of the film, the frames in order, and the property tracks.
 
     Raises:
         UsageError: There would be no videos, they would be too small, or the seed is negative.
@@ -127,7 +162,7 @@ def read(
         }
 
     items: Sequence[Item] = DrawnItems("video", count * film.frames, seed, split, draw)
-    return Split(CLASSES, items, (Tracks(),))
+    return Split(film.kinds, items, (Tracks(),))
 
 
 def draw_frame(
@@ -143,7 +178,7 @@ def draw_frame(
 
     Returns:
         Image [H, W, 3] uint8, RGB; boxes [N, 4] float32 left, top, right, bottom in pixels, around all of each object,
-        hidden or beyond the image's edge too; classes [N] int64, positions in `shapes.CLASSES`; identities [N] int64.
+        hidden or beyond the image's edge too; classes [N] int64, positions in `film.kinds`; identities [N] int64.
     """
     streams = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(4)]
     ground, things, camera = streams[:3]
@@ -152,6 +187,10 @@ def draw_frame(
     whole = textured_ground(ground, (size[0] + 2 * margin, size[1] + 2 * margin), film.texture, lines=4)
     shift = margin + _shift(camera, frame, size, film)  # of the image's corner on the ground
     actors = [_actor(things, size, whole, film) for _ in range(things.integers(film.objects[0], film.objects[1] + 1))]
+    if film.away:
+        actors = [_leaving(one, streams[3], size, film) if streams[3].random() < film.away else one for one in actors]
+    if film.look_alikes:
+        actors = _alike(actors, streams[3], whole, film)
     view = np.float64([[1, 0, -shift[0]], [0, 1, -shift[1]]])
     image = cv2.warpAffine(whole, view, size[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
     owners = np.zeros((size[0] * SAMPLES, size[1] * SAMPLES), np.uint8)
@@ -163,7 +202,7 @@ def draw_frame(
         region = region_of(box, size)
         mask = rasterise(curves, region)
         owners[tuple(slice(part.start * SAMPLES, part.stop * SAMPLES) for part in region)][mask > 0] = number
-        paint(image[region], mask, actor.color, actor.shade)
+        paint(image[region], mask, actor.colors(frame, region, shift - margin), actor.shade)
     if film.noise:
         image += grain.standard_normal(image.shape, np.float32) * np.float32(255 * film.noise)
     areas = np.array([_area(curves) for curves in placed])
@@ -175,14 +214,15 @@ def draw_frame(
 
 def _actor(rng: np.random.Generator, size: tuple[int, int], ground: np.ndarray, film: Film) -> _Actor:
     """Draws an object and its way by lot; all of it but the camera's motion."""
-    kind = int(rng.integers(len(CLASSES)))
+    kind = int(rng.integers(len(film.kinds)))
+    outline = OUTLINES[film.kinds[kind]]
     side = min(size)
     extent = np.array(size[::-1], float)
     reach = rng.uniform(0.15, 0.6, 2) * extent
     speed = rng.uniform(0.3, 1, 2) * film.speed * side / np.sqrt(2)  # the most along each axis
     return _Actor(
         kind=kind,
-        curves=tuple(curve / np.ptp(OUTLINES[CLASSES[kind]][0], axis=0).max() for curve in OUTLINES[CLASSES[kind]]),
+        curves=tuple(curve / np.ptp(outline[0], axis=0).max() for curve in outline),
         size=side * float(np.exp(rng.uniform(*np.log(film.sizes)))),
         middle=rng.uniform(0.2, 0.8, 2) * extent,
         reach=reach,
@@ -193,6 +233,37 @@ def _actor(rng: np.random.Generator, size: tuple[int, int], ground: np.ndarray, 
         color=standing_out(colors_of(rng, kind, 1.0), ground, film.contrast),
         shade=rng.uniform(-25, 25, 2),
     )
+
+
+def _leaving(actor: _Actor, rng: np.random.Generator, size: tuple[int, int], film: Film) -> _Actor:
+    """The same actor on a way that leads over one edge of the first view and back, once in the film's middle half."""
+    axis = int(rng.integers(2))
+    half = size[1 - axis] / 2
+    gone = half + actor.size * max(0.5 - film.visible, 0)  # from the middle, where too little is seen
+    absent, when = rng.uniform(*ABSENT), film.frames * rng.uniform(0.25, 0.75)
+    most = film.speed * min(size) / np.sqrt(2)
+    step = rng.uniform(0.6, 1) * most
+    reach, pace, phase, middle = (value.copy() for value in (actor.reach, actor.pace, actor.phase, actor.middle))
+    # Near its turning point a sine is a parabola: it is beyond `gone` while reach * (pace * t)^2 / 2 < reach - gone.
+    reach[axis] = gone + (step * absent / 2) ** 2 / (2 * gone)
+    pace[axis] = step / reach[axis]
+    phase[axis] = rng.choice([-1, 1]) * np.pi / 2 - pace[axis] * when
+    middle[axis] = half
+    return dataclasses.replace(actor, middle=middle, reach=reach, pace=pace, phase=phase)
+
+
+def _alike(actors: Sequence[_Actor], rng: np.random.Generator, ground: np.ndarray, film: Film) -> list[_Actor]:
+    """The actors in one colour for each class, each with a pattern of its own."""
+    own = [standing_out(colors_of(rng, kind, 1.0), ground, film.contrast) for kind in range(len(film.kinds))]
+    hues = np.stack([np.arange(24) * 15.0, rng.uniform(0.5, 1, 24), rng.uniform(0.2, 1, 24)], axis=-1)
+    palette = cv2.cvtColor(hues[None].astype(np.float32), cv2.COLOR_HSV2RGB)[0] * 255
+    dressed = []
+    for kind, color in enumerate(own):
+        like = [number for number, actor in enumerate(actors) if actor.kind == kind]
+        apart = palette[np.argsort(-np.linalg.norm(palette - color, axis=-1))[: len(palette) * 2 // 3]]
+        for number, pattern in zip(like, worn_patterns(rng, len(like), apart)):
+            dressed.append((number, dataclasses.replace(actors[number], color=color, pattern=pattern)))
+    return [actor for _, actor in sorted(dressed, key=lambda one: one[0])]
 
 
 def _margin(size: tuple[int, int], film: Film) -> int:

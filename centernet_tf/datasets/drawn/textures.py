@@ -1,7 +1,60 @@
-"""Ground for drawn images: patterns, noise at several scales, distracting lines."""
+"""Ground for drawn images: patterns, noise at several scales, distracting lines; and patterns that objects wear."""
+
+import dataclasses
 
 import cv2
 import numpy as np
+
+WORN = ("stripes", "checks", "dots")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Pattern:
+    """What an object wears, so that it can be told from its like: a second colour in a regular pattern.
+
+    Attributes:
+        kind: One of `WORN`.
+        angle: Of the pattern in the object's own frame, radians.
+        pitch: From one stripe or dot to the next, as a fraction of the object's size.
+        phase: [2] radians, where it begins.
+        color: [3] RGB, the second colour.
+    """
+
+    kind: str
+    angle: float
+    pitch: float
+    phase: np.ndarray
+    color: np.ndarray
+
+    def weight(self, points: np.ndarray) -> np.ndarray:
+        """How much of the second colour is at points [..., 2] (x, y) of the object's frame, of size 1; 0 to 1."""
+        turn = np.array([[np.cos(self.angle), -np.sin(self.angle)], [np.sin(self.angle), np.cos(self.angle)]])
+        waves = np.sin(points @ turn * (2 * np.pi / self.pitch) + self.phase)
+        wave = {"stripes": waves[..., 0], "checks": waves.prod(-1) * 2, "dots": waves.sum(-1) - 0.6}[self.kind]
+        return np.clip(0.5 + 1.5 * wave, 0, 1)  # steep, yet smooth over about a pixel
+
+
+def worn_patterns(rng: np.random.Generator, count: int, colors: np.ndarray) -> list[Pattern]:
+    """Patterns that differ from each other in all they have: kind, angle, pitch and second colour.
+
+    Args:
+        rng: Where the choices come from.
+        count: How many.
+        colors: [M, 3] RGB to choose second colours from; taken in turn.
+    """
+    kinds, starts = rng.permutation(len(WORN)), rng.uniform(0, 1, 3)
+    # The golden ratio's multiples leave the largest gaps, however many are wanted.
+    spread = (starts + np.arange(count)[:, None] * np.array([0.618034, 0.754878, 0.569840])) % 1
+    return [
+        Pattern(
+            kind=WORN[kinds[number % len(WORN)]],
+            angle=np.pi * angle,
+            pitch=0.28 + 0.27 * pitch,  # eight pixels or more of an object of thirty
+            phase=rng.uniform(0, 2 * np.pi, 2),
+            color=colors[int(color * len(colors))],
+        )
+        for number, (angle, pitch, color) in enumerate(spread)
+    ]
 
 
 def textured_ground(rng: np.random.Generator, size: tuple[int, int], texture: float, lines: int) -> np.ndarray:

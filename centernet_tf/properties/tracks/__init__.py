@@ -1,27 +1,34 @@
 """Tracks: who is who over the frames of a video."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+import pydantic
 
 from centernet_tf.properties.fields import Field
 from centernet_tf.properties.notebook import Notebook
-from centernet_tf.properties.property import Answer, Fault, Look, Metric, Property, Rows, Size, Survey
+from centernet_tf.properties.property import Answer, Fault, ImageKey, Look, Metric, Property, Rows, Size, Survey
 from centernet_tf.properties.tracks import draw, survey
+from centernet_tf.properties.tracks.identities import Identities, number
 from centernet_tf.properties.tracks.looks import LooksMetric
 from centernet_tf.properties.tracks.scores import TrackMetric
 
 LABEL = "image/object/track/label"  # Waymo's and TFOD's key of identities
+VIDEO = "image/seq_id"  # of the record, which tells videos apart
 UNKNOWN = -1
 FIELDS = (Field("track_ids", "int64", (), "fixed", UNKNOWN, "identity in the video; -1 where unknown"),)
+IDENTITY = Field(
+    "identities", "int32", (), "fixed", UNKNOWN, "number among all identities that are trained on; -1 where unknown"
+)
 
 
 class Tracks(Property):
     """The identity of each object in its video.
 
     Rows: "track_ids" [N] int64, from 0, the same number in all frames of a video for the same object; -1 where nobody
-    says. No two objects of a frame have the same.
+    says. No two objects of a frame have the same. In training also "identities" [N] int32, from 0, no two videos the
+    same, see `identities.Identities`.
     """
 
     name = "tracks"
@@ -30,6 +37,7 @@ class Tracks(Property):
         Answer("track_ids", "detection_track_ids", "values", "identity in the video, from 1", "track id"),
         Answer("embeddings", "detection_embeddings", "values", "what it looks like, of length 1", "embedding"),
     )
+    overall = (IDENTITY,)
     checks = survey.CHECKS
     broken = "bad_tracks"
 
@@ -42,6 +50,9 @@ class Tracks(Property):
         if len(ids) not in (0, len(boxes)):
             raise ValueError(f"{LABEL} holds {len(ids)} identities for {len(boxes)} boxes")
         return {"track_ids": ids if len(ids) else np.full(len(boxes), UNKNOWN, np.int64)}
+
+    def over(self, images: Iterable[tuple[ImageKey, Rows]]) -> "NumberedTracks":
+        return NumberedTracks(identities=number(images))
 
     def pack(self, rows: Rows, size: Size) -> dict[str, Sequence[Any]]:
         return {LABEL: rows["track_ids"]}
@@ -71,3 +82,25 @@ class Tracks(Property):
 
     def metrics(self, names: Sequence[str], **options: Any) -> list[Metric]:
         return [TrackMetric(names), LooksMetric()]
+
+
+class NumberedTracks(Tracks):
+    """Tracks that know everybody in the records that are trained on.
+
+    Attributes:
+        identities: Who that is.
+    """
+
+    model_config = pydantic.ConfigDict(arbitrary_types_allowed=True)
+
+    keys: ClassVar = {**Tracks.keys, VIDEO: "bytes"}
+    identities: Identities = pydantic.Field(exclude=True)
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        return (*FIELDS, IDENTITY)
+
+    def unpack(self, lists: Rows, boxes: np.ndarray, size: Size) -> Rows:
+        rows = super().unpack(lists, boxes, size)
+        video = lists[VIDEO][0].decode("utf-8", "replace") if len(lists[VIDEO]) else ""
+        return {**rows, IDENTITY.name: self.identities.of(video, rows["track_ids"])}

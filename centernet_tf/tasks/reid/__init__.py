@@ -7,15 +7,14 @@ from typing import Any, ClassVar
 import pydantic
 from keras import ops
 
+from centernet_tf.errors import UsageError
 from centernet_tf.geometry import Window
 from centernet_tf.points.centers import Centers
 from centernet_tf.points.task import Association, Find, Head, Task, TaskSettings, Term
-from centernet_tf.properties.fields import SHARED, Field
-from centernet_tf.properties.tracks import Tracks
+from centernet_tf.properties.fields import SHARED
+from centernet_tf.properties.tracks import IDENTITY, Tracks
 from centernet_tf.tasks.reid import associate, decode
 from centernet_tf.tasks.reid.losses import TERM, Classifier, LearnedWeights
-
-IDENTITIES = Field("identities", "int32", (), "fixed", -1, "number of its identity within its class; -1 unknown")
 
 
 class Reid(TaskSettings):
@@ -43,6 +42,7 @@ class Reid(TaskSettings):
     """
 
     official: ClassVar[Mapping[str, str]] = {"id": "embedding"}
+    trained: ClassVar[frozenset[str]] = frozenset({"identities"})
     edges: ClassVar[bool] = True
 
     embedding: pydantic.PositiveInt = 128
@@ -68,6 +68,18 @@ class Reid(TaskSettings):
             raise ValueError(f"low is {self.low}, expected less than threshold, {self.threshold}")
         return self
 
+    def complete(self, records: Any) -> "Reid":
+        if self.identities is not None:
+            return self
+        known = records.overall(Tracks.name)
+        counts = () if known is None else known.identities.per_class
+        if not sum(counts):
+            raise UsageError(
+                f"{records.directory}: no identities (image/object/track/label), which task 'reid' learns from. Write "
+                "the records from annotations that have them, such as `centernet records mot` or `records jde`."
+            )
+        return self.model_copy(update={"identities": (*counts, *[0] * (len(records.classes) - len(counts)))})
+
     def from_heads(self, channels: Mapping[str, int], origin: Any) -> tuple["Reid", list[str]]:
         return self.model_copy(update={"embedding": channels["embedding"]}), []
 
@@ -86,7 +98,7 @@ class Reid(TaskSettings):
                 **{term.name: _target(rows, located) for term in told},
             },
             decode=lambda outputs, peaks: {**centers.decode(outputs, peaks), **decode.decode(outputs, peaks)},
-            fields=(*SHARED, IDENTITIES),
+            fields=(*SHARED, IDENTITY),
             finds=(Find("embeddings"),),
             property=Tracks(),
             whole_boxes=True,

@@ -59,21 +59,24 @@ class Classifier(keras.layers.Layer):
 
         Args:
             values: [B, h, w, D], or what `losses.gather_cells` takes instead.
-            target: "index" [B, N] int32 cells; "classes" [B, N] int32; "identities" [B, N] int32, numbers within the
-                class from 0, -1 for those that are not known or not trained.
+            target: "index" [B, N] int32 cells; "classes" [B, N] int32; "identities" [B, N] int32, numbers from 0, those
+                of a class behind those of the one before, -1 for those that are not known or not trained.
 
         Returns:
             Scalar: mean over the objects whose identity is known; exactly 0, without gradient, where there are none.
         """
         classes, identities = target["classes"], target["identities"]
         counts = np.array(self.counts, np.int32)
-        known = ops.logical_and(identities >= 0, ops.logical_and(classes >= 0, classes < len(counts)))
+        last = np.cumsum(counts).astype(np.int32)
+        sorts = ops.clip(classes, 0, len(counts) - 1)
+        # Whoever is seen as of another class than its identity's is nobody.
+        own = ops.logical_and(identities >= ops.take(last - counts, sorts), identities < ops.take(last, sorts))
+        known = ops.logical_and(ops.logical_and(identities >= 0, classes >= 0), own)
         classes = ops.where(known, classes, 0)
         scales = np.float32([scale_of(count) for count in counts])
         embedding = unit(gather_cells(values, target["index"])) * ops.take(scales, classes)[..., None]
         logits = self._logits(embedding, classes)
-        first = (np.cumsum(counts) - counts).astype(np.int32)
-        wanted = ops.where(known, identities + ops.take(first, classes), 0)
+        wanted = ops.where(known, identities, 0)
         picked = ops.take_along_axis(logits, wanted[..., None], axis=-1)[..., 0]
         # A row of nobody would be as far from its class' logits as `FAR`.
         errors = ops.where(known, ops.logsumexp(logits, axis=-1) - picked, 0.0)

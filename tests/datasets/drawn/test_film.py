@@ -3,11 +3,16 @@
 import dataclasses
 import itertools
 
+import cv2
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
-from centernet_tf.datasets.drawn.film import Film, draw_frame, read
+from centernet_tf.cli.records import app
+from centernet_tf.data.dataset import iterate, open_dataset
+from centernet_tf.datasets.drawn.film import ABSENT, Film, draw_frame, read
 from centernet_tf.errors import UsageError
+from centernet_tf.geometry.boxes import box_iou
 
 SIZE = (96, 128)
 QUIET = Film(noise=0.0, camera=0.0, turn=0.0)
@@ -97,9 +102,92 @@ def test_videos_follow_one_another():
     assert other.source.shape == data.items[0].source.shape and (other.source != data.items[0].source).any()
 
 
+def disks(film, seed, frames):
+    """{identity: [circles of 24 pixels' width [24, 24, 3], less their mean]} that nothing hides or cuts off."""
+    found = {}
+    circle = np.hypot(*(np.mgrid[:24, :24] - 11.5)) < 10
+    for frame in frames:
+        image, boxes, _, ids = draw_frame((seed,), frame, SIZE, film)
+        alone = (box_iou(boxes, boxes) > 0).sum(axis=1) == 1
+        inside = (boxes >= 0).all(axis=1) & (boxes <= [SIZE[1], SIZE[0]] * 2).all(axis=1)
+        for box, number in zip(boxes[alone & inside], ids[alone & inside].tolist()):
+            scale = 24 / (box[2] - box[0])
+            view = np.array([[scale, 0, -scale * box[0]], [0, scale, -scale * box[1]]])
+            patch = cv2.warpAffine(image, view, (24, 24)).astype(float)
+            found.setdefault(number, []).append((patch - patch[circle].mean(axis=0)) * circle[..., None])
+    return found
+
+
+def likeness(one, other):
+    """The best correlation of two patches, however one is turned."""
+    turns = [cv2.getRotationMatrix2D((11.5, 11.5), angle, 1) for angle in range(0, 360, 6)]
+    turned = np.array([cv2.warpAffine(other, turn, (24, 24)).ravel() for turn in turns])
+    return (turned @ one.ravel() / np.linalg.norm(turned, axis=1) / np.linalg.norm(one)).max()
+
+
+def test_only_the_pattern_tells_look_alikes_apart_and_it_moves_and_turns_with_them():
+    film = Film.of_look_alikes(kinds=("circle",), away=0.0, turn=15.0, sizes=(0.25, 0.25), noise=0.0, objects=(5, 5))
+    found = {number: patches for number, patches in disks(film, 4, range(0, 40, 5)).items() if len(patches) > 1}
+    assert len(found) >= 3
+    own = [likeness(*pair) for patches in found.values() for pair in itertools.combinations(patches, 2)]
+    others = [likeness(a, b) for one, more in itertools.combinations(found.values(), 2) for a in one for b in more]
+    assert min(own) > 0.75 > max(others), (min(own), max(others))
+
+
+def test_look_alikes_share_a_colour_and_others_do_not():
+    film = Film.of_look_alikes(objects=(6, 6), kinds=("rectangle",), noise=0.0, sizes=(0.3, 0.3), texture=0.0)
+    ground = draw_frame((2,), 0, SIZE, dataclasses.replace(film, objects=(0, 0)))[0]
+    image, boxes, _, _ = draw_frame((2,), 0, SIZE, film)
+    drawn = image[np.any(image != ground, axis=-1)] // 48  # a shade differs by up to 50 levels
+    counts = np.unique(drawn, axis=0, return_counts=True)[1]
+    assert counts.max() > 0.2 * len(drawn)
+    plain = draw_frame((2,), 0, SIZE, dataclasses.replace(film, look_alikes=False))
+    np.testing.assert_array_equal(plain[1], boxes)  # who is where does not depend on the look
+    assert (plain[0] != image).any()
+
+
+@pytest.mark.parametrize("kinds", [("star",), ("cross", "circle")])
+def test_classes_are_those_of_the_film(kinds):
+    data = read(1, SIZE, film=Film(kinds=kinds, objects=(9, 9), visible=0.0))
+    assert data.classes == kinds
+    assert {int(number) for number in data.items[0].classes} == {*range(len(kinds))}
+
+
+def test_who_leaves_is_away_for_some_frames_and_comes_back():
+    film = Film.of_look_alikes(camera=0.0, away=1.0, objects=(3, 3), sizes=(0.2, 0.2), visible=0.05)
+    away = []
+    for seed in range(6):
+        seen = [set(draw_frame((seed,), frame, SIZE, film)[3].tolist()) for frame in range(film.frames)]
+        for number in range(3):
+            gone = [number not in one for one in seen]
+            lengths = [len(list(run)) for absent, run in itertools.groupby(gone) if absent]
+            away.append(max(lengths, default=0) if not (gone[0] or gone[-1]) else None)
+    usual = [length for length in away if length is not None]
+    assert len(usual) >= 12
+    inside = [ABSENT[0] - 2 <= length <= ABSENT[1] + 4 for length in usual]
+    assert np.mean(inside) > 0.8
+
+
+def test_the_command_draws_look_alikes(tmp_path):
+    arguments = ["shapes", "--video", "--look-alikes", "--count", "1", "--frames", "3", "--size", "64x64"]
+    result = CliRunner().invoke(app, [*arguments, "--objects", "5", "--out", str(tmp_path / "out")])
+    assert result.exit_code == 0, result.output
+    dataset = open_dataset(tmp_path / "out")
+    assert dataset.classes == ("circle", "rectangle") and dataset.images == 3
+    expected = read(1, (64, 64), film=Film.of_look_alikes(frames=3, objects=(5, 5))).items[1]
+    record = [*iterate(dataset)][1]
+    np.testing.assert_array_equal(record.rows["track_ids"], expected.rows["track_ids"])
+    refused = CliRunner().invoke(app, ["shapes", "--look-alikes", "--out", str(tmp_path / "more")])
+    assert "--look-alikes is of videos" in str(refused.exception)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"kinds": ()}, "kinds"),
+        ({"kinds": ("circle", "circle")}, "kinds"),
+        ({"kinds": ("person",)}, "expected some of circle, triangle"),
+        ({"away": 1.5}, "away is 1.5"),
         ({"objects": (3, 2)}, "objects"),
         ({"objects": (0, 61)}, "objects"),
         ({"sizes": (0.0, 0.2)}, "sizes"),
