@@ -84,7 +84,7 @@ def perfect_rotation(target, channels):
 
 def perfect_embedding(target, channels):
     """Each identity has a direction of its own, that of its column in the kernel of `perfect`."""
-    index, classes, identities = (ops.convert_to_numpy(target[name]) for name in ("index", "classes", "identities"))
+    index, identities = (ops.convert_to_numpy(target[name]) for name in ("index", "identities"))
     known = identities >= 0
     value = np.eye(channels)[np.where(known, identities, 0)]
     return perfect_values({"index": index, "value": value, "mask": known[..., None]}, channels)
@@ -96,6 +96,19 @@ def perfect(term, target, channels):
         term.function.build()
         term.function.kernel.assign(50 * np.eye(channels))
     return PERFECT.get(term.function, PERFECT.get(type(term.function)))(target, channels)
+
+
+@pytest.fixture
+def rows(rows):
+    """Rows of the tests, with identities that are of the classes of their objects."""
+
+    def make(*arguments, **settings):
+        made = rows(*arguments, **settings)
+        if "identities" in made:
+            made["identities"] = np.where(made["valid"], CLASSES * made["classes"] + made["identities"], -1)
+        return made
+
+    return make
 
 
 EXTRAS = {"camera": DEFAULT_CAMERA}  # What each image brings beside its pixels.
