@@ -29,7 +29,7 @@ from centernet_tf.data.streams import end_all_at_exit
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.geometry import affine
 from centernet_tf.points.task import IMAGE, Clip, Input
-from centernet_tf.properties.fields import JITTERED, ROTATED, SHARED, Field
+from centernet_tf.properties.fields import JITTERED, ROTATED, SHARED, ZOOM, Field
 from centernet_tf.properties.property import Property
 
 # Few shapes mean few compilations: images that the device warps are padded to multiples of the first, and rows of
@@ -236,7 +236,7 @@ class Feed:
             for key in (FILENAME, SOURCE_ID):
                 del one[key]
         # Pixels take the way through NumPy only where they are warped there.
-        matrices, color, jittered, valid, *values = tf.numpy_function(
+        matrices, color, jittered, zoom, valid, *values = tf.numpy_function(
             self._draw(sampler, tuple(lists[0])),
             [
                 *(place or (0, 0)),
@@ -244,7 +244,7 @@ class Feed:
                 *(tf.shape(image) for image in images),
                 *(v for one in lists for v in one.values()),
             ],
-            [tf.float32, tf.float32, tf.bool, tf.bool, *(field.dtype for field in self._fields(sampler))],
+            [tf.float32, tf.float32, tf.bool, tf.float32, tf.bool, *(field.dtype for field in self._fields(sampler))],
             stateful=False,
         )
         matrices = tf.ensure_shape(matrices, (len(frames), 2, 3))
@@ -259,6 +259,8 @@ class Feed:
             rows[ROTATED.name] = tf.not_equal(matrix[0, 1], 0)
         if JITTERED in self.fields:
             rows[JITTERED.name] = tf.ensure_shape(jittered, ())
+        if ZOOM in self.fields:
+            rows[ZOOM.name] = tf.ensure_shape(zoom, ())
         return inputs, {**rows, "valid": tf.ensure_shape(valid, (self.max_objects,))}
 
     def _shown(self, images: Sequence[tf.Tensor], matrices: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -298,7 +300,7 @@ class Feed:
         return dataclasses.replace(sampler, properties=tuple(used))
 
     def _fields(self, sampler: Sampler) -> tuple[Field, ...]:
-        """Of the arrays that `_draw` returns behind the first four."""
+        """Of the arrays that `_draw` returns behind the first five."""
         drawn = (*self.clip.drawn, _VALID) if self.clip is not None and self.clip.drawn else ()
         return (*sampler.padded, *drawn)
 
@@ -311,7 +313,7 @@ class Feed:
             shapes, lists = values[:count], values[count:]
             stored = [(shape, dict(zip(keys, lists[len(keys) * number :]))) for number, shape in enumerate(shapes)]
             one = sampler.draw(random, stored, same)
-            return one.matrices, one.color, one.jittered, one.valid, *one.rows, *one.drawn
+            return one.matrices, one.color, one.jittered, one.zoom, one.valid, *one.rows, *one.drawn
 
         return draw
 

@@ -14,11 +14,11 @@ from centernet_tf.data.checks import check_classes, check_numbers
 from centernet_tf.data.example import rows_of, stored_size
 from centernet_tf.geometry import affine
 from centernet_tf.points.task import PRESENT, Clip
-from centernet_tf.properties.fields import JITTERED, ROTATED, Field
+from centernet_tf.properties.fields import JITTERED, ROTATED, ZOOM, Field
 from centernet_tf.properties.property import Property, Rows
 from centernet_tf.properties.rows import select
 
-AUGMENTED = (ROTATED, JITTERED)  # fields that augmentation itself makes
+AUGMENTED = (ROTATED, JITTERED, ZOOM)  # fields that augmentation itself makes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +89,7 @@ class Sampler:
             matrices=np.stack(matrices).astype(np.float32),
             color=color,
             jittered=np.bool_(not is_plain(matrix, *sizes[present], self.size, self.window)),
+            zoom=self._zoom(matrix, *sizes[present]),
             valid=np.arange(self.max_objects) < count,
             rows=[self._padded(field, rows[field.name]) for field in self.padded],
             drawn=self._drawn(drawn),
@@ -103,6 +104,10 @@ class Sampler:
             return plain_matrix(height, width, self.size, self.window), PLAIN_COLOR
         matrix = self.augment.matrix(random, height, width, self.size, self.window)
         return matrix, self.augment.color(random)
+
+    def _zoom(self, matrix: np.ndarray, height: int, width: int) -> np.float32:
+        plain = plain_matrix(height, width, self.size, self.window)
+        return np.float32(np.sqrt(abs(np.linalg.det(matrix[:, :2]) / np.linalg.det(plain[:, :2]))))
 
     def _other(self, matrix: np.ndarray, random: np.random.Generator | None, same: bool) -> np.ndarray:
         """The matrix of a frame other than the present one, or the present one once more."""
@@ -151,6 +156,7 @@ class Sample:
         matrices: [F, 2, 3] float32, pixels of each frame to those of the network's input.
         color: [6] float32, as `preprocess.recolor` takes it.
         jittered: [] bool, whether augmentation scaled or moved the image.
+        zoom: [] float32, how many times as large it shows the image.
         valid: [N] bool, which rows are objects.
         rows: Padded arrays of `Sampler.padded`.
         drawn: Padded arrays of `Clip.drawn`, and their valid [N] bool; none where no input is drawn.
@@ -159,6 +165,7 @@ class Sample:
     matrices: np.ndarray
     color: np.ndarray
     jittered: np.bool_
+    zoom: np.float32
     valid: np.ndarray
     rows: list[np.ndarray]
     drawn: list[np.ndarray]

@@ -124,6 +124,7 @@ class Track(TaskSettings):
                 lambda memory: [],
                 self._recall if self.prior else None,
                 None if self.hungarian else graph.association(self.rules, self._shown, self.threshold, self.prior),
+                follows="points",
             ),
         )
 
