@@ -156,7 +156,7 @@ def verify(path: str | Path, model: str | Path) -> int:
         names[weight.path]
         for weight in network.weights
         if weight.path in names
-        and not np.array_equal(keras.ops.convert_to_numpy(weight), our_layout(tensors[names[weight.path]]))
+        and not np.array_equal(keras.ops.convert_to_numpy(weight), our_layout(tensors[names[weight.path]], weight.path))
     ]
     if wrong:
         raise DataError(f"{model}: {len(wrong)} weights differ from {path}'s: {', '.join(wrong[:5])}.")

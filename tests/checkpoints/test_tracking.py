@@ -39,6 +39,34 @@ def test_equals_the_official_network(official, converted, golden_inputs):
     assert checked == 10
 
 
+# What each run of the archives saw, and the stems of a file that has seen no more.
+RUNS = {"full": (), "first_frame": (), "without_hm": ("pre_hm_layer",), "image_only": ("pre_hm_layer", "pre_img_layer")}
+
+
+FEWER = [pytest.param(one, marks=pytest.mark.long) for one in (RUNS["without_hm"], RUNS["image_only"])]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("without", [(), *FEWER], ids=str)
+def test_mobilenet_equals_the_official_network(without, golden, golden_inputs):
+    meta, tensors, maps = golden("ct_mobilenet")
+    given = golden_inputs(meta)
+    kept = {name: value for name, value in tensors.items() if not any(stem in name for stem in without)}
+    options = {"task": "detect"} if len(without) == 2 else {}
+    converted = convert_tensors(StateDict(kept), "mobilenet.pth", arch="mobilenet", **options)
+    assert (converted.card.backbone, converted.card.head_channels) == ("mobilenetv2_dla", 64)
+    names, checked = {"image": "image", "pre_img": "previous", "pre_hm": "prior"}, 0
+    for run in (run for run, left in RUNS.items() if left == without):
+        seen = {names[stem]: given[key] for stem, key in meta["runs"][run].items()}
+        found = converted.network(seen if len(seen) > 1 else seen["image"], training=False)
+        for (name, head), expected in maps.items():
+            if name == run:
+                difference = np.abs(ops.convert_to_numpy(found[head_names()[head]][0]) - expected).max()
+                assert difference < 1e-3 * np.abs(expected).max(), f"{run} {head}"
+                checked += 1
+    assert checked == 5 * (1 if without else 2)
+
+
 def test_the_model_says_what_it_is(official, converted):
     card = converted.card
     assert list(card.tasks) == ["track"] and card.classes == ("person",) and card.backbone == "dla34_dcn"
