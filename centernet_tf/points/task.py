@@ -150,6 +150,9 @@ class Association:
             images; None where none are.
         graph: The same inside a graph; None where only the host can.
         looks: Whether `step` takes the frame's pixels [H, W, 3] as its third argument.
+        begin: ([P, 5] boxes left, top, right, bottom that another detector found in the first frame, and their scores)
+            -> memory of a video that begins with them; `step` then takes such boxes of its frame as `public`. None
+            where it takes none.
         follows: The find of points by which objects are followed, in place of which it is given another task's
             `anchor`; "" where there is none.
     """
@@ -160,6 +163,7 @@ class Association:
     recall: Callable[[Any], Rows] | None = None
     graph: GraphAssociation | None = None
     looks: bool = False
+    begin: Callable[[np.ndarray], Any] | None = None
     follows: str = ""
 
 
