@@ -68,7 +68,7 @@ def test_decoding_equals_the_original(golden):
         np.testing.assert_allclose(np.exp(1j * placed[ours][kept]), expected, atol=1e-4, err_msg=ours)
 
 
-def test_losses_equal_the_original(golden):
+def test_losses_and_gradients_equal_the_original(golden, gradients):
     arrays, meta = golden("loss_ct__ddd")
     index, mask = arrays["target_ind"].astype(np.int32), arrays["target_mask"]
     heatmap = {"heatmap": arrays["target_hm"], "index": index, "mask": mask}
@@ -87,6 +87,12 @@ def test_losses_equal_the_original(golden):
     for ours, theirs in OFFICIAL.items():
         assert float(found[ours]) == pytest.approx(float(arrays[f"loss_{theirs}"]), rel=1e-4), ours
     assert float(tasks.total(found)) == pytest.approx(float(arrays["loss_tot"]), rel=1e-4)
+    start = {name: values for name, (values,) in maps.items()}
+    walked = gradients(lambda outputs: tasks.total(tasks.losses(outputs, target)), start)
+    for ours, theirs in OFFICIAL.items():
+        expected = arrays[f"grad_{theirs}"]
+        limit = 1e-4 * np.abs(expected).max() + 1e-6 * np.abs(start[ours]).max()  # what float32 holds of the maps
+        np.testing.assert_allclose(walked[ours], expected, atol=limit, err_msg=ours)
 
 
 def sample(arrays, meta):
