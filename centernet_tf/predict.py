@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import dataclasses
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -54,6 +55,7 @@ def predict(
     model: str = "",
     progress: Progress = lambda name, done, total: None,
     onlooker: Callable[[Source], contextlib.AbstractContextManager[Onlooker]] | None = None,
+    public: Callable[[int], np.ndarray] | None = None,
 ) -> Summary:
     """Searches all sources, in order.
 
@@ -64,6 +66,7 @@ def predict(
         model: Name of the model, for the JSON file.
         progress: Called after each image, under the name "images" for those that are no video.
         onlooker: Gives for each video a context with what is called with its frames in order.
+        public: Of `follow`, for videos.
 
     Raises:
         DataError: An image or video cannot be read, unless `skip_bad`; or a video cannot be written.
@@ -94,7 +97,8 @@ def predict(
                     reader = _open_video(source, outputs)
                 if reader:
                     show = (onlooker or _plain_frames)(source)
-                    videos.append(_predict_video(detector, source, reader, outputs, write, summary, progress, show))
+                    found = functools.partial(_search_frames, detector, source, public=public)
+                    videos.append(_predict_video(found, source, reader, outputs, write, summary, progress, show))
         tail["skipped"] = [{"file_name": name, "reason": reason} for name, reason in summary.skipped]
     return summary
 
@@ -168,7 +172,7 @@ def _predict_images(
 
 
 def _predict_video(
-    detector: Detector,
+    search: Callable[..., Iterator[tuple[Frame, Detections]]],
     source: Source,
     reader: VideoReader | FolderReader,
     outputs: Outputs,
@@ -186,7 +190,7 @@ def _predict_video(
         frames = itertools.islice(reader, most)
         try:
             looks = _Looks(outputs.heatmaps)
-            for frame, found in _search_frames(detector, source, frames, outputs, looks.taker):
+            for frame, found in search(frames, outputs, looks.taker):
                 write(found, file_name=source.name, frame=frame.number, time=round(frame.time, 4), output=output)
                 canvas = look_on(frame, found)
                 if outputs.draw:
@@ -216,6 +220,7 @@ def _search_frames(
     frames: Iterable[Frame],
     outputs: Outputs,
     look: Look | None,
+    public: Callable[[int], np.ndarray] | None,
 ) -> Iterator[tuple[Frame, Detections]]:
     """The frames of one video in order with what is found in them, joined over time where the model does that."""
     waiting: collections.deque[Frame] = collections.deque()
@@ -230,7 +235,7 @@ def _search_frames(
         entries = ((image, extras) for image in images())
         told = detector.stream(entries, outputs.threshold, outputs.batch_size, look)
     else:
-        told = follow(detector, images(), outputs.threshold, outputs.batch_size, extras, look)
+        told = follow(detector, images(), outputs.threshold, outputs.batch_size, extras, look, public=public)
     try:
         for found in told:
             yield waiting.popleft(), found

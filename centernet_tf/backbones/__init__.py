@@ -17,7 +17,7 @@ from centernet_tf.backbones.application import (
 )
 from centernet_tf.backbones.dla import dla34
 from centernet_tf.backbones.hourglass import hourglass
-from centernet_tf.backbones.mobilenet import mobilenetv2_fpn, mobilenetv3_fpn, parse_width
+from centernet_tf.backbones.mobilenet import mobilenetv2_dla, mobilenetv2_fpn, mobilenetv3_fpn, parse_width
 from centernet_tf.backbones.resnet import BLOCKS, resnet
 from centernet_tf.errors import UsageError, closest
 from centernet_tf.preprocess import Normalization
@@ -76,6 +76,7 @@ BACKBONES = {
     "dla34": Backbone(dla34, head_channels=256, official="dlav0_34"),
     "dla34_dcn": Backbone(functools.partial(dla34, deformable=True), head_channels=256, official="dla_34"),
     "hourglass104": Backbone(hourglass, stride=128, head_channels=256, official="hourglass"),
+    "mobilenetv2_dla": Backbone(mobilenetv2_dla, official="mobilenet"),
     "mobilenetv2_fpn": _with_width(mobilenetv2_fpn),
     "mobilenetv3_fpn": _with_width(mobilenetv3_fpn),
     "keras_application": Backbone(None, argument="NAME", variant=_application),

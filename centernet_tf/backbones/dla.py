@@ -121,6 +121,25 @@ def join(maps: Sequence[Any], filters: int, factors: Sequence[int], name: str, d
     return results
 
 
+def neck(levels: Sequence[Any], junctions: Sequence[int], deformable: bool) -> Any:
+    """Joins the levels of a trunk into the first, again and again.
+
+    Args:
+        levels: At strides 4 to 32, each of twice the stride of the one before.
+        junctions: Channels of the joints, from the deepest up; the last has those of the first level.
+        deformable: Whether convolutions are deformable, and what each of the joints ends with is joined once more.
+
+    Returns:
+        [B, H/4, W/4, channels of the first level].
+    """
+    maps, ends = list(levels), []
+    for number, filters in enumerate(junctions):
+        first = len(maps) - 2 - number
+        maps[first + 1 :] = join(maps[first:], filters, (2,) * (number + 1), f"joint{number + 1}", deformable)
+        ends.insert(0, maps[-1])
+    return join(ends, junctions[-1], (2, 4), "last_joint", deformable)[-1] if deformable else maps[-1]
+
+
 def dla34(inputs: Mapping[str, int], deformable: bool = False) -> keras.Model:
     """DLA-34 at a quarter of the input size.
 
@@ -132,11 +151,5 @@ def dla34(inputs: Mapping[str, int], deformable: bool = False) -> keras.Model:
         Model from {name: [B, H, W, channels]}, sides multiples of 32, to {"stack1": [B, H/4, W/4, 64]}.
     """
     images = {name: keras.Input((None, None, channels), name=name) for name, channels in inputs.items()}
-    maps = trunk(images, torch_uniform if deformable else he_normal)
-    ends = []
-    for number, filters in enumerate(JUNCTIONS):
-        first = len(maps) - 2 - number
-        maps[first + 1 :] = join(maps[first:], filters, (2,) * (number + 1), f"joint{number + 1}", deformable)
-        ends.insert(0, maps[-1])
-    x = join(ends, JUNCTIONS[-1], (2, 4), "last_joint", deformable)[-1] if deformable else maps[-1]
+    x = neck(trunk(images, torch_uniform if deformable else he_normal), JUNCTIONS, deformable)
     return keras.Model(images, {"stack1": x}, name=f"dla34{'_dcn' if deformable else ''}")

@@ -1,4 +1,7 @@
-"""MobileNetV2 and MobileNetV3 with a feature pyramid, for phones: every operator has a fast kernel there."""
+"""MobileNetV2 and MobileNetV3 with a feature pyramid, for phones: every operator has a fast kernel there.
+
+And MobileNetV2 with the joints of DLA-34, as CenterTrack has it.
+"""
 
 import math
 from collections.abc import Mapping
@@ -7,7 +10,8 @@ from typing import Any
 import keras
 from keras import layers
 
-from centernet_tf.backbones.blocks import BATCH_NORM, he_normal
+from centernet_tf.backbones.blocks import BATCH_NORM, batch_norm, convolution, he_normal
+from centernet_tf.backbones.dla import neck
 from centernet_tf.backbones.pyramid import ACTIVATIONS, depthwise, feature_pyramid, pointwise, unit
 from centernet_tf.errors import UsageError
 
@@ -75,6 +79,7 @@ def inverted_residual(
     kernel: int = 3,
     squeeze: bool = False,
     activation: str = "relu",
+    padding: str = "same",
 ) -> Any:
     """Widen, filter each channel, narrow; with a shortcut where the shape stays (MobileNetV2, section 3.3).
 
@@ -87,6 +92,7 @@ def inverted_residual(
         kernel: Side of the filter.
         squeeze: Weigh the channels after the filter (MobileNetV3, section 5.3).
         activation: Key of `ACTIVATIONS`.
+        padding: Of the filter: "same", or "torch" for as much on every side.
 
     Returns:
         [B, h/stride, w/stride, filters].
@@ -94,7 +100,10 @@ def inverted_residual(
     shortcut, channels = x, x.shape[-1]
     if expanded != channels:
         x = unit(x, pointwise(expanded, f"{name}_expand"), f"{name}_expand", activation)
-    x = unit(x, depthwise(kernel, stride, name), f"{name}_depthwise", activation)
+    if padding == "torch" and stride > 1:
+        x, padding = layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x), "valid"
+    filtered = depthwise(kernel, stride, name, "valid" if padding == "valid" else "same")
+    x = unit(x, filtered, f"{name}_depthwise", activation)
     if squeeze:
         x = squeeze_excite(x, f"{name}_squeeze")
     x = unit(x, pointwise(filters, f"{name}_project"), f"{name}_project", activation="")
@@ -126,15 +135,43 @@ def mobilenetv2_fpn(inputs: Mapping[str, int], width: float = 1.0, pyramid: int 
         Model from {name: [B, H, W, channels]}, sides multiples of 32, to {"stack1": [B, H/4, W/4, pyramid]}.
     """
     images, x = _stem(inputs, scaled(32, width), "relu")
+    levels = _trunk_v2(x, width)
+    return keras.Model(images, {"stack1": feature_pyramid(levels, pyramid)}, name="mobilenetv2_fpn")
+
+
+def _trunk_v2(x: Any, width: float = 1.0, padding: str = "same") -> dict[int, Any]:
+    """{stride: map} at strides 4 to 32 of what the stem made, each the deepest of its stride."""
     reached, levels = 2, {}
     for stage, (expansion, channels, blocks, stride) in enumerate(STAGES_V2, start=1):
         for block in range(1, blocks + 1):
+            name, step = f"stage{stage}_block{block}", stride if block == 1 else 1
             expanded, filters = expansion * x.shape[-1], scaled(channels, width)
-            x = inverted_residual(x, filters, expanded, stride if block == 1 else 1, f"stage{stage}_block{block}")
+            x = inverted_residual(x, filters, expanded, step, name, padding=padding)
         reached *= stride
         levels[reached] = x  # the deepest map of each stride is the one that stays
     del levels[2]
-    return keras.Model(images, {"stack1": feature_pyramid(levels, pyramid)}, name="mobilenetv2_fpn")
+    return levels
+
+
+def mobilenetv2_dla(inputs: Mapping[str, int]) -> keras.Model:
+    """MobileNetV2 with the deformable joints of DLA-34 (CenterTrack, official code, `--backbone mobilenet`).
+
+    Args:
+        inputs: Channels of each named input. The first is the image, whose stem ends with ReLU6; those of the others
+            end with their normalisation, and are added to it.
+
+    Returns:
+        Model from {name: [B, H, W, channels]}, sides multiples of 32, to {"stack1": [B, H/4, W/4, 24]}.
+    """
+    images = {name: keras.Input((None, None, channels), name=name) for name, channels in inputs.items()}
+    stems = []
+    for name, image in images.items():
+        x = batch_norm(convolution(image, 32, 3, 2, f"stem_{name}_conv"), f"stem_{name}_norm")
+        stems.append(x if stems else layers.ReLU(6.0, name=f"stem_{name}_relu")(x))
+    x = layers.Add(name="stem_add")(stems) if len(stems) > 1 else stems[0]
+    levels = [level for _, level in sorted(_trunk_v2(x, padding="torch").items())]
+    junctions = [level.shape[-1] for level in reversed(levels[:-1])]
+    return keras.Model(images, {"stack1": neck(levels, junctions, True)}, name="mobilenetv2_dla")
 
 
 def mobilenetv3_fpn(inputs: Mapping[str, int], width: float = 1.0, pyramid: int = 64) -> keras.Model:

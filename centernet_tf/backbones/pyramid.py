@@ -33,12 +33,12 @@ def pointwise(filters: int, name: str) -> keras.layers.Layer:
     return layers.Conv2D(filters, 1, use_bias=False, kernel_initializer=he_normal(), name=f"{name}_conv")
 
 
-def depthwise(kernel: int, stride: int, name: str) -> keras.layers.Layer:
+def depthwise(kernel: int, stride: int, name: str, padding: str = "same") -> keras.layers.Layer:
     """Filters each channel by itself."""
     # Fan out of a depthwise kernel is its taps; "fan_in" is how Keras counts them.
     start = keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal")
     return layers.DepthwiseConv2D(
-        kernel, stride, "same", use_bias=False, depthwise_initializer=start, name=f"{name}_depthwise"
+        kernel, stride, padding, use_bias=False, depthwise_initializer=start, name=f"{name}_depthwise"
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from centernet_tf.backbones import find_backbone
 from centernet_tf.checkpoints.families import Family, modules_of, recognise, stems_of
-from centernet_tf.checkpoints.heads import Heads, find_heads, head_names, stem_names
+from centernet_tf.checkpoints.heads import UNUSED, Heads, find_heads, head_names, stem_names
 from centernet_tf.checkpoints.origins import ORIGINS, Origin, origin_of
 from centernet_tf.checkpoints.state_dict import StateDict, read_state_dict
 from centernet_tf.checkpoints.weights import assign, match, official_names, our_layout, unused
@@ -21,7 +21,7 @@ from centernet_tf.model.file import load_model
 from centernet_tf.model.network import build_network
 from centernet_tf.points.centers import Centers
 from centernet_tf.points.task import TaskSettings
-from centernet_tf.tasks import build_tasks, check_tasks, read_task
+from centernet_tf.tasks import TASKS, build_tasks, check_tasks, read_task
 from centernet_tf.version import VERSION
 
 
@@ -66,12 +66,12 @@ def convert_tensors(
     Args:
         content: What was read.
         path: The file, for messages.
-        task: What the model is for; by its heads if left out.
+        task: What the model is for, if not for all that its heads tell.
         classes: Names in channel order; of the official data set with as many if left out.
         arch: What the network should be, official name or ours; checked against the tensors.
         origin: Key of `ORIGINS`: the data whose normalisation and input size it was trained with; by task and number
             of classes if left out, COCO's where there is none.
-        settings: Of the task; what its heads and its origin say if left out.
+        settings: Of the tasks; what their heads and the origin say if left out.
         size: Height and width of the input in pixels; the origin's if left out.
         max_objects: Detections per image; the origin's if left out.
 
@@ -87,8 +87,7 @@ def convert_tensors(
 
     channels = {**heads.our_channels, **_stem_channels(content.tensors, family, stems)}
     tasks, remarks = _tasks(task, settings or {}, heads, channels, source, path)
-    (chosen,) = tasks
-    lacking, centers = heads.absent(chosen), Centers(len(names), class_names=names, ltrb=heads.ltrb)
+    lacking, centers = heads.absent(tasks), Centers(len(names), class_names=names, ltrb=heads.ltrb)
     added = {head_names()[name]: value for name, value in lacking.items()}
     built = build_tasks(tasks, centers)
     further = [head for head in built.heads if head.name in added]
@@ -100,7 +99,7 @@ def convert_tensors(
     read = {} if family.stem is None else {ours: one for one, ours in stem_names().items() if ours in built.inputs}
     wanted = official_names(network, {**modules_of(family, backbone, read), **heads.modules(stacks)})
     assign(network, match(network, content.tensors, wanted, path))
-    known = (*family.unused, *_unread_stems(family, {name: stems[name] for name in stems if name not in read}))
+    known = (*family.unused, *UNUSED, *_unread_stems(family, {name: stems[name] for name in stems if name not in read}))
     left = unused(content.tensors, list(wanted.values()), known, path)
     for name, value in lacking.items():
         assign(network, _constant(network, head_names()[name], value))
@@ -165,7 +164,7 @@ def verify(path: str | Path, model: str | Path) -> int:
         names[weight.path]
         for weight in network.weights
         if weight.path in names
-        and not np.array_equal(keras.ops.convert_to_numpy(weight), our_layout(tensors[names[weight.path]]))
+        and not np.array_equal(keras.ops.convert_to_numpy(weight), our_layout(tensors[names[weight.path]], weight.path))
     ]
     if wrong:
         raise DataError(f"{model}: {len(wrong)} weights differ from {path}'s: {', '.join(wrong[:5])}.")
@@ -174,7 +173,7 @@ def verify(path: str | Path, model: str | Path) -> int:
 
 def _origin(name: str | None, heads: Heads) -> Origin:
     if name is None:
-        return origin_of(heads.task, heads.classes)
+        return origin_of(heads.tasks, heads.classes)
     if name not in ORIGINS:
         raise UsageError(f"Unknown origin {name!r}.{closest(name, ORIGINS)} Known: {', '.join(ORIGINS)}.")
     return ORIGINS[name]
@@ -199,20 +198,42 @@ def _class_names(given: Sequence[str] | None, heads: Heads, source: Origin, path
 def _tasks(
     task: str | None, given: Mapping[str, Any], heads: Heads, channels: Mapping[str, int], source: Origin, path: str
 ) -> tuple[dict[str, TaskSettings], list[str]]:
-    """The task of the model with its settings, and remarks on what was assumed or is less than its heads could do."""
-    wanted = task or heads.task
-    check_tasks([wanted])
-    missing, remarks = heads.missing(wanted), []
-    if missing and task:
-        raise UsageError(f"Task {task!r} needs heads {', '.join(missing)}, which the file lacks. Leave --task out.")
-    if missing:
-        remarks = [f"no head {', '.join(missing)}, which task {wanted!r} needs: boxes are decoded"]
-        wanted = "detect"
-    try:
-        settings, assumed = read_task(wanted, given).from_heads(channels, source)
-    except UsageError as error:
-        raise UsageError(f"{path}: {error}") from None
-    return {wanted: settings}, remarks + assumed
+    """The tasks of the model with their settings, and remarks on what was assumed or is missing."""
+    found: dict[str, TaskSettings] = {}
+    names, remarks = _complete_tasks(task, heads)
+    for name, own in _shared_out(given, names).items():
+        try:
+            found[name], assumed = read_task(name, own).from_heads(channels, source)
+        except UsageError as error:
+            raise UsageError(f"{path}: {error}") from None
+        remarks += assumed
+    return found, remarks
+
+
+def _complete_tasks(task: str | None, heads: Heads) -> tuple[list[str], list[str]]:
+    """The tasks whose heads are all there, and remarks on the others."""
+    wanted = heads.tasks if task is None else (task,)
+    check_tasks(wanted)
+    names, remarks = [], []
+    for name in wanted:
+        missing = heads.missing(name)
+        if missing and task:
+            raise UsageError(f"Task {task!r} needs heads {', '.join(missing)}, which the file lacks. Leave --task out.")
+        if missing:
+            remarks.append(f"no head {', '.join(missing)}, which task {name!r} needs: boxes are decoded")
+        else:
+            names.append(name)
+    return names or ["detect"], remarks
+
+
+def _shared_out(given: Mapping[str, Any], tasks: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Settings by the tasks that have them; those that none has are the first one's, which refuses them."""
+    first, known = tasks[0], {field for name in tasks for field in TASKS[name].model_fields}
+    return {
+        name: {key: value for key, value in given.items() if key in TASKS[name].model_fields}
+        | {key: value for key, value in given.items() if name == first and key not in known}
+        for name in tasks
+    }
 
 
 def _stem_channels(tensors: Mapping[str, np.ndarray], family: Family, stems: Mapping[str, str]) -> dict[str, int]:

@@ -37,9 +37,20 @@ def modules(backbone: str) -> dict[str, str]:
             names |= _tree(f"level{level}_tree2", f"base.level{level}.tree2", False)
         else:
             names |= _tree(f"level{level}", f"base.level{level}", True)
+    return names | neck("", deformable)
+
+
+def neck(start: str, deformable: bool) -> dict[str, str]:
+    """{our layer: official module} of the joints that lead back up to a quarter of the input.
+
+    Args:
+        start: Of the official names.
+        deformable: Whether convolutions are.
+    """
+    names: dict[str, str] = {}
     for number in range(len(JUNCTIONS)):
-        names |= _joint(f"joint{number + 1}", f"dla_up.ida_{number}", number + 1, deformable)
-    return names | (_joint("last_joint", "ida_up", 2, True) if deformable else {})
+        names |= _joint(f"joint{number + 1}", f"{start}dla_up.ida_{number}", number + 1, deformable)
+    return names | (_joint("last_joint", f"{start}ida_up", 2, True) if deformable else {})
 
 
 def stem(ours: str, theirs: str) -> dict[str, str]:

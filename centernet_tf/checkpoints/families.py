@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from centernet_tf.backbones.resnet import BLOCKS, BOTTLENECK_FROM
-from centernet_tf.checkpoints import dla, hourglass, resnet
+from centernet_tf.checkpoints import dla, hourglass, mobilenet, resnet
 from centernet_tf.checkpoints.heads import Shapes, stem_names
 from centernet_tf.errors import UsageError
 
@@ -54,9 +54,21 @@ def _hourglass(shapes: Shapes) -> str:
     return "hourglass104"
 
 
+def _mobilenet(shapes: Shapes) -> str:
+    return "mobilenetv2_dla"
+
+
 FAMILIES = (
     Family("layer1.0.conv1.weight", _resnet, resnet.modules, resnet.UNUSED),
     Family("base.level2.tree1.conv1.weight", _dla, dla.modules, dla.UNUSED, trunk="base.", stem=dla.stem),
+    Family(
+        "backbone.features.2.conv.0.0.weight",
+        _mobilenet,
+        mobilenet.modules,
+        mobilenet.UNUSED,
+        trunk="backbone.",
+        stem=mobilenet.stem,
+    ),
     Family("kps.0.up1.0.conv1.weight", _hourglass, hourglass.modules, hourglass.UNUSED, stacked=True),
 )
 
@@ -98,5 +110,6 @@ def recognise(shapes: Shapes, where: str) -> tuple[Family, str]:
                 raise UsageError(f"{where}: {error}.") from None
     raise UsageError(
         f"{where}: not a known network; its {len(shapes)} tensors begin with "
-        f"{', '.join(list(shapes)[:3])}. Known are the official res_*, resdcn_*, dla_34, dlav0_34 and hourglass."
+        f"{', '.join(list(shapes)[:3])}. Known are the official res_*, resdcn_*, dla_34, dlav0_34, mobilenet and "
+        "hourglass."
     )

@@ -11,6 +11,13 @@ from centernet_tf.tasks import TASKS
 # Official name: ours, of the heads that every task has (Objects as Points, official options).
 SHARED = {"hm": "heatmap", "wh": "size", "reg": "offset"}
 
+# Heads that no task here reads, and what they tell.
+UNREAD = {
+    "velocity": "metres per second in the camera's frame, as nuScenes has them",
+    "nuscenes_att": "attributes of nuScenes, such as moving or parked",
+}
+UNUSED = tuple((rf"{name}\.", f"head {name!r}, which no task here has: {what}") for name, what in UNREAD.items())
+
 SINGLE = r"(?P<head>[a-z]\w*)\.(?:(?P<part>[02])\.)?(?:weight|bias)"
 STACKED = r"(?P<head>[a-z]\w*)\.(?P<stack>\d)\.(?P<part>0\.conv|1)\.(?:weight|bias)"
 
@@ -43,19 +50,21 @@ class Heads:
     stacked: bool
 
     @property
-    def task(self) -> str:
-        """Our name of the task: the first with a head that only it has."""
+    def tasks(self) -> tuple[str, ...]:
+        """Our names of the tasks: all with a head that only they have."""
         own = (name for name, settings in TASKS.items() if any(head in self.channels for head in settings.official))
-        return next(own, "detect")
+        return tuple(own) or ("detect",)
 
     def missing(self, task: str) -> list[str]:
         """Official heads that the task needs and the file lacks."""
         settings = TASKS[task]
         return [head for head in settings.official if head not in self.channels and head not in settings.absent]
 
-    def absent(self, task: str) -> dict[str, float]:
+    def absent(self, tasks: Iterable[str]) -> dict[str, float]:
         """{official name: value of all cells} of the heads that the file lacks and need not have."""
-        own = {"reg": 0.5, **TASKS[task].absent}  # Without an offset, the official decoder takes the cell's middle.
+        own = {"reg": 0.5}  # Without an offset, the official decoder takes the cell's middle.
+        for task in tasks:
+            own |= TASKS[task].absent
         return {name: value for name, value in own.items() if name not in self.channels}
 
     @property
@@ -80,7 +89,7 @@ class Heads:
 
         Four numbers can also be the sizes of two classes, in the code of all other tasks.
         """
-        return self.channels.get("wh") == 4 and (self.classes != 2 or TASKS[self.task].edges)
+        return self.channels.get("wh") == 4 and (self.classes != 2 or any(TASKS[name].edges for name in self.tasks))
 
     def ours(self) -> tuple[Head, ...]:
         """As our networks name and start them."""
@@ -133,6 +142,8 @@ def find_heads(shapes: Shapes, stacked: bool, where: str) -> Heads:
         if match is None or not key.endswith(".weight") or len(shape) != 4:
             continue
         name, hidden = match["head"], match["part"] in ("0", "0.conv")
+        if name in UNREAD:
+            continue
         if hidden:
             widths[name] = shape[0]
         else:

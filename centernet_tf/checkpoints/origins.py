@@ -1,7 +1,7 @@
 """What the official code trained on, as far as a file's heads tell: classes, input and normalisation."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 from centernet_tf import preprocess
@@ -45,18 +45,18 @@ class Origin:
 
     Attributes:
         title: For people.
-        task: What is trained on it.
+        tasks: What is trained on it, at once.
         classes: Names in channel order.
         size: Height and width of the input in pixels.
         mean: See `preprocess.Normalization`; likewise `std`.
         std: See mean.
         order: Of the channels.
         max_objects: Detections per image.
-        settings: Of the task, with which its published scores were made.
+        settings: Of the tasks, with which its published scores were made.
     """
 
     title: str
-    task: str
+    tasks: tuple[str, ...]
     classes: tuple[str, ...]
     size: tuple[int, int] = (512, 512)
     mean: tuple[float, float, float] = preprocess.COCO_MEAN
@@ -66,21 +66,28 @@ class Origin:
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
+PEDESTRIANS = {"threshold": 0.4, "prior_threshold": 0.5}
+# CenterTrack takes surer peaks of keypoints than CenterNet, however far away in the box.
+JOINTS = {"peak_threshold": 0.2, "peak_reach": None}
+# Its images are 1600 x 900; where it has no camera, CenterTrack takes a focal length of 1200 pixels.
+ROADS = {"threshold": 0.1, "birth": 0.3, "camera": ((1200, 0, 800, 0), (0, 1200, 450, 0), (0, 0, 1, 0))}
+
 ORIGINS = {
-    "coco": Origin("COCO", "detect", COCO_CLASSES),
-    "pascal": Origin("Pascal VOC", "detect", PASCAL_CLASSES, (384, 384), IMAGENET_MEAN, IMAGENET_STD),
-    "coco_pose": Origin("COCO, persons", "pose", ("person",)),
-    "kitti": Origin("KITTI", "box3d", KITTI_CLASSES, (384, 1280), IMAGENET_MEAN, IMAGENET_STD),
+    "coco": Origin("COCO", ("detect",), COCO_CLASSES),
+    "pascal": Origin("Pascal VOC", ("detect",), PASCAL_CLASSES, (384, 384), IMAGENET_MEAN, IMAGENET_STD),
+    "coco_pose": Origin("COCO, persons", ("pose",), ("person",)),
+    "kitti": Origin("KITTI", ("box3d",), KITTI_CLASSES, (384, 1280), IMAGENET_MEAN, IMAGENET_STD),
     # Of CenterTrack, which normalises all images as COCO's.
-    "mot17": Origin("MOT17", "track", ("person",), (544, 960), settings={"threshold": 0.4, "prior_threshold": 0.5}),
-    "crowdhuman": Origin("CrowdHuman", "track", ("person",), settings={"threshold": 0.4, "prior_threshold": 0.5}),
-    "coco_tracking": Origin("COCO, single images", "track", COCO_CLASSES),
-    "kitti_tracking": Origin("KITTI tracking", "track", KITTI_CLASSES, (384, 1280), settings={"threshold": 0.4}),
-    "nuscenes_tracking": Origin("nuScenes", "track", NUSCENES, (448, 800), settings={"threshold": 0.1, "birth": 0.3}),
+    "mot17": Origin("MOT17", ("track",), ("person",), (544, 960), settings=PEDESTRIANS),
+    "crowdhuman": Origin("CrowdHuman", ("track",), ("person",), settings=PEDESTRIANS),
+    "coco_tracking": Origin("COCO, single images", ("track",), COCO_CLASSES),
+    "coco_pose_tracking": Origin("COCO, persons in single images", ("pose", "track"), ("person",), settings=JOINTS),
+    "kitti_tracking": Origin("KITTI tracking", ("track",), KITTI_CLASSES, (384, 1280), settings={"threshold": 0.4}),
+    "nuscenes_tracking": Origin("nuScenes", ("box3d", "track"), NUSCENES, (448, 800), settings=ROADS),
     # FairMOT takes pixels from 0 to 1 as they are.
     "fairmot": Origin(
         "MOT17 and further pedestrians",
-        "reid",
+        ("reid",),
         ("person",),
         (608, 1088),
         (0.0, 0.0, 0.0),
@@ -92,7 +99,7 @@ ORIGINS = {
 }
 
 
-def origin_of(task: str, classes: int) -> Origin:
-    """The official data set of this task with as many classes, else the task's first, else COCO."""
-    same = [one for one in ORIGINS.values() if one.task == task]
-    return next((one for one in same if len(one.classes) == classes), (same or [ORIGINS["coco"]])[0])
+def origin_of(tasks: Collection[str], classes: int) -> Origin:
+    """The official data set of one of these tasks with as many classes, all of these tasks at best; else COCO."""
+    same = [one for one in ORIGINS.values() if {*one.tasks} & {*tasks}]
+    return max(same or [ORIGINS["coco"]], key=lambda one: (len(one.classes) == classes, {*one.tasks} == {*tasks}))

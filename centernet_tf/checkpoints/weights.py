@@ -34,13 +34,20 @@ def official_names(network: keras.Model, modules: Mapping[str, str]) -> dict[str
     return names
 
 
-def our_layout(tensor: np.ndarray) -> np.ndarray:
+def our_layout(tensor: np.ndarray, path: str) -> np.ndarray:
     """Kernels change their order of axes, nothing is flipped.
 
     Convolutions are (output, input, row, column) in PyTorch and (row, column, input, output) in Keras, transposed ones
-    (input, output, row, column) and (row, column, output, input): the same exchange.
+    (input, output, row, column) and (row, column, output, input): the same exchange. Of depthwise ones, (channel, 1,
+    row, column) in PyTorch, Keras has (row, column, channel, 1).
+
+    Args:
+        tensor: Theirs.
+        path: Of our weight.
     """
-    return tensor.transpose(2, 3, 1, 0) if tensor.ndim == 4 else tensor
+    if tensor.ndim != 4:
+        return tensor
+    return tensor.transpose(2, 3, 0, 1) if _is_depthwise(path) else tensor.transpose(2, 3, 1, 0)
 
 
 def assign(network: keras.Model, values: Mapping[str, Any]) -> None:
@@ -75,11 +82,11 @@ def match(
         if name not in tensors:
             missing.append(name)
             continue
-        value = our_layout(tensors[name])
+        value = our_layout(tensors[name], weight.path)
         if value.shape == tuple(weight.shape):
             values[weight.path] = value
         else:
-            expected = their_shape(tuple(weight.shape))
+            expected = their_shape(tuple(weight.shape), weight.path)
             misshapen.append(f"{name} is {tensors[name].shape}, expected {expected}")
     if missing or misshapen:
         parts = [f"{len(missing)} tensors are missing: {some(missing)}"] if missing else []
@@ -121,8 +128,14 @@ def unused(tensors: Mapping[str, Any], used: Sequence[str], known: Sequence[tupl
     return [f"{len(names)} left out, {reason}: {some(names, 2)}" for reason, names in sorted(reasons.items())]
 
 
-def their_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(shape[axis] for axis in (3, 2, 0, 1)) if len(shape) == 4 else shape
+def their_shape(shape: tuple[int, ...], path: str) -> tuple[int, ...]:
+    """Of the tensor that our weight of this shape and path takes."""
+    axes = (2, 3, 0, 1) if _is_depthwise(path) else (3, 2, 0, 1)
+    return tuple(shape[axis] for axis in axes) if len(shape) == 4 else shape
+
+
+def _is_depthwise(path: str) -> bool:
+    return path.endswith("_depthwise/kernel")
 
 
 def some(names: Sequence[str], count: int = LISTED) -> str:

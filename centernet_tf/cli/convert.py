@@ -18,15 +18,16 @@ def convert(
         str | None,
         typer.Option(help="Class names in channel order, 'cat,dog', or a text file with one name on each line."),
     ] = None,
-    task: Annotated[str | None, typer.Option(help="Task to convert for. Default: as its heads say.")] = None,
+    task: Annotated[str | None, typer.Option(help="Task to convert for. Default: all that its heads tell.")] = None,
     arch: Annotated[
         str | None, typer.Option(help="Check that it is this network: an official name, dla_34, or ours, dla34_dcn.")
     ] = None,
     origin: Annotated[
         str | None,
         typer.Option(
-            help="Data set whose normalisation and input size it was trained with: coco, pascal, coco_pose or kitti. "
-            "Default: by task and number of classes, else coco."
+            help="Data set whose normalisation, input size and thresholds it has: coco, pascal, coco_pose, kitti, "
+            "mot17, crowdhuman, coco_tracking, coco_pose_tracking, kitti_tracking or nuscenes_tracking. "
+            "Default: by tasks and number of classes, else coco."
         ),
     ] = None,
     skeleton: Annotated[

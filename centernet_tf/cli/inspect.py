@@ -27,7 +27,10 @@ def inspect(
     records: Annotated[list[Path], typer.Argument(help="Directories of records; several are compared.")],
     max_objects: Annotated[int, typer.Option(help="Objects per image that training keeps, its max_objects.")] = 100,
     size: Annotated[str, typer.Option(help="Height x width of the network's input.")] = "512x512",
-    sheet: Annotated[Path | None, typer.Option(help="Write samples with their objects into this image file.")] = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(help="Write samples with their objects, of videos with their trails, into this image file."),
+    ] = None,
     samples: Annotated[int, typer.Option(min=1, help="Samples of each directory on the sheet.")] = 16,
     json_file: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write the report as JSON; - for standard output.")

@@ -24,6 +24,7 @@ from centernet_tf.properties.tracks.trails import LENGTH, Trails
 
 # Score from which boxes are shown to another tracker; the best of them keep even faint ones together.
 BY_BOXES = 0.1
+NO_BOXES = np.zeros((0, 5))
 
 if TYPE_CHECKING:
     from centernet_tf.detector.detector import Detector
@@ -64,6 +65,14 @@ def track(
             "pip install 'centernet_tf[trackers]'."
         ),
     ] = None,
+    public: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DET.TXT",
+            help="Boxes of another detector, as MOTChallenge has them, for one video and a model of one class: objects "
+            "become someone new only near them.",
+        ),
+    ] = None,
     mot: Annotated[bool, typer.Option("--mot", help="Also write OUT/NAME.txt as MOTChallenge has it.")] = False,
     trails: Annotated[int, typer.Option(min=0, max=1000, help="Frames that drawn trails reach back.")] = LENGTH,
     draw: Annotated[bool, typer.Option(help="Also write videos with the objects drawn in.")] = True,
@@ -96,6 +105,7 @@ def track(
     wanted = {"threshold": threshold, "birth": birth, "max_age": max_age, "hungarian": hungarian}
     detector = load_detector(model, size, keep_resolution, flip)
     detector = _tracking(detector, wanted) if tracker is None else _by_boxes(detector, tracker, wanted)
+    given = None if public is None else _boxes_of_others(public, detector, sources)
     outputs = Outputs(
         folder=out,
         json_file=json_file or out / "tracks.json",
@@ -141,10 +151,25 @@ def track(
                 jobs[name] = bar.add_task(name, total=total)
             bar.update(jobs[name], completed=done)
 
-        summary = predict(detector, sources, outputs, str(model), advance, onlooker)
+        public_of = None if given is None else lambda number: given.get(number + 1, NO_BOXES)
+        summary = predict(detector, sources, outputs, str(model), advance, onlooker, public_of)
     console.print(f"{sum(people.values())} identities")
     for line in report(summary, outputs):
         console.print(plain(line))
+    beyond = sum(len(boxes) for frame, boxes in (given or {}).items() if not 1 <= frame <= summary.frames)
+    if beyond and max_frames is None:
+        console.print(plain(f"{public}: {beyond} boxes are of frames that the video does not have."))
+
+
+def _boxes_of_others(path: Path, detector: "Detector", sources: list[Source]) -> dict[int, np.ndarray]:
+    """{frame from 1: boxes} of --public."""
+    if len(sources) != 1:
+        raise UsageError(f"--public {path}: holds boxes of one video, not of {len(sources)}. Give one at a time.")
+    if detector.tasks.associate.begin is None:
+        raise UsageError(f"--public {path}: only models that track by themselves take boxes of another detector.")
+    if not path.is_file():
+        raise UsageError(f"--public {path}: no such file. Give a det.txt of MOTChallenge.")
+    return mot_files.boxes_by_frame(path)
 
 
 def _tracking(detector: "Detector", wanted: dict[str, Any]) -> "Detector":

@@ -23,7 +23,7 @@ from centernet_tf.data.streams import end_all_at_exit
 from centernet_tf.errors import UsageError
 from centernet_tf.geometry import affine
 from centernet_tf.points.task import IMAGE, Clip, Input
-from centernet_tf.properties.fields import JITTERED, ROTATED, SHARED, Field
+from centernet_tf.properties.fields import JITTERED, ROTATED, SHARED, ZOOM, Field
 from centernet_tf.properties.property import Property
 
 # Few shapes mean few compilations: images that the device warps are padded to multiples of the first, and rows of
@@ -38,6 +38,8 @@ WARPED_SIDES = 2
 WARPED_PIXELS = 1024
 
 ROWS = "rows"  # among the inputs: the rows that others are drawn from
+# What the draw of a sample gives besides its rows: matrices, colours, zoom and flags.
+_TYPES = (tf.float32, tf.float32, tf.float32, tf.bool, tf.float32, tf.bool)
 _VALID = Field("valid", "bool", (), "fixed", False, "which rows are objects")
 
 
@@ -214,7 +216,7 @@ class Feed:
             for key in (FILENAME, SOURCE_ID):
                 del one[key]
         # Pixels take the way through NumPy only where they are warped there.
-        matrices, color, vivid, jittered, valid, *values = tf.numpy_function(
+        matrices, color, vivid, jittered, zoom, valid, *values = tf.numpy_function(
             self._draw(sampler, tuple(lists[0])),
             [
                 *(place or (0, 0)),
@@ -222,7 +224,7 @@ class Feed:
                 *(tf.shape(image) for image in images),
                 *(v for one in lists for v in one.values()),
             ],
-            [tf.float32, tf.float32, tf.float32, tf.bool, tf.bool, *(field.dtype for field in self._fields(sampler))],
+            [*_TYPES, *(field.dtype for field in self._fields(sampler))],
             stateful=False,
         )
         matrices = tf.ensure_shape(matrices, (len(frames), 2, 3))
@@ -241,6 +243,8 @@ class Feed:
             rows[ROTATED.name] = tf.logical_and(matrix[0, 1] != 0, not with_boxes)
         if JITTERED in self.fields:
             rows[JITTERED.name] = tf.ensure_shape(jittered, ())
+        if ZOOM in self.fields:
+            rows[ZOOM.name] = tf.ensure_shape(zoom, ())
         return inputs, {**rows, "valid": tf.ensure_shape(valid, (self.max_objects,))}
 
     def _shown(self, images: Sequence[tf.Tensor], matrices: tf.Tensor, fill: float) -> dict[str, tf.Tensor]:
@@ -293,7 +297,7 @@ class Feed:
             shapes, lists = values[:count], values[count:]
             stored = [(shape, dict(zip(keys, lists[len(keys) * number :]))) for number, shape in enumerate(shapes)]
             one = sampler.draw(random, stored, same)
-            return one.matrices, one.color, one.vivid, one.jittered, one.valid, *one.rows, *one.drawn
+            return one.matrices, one.color, one.vivid, one.jittered, one.zoom, one.valid, *one.rows, *one.drawn
 
         return draw
 

@@ -15,11 +15,11 @@ from centernet_tf.data.example import rows_of, stored_size
 from centernet_tf.data.fitted import Shake, fitted_matrices, shaken_boxes, worth_learning
 from centernet_tf.geometry import affine
 from centernet_tf.points.task import PRESENT, Clip
-from centernet_tf.properties.fields import JITTERED, ROTATED, Field
+from centernet_tf.properties.fields import JITTERED, ROTATED, ZOOM, Field
 from centernet_tf.properties.property import Property, Rows
 from centernet_tf.properties.rows import select
 
-AUGMENTED = (ROTATED, JITTERED)  # fields that augmentation itself makes
+AUGMENTED = (ROTATED, JITTERED, ZOOM)  # fields that augmentation itself makes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,6 +94,7 @@ class Sampler:
             color=color,
             vivid=vivid,
             jittered=np.bool_(not is_plain(matrix, *sizes[present], self.size, self.window)),
+            zoom=self._zoom(matrix, *sizes[present]),
             valid=np.arange(self.max_objects) < count,
             rows=[self._padded(field, rows[field.name]) for field in self.padded],
             drawn=self._drawn(drawn),
@@ -114,6 +115,10 @@ class Sampler:
         else:
             matrix = self.augment.matrix(random, height, width, self.size, self.window)
         return matrix, self.augment.color(random), self.augment.vivid(random)
+
+    def _zoom(self, matrix: np.ndarray, height: int, width: int) -> np.float32:
+        plain = plain_matrix(height, width, self.size, self.window)
+        return np.float32(np.sqrt(abs(np.linalg.det(matrix[:, :2]) / np.linalg.det(plain[:, :2]))))
 
     def _other(self, matrix: np.ndarray, random: np.random.Generator | None, same: bool) -> np.ndarray:
         """The matrix of a frame other than the present one, or the present one once more."""
@@ -173,6 +178,7 @@ class Sample:
         color: [6] float32, as `preprocess.recolor` takes it.
         vivid: [2] float32, factors of saturation and value, as `augment.recolored` takes them.
         jittered: [] bool, whether augmentation scaled or moved the image.
+        zoom: [] float32, how many times as large it shows the image.
         valid: [N] bool, which rows are objects.
         rows: Padded arrays of `Sampler.padded`.
         drawn: Padded arrays of `Clip.drawn`, and their valid [N] bool; none where no input is drawn.
@@ -182,6 +188,7 @@ class Sample:
     color: np.ndarray
     vivid: np.ndarray
     jittered: np.bool_
+    zoom: np.float32
     valid: np.ndarray
     rows: list[np.ndarray]
     drawn: list[np.ndarray]

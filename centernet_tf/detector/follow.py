@@ -1,5 +1,6 @@
 """Videos: the one loop over time. What is found in a frame, and the memory of those before, make the next memory."""
 
+import collections
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ def follow(
     extras: Mapping[str, Any] | None = None,
     look: Look | None = None,
     keep: Callable[[Detections], None] | None = None,
+    public: Callable[[int], Any] | None = None,
 ) -> Iterator[Detections]:
     """Finds the objects of a video and what of them belongs together.
 
@@ -33,17 +35,18 @@ def follow(
         extras: {name: value} of all frames beside their pixels.
         look: As of `Detector.search`; called when a frame is searched, which may be before it is yielded.
         keep: Called with all that is found in each frame, in order, before any of it is told.
+        public: Number of a frame, from 0 -> boxes of another detector, as `Tracker.step` takes them.
 
     Yields:
         What the task's association tells: detections of the frames in order, each once all that it needs is seen.
 
     Raises:
-        UsageError: No task of the model associates.
+        UsageError: No task of the model associates, or it takes no boxes of others.
         DataError: A frame has another size than the first; its number is told.
     """
     video = _Video(detector, threshold, batch_size, extras, look, keep)
-    for frame in frames:
-        yield from video.push(as_image(frame))
+    for number, frame in enumerate(frames):
+        yield from video.push(as_image(frame), None if public is None else public(number))
     yield from video.finish()
 
 
@@ -91,20 +94,24 @@ class Tracker:
         if max(beside.reach(detector.tasks.inputs)) > 0:
             raise self._later()
 
-    def step(self, frame: Image) -> Detections:
+    def step(self, frame: Image, public: Any = None) -> Detections:
         """Takes in the next frame.
 
         Args:
             frame: As `Detector` takes an image; all frames of a video have one size.
+            public: [P, 4] boxes left, top, right, bottom that another detector found in this frame, in its pixels, or
+                [P, 5] with their scores, 1 if left out. Then objects are only new near one of them, and those of the
+                first frame are known from the beginning (official code, option `public_det`).
 
         Returns:
             Its objects in pixels of the frame, with what tells who is who over time among their `fields`, such as
             "track_ids" [K].
 
         Raises:
+            UsageError: `public` is no such array, or the model takes none.
             DataError: The frame cannot be read, or has another size than the first; `reset` begins another video.
         """
-        told = list(self._video.push(as_image(frame)))
+        told = list(self._video.push(as_image(frame), public))
         if len(told) != 1:
             raise self._later()
         return told[0]
@@ -145,11 +152,12 @@ class _Video:
         self._memory = association.start()
         self._window = beside.Window(detector.tasks.inputs)
         self._waiting: list[tuple[np.ndarray, dict[str, np.ndarray]]] = []
+        self._public: collections.deque[np.ndarray | None] = collections.deque()  # of frames that are not told yet
         self._shape: tuple[int, ...] | None = None
         self._count = 0
 
-    def push(self, image: np.ndarray) -> Iterator[Detections]:
-        """What can be told once this frame [H, W, 3] is seen."""
+    def push(self, image: np.ndarray, public: Any = None) -> Iterator[Detections]:
+        """What can be told once this frame [H, W, 3] is seen; boxes as `Tracker.step` takes them."""
         self._shape = self._shape or image.shape
         if image.shape != self._shape:
             (height, width, _), (first_height, first_width, _) = image.shape, self._shape
@@ -157,11 +165,27 @@ class _Video:
                 f"frame {self._count} (from 0) has {width}x{height} pixels, the first one {first_width}x"
                 f"{first_height}. A video has frames of one size: scale them, or cut it where its size changes."
             )
+        self._public.append(None if public is None else self._checked(public))
+        if self._count == 0 and self._public[0] is not None:
+            self._memory = self._association.begin(self._public[0])
         self._count += 1
         for entry in self._window.push(image):
             self._waiting.append(entry)
             if len(self._waiting) == self._together:
                 yield from self._run()
+
+    def _checked(self, public: Any) -> np.ndarray:
+        """[P, 5] boxes of another detector and their scores."""
+        if self._association.begin is None:
+            raise UsageError("This way of associating objects takes no boxes of another detector. Leave them out.")
+        boxes = np.asarray(public, np.float64)
+        boxes = boxes.reshape(0, 5) if not boxes.size else boxes
+        if boxes.ndim != 2 or boxes.shape[1] not in (4, 5) or not np.isfinite(boxes).all():
+            raise UsageError(
+                f"Boxes of another detector: got {boxes.shape}, or numbers that are not finite. Expected finite "
+                "[P, 4] left, top, right, bottom, or [P, 5] with a score."
+            )
+        return boxes if boxes.shape[1] == 5 else np.concatenate([boxes, np.ones((len(boxes), 1))], axis=1)
 
     def finish(self) -> Iterator[Detections]:
         """What was held back until the end."""
@@ -181,5 +205,7 @@ class _Video:
             if self._keep is not None:
                 self._keep(found)
             seen = [image] if self._association.looks else []
-            told, self._memory = self._association.step(found, self._memory, *seen)
+            boxes = self._public.popleft()
+            near = {} if boxes is None else {"public": boxes}
+            told, self._memory = self._association.step(found, self._memory, *seen, **near)
             yield from told

@@ -37,12 +37,14 @@ class Sample:
         image: Bytes of its file.
         rows: Its sound objects: "boxes" [N, 4], "classes" [N], "ignored" [N] and the rows of properties, in pixels.
         labels: [N] names of the classes, or what the source calls ignored objects.
+        before: The rows of the frames before, where it is of a video, oldest first.
     """
 
     name: str
     image: bytes
     rows: Rows
     labels: tuple[str, ...]
+    before: tuple[Rows, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,13 +169,12 @@ class InspectionReport:
         """The sample's objects on its image, which is `scale` times as large as the file's."""
         matrix = np.array([[scale, 0, 0], [0, scale, 0]])
         fields = [*SHARED, *(field for one in self.declared for field in one.fields)]
-        rows = {
-            field.name: move(sample.rows[field.name], matrix, field.motion)
-            for field in fields
-            if field.name in sample.rows
-        }
+        rows, *before = (
+            {field.name: move(rows[field.name], matrix, field.motion) for field in fields if field.name in rows}
+            for rows in (sample.rows, *sample.before)
+        )
         colors = np.where(rows["ignored"][:, None], np.uint8(IGNORED), class_colors(rows["classes"]))
-        return draw_objects(image, rows, self.declared, sample.labels, colors, panels=PANEL)
+        return draw_objects(image, rows, self.declared, sample.labels, colors, PANEL, before=before)
 
 
 def area_names(areas: np.ndarray) -> Counter:

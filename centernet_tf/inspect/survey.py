@@ -2,7 +2,7 @@
 
 import hashlib
 import itertools
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,6 +26,7 @@ from centernet_tf.properties.notebook import Notebook
 from centernet_tf.properties.property import Rows, Size
 from centernet_tf.properties.rows import select
 
+BEFORE = 30  # frames whose objects are kept for samples of videos
 BATCH = 64  # images decoded side by side; bounds what is held in memory
 
 
@@ -136,6 +137,8 @@ class _Survey:
         self.per_image: list[int] = []
         self.samples: list[Sample] = []
         self._samples = samples
+        self._before: deque[Rows] = deque(maxlen=BEFORE)
+        self._video = ""  # of these
         self._random = np.random.default_rng(0)
         self._own: dict[bytes, str] = {}
         self._ids: dict[str, str] = {}
@@ -290,8 +293,12 @@ class _Survey:
         place = len(self.samples)
         if place >= self._samples:
             place = int(self._random.integers(self.images))
-            if place >= self._samples:
-                return
+        wanted, video = place < self._samples, stored.key.video
+        if not wanted and not (video and self._samples):
+            return
+        if video != self._video:
+            self._video = video
+            self._before.clear()
         fields = list(SHARED)
         for one in self.dataset.properties:
             if one.name not in broken and one.image_fault(rows) is None:
@@ -299,9 +306,14 @@ class _Survey:
                 sound = sound & np.array([fault is None for fault in one.faults(rows, size)], bool)
         chosen = np.flatnonzero(sound)
         kept = select(rows, fields, chosen, len(sound))
+        before = tuple(self._before)
+        if video:
+            self._before.append(kept)
+        if not wanted:
+            return
         classes = self.dataset.classes
         names = tuple(
             (given or "ignored") if ignored else classes[label]
             for given, ignored, label in zip(rows["names"][chosen], kept["ignored"], kept["classes"])
         )
-        self.samples[place : place + 1] = [Sample(stored.name, stored.image, kept, names)]
+        self.samples[place : place + 1] = [Sample(stored.name, stored.image, kept, names, before)]

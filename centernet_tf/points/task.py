@@ -150,6 +150,11 @@ class Association:
             images; None where none are.
         graph: The same inside a graph; None where only the host can.
         looks: Whether `step` takes the frame's pixels [H, W, 3] as its third argument.
+        begin: ([P, 5] boxes left, top, right, bottom that another detector found in the first frame, and their scores)
+            -> memory of a video that begins with them; `step` then takes such boxes of its frame as `public`. None
+            where it takes none.
+        follows: The find of points by which objects are followed, in place of which it is given another task's
+            `anchor`; "" where there is none.
     """
 
     start: Callable[[], Any]
@@ -158,6 +163,8 @@ class Association:
     recall: Callable[[Any], Rows] | None = None
     graph: GraphAssociation | None = None
     looks: bool = False
+    begin: Callable[[np.ndarray], Any] | None = None
+    follows: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -209,6 +216,8 @@ class Task:
         extras: What `place` needs of each image beside its pixels.
         place: (what is found, with boxes and points in pixels of the images; {extra: [B, ...]}) -> more of it, [B, K,
             ...]; None for a task of the image alone.
+        anchor: Which of `finds` is the place of an object for a task that follows it over time; None leaves the
+            corner of its cell.
         whole_sides: Whether the sides of objects are rounded up before the radius of their Gaussians; where several
             tasks share a trunk, they are if any of them says so.
         whole_boxes: Whether centre and size are those of all of a box, beyond the image's edge too, with the centre
@@ -240,6 +249,7 @@ class Task:
     inputs: Mapping[str, Input] = dataclasses.field(default_factory=lambda: dict(IMAGE))
     extras: tuple[Extra, ...] = ()
     place: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]] | None = None
+    anchor: str | None = None
     whole_sides: bool = True
     whole_boxes: bool = False
     every_row: bool = False

@@ -217,4 +217,7 @@ class TaskSet:
         placed = dict(found)
         for task in self.tasks:
             placed.update(task.place(placed, extras) if task.place else {})
+        if self.associate is not None and self.associate.follows:
+            anchor = self._only("anchor", "Several tasks say which point of an object is followed. Use them apart.")
+            placed |= {self.associate.follows: placed[anchor]} if anchor else {}
         return placed

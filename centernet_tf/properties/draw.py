@@ -16,6 +16,7 @@ def draw_objects(
     colors: np.ndarray,
     panels: int | None = None,
     truth: Rows | None = None,
+    before: Sequence[Rows] = (),
 ) -> np.ndarray:
     """Draws boxes with their labels and over them what the properties draw; the last object lies on top.
 
@@ -28,6 +29,7 @@ def draw_objects(
         panels: Put the properties' panels beside the image; they are drawn with sides of at least this many pixels
             before they are brought to the image's height. None for the image alone.
         truth: Rows of annotated objects that panels compare with.
+        before: Rows of the frames of its video before it, oldest first, likewise in pixels of `image`.
 
     Returns:
         [H, W, 3] uint8, RGB, a new array; each panel adds H columns.
@@ -41,7 +43,7 @@ def draw_objects(
         labels = one.labels(labels, rows)
         outlined = one.outlined(rows)
         plain &= True if outlined is None else ~outlined
-    look = Look(labels, colors, truth)
+    look = Look(labels, colors, truth, tuple(before))
     texts = [label for label, own in zip(labels, plain, strict=True) if own]
     canvas = draw_boxes(image, rows["boxes"][plain], texts, colors[plain])
     for one in shown:

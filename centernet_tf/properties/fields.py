@@ -59,3 +59,6 @@ ROTATED = Field("rotated", "bool", (), "fixed", False, "augmentation rotated the
 
 # A task that trains on it can tell images that show distances as the camera does from those that were zoomed or moved.
 JITTERED = Field("jittered", "bool", (), "fixed", False, "augmentation scaled or moved the image", level="image")
+
+# A task that trains on it can tell how far things look in such images.
+ZOOM = Field("zoom", "float32", (), "fixed", 1.0, "times as large as without augmentation", level="image")

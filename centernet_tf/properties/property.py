@@ -77,11 +77,13 @@ class Look:
         labels: [N] text of each object.
         colors: [N, 3] uint8 RGB of each object.
         truth: Rows of annotated objects to compare with, in the same frame; None where there are none to show.
+        before: Rows of the frames of its video before it, oldest first, in pixels of the same canvas.
     """
 
     labels: Sequence[str]
     colors: np.ndarray
     truth: Rows | None = None
+    before: tuple[Rows, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

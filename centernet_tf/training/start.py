@@ -72,11 +72,13 @@ def start_from_checkpoint(network: keras.Model, backbone: str, path: str | Path)
         name = body.get(weight.path) or heads.get(weight.path)
         if name not in tensors:
             continue
-        value = our_layout(tensors[name])
+        value = our_layout(tensors[name], weight.path)
         if value.shape == tuple(weight.shape):
             values[weight.path] = value
         elif weight.path in body:
-            misshapen.append(f"{name} is {tensors[name].shape}, expected {their_shape(tuple(weight.shape))}")
+            misshapen.append(
+                f"{name} is {tensors[name].shape}, expected {their_shape(tuple(weight.shape), weight.path)}"
+            )
     if misshapen:
         raise UsageError(f"{path}: weights of a {found} do not fit a {backbone}: {some(misshapen, 3)}.")
     assign(network, values)

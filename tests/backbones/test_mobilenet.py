@@ -6,7 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from centernet_tf.backbones.mobilenet import BLOCKS_V3, mobilenetv2_fpn, mobilenetv3_fpn, scaled
+from centernet_tf.backbones.mobilenet import BLOCKS_V3, mobilenetv2_dla, mobilenetv2_fpn, mobilenetv3_fpn, scaled
+from centernet_tf.checkpoints.mobilenet import modules, stem
+from centernet_tf.checkpoints.weights import our_layout, their_shape
 
 # What is left of the networks after conversion: convolutions with activations folded in, sums, maps doubled in size,
 # 8 bits made and unmade at the ends, and the step that hands all to a faster runtime.
@@ -74,3 +76,37 @@ def test_eight_bits_and_built_in_operators_alone(build, special, tmp_path):
     found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
     expected = keras.ops.convert_to_numpy(network({"image": noise[:1]}, training=False)["stack1"])
     assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.95
+
+
+def test_every_layer_with_weights_has_its_official_module():
+    network = mobilenetv2_dla({"image": 3})
+    names = modules(network.name)
+    assert sorted(names) == sorted(layer.name for layer in network.layers if layer.weights)
+    assert len(set(names.values())) == len(names)
+    assert network.output["stack1"].shape == (None, None, None, 24)
+
+
+def test_stems_are_added_behind_the_activation_of_the_image_s():
+    network = mobilenetv2_dla({"image": 3, "previous": 3})
+    added = network.get_layer("stem_add").input
+    assert [tensor._keras_history.operation.name for tensor in added] == ["stem_image_relu", "stem_previous_norm"]
+    extra = {**modules(network.name), **stem("previous", "pre_img_layer")}
+    assert sorted(extra) == sorted(layer.name for layer in network.layers if layer.weights)
+
+
+@pytest.mark.parametrize(
+    ("shape", "path", "theirs"),
+    [
+        ((3, 3, 32, 1), "a/stage1_block1_depthwise/kernel", (32, 1, 3, 3)),
+        ((3, 3, 8, 32), "a/stem_image_conv/kernel", (32, 8, 3, 3)),
+        ((4, 4, 1, 24), "a/joint1_up1/kernel", (24, 1, 4, 4)),
+        ((32,), "a/stage1_block1_depthwise_norm/gamma", (32,)),
+    ],
+)
+def test_layouts_go_there_and_back(shape, path, theirs):
+    assert their_shape(shape, path) == theirs
+    tensor = np.arange(np.prod(theirs)).reshape(theirs)
+    ours = our_layout(tensor, path)
+    assert ours.shape == shape
+    if len(shape) == 4 and path.endswith("depthwise/kernel"):
+        assert ours[1, 2, 5, 0] == tensor[5, 0, 1, 2]

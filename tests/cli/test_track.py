@@ -15,8 +15,7 @@ from centernet_tf.model.file import save_model
 from centernet_tf.properties.tracks.mot_files import read_rows
 
 
-@pytest.fixture(scope="session")
-def tracking_model(tmp_path_factory):
+def save_tracking_model(path, names=("red", "green")):
     """Finds red and green spots as `spot_network` does, 8 x 6 cells large, and says that they moved 2 cells right."""
     image, previous = (keras.Input((None, None, 3), name=name) for name in ("image", "previous"))
     prior = keras.Input((None, None, 1), name="prior")
@@ -25,20 +24,23 @@ def tracking_model(tmp_path_factory):
               for one in (previous, prior)]  # fmt: skip
     maps = {}
     for name in ("heatmap", "offset", "size", "displacement"):
-        layer = keras.layers.Conv2D(2, 1, name=name)
-        maps[name] = [keras.layers.Add(name=f"{name}_map")([layer(mean), *unused])]
+        count = len(names) if name == "heatmap" else 2
+        layer = keras.layers.Conv2D(count, 1, name=name)
+        maps[name] = [keras.layers.Add(name=f"{name}_map")([layer(mean), *(one[..., :count] for one in unused)])]
         kernel, bias = np.zeros((1, 1, 3, 2)), {"offset": (0.5, 0.5), "size": (8, 6), "displacement": (-2, 0)}
         if name == "heatmap":
             kernel[0, 0] = [[16, -16], [-16, 16], [-16, -16]]
-        layer.set_weights([kernel, np.float32(bias.get(name, (-6, -6)))])
+        layer.set_weights([kernel[..., :count], np.float32(bias.get(name, (-6, -6)))[:count]])
     network = keras.Model({"image": image, "previous": previous, "prior": prior}, maps)
     plain = InputCard(height=128, width=128, stride=32, mean=(0, 0, 0), std=(1, 1, 1), order="rgb")
-    card = ModelCard(
-        tasks={"track": {}}, backbone="mobilenetv2_fpn", classes=("red", "green"), max_objects=20, input=plain
-    )
-    path = tmp_path_factory.mktemp("model") / "tracks.keras"
+    card = ModelCard(tasks={"track": {}}, backbone="mobilenetv2_fpn", classes=names, max_objects=20, input=plain)
     save_model(path, network, card)
     return path
+
+
+@pytest.fixture(scope="session")
+def tracking_model(tmp_path_factory):
+    return save_tracking_model(tmp_path_factory.mktemp("model") / "tracks.keras")
 
 
 @pytest.fixture
@@ -161,3 +163,29 @@ def test_other_trackers(call, frames, spot_model, monkeypatch):
     monkeypatch.setitem(sys.modules, "trackers", None)
     code, _, errors = call(frames, "--out", "out", "--tracker", "ocsort", model=spot_model)
     assert code == 2 and "pip install 'centernet_tf[trackers]'" in errors
+
+
+def test_boxes_of_another_detector(call, frames, tmp_path):
+    model = save_tracking_model(tmp_path / "red.keras", ("red",))
+    # Near the red spot, but only in the fourth frame; and in one beyond the end.
+    (tmp_path / "det.txt").write_text("4,-1,40,24,24,24,0.9,-1,-1,-1\n99,-1,0,0,9,9,1,-1,-1,-1\n")
+    code, told, errors = call("seq", "--out", "out", "--mot", "--no-draw", "--public", "det.txt", model=model)
+    assert (code, errors.strip()) == (0, "")
+    assert "1 identities" in told and "det.txt: 1 boxes are of frames that the video does not have." in told
+    rows = read_rows(tmp_path / "out" / "seq.txt")
+    assert rows[:, 0].tolist() == list(range(4, 12)) and set(rows[:, 1]) == {1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("seq", "--public", "none.txt"), "none.txt: no such file. Give a det.txt"),
+        (("seq", "clip", "--public", "det.txt"), "holds boxes of one video, not of 2"),
+        (("seq", "--public", "det.txt"), "this model has 2"),
+    ],
+)
+def test_boxes_of_another_detector_that_cannot_be(call, frames, tmp_path, draw_spots, arguments, said):
+    (tmp_path / "det.txt").write_text("1,-1,40,24,24,24,0.9\n")
+    save_image(tmp_path / "clip" / "1.png", draw_spots(64, 96))
+    code, _, errors = call(*arguments, "--out", "out")
+    assert code == 2 and said in " ".join(errors.split())

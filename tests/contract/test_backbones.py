@@ -15,7 +15,10 @@ from centernet_tf.points.centers import STRIDE, Centers
 # Larger networks of the same blocks are `long`. JAX compiles each network for a minute: there, those with published
 # weights stand in checkpoints/test_golden.py, and one pyramid stands for the others.
 MARKS = {f"resnet{depth}{end}": [pytest.mark.long] for depth in (34, 50, 101, 152) for end in ("", "_dcn")}
-MARKS |= {name: [pytest.mark.long] for name in ("hourglass104", "dla34_dcn", "mobilenetv2_fpn", "mobilenetv3_fpn")}
+MARKS |= {
+    name: [pytest.mark.long]
+    for name in ("hourglass104", "dla34_dcn", "mobilenetv2_dla", "mobilenetv2_fpn", "mobilenetv3_fpn")
+}
 QUICK = ("resnet18", "resnet18_dcn", "dla34", "mobilenetv3_fpn:0.35", "keras_application:MobileNet")
 MARKS |= {name: [pytest.mark.slow] for name in QUICK}
 PLAIN = [name for name, entry in BACKBONES.items() if entry.build and name != "tiny"]  # that of the tests
@@ -39,6 +42,7 @@ OFFICIAL_PARAMETERS = {
     "dlav0_34": 17_961_476,
     "dla_34": 19_675_892,
     "hourglass": 191_284_008,
+    "mobilenet": 2_620_924,  # with heads of width 64
 }
 # Of these, those that cannot change the output, which we leave out: in DLA-34 two projections, 64 to 128 and 128 to 256
 # channels, with a normalisation each.

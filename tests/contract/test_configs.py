@@ -58,3 +58,26 @@ def test_opens_with_the_command_that_runs_it(path):
     head = path.read_text().partition("\ntask:")[0]
     assert all(line.startswith("# ") for line in head.splitlines())
     assert f"centernet train configs/{path.name} --out runs/" in head
+
+
+# What CenterTrack's scripts say: missing objects of the prior heatmap, same crop, batch, rate, epochs, size, objects.
+TRACKING = {
+    "track_mot17": (0.4, True, 32, 1.25e-4, 70, (544, 960), 256),
+    "track_mot17_full": (0.4, True, 32, 1.25e-4, 70, (544, 960), 256),
+    "track_kitti": (0.2, True, 16, 1.25e-4, 70, (384, 1280), 50),
+    "track_nuscenes": (0.4, False, 64, 2.5e-4, 70, (448, 800), 128),
+    "track_crowdhuman": (0.4, False, 64, 2.5e-4, 140, (512, 512), 128),
+    "track_coco": (0.4, False, 128, 5e-4, 70, (512, 512), 128),
+    "track_coco_pose": (0.4, False, 128, 5e-4, 70, (512, 512), 32),
+}
+
+
+@pytest.mark.parametrize("name", TRACKING)
+def test_tracking_as_the_original_s_scripts(name):
+    (path,) = (path for path in CONFIGS if path.stem == name)
+    settings = read_settings(path)
+    track, train = settings.tasks["track"], settings.train
+    told = (track.missing, track.same_crop, train.batch_size, train.learning_rate, train.epochs)
+    assert (*told, settings.data.size, settings.max_objects) == TRACKING[name]
+    assert (track.moved, track.doubled, track.reach, settings.backbone) == (0.05, 0.1, 2, "dla34_dcn")
+    assert train.drop_epochs == ((90, 120) if train.epochs == 140 else (60,))

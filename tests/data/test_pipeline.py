@@ -18,7 +18,7 @@ from centernet_tf.datasets.writer import write_records
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.geometry import affine
 from centernet_tf.points.centers import Centers
-from centernet_tf.properties.fields import FIELDS, JITTERED, ROTATED, SHARED, Field
+from centernet_tf.properties.fields import FIELDS, JITTERED, ROTATED, SHARED, ZOOM, Field
 from centernet_tf.properties.property import Property
 
 STILL = Augmentation(crop=False, shift=0, scale=0, flip=0, brightness=0, contrast=0, saturation=0, lighting=0)
@@ -308,12 +308,15 @@ def test_boxes_of_turned_images_stay_where_they_were(tmp_path):
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.9])
 def test_images_know_whether_they_were_jittered(numbered, share):
-    feed = Feed((64, 64), fields=(*SHARED, JITTERED))
+    feed = Feed((64, 64), fields=(*SHARED, JITTERED, ZOOM))
     augment = dataclasses.replace(STILL, shift=0.1, scale=0.4, flip=0.5, jitter_probability=share)
     batches = take(feed.training(numbered, 22, augment), 4)
     assert np.mean([rows["jittered"] for _, rows in batches]) == pytest.approx(share, abs=0.2 if share % 1 else 0)
     ((_, rows),) = take(feed.validation(numbered, 22), 1)
     assert rows["jittered"].shape == (22,) and not rows["jittered"].any()
+    assert rows["zoom"].shape == (22,) and (rows["zoom"] == 1).all()
+    zooms = np.concatenate([rows["zoom"] for _, rows in batches])
+    assert 0.6 < zooms.min() <= 1 <= zooms.max() < 1 / 0.55 and (zooms.std() > 0.05) == (share > 0)
 
 
 def test_portrait_images_in_a_window_of_the_width(tmp_path):

@@ -1,5 +1,7 @@
 """One training sample in NumPy, without an image."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from centernet_tf.data import example
 from centernet_tf.data.augment import Augmentation
 from centernet_tf.data.sample import Sampler
 from centernet_tf.points.task import Clip
-from centernet_tf.properties.fields import SHARED, Field
+from centernet_tf.properties.fields import SHARED, ZOOM, Field
 
 SHAPE = (40, 80, 3)
 WAYS = Field("ways", "float32", (2,), "fixed", 0.0, "to the middle in the frame before")
@@ -54,7 +56,21 @@ def test_a_single_image():
     rows = dict(zip((field.name for field in one.padded), made.rows))
     np.testing.assert_allclose(rows["boxes"][:2], np.array(NOW) / 2)
     assert made.valid.tolist() == [True, True, False, False] and rows["classes"].tolist() == [0, 0, -1, -1]
-    assert not made.jittered
+    assert not made.jittered and made.zoom == 1
+
+
+@pytest.mark.parametrize("window", ["longer side", "width"])
+def test_how_large_an_image_is_shown(window):
+    still = Augmentation(crop=False, shift=0, scale=0.4, flip=0.5, jitter_probability=1, rotate_probability=0)
+    one = dataclasses.replace(sampler(still, fields=(*SHARED, ZOOM)), window=window)
+    zooms = []
+    for seed in range(8):
+        made = one.draw(np.random.default_rng(seed), [(SHAPE, lists(NOW))])
+        # Of objects 20 wide, at half the size.
+        boxes = dict(zip((field.name for field in one.padded), made.rows))["boxes"]
+        assert made.zoom == pytest.approx((boxes[0, 2] - boxes[0, 0]) / 10, rel=1e-5)
+        zooms.append(made.zoom)
+    assert max(zooms) > 1.1 and min(zooms) < 0.9
 
 
 def test_frames_are_joined_in_pixels_of_the_input():

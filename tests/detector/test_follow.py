@@ -139,6 +139,55 @@ def test_settings_of_one_video(tracking):
     assert detector.card.tasks["track"]["birth"] is None
 
 
+HERE, AWAY = [0, 24, 16, 40], [60, 8, 76, 24]  # where the object was before the first frame, and elsewhere
+
+
+@pytest.mark.parametrize(
+    ("boxes", "ids", "drawn"),
+    [
+        ([], [[], []], None),
+        ([HERE], [[1], [1]], (32, 8)),  # known from the first frame on, by the number that the box has
+        ([AWAY, HERE], [[2], [2]], (16, 68)),
+        ([AWAY], [[], []], (16, 68)),  # nobody is born far from it
+        ([[*HERE, 0.2]], [[1], [1]], None),  # too faint to be known, but what is near is born
+        ([[*HERE, 0.2], [*AWAY, 0.9]], [[2], [2]], (16, 68)),
+    ],
+)
+def test_boxes_of_another_detector(tracking, boxes, ids, drawn):
+    detector, played = tracking
+    tracker = detector.tracker(threshold=0.3)
+    playing(tracker.detector, played.maps)
+    given = [np.array(boxes, float), np.zeros((0, 4))]
+    assert [tracker.step(*both).fields["track_ids"].tolist() for both in zip(black(2), given)] == ids
+    prior = tracker.detector.graph.answer.shown[0]["prior"]
+    peak = np.unravel_index(prior.argmax(), prior.shape)[:2] if prior.any() else None
+    assert peak == drawn
+    # The same of the whole video at once.
+    playing(tracker.detector, played.maps)
+    found = follow(tracker.detector, black(2), public=given.__getitem__)
+    assert [one.fields["track_ids"].tolist() for one in found] == ids
+
+
+def test_births_near_boxes_of_another_detector_in_later_frames(tracking):
+    detector, _ = tracking
+    tracker = detector.tracker()
+    near = [[np.add(HERE, [8 * number, 0, 8 * number, 0])] for number in range(3)]
+    found = [tracker.step(frame, boxes) for frame, boxes in zip(black(3), ([], near[1], []))]
+    assert [one.fields["track_ids"].tolist() for one in found] == [[], [1], [1]]
+
+
+@pytest.mark.parametrize("public", [[1, 2, 3], [[1, 2, 3]], [[1, 2, np.nan, 4]]])
+def test_what_are_no_boxes_of_another_detector(tracking, public):
+    with pytest.raises(UsageError, match="Boxes of another detector: got"):
+        tracking[0].tracker().step(black()[0], public)
+
+
+def test_boxes_without_classes_for_a_model_of_several():
+    detector = detector_of({}, (64, 96), 5, ("car", "person"))
+    with pytest.raises(UsageError, match="this model has 2, so nobody knows who they are"):
+        detector.tracker().step(black()[0], [HERE])
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [({"brith": 0.4}, "track.brith: unknown setting"), ({"birth": 2}, "birth"), ({"amodal_box": True}, "another netw")],

@@ -12,6 +12,7 @@ from centernet_tf.properties.boxes3d.records import from_columns
 from centernet_tf.properties.keypoints import Keypoints
 from centernet_tf.properties.keypoints.draw import COLORS
 from centernet_tf.properties.keypoints.skeleton import Skeleton
+from centernet_tf.properties.tracks import Tracks
 
 
 @pytest.mark.parametrize(
@@ -101,3 +102,16 @@ def test_sheet_shows_3d_boxes_where_the_camera_sees_them_and_a_panel(tmp_path, s
 def test_json_leaves_out_what_is_for_looking(tmp_path):
     told = report_of([], tmp_path, Boxes3d()).to_dict()
     assert not {"declared", "facts", "tables", "samples"} & set(told) and told["properties"] == {}
+
+
+def test_sheet_shows_the_way_through_the_frames_before(tmp_path):
+    def rows_at(left):
+        boxes = np.array([[left, 10, left + 8, 18.0]])
+        return {"boxes": boxes, "classes": np.array([1]), "ignored": np.array([False]), "track_ids": np.array([4])}
+
+    sheets = [
+        report_of([Sample("a.png", png(), rows_at(50), ("",), before)], tmp_path, Tracks()).sheet(tile=60)
+        for before in ((), (rows_at(2), rows_at(20)))
+    ]
+    lit = np.argwhere((sheets[0] != sheets[1]).any(axis=-1)) - [6 + 22, 6]  # behind the margin and the title
+    assert 4 <= lit[:, 1].min() <= 7 and lit[:, 0].min() >= 12 and lit[:, 0].max() <= 16

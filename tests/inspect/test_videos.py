@@ -70,6 +70,10 @@ def test_records_of_videos_are_inspected(tmp_path, capsys):
     assert {"frame_gap", "short_video", "track_jumps"} <= codes and report.sound
     assert report.to_dict()["videos"] == {"count": 2, "gaps": 1, "frames": {"a": 3, "b": 1}}
     assert report.to_dict()["properties"]["tracks"]["identities"] == 2
+    kept = {sample.name: [rows["boxes"][0].tolist() for rows in sample.before] for sample in report.samples}
+    assert kept == {"a1.png": [], "a2.png": [near], "a4.png": [near, far], "b1.png": []}
+    few = inspect_records(tmp_path / "val", samples=1).samples  # others stand before it all the same
+    assert [len(sample.before) for sample in few] == [len(kept[few[0].name])]
     with pytest.raises(SystemExit) as ended:
         main(["inspect", str(tmp_path / "val"), "--sheet", str(tmp_path / "sheet.png")])
     assert ended.value.code == 0 and (tmp_path / "sheet.png").is_file()

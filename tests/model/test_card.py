@@ -22,8 +22,13 @@ def card_of(tasks, **more):
 def test_settings_of_tasks_are_written_out_and_read_again():
     card = card_of({"pose": {"skeleton": FACE, "classes": ["person"]}, "box3d": {"camera": DEFAULT_CAMERA}})
     assert list(card.tasks) == ["pose", "box3d"]
-    assert card.tasks["pose"] == {"skeleton": FACE.as_dict(), "classes": ["person"]}
-    given = {"size": True, "amodal_offset": False, "window": "width", "shifted_sizes": False}
+    assert card.tasks["pose"] == {
+        "skeleton": FACE.as_dict(),
+        "classes": ["person"],
+        "peak_threshold": 0.1,
+        "peak_reach": 0.3,
+    }
+    given = {"size": True, "amodal_offset": False, "rules": "CenterNet", "window": "width", "shifted_sizes": False}
     assert card.tasks["box3d"] == {**given, "camera": DEFAULT_CAMERA.tolist()}
     assert card.settings == {
         "pose": Pose(skeleton=FACE, classes=("person",)),

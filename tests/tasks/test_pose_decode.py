@@ -15,11 +15,10 @@ KEYPOINTS = len(FACE.keypoints)
 GRIDS = [(8, 8), (16, 11), (30, 32)]
 
 
-def tasks_of(num_classes=1, classes=None, **options):
+def tasks_of(num_classes=1, classes=None, search=None, **options):
     names = ("ball", "person")[:num_classes]
-    return build_tasks(
-        {"pose": Pose(skeleton=FACE, classes=classes)}, Centers(num_classes, class_names=names, **options)
-    )
+    pose = Pose(skeleton=FACE, classes=classes, **(search or {}))
+    return build_tasks({"pose": pose}, Centers(num_classes, class_names=names, **options))
 
 
 def numpy_of(values):
@@ -43,13 +42,15 @@ def slow_peaks(scores, count):
     return sorted(found, reverse=True)[:count]
 
 
-def slow_decode(maps, found, count):
+def slow_decode(maps, found, count, threshold=0.1, reach=0.3):
     """Section 4.2 and the official decoder: for each object and keypoint, rule by rule.
 
     Args:
         maps: Of one image, [h, w, channels].
         found: Objects [(score, class, x, y)] by whole cells.
         count: Candidates of a keypoint.
+        threshold: Score that they must be above.
+        reach: How far away they may be, of the longer side of the box; as far as they like if None.
     """
     keypoints = maps["keypoint_heatmap"].shape[-1]
     scores = sigmoid(maps["keypoint_heatmap"])
@@ -57,7 +58,7 @@ def slow_decode(maps, found, count):
         [
             (score, x + maps["keypoint_offset"][y, x, 0], y + maps["keypoint_offset"][y, x, 1])
             for score, x, y in slow_peaks(scores[..., keypoint], count)
-            if score > 0.1
+            if score > threshold
         ]
         for keypoint in range(keypoints)
     ]
@@ -76,7 +77,7 @@ def slow_decode(maps, found, count):
             )
             distance = np.hypot(told[0] - near_x, told[1] - near_y)
             outside = near_x < left or near_x > right or near_y < top or near_y > bottom
-            if not outside and distance <= 0.3 * max(width, height):
+            if not outside and (reach is None or distance <= reach * max(width, height)):
                 points[row, keypoint], confidence[row, keypoint] = (near_x, near_y), score
     return points, confidence
 
@@ -113,6 +114,20 @@ def test_decode_equals_the_slow_twin(grid, level):
         np.testing.assert_allclose(found["keypoint_scores"][image, : len(objects)], scores, atol=1e-5)
         moved.append((scores > 0.1).mean())
     assert (np.mean(moved) > 0.1) == (level > -9)
+
+
+def test_peaks_anywhere_in_the_box_as_centertrack_takes_them():
+    maps = random_maps((16, 11), images=2, seed=3, level=-1.0)
+    tensors = {name: [ops.convert_to_tensor(one)] for name, one in maps.items()}
+    usual = numpy_of(tasks_of(max_objects=12).decode(tensors))
+    found = numpy_of(tasks_of(search={"peak_threshold": 0.2, "peak_reach": None}, max_objects=12).decode(tensors))
+    for image in range(2):
+        one = {name: values[image] for name, values in maps.items()}
+        objects = [(score, 0, x, y) for score, x, y in slow_peaks(sigmoid(one["heatmap"][..., 0]), 12)]
+        points, scores = slow_decode(one, objects, 100, 0.2, None)
+        np.testing.assert_allclose(found["keypoints"][image, : len(objects)], points, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(found["keypoint_scores"][image, : len(objects)], scores, atol=1e-5)
+    assert np.abs(usual["keypoints"] - found["keypoints"]).max() > 1
 
 
 def one_keypoint(told, peaks, box=(10.0, 10.0)):

@@ -9,7 +9,7 @@ import pydantic
 from centernet_tf.properties.fields import Field
 from centernet_tf.properties.notebook import Notebook
 from centernet_tf.properties.property import Answer, Fault, ImageKey, Look, Metric, Property, Rows, Size, Survey
-from centernet_tf.properties.tracks import draw, survey
+from centernet_tf.properties.tracks import draw, survey, trails
 from centernet_tf.properties.tracks.identities import Identities, number
 from centernet_tf.properties.tracks.looks import LooksMetric
 from centernet_tf.properties.tracks.scores import TrackMetric
@@ -74,6 +74,8 @@ class Tracks(Property):
         return draw.with_numbers(labels, rows)
 
     def draw(self, canvas: np.ndarray, rows: Rows, look: Look) -> np.ndarray:
+        if look.before:
+            canvas = trails.draw_trails(canvas, [*look.before, rows])
         return draw.draw_tracks(canvas, rows)
 
     def to_json(self, rows: Rows, digits: int | None) -> list[dict[str, Any]]:

@@ -48,6 +48,22 @@ def read_rows(path: Path) -> np.ndarray:
     return np.array(rows, np.float64).reshape(len(rows), -1 if rows else COLUMNS + 1)
 
 
+def boxes_by_frame(path: Path) -> dict[int, np.ndarray]:
+    """The boxes of another detector in det.txt, as MOTChallenge gives them away with its videos.
+
+    Returns:
+        {frame from 1: [P, 5] left, top, right, bottom in pixels, and the score}.
+
+    Raises:
+        DataError: As `read_rows`, or a box has no area.
+    """
+    rows = read_rows(path)
+    if (empty := np.flatnonzero((rows[:, 4:6] <= 0).any(axis=1))).size:
+        raise DataError(f"{path}: box {empty[0] + 1} is {rows[empty[0], 4:6].tolist()} wide and high; expected more.")
+    boxes = np.concatenate([rows[:, 2:4], rows[:, 2:4] + rows[:, 4:6], rows[:, 6:7]], axis=1)
+    return {int(frame): boxes[rows[:, 0] == frame] for frame in np.unique(rows[:, 0])}
+
+
 def result_lines(frame: int, ids: Sequence[int], boxes: np.ndarray, scores: np.ndarray) -> list[str]:
     """A frame's lines of a result file.
 

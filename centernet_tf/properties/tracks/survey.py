@@ -29,6 +29,11 @@ CHECKS = {
         "identities that jump between neighbouring frames",
         "Look whether two objects share an identity there, or frames are missing.",
     ),
+    "no_tracks_at_all": Check(
+        "warning",
+        "videos without a single identity",
+        f"Nothing can be learnt or scored of who is who. Give the objects identities, if they have any. {AGAIN}.",
+    ),
     "no_track": Check("note", "objects without identity", "They are trained as objects without motion."),
 }
 
@@ -42,10 +47,13 @@ class TrackSurvey(Survey):
         self._last: dict[int, tuple[int, int, np.ndarray]] = {}  # of this video: frame, class, box
         self._video = ""
         self._gaps = 0
+        self._unknown: Counter[str] = Counter()  # objects of each video, where nobody says who they are
 
     def add(self, name: str, rows: Rows, size: Size, image: ImageKey = SINGLE) -> None:
         ids, kept = rows["track_ids"], ~rows["ignored"]
-        self.notebook.add("no_track", name, int((kept & (ids < 0)).sum()))
+        unknown = int((kept & (ids < 0)).sum())
+        self.notebook.add("no_track", name, unknown)
+        self._unknown[image.video] += unknown
         known = np.flatnonzero(kept & (ids >= 0))
         numbers, counts = np.unique(ids[known], return_counts=True)
         self.notebook.add("twin_track", f"{name}: identity {numbers[counts > 1][:1]}", int((counts > 1).sum()))
@@ -66,6 +74,12 @@ class TrackSurvey(Survey):
             self.notebook.add("track_jumps", text, apart == 1 and away > reach)
             self._gaps += apart > 1
         self._last[number] = image.frame, label, box
+
+    def close(self) -> None:
+        """Notes videos, not single images, of which no object at all has an identity."""
+        if not self._lengths:
+            for video, count in self._unknown.items():
+                self.notebook.add("no_tracks_at_all", video, bool(video) and count > 0)
 
     def facts(self) -> dict[str, str]:
         """How many identities there are, and how long they are seen."""

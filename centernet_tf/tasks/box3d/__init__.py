@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pydantic
@@ -16,7 +16,7 @@ from centernet_tf.points.centers import Centers
 from centernet_tf.points.task import Extra, Find, Head, Task, TaskSettings, Term
 from centernet_tf.properties.boxes3d import Boxes3d
 from centernet_tf.properties.boxes3d.cameras import Cameras
-from centernet_tf.properties.fields import JITTERED, SHARED
+from centernet_tf.properties.fields import JITTERED, SHARED, ZOOM
 from centernet_tf.tasks.box3d import decode, losses, targets
 
 SEEN = 200  # Records whose cameras are looked at.
@@ -49,6 +49,11 @@ class Box3d(TaskSettings):
         size: Whether the size in the image is learnt too. Without it, the box in the image is that around the corners
             in space, unless another task has one.
         amodal_offset: Whether the offset from the 2D box's centre to the projected 3D centre is learnt.
+        rules: How depths, dimensions and amodal offsets are learnt. As "CenterNet": errors are divided by
+            `max_objects`, and depths and dimensions are not learnt in images that augmentation scaled or moved. As
+            "CenterTrack": errors are divided by the objects that have them; depths are learnt in all images, divided by
+            how many times as large these are shown; and amodal offsets from the corner of the cell, although they are
+            added to the middle of the box.
         window: Which side of an image fills the input's width. By its width alone, the original scales portrait images
             as it does landscape ones, for depth is read from sizes; what lies above and below the input is not seen.
             Beside another task it is the longer side, so that this one sees the whole image.
@@ -60,9 +65,11 @@ class Box3d(TaskSettings):
     """
 
     official: ClassVar[Mapping[str, str]] = {"dep": "depth", "rot": "rotation", "dim": "dimensions"}
+    companions: ClassVar[Mapping[str, str]] = {"amodel_offset": "amodal_offset"}
 
     size: bool = True
     amodal_offset: bool = False
+    rules: Literal["CenterNet", "CenterTrack"] = "CenterNet"
     window: Window = "width"
     shifted_sizes: bool = False
     camera: tuple[CameraRow, CameraRow, CameraRow] | None = None
@@ -85,11 +92,14 @@ class Box3d(TaskSettings):
 
     def from_heads(self, channels: Mapping[str, int], origin: Any) -> tuple["Box3d", list[str]]:
         found: dict[str, Any] = {"size": "size" in channels, "amodal_offset": "amodal_offset" in channels}
+        if found["amodal_offset"] and "rules" not in self.model_fields_set:
+            found["rules"] = "CenterTrack"  # whose checkpoints alone have the head
         remarks = []
         if self.camera is None:
-            found["camera"] = type(self)(camera=DEFAULT_CAMERA).camera
-            remarks.append("camera of images whose own is not given: the one that the original assumes, KITTI's")
-        if found["size"] and "shifted_sizes" not in self.model_fields_set:
+            found["camera"] = type(self)(camera=origin.settings.get("camera", DEFAULT_CAMERA)).camera
+            whose = origin.title if "camera" in origin.settings else "KITTI"
+            remarks.append(f"camera of images whose own is not given: the one that the original assumes, {whose}'s")
+        if found["size"] and not found["amodal_offset"] and "shifted_sizes" not in self.model_fields_set:
             found["shifted_sizes"] = True
             remarks.append(
                 "sizes in the image get the shift of its fit, as in the original: right to 1.2 pixels for KITTI's "
@@ -100,12 +110,13 @@ class Box3d(TaskSettings):
     def build(self, centers: Centers) -> Task:
         unused = () if self.size else ("size",)
         boxes3d = Boxes3d()
+        tracked = self.rules == "CenterTrack"
         wanted = ("depths", "dimensions", "alphas", "has_box3d", *(["middles"] if self.amodal_offset else []))
 
         def encode(rows: Mapping[str, Any], located: Mapping[str, Any]) -> dict[str, Any]:
-            made = {**centers.encode(rows, located), **targets.encode(rows, located, centers.max_objects)}
+            made = {**centers.encode(rows, located), **targets.encode(rows, located, centers.max_objects, tracked)}
             if self.amodal_offset:
-                made["amodal_offset"] = targets.amodal_offset(rows, located)
+                made["amodal_offset"] = targets.amodal_offset(rows, located, tracked)
             return {name: target for name, target in made.items() if name not in unused}
 
         def find(outputs: Mapping[str, Any], peaks: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,7 +144,11 @@ class Box3d(TaskSettings):
             ),
             encode=encode,
             decode=find,
-            fields=(*SHARED, *(field for field in boxes3d.fields if field.name in wanted), JITTERED),
+            fields=(
+                *SHARED,
+                *(field for field in boxes3d.fields if field.name in wanted),
+                ZOOM if tracked else JITTERED,
+            ),
             finds=(
                 Find("depths"),
                 Find("dimensions"),
@@ -145,6 +160,7 @@ class Box3d(TaskSettings):
             property=boxes3d,
             extras=(self._camera(),),
             place=decode.place,
+            anchor="middles",
             whole_sides=False,
             every_row=True,
             window=self.window,

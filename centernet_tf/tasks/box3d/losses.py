@@ -1,7 +1,7 @@
 """What wrong depths, dimensions and orientations cost (official code, `L1Loss` and `BinRotLoss`).
 
-All are means over as many rows as an image may have objects, filled or not, so few objects cost little. Of dimensions,
-offset and size that is `losses.masked_l1` of targets with "rows".
+As CenterNet has it, all are means over as many rows as an image may have objects, filled or not, so few objects cost
+little. Of dimensions, offset and size that is `losses.masked_l1` of targets with "rows".
 """
 
 from collections.abc import Mapping
@@ -20,13 +20,15 @@ def depth(values: Any, target: Mapping[str, Any]) -> Any:
     Args:
         values: [B, h, w, 1] as the network answers it.
         target: "index" [B, N] int32 cells (y * w + x), "mask" [B, N, 1] float32 of 0 and 1, "value" [B, N, 1] metres,
-            and "rows", how many an image has with those that were cut off.
+            and perhaps "rows", how many an image has with those that were cut off.
 
     Returns:
-        Scalar: summed error over B x rows.
+        Scalar: summed error over B x rows; without "rows" over the objects plus 1e-4, as CenterTrack has it.
     """
     metres = to_metres(gather_cells(values, target["index"]))
     error = ops.sum(ops.abs(metres - target["value"]) * target["mask"])
+    if "rows" not in target:
+        return error / (ops.sum(target["mask"]) + 1e-4)
     return error / (ops.cast(ops.shape(metres)[0], "float32") * target["rows"])
 
 

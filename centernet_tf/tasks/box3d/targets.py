@@ -29,34 +29,40 @@ def bins_of(alphas: Any) -> tuple[Any, Any]:
     return ops.cast(ops.stack([first, second], axis=-1), "float32"), residuals
 
 
-def encode(rows: Mapping[str, Any], centers: Mapping[str, Any], count: int) -> dict[str, Any]:
+def encode(rows: Mapping[str, Any], centers: Mapping[str, Any], count: int, tracked: bool = False) -> dict[str, Any]:
     """Targets of the three heads of 3D boxes.
 
     Orientations are trained wherever they are known. Depths and dimensions are not in images that augmentation scaled
-    or moved, for there the same object looks nearer or further.
+    or moved, for there the same object looks nearer or further. CenterTrack's are: depths as they look there.
 
     Args:
         rows: "depths" [B, N] metres, "dimensions" [B, N, 3] metres, "alphas" [B, N] radians, "has_box3d" [B, N] bool,
-            where these are known, and "jittered" [B] bool.
+            where these are known, and "jittered" [B] bool, or "zoom" [B] where `tracked`.
         centers: What `Centers.locate` returned.
         count: Rows of an image before those that no image of the batch needs were cut off.
+        tracked: As CenterTrack learns them (official code, `GenericDataset._add_instance`).
 
     Returns:
         "depth", "dimensions" and "rotation" as the functions of `losses` take them.
     """
     known = ops.logical_and(centers["keep"], rows["has_box3d"])
-    still = ops.logical_and(known, ops.logical_not(rows["jittered"])[:, None])
+    depths = ops.cast(rows["depths"], "float32")
+    if tracked:
+        still, depths = known, depths / rows["zoom"][:, None]
+    else:
+        still = ops.logical_and(known, ops.logical_not(rows["jittered"])[:, None])
     bins, residuals = bins_of(wrap(ops.cast(rows["alphas"], "float32")))
     known, still = (ops.cast(mask, "float32")[..., None] for mask in (known, still))
-    shared = {"index": centers["index"], "rows": np.float32(count)}
+    all_rows = {"index": centers["index"], "rows": np.float32(count)}
+    shared = {"index": centers["index"]} if tracked else all_rows
     return {
-        "depth": {**shared, "mask": still, "value": ops.cast(rows["depths"], "float32")[..., None]},
+        "depth": {**shared, "mask": still, "value": depths[..., None]},
         "dimensions": {**shared, "mask": still, "value": ops.cast(rows["dimensions"], "float32")},
-        "rotation": {**shared, "mask": known, "bins": bins, "residuals": residuals},
+        "rotation": {**all_rows, "mask": known, "bins": bins, "residuals": residuals},
     }
 
 
-def amodal_offset(rows: Mapping[str, Any], centers: Mapping[str, Any]) -> dict[str, Any]:
+def amodal_offset(rows: Mapping[str, Any], centers: Mapping[str, Any], tracked: bool = False) -> dict[str, Any]:
     """Offsets from the centres of 2D boxes to the projected 3D centres.
 
     CenterTrack learns it from the corner of the cell and adds it to the middle of the box; here it is from the middle,
@@ -65,11 +71,14 @@ def amodal_offset(rows: Mapping[str, Any], centers: Mapping[str, Any]) -> dict[s
     Args:
         rows: "middles" [B, N, 2] in pixels, "depths" [B, N], "dimensions" [B, N, 3] and "has_box3d" [B, N].
         centers: What `Centers.locate` returned.
+        tracked: As CenterTrack learns it: from the corner, of all objects.
 
     Returns:
         "index", "mask", "value" as `losses.masked_l1` takes them, in cells.
     """
-    nearest = rows["depths"] - ops.max(rows["dimensions"][..., 1:], axis=-1) / 2
-    mask = ops.logical_and(ops.logical_and(centers["keep"], rows["has_box3d"]), nearest > NEAREST)
-    value = ops.cast(rows["middles"], "float32") / STRIDE - centers["center"]
+    mask = ops.logical_and(centers["keep"], rows["has_box3d"])
+    if not tracked:
+        nearest = rows["depths"] - ops.max(rows["dimensions"][..., 1:], axis=-1) / 2
+        mask = ops.logical_and(mask, nearest > NEAREST)
+    value = ops.cast(rows["middles"], "float32") / STRIDE - centers["cell" if tracked else "center"]
     return {"index": centers["index"], "mask": ops.cast(mask, "float32")[..., None], "value": value}

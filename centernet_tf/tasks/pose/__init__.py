@@ -24,6 +24,9 @@ class Pose(TaskSettings):
         skeleton: Its keypoints, as in YAML: a file's path or what such a file holds. The records' if None. Sigmas are
             the records' in any case.
         classes: Names of the classes whose objects have keypoints; all if None.
+        peak_threshold: Score from which a peak of a keypoint's heatmap counts; CenterTrack's is 0.2.
+        peak_reach: How far a keypoint moves to a peak at most, of the longer side of its object's box; anywhere in the
+            box if None, as in CenterTrack.
     """
 
     official: ClassVar[Mapping[str, str]] = {
@@ -37,6 +40,8 @@ class Pose(TaskSettings):
 
     skeleton: Skeleton | None = None
     classes: tuple[str, ...] | None = None
+    peak_threshold: float = pydantic.Field(decode.THRESHOLD, ge=0, le=1)
+    peak_reach: float | None = pydantic.Field(decode.REACH, gt=0)
 
     @pydantic.field_validator("skeleton", mode="before")
     @classmethod
@@ -93,13 +98,16 @@ class Pose(TaskSettings):
         count = channels["keypoints"] // 2
         if self.skeleton and len(self.skeleton.keypoints) != count:
             raise UsageError(f"it has {count} keypoints, but the skeleton has {len(self.skeleton.keypoints)}.")
+        found = {name: origin.settings[name] for name in ("peak_threshold", "peak_reach") if name in origin.settings}
+        found = {name: value for name, value in found.items() if name not in self.model_fields_set}
+        remarks = [f"{name} {value}, as {origin.title} was scored" for name, value in found.items()]
         if self.skeleton:
-            return self, []
-        if origin.task == "pose" and count == len(COCO_PERSON.keypoints):
-            return self.model_copy(update={"skeleton": COCO_PERSON}), []
+            return self.model_copy(update=found), remarks
+        if "pose" in origin.tasks and count == len(COCO_PERSON.keypoints):
+            return self.model_copy(update={**found, "skeleton": COCO_PERSON}), remarks
         names = tuple(f"keypoint{number + 1}" for number in range(count))
         remark = f"{count} keypoints, unlike any official data set: they are named by numbers"
-        return self.model_copy(update={"skeleton": Skeleton(keypoints=names)}), [remark]
+        return self.model_copy(update={**found, "skeleton": Skeleton(keypoints=names)}), [*remarks, remark]
 
     def _numbers_of_classes(self, known: tuple[str, ...]) -> tuple[int, ...] | None:
         """Places of `classes` among the known ones.
@@ -134,7 +142,8 @@ class Pose(TaskSettings):
 
         def find(outputs: Mapping[str, Any], peaks: Mapping[str, Any]) -> dict[str, Any]:
             found = centers.decode(outputs, peaks)
-            return {**found, **decode.decode(outputs, peaks, found["boxes"], classes, centers.candidates)}
+            search = decode.Search(centers.candidates, self.peak_threshold, self.peak_reach)
+            return {**found, **decode.decode(outputs, peaks, found["boxes"], classes, search)}
 
         return Task(
             name="pose",

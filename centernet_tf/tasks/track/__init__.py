@@ -1,12 +1,15 @@
 """Tracking by displacement: where each object was in the frame before (Tracking Objects as Points, section 4)."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import numpy as np
 import pydantic
 
 from centernet_tf import losses
+from centernet_tf.errors import UsageError
 from centernet_tf.points.centers import Centers
 from centernet_tf.points.task import IMAGE, Association, Clip, Find, Head, Input, Task, TaskSettings, Term
 from centernet_tf.properties.fields import SHARED, Field
@@ -124,6 +127,8 @@ class Track(TaskSettings):
                 lambda memory: [],
                 self._recall if self.prior else None,
                 None if self.hungarian else graph.association(self.rules, self._shown, self.threshold, self.prior),
+                begin=functools.partial(self._begin, centers.num_classes),
+                follows="points",
             ),
         )
 
@@ -139,10 +144,22 @@ class Track(TaskSettings):
         noise = targets.Noise(self.moved, self.missing, self.doubled)
         return targets.join(frames[0], frames[-1], size, noise, draws)
 
-    def _step(self, found: Any, memory: associate.Memory) -> tuple[list[Any], associate.Memory]:
+    def _begin(self, classes: int, boxes: np.ndarray) -> associate.Memory:
+        """Of `Association`."""
+        if classes > 1:
+            raise UsageError(
+                f"Boxes of another detector have no class, and this model has {classes}, so nobody knows who they are. "
+                "Give a model of one class."
+            )
+        return associate.Memory.of(boxes[:, :4], boxes[:, 4], self.rules.birth)
+
+    def _step(
+        self, found: Any, memory: associate.Memory, public: np.ndarray | None = None
+    ) -> tuple[list[Any], associate.Memory]:
         """Detections with "track_ids", without those who are nobody."""
         found = found[found.scores > self.threshold]
-        ids, memory = associate.step(found.rows, memory, self.rules)
+        centers = None if public is None else (public[:, :2] + public[:, 2:4]) / 2
+        ids, memory = associate.step(found.rows, memory, self.rules, centers)
         named = dataclasses.replace(found, fields={**found.fields, "track_ids": ids})
         return [named[ids > 0]], memory
 

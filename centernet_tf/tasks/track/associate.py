@@ -60,6 +60,21 @@ class Memory:
         whole, real = np.zeros(0, np.int64), np.zeros((0, 4), np.float32)
         return cls(whole, real, real[:, :2], whole, real[:, 0], whole, whole)
 
+    @classmethod
+    def of(cls, boxes: np.ndarray, scores: np.ndarray, birth: float) -> "Memory":
+        """Of a video whose first objects another detector knows (official code, `Tracker.init_track`).
+
+        Args:
+            boxes: [P, 4] left, top, right, bottom in pixels, all of class 0.
+            scores: [P]; those up to `birth` are left out.
+            birth: See `Rules`.
+        """
+        kept = np.asarray(boxes, np.float32)[scores > birth]
+        ones = np.ones(len(kept), np.int64)
+        middles = (kept[:, :2] + kept[:, 2:]) / 2
+        known = np.asarray(scores, np.float32)[scores > birth]
+        return cls(np.cumsum(ones), kept, middles, 0 * ones, known, ones, ones, len(kept) + 1)
+
 
 def step(
     found: Mapping[str, Any], memory: Memory, rules: Rules, public: np.ndarray | None = None

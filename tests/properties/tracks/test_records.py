@@ -10,7 +10,7 @@ from centernet_tf.errors import DataError
 from centernet_tf.properties.property import Look
 from centernet_tf.properties.tracks import LABEL, UNKNOWN, Tracks
 from centernet_tf.properties.tracks.draw import draw_tracks
-from centernet_tf.properties.tracks.mot_files import read_rows, result_lines, write_lines
+from centernet_tf.properties.tracks.mot_files import boxes_by_frame, read_rows, result_lines, write_lines
 
 BOXES = np.float32([[2, 2, 12, 12], [20, 4, 40, 30], [1, 20, 15, 31]])
 
@@ -90,3 +90,27 @@ def test_result_files_come_back(tmp_path):
 def read_rows_of(folder, lines):
     write_lines(folder / "result.txt", lines)
     return read_rows(folder / "result.txt")
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([], {}),
+        (["2,-1,10,20,5,6,0.9,-1,-1,-1"], {2: [[10, 20, 15, 26, 0.9]]}),
+        (
+            ["3,-1,1,2,3,4,-0.5", "1,-1,0,0,2,2,1", "3,-1,5,5,1,1,7"],
+            {1: [[0, 0, 2, 2, 1]], 3: [[1, 2, 4, 6, -0.5], [5, 5, 6, 6, 7]]},
+        ),
+    ],
+)
+def test_boxes_of_another_detector_by_frame(lines, expected, tmp_path):
+    path = tmp_path / "det.txt"
+    path.write_text("\n".join(lines))
+    assert {frame: boxes.tolist() for frame, boxes in boxes_by_frame(path).items()} == expected
+
+
+def test_boxes_of_another_detector_have_an_area(tmp_path):
+    path = tmp_path / "det.txt"
+    path.write_text("1,-1,0,0,2,2,1\n1,-1,0,0,2,0,1\n")
+    with pytest.raises(DataError, match=r"det.txt: box 2 is \[2.0, 0.0\] wide and high; expected more"):
+        boxes_by_frame(path)

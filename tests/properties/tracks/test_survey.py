@@ -48,7 +48,7 @@ def test_identities_are_counted_video_by_video():
         ("track_changes_class", "warning", [(3, 0, HERE)], [(3, 1, HERE)]),
         ("track_jumps", "warning", [(3, 0, HERE)], [(3, 0, [71, 10, 91, 20])]),
         ("twin_track", "error", [], [(3, 0, HERE), (3, 0, [50, 50, 60, 60])]),
-        ("no_track", "note", [(-1, 0, HERE)], []),
+        ("no_track", "note", [(-1, 0, HERE)], [(3, 0, HERE)]),
     ],
 )
 def test_what_is_found(code, severity, first, second):
@@ -68,3 +68,19 @@ def test_what_is_found(code, severity, first, second):
 )
 def test_what_is_no_fault(first, second):
     assert not survey(first, second)[1]
+
+
+@pytest.mark.parametrize(
+    ("frames", "videos"),
+    [
+        ([("a", 1, [])], 0),
+        ([("a", 1, [(-1, 0, HERE)]), ("a", 2, [(-1, 0, HERE)]), ("b", 1, [(-1, 0, HERE)])], 2),
+        ([("a", 1, [(-1, 0, HERE)]), ("b", 1, [(3, 0, HERE)])], 0),  # some have
+        ([("", 0, [(-1, 0, HERE)])], 0),  # a single image
+        ([("a", 1, [(-1, -1, HERE)])], 0),  # ignored
+    ],
+)
+def test_videos_without_any_identity(frames, videos):
+    found = survey(*frames)[1]
+    counts = {code: one.count for code, one in found.items() if code != "no_track"}
+    assert counts == ({"no_tracks_at_all": videos} if videos else {})

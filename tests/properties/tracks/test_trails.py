@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from centernet_tf.properties.tracks.trails import Trails
+from centernet_tf.properties.tracks.trails import Trails, draw_trails
 
 BLACK = np.zeros((40, 200, 3), np.uint8)
 
@@ -47,3 +47,16 @@ def test_boxes_far_outside_do_no_harm():
     trails = Trails()
     for x in (1e9, -1e9):
         trails(BLACK, rows((x, 20, 1)))
+
+
+def test_trails_of_frames_at_once_are_those_of_one_after_the_other():
+    frames = [rows((10 + 9 * step, 20, 1), (150 - 5 * step, 30, 2)) for step in range(5)]
+    trails = Trails(5)
+    for frame in frames:
+        expected = trails(BLACK, frame)
+    np.testing.assert_array_equal(draw_trails(BLACK, frames), expected)
+    # Frames whose identities could not be read are left out.
+    np.testing.assert_array_equal(
+        draw_trails(BLACK, [*frames[:2], {"boxes": frames[2]["boxes"]}, *frames[2:]]), expected
+    )
+    assert not draw_trails(BLACK, []).any()
