@@ -24,6 +24,9 @@ class Records:
 
     directory, classes = "records", ("person", "car")
 
+    def overall(self, name):
+        return SimpleNamespace(identities=SimpleNamespace(per_class=(5, 3)))
+
     def property(self, name):
         return {"keypoints": Keypoints(skeleton=COCO_PERSON), "boxes3d": Boxes3d()}[name]
 
@@ -46,7 +49,7 @@ def test_loads_and_builds(path):
     assert not any(side % stride for side in settings.data.size)
     sections = {name: one.complete(RECORDS) for name, one in settings.tasks.items()}
     names = {"class_names": RECORDS.classes, **settings.loss.model_dump()}
-    centers = Centers(len(RECORDS.classes), settings.max_objects, settings.class_specific_size, **names)
+    centers = Centers(len(RECORDS.classes), settings.max_objects, settings.class_specific_size, settings.ltrb, **names)
     tasks = build_tasks(sections, centers)
     network = build_network("tiny", tasks.heads, tasks.inputs)  # every backbone takes the same
     assert set(network.output) == {head.name for head in tasks.heads}

@@ -71,16 +71,18 @@ class Tracks(Property):
         return survey.TrackSurvey(notebook)
 
     def labels(self, labels: Sequence[str], rows: Rows) -> list[str]:
-        return draw.with_numbers(labels, rows)
+        # A model that recognises objects finds in single images what they look like, and not who they are.
+        return draw.with_numbers(labels, rows) if "track_ids" in rows else list(labels)
 
     def draw(self, canvas: np.ndarray, rows: Rows, look: Look) -> np.ndarray:
         if look.before:
             canvas = trails.draw_trails(canvas, [*look.before, rows])
-        return draw.draw_tracks(canvas, rows)
+        return draw.draw_tracks(canvas, rows) if "track_ids" in rows else canvas
 
     def to_json(self, rows: Rows, digits: int | None) -> list[dict[str, Any]]:
         del digits
-        return [{} if number < 0 else {"track_id": int(number)} for number in rows["track_ids"]]
+        ids = rows.get("track_ids", np.full(len(rows["boxes"]), UNKNOWN))
+        return [{} if number < 0 else {"track_id": int(number)} for number in ids]
 
     def metrics(self, names: Sequence[str], **options: Any) -> list[Metric]:
         return [TrackMetric(names), LooksMetric()]

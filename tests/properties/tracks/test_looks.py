@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from centernet_tf.properties.property import ImageKey
+from centernet_tf.properties.tracks import Tracks
 from centernet_tf.properties.tracks.looks import (
     MOST,
     LooksMetric,
@@ -11,6 +12,7 @@ from centernet_tf.properties.tracks.looks import (
     by_chance,
     nearest,
 )
+from centernet_tf.results import Detections
 
 BOXES = np.float32([[0, 0, 10, 10], [20, 20, 40, 40], [50, 0, 60, 30]])
 
@@ -112,3 +114,10 @@ def test_pictures_show_queries_and_what_is_alike():
     assert picture.dtype == np.uint8 and picture.shape == (8 * 64, 8 * 64, 3)
     greens = (picture == (40, 170, 60)).all(axis=-1)
     assert greens[:, 64:256].any(axis=0).sum() > 64 and not greens[:, :64].any()
+
+
+def test_an_image_whose_objects_nobody_associated_is_drawn_and_told():
+    fields = {"embeddings": np.eye(3)}
+    found = Detections(BOXES, np.ones(3), np.zeros(3, int), ("a",), (70, 50), fields, (Tracks(),))
+    assert found.draw(np.zeros((50, 70, 3), np.uint8)).any()
+    assert all("track_id" not in row for row in found.to_coco(1))
