@@ -154,12 +154,12 @@ def test_written_settings_read_the_same(tmp_path, least):
         ),
         (
             {**LEAST, "task": "pose", "pose": {"clases": ["a"]}},
-            "here: pose: unknown setting 'clases'. Did you mean 'classes'? Known here: skeleton, classes.",
+            "here: pose: unknown setting 'clases'. Did you mean 'classes'? Known here: skeleton, classes, peak_threshold, peak_reach.",
         ),
         (
             {**LEAST, "task": "pose", "pose": None},
             "here: pose is None: expected a section, pose: {name: value}, or no such line. "
-            "Known there: skeleton, classes.",
+            "Known there: skeleton, classes, peak_threshold, peak_reach.",
         ),
         (
             {**LEAST, "detect": {"size": 1}},

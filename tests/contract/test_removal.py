@@ -109,11 +109,11 @@ def test_the_rest_trains_evaluates_detects_and_exports(gone, task, drawn, tmp_pa
     assert (folder / "found" / "detections.json").is_file() and (folder / task / "served" / "1").is_dir()
 
 
-@pytest.mark.long
 def _tasks_without(gone: str) -> list[str]:
     return [task for name, (tasks, _) in MEMBERS.items() if name != gone for task in tasks]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("gone", MEMBERS)
 def test_the_program_starts_without_it(gone, tmp_path):
     folder = without(tmp_path, gone)
