@@ -102,6 +102,8 @@ def _run(
     steps = records.images // settings.train.batch_size
     trainer.compile(build_optimizer(settings, steps), loss=None, jit_compile=_compiled(settings.train.xla))
     trainer.optimizer.build(trainer.trainable_variables)
+    if trainer.loss_layers:
+        say(_of_losses(trainer))
 
     progress = Progress()
     keep = KeepState(out / STATE_FILE, progress, settings.train.checkpoint_steps)
@@ -265,6 +267,14 @@ def _detector(trainer: Trainer, card: ModelCard) -> Detector:
     keras.config.set_dtype_policy(policy)
     network.set_weights(trainer.inference_weights())
     return Detector(network, card)
+
+
+def _of_losses(trainer: Trainer) -> str:
+    """What the layers of the loss cost, for people: a classifier may be larger than the network."""
+    parts = [f"{layer.name} {layer.count_params():,}" for layer in trainer.loss_layers]
+    # The weights, their gradients, and the two moments that Adam keeps of each.
+    memory = 4 * 4 * sum(layer.count_params() for layer in trainer.loss_layers) / 1e6
+    return f"Weights of the loss, no part of the model: {', '.join(parts)}; {memory:.1f} MB to train them."
 
 
 def _compiled(xla: str | bool) -> bool:

@@ -154,7 +154,8 @@ def test_written_settings_read_the_same(tmp_path, least):
         ),
         (
             {**LEAST, "task": "pose", "pose": {"clases": ["a"]}},
-            "here: pose: unknown setting 'clases'. Did you mean 'classes'? Known here: skeleton, classes, peak_threshold, peak_reach.",
+            "here: pose: unknown setting 'clases'. Did you mean 'classes'? "
+            "Known here: skeleton, classes, peak_threshold, peak_reach.",
         ),
         (
             {**LEAST, "task": "pose", "pose": None},

@@ -1,5 +1,5 @@
 """Prints the tables: `python -m centernet_tf.benchmark [input render step decode keypoints kitti deformable tracking
-networks]`.
+identities networks]`.
 
 Words after `networks` choose among them: `networks resnet18 dla34 1`, backbones and batch sizes.
 """
@@ -56,6 +56,10 @@ TABLES = {
     "tracking": (
         "Tracking beside plain detection, one frame after another",
         ("", "backbone", "detection", "tracking", "tracking / detection"),
+    ),
+    "identities": (
+        "Training step with identities beside plain detection",
+        ("", "ms / step", "x detection", "peak MB"),
     ),
     "networks": (
         "Networks, 512x512, heads of 80 classes",

@@ -7,13 +7,14 @@ from keras import ops
 
 from centernet_tf.geometry.camera import DEFAULT_CAMERA
 from centernet_tf.layers.deformable import DeformableConv2D
+from centernet_tf.losses import whole_map
 from centernet_tf.model.card import InputCard, ModelCard
-from centernet_tf.model.network import as_argument
+from centernet_tf.model.network import as_argument, head_map
 
 SIZE = (64, 96)
 FACE = {"keypoints": ["nose", "left_eye", "right_eye"], "flip_pairs": [["left_eye", "right_eye"]]}
 CAMERA = DEFAULT_CAMERA.tolist()
-# {kind: (tasks, classes)}
+# {kind: (tasks, classes, further entries of the card)}
 KINDS = {
     "detect": ({"detect": {}}, ("cat", "dog", "owl")),
     "deformable": ({"detect": {}}, ("cat", "dog", "owl")),
@@ -21,6 +22,7 @@ KINDS = {
     "box3d": ({"box3d": {"camera": CAMERA}}, ("car", "truck")),
     "box3d_bare": ({"box3d": {"camera": CAMERA, "size": False}}, ("car", "truck")),
     "box3d_amodal": ({"box3d": {"camera": CAMERA, "amodal_offset": True}}, ("car", "truck")),
+    "reid": ({"reid": {"embedding": 6}}, ("cat", "dog"), {"ltrb": True}),
 }
 # Spread and mean of a trained network's maps.
 MAPS = {
@@ -40,7 +42,8 @@ def trained_like(network: keras.Model, size: tuple[int, int]) -> keras.Model:
     """Gives the last layers of heads weights with which their maps spread as a trained network's do."""
     noise = np.random.default_rng(0).normal(size=(1, *size, 3)).astype(np.float32)
     shown = as_argument({one.name: noise[..., : one.shape[-1]] for one in network.inputs})
-    maps = {name: ops.convert_to_numpy(values[-1]) for name, values in network(shown, training=False).items()}
+    outputs = network(shown, training=False)
+    maps = {name: ops.convert_to_numpy(whole_map(values[-1])) for name, values in outputs.items()}
     for name, (spread, mean) in MAPS.items():
         if name in maps:
             layer = next(layer for layer in network.layers[::-1] if layer.name.startswith(f"{name}_"))
@@ -61,9 +64,7 @@ def small(card: ModelCard, deformable: bool) -> keras.Model:
         layer = keras.layers.ReLU()(DeformableConv2D(16, name="keeping")(layer))
         layer = keras.layers.Conv2D(16, 3, padding="same", activation="relu", name="shared")(layer)
     heads = card.task_set().heads
-    network = keras.Model(
-        image, {head.name: [keras.layers.Conv2D(head.channels, 1, name=f"{head.name}_out")(layer)] for head in heads}
-    )
+    network = keras.Model(image, {head.name: [head_map(layer, head, 0, head.name)] for head in heads})
     random = np.random.default_rng(0)
     for variable in network.weights:
         if "offset_kernel" in variable.path:  # so that samples move
@@ -84,9 +85,10 @@ def model(spot_network, spot_card):
 
     def find(kind: str) -> tuple[keras.Model, ModelCard]:
         if kind not in made:
-            tasks, classes = KINDS[kind]
+            tasks, classes, *further = KINDS[kind]
             form = InputCard(height=SIZE[0], width=SIZE[1], stride=32)
-            card = ModelCard(tasks=tasks, backbone="tiny", classes=classes, max_objects=10, input=form)
+            options = {"backbone": "tiny", "max_objects": 10, **(further[0] if further else {})}
+            card = ModelCard(tasks=tasks, classes=classes, input=form, **options)
             made[kind] = small(card, kind == "deformable"), card
         return made[kind]
 

@@ -25,8 +25,9 @@ from centernet_tf.export.runners import KerasRunner, open_runner
 SIZE = (64, 96)
 OTHER = np.float32([[90, 0, 40, -30], [0, 100, 35, 4], [0, 0, 1, 0.2]])
 GIVEN = {"camera": OTHER}  # another value than the usual one, of each extra
-KINDS = ("pose", "box3d")
-VARIANTS = ["pose", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("box3d", "box3d_bare", "box3d_amodal"))]
+KINDS = ("pose", "box3d", "reid")
+LONG = ("box3d", "box3d_bare", "box3d_amodal")
+VARIANTS = ["pose", "reid", *(pytest.param(kind, marks=pytest.mark.long) for kind in LONG)]
 
 
 def extras_of(card, batch):
@@ -44,7 +45,7 @@ def assert_same(found, expected, card, limit=2e-4):
         np.testing.assert_allclose(found[name], ops.convert_to_numpy(values), rtol=limit, atol=2 * limit, err_msg=name)
 
 
-@pytest.mark.parametrize("kind", [KINDS[0], pytest.param(KINDS[1], marks=pytest.mark.long)])
+@pytest.mark.parametrize("kind", [KINDS[0], *(pytest.param(kind, marks=pytest.mark.long) for kind in KINDS[1:])])
 def test_savedmodel_of_several_images(kind, model, exported):
     network, card = model(kind)
     loaded = tf.saved_model.load(str(exported(kind, "savedmodel") / "1"))
