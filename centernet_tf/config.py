@@ -29,7 +29,7 @@ class DataSettings(Section):
     """Where the records are and how images reach the network.
 
     mean, std (from 0 to 1) and order are those of `preprocess.Normalization`; None for what the weights or the backbone
-    bring.
+    bring. fill is the grey level, 0 to 255, of what an image does not fill of the input.
     """
 
     train: Path
@@ -38,6 +38,7 @@ class DataSettings(Section):
     mean: tuple[Fraction, Fraction, Fraction] | None = None
     std: tuple[PositiveFraction, PositiveFraction, PositiveFraction] | None = None
     order: Literal["bgr", "rgb"] | None = None
+    fill: float | None = pydantic.Field(None, ge=0, le=255)
     device_warp: bool = False
     workers: pydantic.PositiveInt | None = None
     shuffle: pydantic.PositiveInt = 2048
@@ -61,7 +62,6 @@ class AugmentSettings(Section):
     geometry: Geometry = "window"
     shear: float = pydantic.Field(0.0, ge=0, le=45)
     scales: tuple[pydantic.PositiveFloat, pydantic.PositiveFloat] = (0.5, 1.2)
-    fill: float = pydantic.Field(0.0, ge=0, le=255)
     hsv_saturation: float = pydantic.Field(0.0, ge=0, le=1)
     hsv_value: float = pydantic.Field(0.0, ge=0, le=1)
 

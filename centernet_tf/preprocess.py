@@ -54,8 +54,8 @@ def _resample(images: Any, rows: list[tuple[Any, Any]], columns: list[tuple[Any,
     return sum(ops.take(flat, start + column[:, None], axis=0) * weight[:, None, :, None] for column, weight in columns)
 
 
-def warp(images: Any, fit: Any, size: tuple[Any, Any]) -> Any:
-    """Scales, mirrors and shifts images, bilinear, black outside.
+def warp(images: Any, fit: Any, size: tuple[Any, Any], fill: float = 0.0, sizes: Any = None) -> Any:
+    """Scales, mirrors and shifts images, bilinear, black or of another grey outside.
 
     Without rotation the two axes are separate, so an image costs two reads per axis and pixel; what OpenCV's
     `warpAffine` does with the same matrix, without its rounding.
@@ -65,13 +65,20 @@ def warp(images: Any, fit: Any, size: tuple[Any, Any]) -> Any:
         fit: [B, 4] float32: scale x, scale y, shift x, shift y in pixels: target = scale * source + shift. A negative
             scale mirrors.
         size: Height h and width w of the target in pixels.
+        fill: Grey level outside.
+        sizes: [B, 2] int32 height and width of each image, where it is smaller than H x W and black beyond; only a fill
+            other than black asks for them.
 
     Returns:
         [B, h, w, 3] float32 in the range of the images.
     """
     _, height, width, _ = ops.shape(images)
+    if fill:
+        if sizes is not None:
+            height, width = sizes[:, :1], sizes[:, 1:]
+        images = ops.cast(images, "float32") - fill
     rows = _taps(fit[:, 1], fit[:, 3], size[0], height)
-    return _resample(images, rows, _taps(fit[:, 0], fit[:, 2], size[1], width))
+    return _resample(images, rows, _taps(fit[:, 0], fit[:, 2], size[1], width)) + fill
 
 
 def _resize_taps(sides: Any, targets: Any, length: Any) -> list[tuple[Any, Any]]:

@@ -77,7 +77,7 @@ def _train(
 ) -> Path:
     """`train`, once data and settings are known to fit."""
     tasks = card.task_set(**settings.loss.model_dump())
-    _feed(settings, tasks).check_augment(Augmentation(**settings.augment.model_dump()))
+    _feed(settings, card, tasks).check_augment(Augmentation(**settings.augment.model_dump()))
     network = build_network(card.backbone, tasks.heads, tasks.inputs, card.head_channels)
     if settings.weights:
         say(_start(network, card.backbone, settings.weights))
@@ -128,7 +128,7 @@ def _run(
     ]
     began = time.monotonic()
     with reading(records.directory):
-        _fit(trainer, settings, records, validation, callbacks, keep)
+        _fit(trainer, settings, card, records, validation, callbacks, keep)
     # A stream of batches that is still alive when Python ends, in a cycle that nobody cleared, aborts the process.
     gc.collect()
     say(f"Trained to step {progress.step} in {(time.monotonic() - began) / 60:.1f} minutes.")
@@ -138,13 +138,14 @@ def _run(
 def _fit(
     trainer: Trainer,
     settings: Settings,
+    card: ModelCard,
     records: Dataset,
     validation: Dataset | None,
     callbacks: Sequence[Any],
     keep: KeepState,
 ) -> None:
     """Runs `fit` from where the run stands; an epoch that was broken off is finished first, on its own."""
-    feed, augment = _feed(settings, trainer.tasks), Augmentation(**settings.augment.model_dump())
+    feed, augment = _feed(settings, card, trainer.tasks), Augmentation(**settings.augment.model_dump())
     steps = records.images // settings.train.batch_size
     epoch, within = divmod(keep.progress.step, steps)
     parts = [(epoch, settings.train.epochs, steps)]
@@ -167,11 +168,12 @@ def _fit(
         )
 
 
-def _feed(settings: Settings, tasks: TaskSet) -> Feed:
+def _feed(settings: Settings, card: ModelCard, tasks: TaskSet) -> Feed:
     return Feed(
         size=settings.data.size,
         max_objects=settings.max_objects,
         window=tasks.window,
+        fill=card.input.fill,
         fields=tasks.fields,
         properties=tasks.properties,
         device_warp=settings.data.device_warp,
@@ -235,8 +237,8 @@ def _card(settings: Settings, records: Dataset) -> ModelCard:
     pixels = dataclasses.asdict(backbone.normalization)
     if isinstance(settings.weights, Path) and settings.weights.suffix == ".keras":
         # Weights go on as they were trained; official ones of other data than COCO have statistics of their own.
-        pixels = read_card(settings.weights).input.model_dump(include={"mean", "std", "order"})
-    pixels |= settings.data.model_dump(include={"mean", "std", "order"}, exclude_none=True)
+        pixels = read_card(settings.weights).input.model_dump(include={"mean", "std", "order", "fill"})
+    pixels |= settings.data.model_dump(include={"mean", "std", "order", "fill"}, exclude_none=True)
     return ModelCard(
         tasks={name: one.complete(records).model_dump(mode="json") for name, one in settings.tasks.items()},
         backbone=name,

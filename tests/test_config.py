@@ -119,14 +119,14 @@ def test_written_settings_read_the_same(tmp_path, least):
         (
             {"data": {"train": "records", "flipp": 1}},
             "here: data: unknown setting 'flipp'. Did you mean 'augment.flip'? "
-            "Known here: train, validation, size, mean, std, order, device_warp, workers, shuffle.",
+            "Known here: train, validation, size, mean, std, order, fill, device_warp, workers, shuffle.",
         ),
         (
             {**LEAST, "augment": {"flipp": 1}},
             "here: augment: unknown setting 'flipp'. Did you mean 'flip'? "
             "Known here: crop, shift, scale, jitter_probability, shift_each_side, rotate, "
             "rotate_probability, flip, brightness, contrast, saturation, lighting, "
-            "geometry, shear, scales, fill, hsv_saturation, hsv_value.",
+            "geometry, shear, scales, hsv_saturation, hsv_value.",
         ),
         (
             {**LEAST, "backbon": "resnet18"},
@@ -208,12 +208,12 @@ def test_written_settings_read_the_same(tmp_path, least):
             "here: augment is None: expected a section, augment: {name: value}, or no such line. "
             "Known there: crop, shift, scale, jitter_probability, shift_each_side, rotate, "
             "rotate_probability, flip, brightness, contrast, saturation, lighting, "
-            "geometry, shear, scales, fill, hsv_saturation, hsv_value.",
+            "geometry, shear, scales, hsv_saturation, hsv_value.",
         ),
         (
             {"data": "records"},
             "here: data is 'records': expected a section, data: {name: value}, or no such line. "
-            "Known there: train, validation, size, mean, std, order, device_warp, workers, shuffle.",
+            "Known there: train, validation, size, mean, std, order, fill, device_warp, workers, shuffle.",
         ),
         (
             {"data": {"train": "records", "size": [64, 0]}},

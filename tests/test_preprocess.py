@@ -80,6 +80,20 @@ def test_warp_by_any_matrix(scale, mirror, shift, seed):
     np.testing.assert_allclose(found, slow_warp(image, matrix, (20, 16)), atol=0.15)
 
 
+@pytest.mark.parametrize("matrix", MATRICES.values(), ids=MATRICES)
+def test_another_grey_than_black_outside(matrix):
+    """Black and what is missing of white, times that grey; also beyond images that are smaller than their batch."""
+    matrix, image = np.array(matrix, float), noise(20, 30)
+    (black,) = call_warp([image], [matrix], (32, 40))
+    (share,) = call_warp([np.ones_like(image)], [matrix], (32, 40))
+    expected = black + 90.0 * (1 - share)
+    padded = np.zeros((1, 64, 64, 3), np.uint8)
+    padded[0, :20, :30] = image
+    fit = np.float32([[matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]]])
+    found = warp(padded, fit, (32, 40), 90.0, np.int32([[20, 30]]))
+    np.testing.assert_allclose(ops.convert_to_numpy(found)[0], expected, atol=0.02)
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_each_image_of_a_batch_has_its_own_matrix(dtype):
     images = np.stack([noise(24, 30, seed) for seed in range(len(MATRICES))]).astype(dtype)

@@ -120,6 +120,7 @@ def convert_tensors(
             mean=source.mean,
             std=source.std,
             order=source.order,
+            fill=source.fill,
         ),
         about={"version": VERSION, "converted": Path(path).name, "official": entry.official, "origin": source.title},
     )

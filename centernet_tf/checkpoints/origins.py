@@ -51,6 +51,7 @@ class Origin:
         mean: See `preprocess.Normalization`; likewise `std`.
         std: See mean.
         order: Of the channels.
+        fill: Grey level around images that do not fill the input.
         max_objects: Detections per image.
         settings: Of the tasks, with which its published scores were made.
     """
@@ -62,6 +63,7 @@ class Origin:
     mean: tuple[float, float, float] = preprocess.COCO_MEAN
     std: tuple[float, float, float] = preprocess.COCO_STD
     order: Literal["bgr", "rgb"] = "bgr"
+    fill: float = 0.0
     max_objects: int = 100
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -93,6 +95,7 @@ ORIGINS = {
         (0.0, 0.0, 0.0),
         (1.0, 1.0, 1.0),
         "rgb",
+        127.5,
         max_objects=500,
         settings={"threshold": 0.4},
     ),

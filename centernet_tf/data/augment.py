@@ -55,7 +55,6 @@ class Augmentation:
             smaller for it, see `fitted`; those that are too small, too long or outside then are left out.
         shear: The most along each axis in degrees, where the geometry is fitted.
         scales: Smallest and largest factor there.
-        fill: Grey level of what lies beyond the image's edge, 0 to 255; inference has black.
         hsv_saturation: Half range of the factor around 1 of the saturation in HSV, of the image as it is stored.
         hsv_value: The same of the value.
     """
@@ -75,7 +74,6 @@ class Augmentation:
     geometry: Geometry = "window"
     shear: float = 0.0
     scales: tuple[float, float] = (0.5, 1.2)
-    fill: float = 0.0
     hsv_saturation: float = 0.0
     hsv_value: float = 0.0
 
@@ -94,12 +92,11 @@ class Augmentation:
         """Whether every image is scaled or moved."""
         return self.crop or self.fits or (self.jitter_probability == 1 and (self.shift > 0 or self.scale > 0))
 
-    def fault(self, clips: bool, device_warp: bool) -> str:
+    def fault(self, clips: bool) -> str:
         """What settings of this or another geometry would not do, for people; "" where all is well.
 
         Args:
             clips: Whether samples are frames of videos.
-            device_warp: Whether the device warps images.
         """
         low, high = self.scales
         if self.fits and self.crop:
@@ -110,8 +107,6 @@ class Augmentation:
             return f"scales: {low:g} to {high:g}; expected two factors above 0, the smallest first."
         if self.shear and not self.fits:
             return "shear: windows are not sheared. Set augment.shear to 0, or augment.geometry to fitted."
-        if self.fill and device_warp:
-            return "fill: the device fills with black. Set data.device_warp to false, or augment.fill to 0."
         return ""
 
     def matrix(

@@ -50,6 +50,7 @@ class Feed:
     Attributes:
         size: Height and width of the network's input in pixels.
         window: What of an image fills the input's width.
+        fill: Grey level of what an image does not fill of the input, 0 to 255.
         max_objects: Rows per image; further objects are left out, in file order, as in the original.
         fields: What the tasks train on; a property must have each, if not every record.
         properties: Of the records, at least those whose fields are wanted.
@@ -66,6 +67,7 @@ class Feed:
     size: tuple[int, int]
     max_objects: int = 100
     window: affine.Window = "longer side"
+    fill: float = 0.0
     fields: tuple[Field, ...] = SHARED
     properties: tuple[Property, ...] = ()
     device_warp: bool = False
@@ -156,7 +158,9 @@ class Feed:
             raise UsageError("The device warps single images, not frames of videos. Set data.device_warp to false.")
         if (augment.turns or augment.fits) and self.device_warp:
             raise UsageError("augment.rotate: the device does not rotate images. Set data.device_warp to false.")
-        if fault := augment.fault(self.clip is not None, self.device_warp):
+        if self.fill and self.device_warp:
+            raise UsageError("data.fill: the device fills with black. Set data.device_warp to false, or fill to 0.")
+        if fault := augment.fault(self.clip is not None):
             raise UsageError(f"augment.{fault}")
 
     def validation(self, dataset: Dataset, batch: int) -> tf.data.Dataset:
@@ -230,8 +234,7 @@ class Feed:
         matrices = tf.ensure_shape(matrices, (len(frames), 2, 3))
         if augment is not None and (augment.hsv_saturation or augment.hsv_value):
             images = [tf.numpy_function(recolored, [image, vivid], tf.uint8, stateful=False) for image in images]
-        fill = 0.0 if augment is None else augment.fill
-        inputs = {**self._shown(images, matrices, fill), "color": tf.ensure_shape(color, (6,))}
+        inputs = {**self._shown(images, matrices), "color": tf.ensure_shape(color, (6,))}
         values = [tf.ensure_shape(one, sampler.shape(field)) for one, field in zip(values, self._fields(sampler))]
         rows = {field.name: value for field, value in zip(sampler.padded, values)}
         if self.clip is not None and self.clip.drawn:
@@ -247,10 +250,10 @@ class Feed:
             rows[ZOOM.name] = tf.ensure_shape(zoom, ())
         return inputs, {**rows, "valid": tf.ensure_shape(valid, (self.max_objects,))}
 
-    def _shown(self, images: Sequence[tf.Tensor], matrices: tf.Tensor, fill: float) -> dict[str, tf.Tensor]:
+    def _shown(self, images: Sequence[tf.Tensor], matrices: tf.Tensor) -> dict[str, tf.Tensor]:
         """What the network sees of the frames, and where the device warps, how."""
         if not self.device_warp:
-            warped = [self._warped(image, matrices[place], fill) for place, image in enumerate(images)]
+            warped = [self._warped(image, matrices[place]) for place, image in enumerate(images)]
             each = {
                 name: [warped[self.frames.index(offset)] for offset in wanted.frames]
                 for name, wanted in self.inputs.items()
@@ -261,7 +264,7 @@ class Feed:
         fit = tf.stack([matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]])
         image, fit = tf.cond(
             tf.reduce_any(tf.shape(image)[:2] > self.largest_side),
-            lambda: (self._warped(image, matrix, fill), tf.constant([1.0, 1.0, 0.0, 0.0])),
+            lambda: (self._warped(image, matrix), tf.constant([1.0, 1.0, 0.0, 0.0])),
             lambda: (image, fit),
         )
         image.set_shape((None, None, 3))
@@ -301,11 +304,11 @@ class Feed:
 
         return draw
 
-    def _warped(self, image: tf.Tensor, matrix: tf.Tensor, fill: float) -> tf.Tensor:
+    def _warped(self, image: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
         """The input [h, w, 3] uint8; OpenCV's warp is six times as fast as TensorFlow's operator."""
 
         def warp(pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-            size, border = self.size[::-1], (fill,) * 3
+            size, border = self.size[::-1], (self.fill,) * 3
             return cv2.warpAffine(pixels, matrix.astype(np.float64), size, flags=cv2.INTER_LINEAR, borderValue=border)
 
         return tf.ensure_shape(tf.numpy_function(warp, [image, matrix], tf.uint8, stateful=False), (*self.size, 3))

@@ -68,14 +68,15 @@ class DetectorGraph(keras.Model):
             padded = affine.kept_size(height, width, self.card.stride)
             _, left, top = affine.kept_fit(height, width, self.card.stride)
             margins = ((0, 0), (top, padded[0] - height - top), (left, padded[1] - width - left), (0, 0))
-            fitted = ops.cast(ops.pad(images, margins), "float32")
+            fitted = ops.pad(ops.cast(images, "float32"), margins, constant_values=self.card.fill)
             shift = ops.cast(ops.stack([left, top]), "float32")
             shift = ops.broadcast_to(shift, (ops.shape(images)[0], 2))
             return fitted / 255.0, ops.concatenate([ops.ones_like(shift) * float(scale), shift], axis=-1)
         sizes = ops.cast(sizes, "float32")
         ratio, left, top = affine.fixed_fit(sizes[:, 0], sizes[:, 1], (self.card.height, self.card.width), side)
         fit = ops.stack([ratio, ratio, left, top], axis=-1)
-        fitted = preprocess.warp(images, fit, (self.card.height, self.card.width)) / 255.0
+        target, whole = (self.card.height, self.card.width), ops.cast(sizes, "int32")
+        fitted = preprocess.warp(images, fit, target, self.card.fill, whole) / 255.0
         return fitted, fit * ops.convert_to_tensor([float(scale), float(scale), 1.0, 1.0])
 
     def show(self, inputs: Mapping[str, Any], scale: Fraction = Fraction(1)) -> tuple[dict[str, Any], Any]:

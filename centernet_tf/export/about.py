@@ -1,7 +1,8 @@
 """What every exported file says of its model, as one JSON text, and what the model takes of each image beside pixels.
 
     {"classes": [name], "tasks": {name: settings}, "properties": {name: settings}, "extras": {name: usual or null},
-     "state": what is carried from frame to frame; null or nothing where images are single}
+     "state": what is carried from frame to frame; null or nothing where images are single,
+     "fill": grey level around images that do not fill the input; 0 where nothing says so}
 
 Classes and properties are for clients (`properties.read_properties`); by its tasks a runner knows how images and
 extras are fitted.
@@ -39,6 +40,7 @@ class About:
         properties: What it finds of objects besides box and class.
         extras: What it takes of each image beside its pixels.
         window: What of an image fills its input's width, where its caller fits images to it.
+        fill: Grey level around images there.
         shifted_sizes: Whether what an image is shifted by on its way into the input takes from the sizes of its boxes.
         state: What it carries from frame to frame; None where it takes single images.
         associate: What makes its detections of a video belong together, for its caller to do; None where nothing does,
@@ -49,6 +51,7 @@ class About:
     properties: tuple[Property, ...]
     extras: tuple[Extra, ...]
     window: Window = "longer side"
+    fill: float = 0.0
     shifted_sizes: bool = False
     state: State | None = None
     associate: Association | None = None
@@ -82,6 +85,7 @@ def about_text(card: ModelCard, remembered: remember.Remembered | None = None) -
         "classes": card.classes,
         "tasks": card.tasks,
         "properties": as_plain(tasks.properties),
+        **({"fill": card.input.fill} if card.input.fill else {}),
         "extras": {extra.name: extra.usual for extra in tasks.extras},
         "state": None if remembered is None else state_of(remembered).as_plain(),
     }
@@ -119,6 +123,7 @@ def read_about(text: str, where: str) -> About:
         read_properties(properties, where),
         built.extras,
         built.window,
+        float(content.get("fill", 0)),
         built.shifted_sizes,
         state,
         None if remember.is_needed(built) else built.associate,

@@ -58,7 +58,7 @@ class Runner:
         self.path, self.limit = path, limit
         self.names: tuple[str, ...] = about.classes
         self.properties: tuple[Property, ...] = about.properties
-        self.fills = about.window
+        self.fills, self.fill = about.window, about.fill
         self.shifted_sizes = about.shifted_sizes
         taken = set(inputs)
         self.extras: tuple[Extra, ...] = tuple(extra for extra in about.extras if extra.name in taken)
@@ -238,7 +238,9 @@ class _Fitted(Runner):
         height, width = image.shape[:2]
         scale, left, top = self._fixed_fit(float(height), float(width))
         row = np.float32([[scale, scale, left, top]])
-        return ops.convert_to_numpy(preprocess.warp(image[None], row, self.size)), np.array([scale, left, top])
+        return ops.convert_to_numpy(preprocess.warp(image[None], row, self.size, self.fill)), np.array(
+            [scale, left, top]
+        )
 
     def window(self, image: np.ndarray) -> np.ndarray:
         """What of the image lies in the input: not all, where it is taller for its width."""

@@ -28,6 +28,7 @@ class InputCard(pydantic.BaseModel):
         mean: Normalisation, see `preprocess.Normalization`; likewise `std` and `order`.
         std: See mean.
         order: See mean.
+        fill: Grey level around an image that does not fill the input, 0 to 255.
     """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
@@ -39,6 +40,7 @@ class InputCard(pydantic.BaseModel):
     mean: tuple[Mean, Mean, Mean] = preprocess.COCO_MEAN
     std: tuple[Deviation, Deviation, Deviation] = preprocess.COCO_STD
     order: Literal["bgr", "rgb"] = "bgr"
+    fill: float = pydantic.Field(0.0, ge=0, le=255)
 
     @property
     def normalization(self) -> preprocess.Normalization:

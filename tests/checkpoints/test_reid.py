@@ -36,7 +36,7 @@ def test_the_model_says_what_it_is(converted):
     assert list(card.tasks) == ["reid"] and card.classes == ("person",) and card.backbone == "dla34_dcn"
     assert card.ltrb and not card.class_specific_size and card.max_objects == 500
     assert (card.input.height, card.input.width, card.input.order) == (608, 1088, "rgb")
-    assert (card.input.mean, card.input.std) == ((0, 0, 0), (1, 1, 1))
+    assert (card.input.mean, card.input.std, card.input.fill) == ((0, 0, 0), (1, 1, 1), 127.5)
     assert card.tasks["reid"]["embedding"] == 128 and card.tasks["reid"]["identities"] is None
     assert card.task_set().window == "whole image"
     assert {head.name: head.channels for head in card.task_set().heads}["size"] == 4
