@@ -21,7 +21,8 @@ from centernet_tf.metrics.ignored import as_crowd
 from centernet_tf.metrics.tables import class_table, report, summary_table
 from centernet_tf.metrics.voc import VocBoxes, VocScores
 from centernet_tf.properties import PROPERTIES
-from centernet_tf.properties.property import ImageKey, Metric, Property, ResultFiles, Score
+from centernet_tf.properties.metric import ImageKey, Metric, Score
+from centernet_tf.properties.property import Property, ResultFiles
 from centernet_tf.results import Detections
 
 MOST = 100  # results of an image and class that COCO's AP looks at

@@ -23,8 +23,9 @@ from centernet_tf.properties import PROPERTIES
 from centernet_tf.properties.keypoints import Keypoints
 from centernet_tf.properties.keypoints.scores import KeypointScores, PckScores
 from centernet_tf.properties.keypoints.skeleton import Skeleton
-from centernet_tf.properties.property import ImageKey, Metric, Property
-from centernet_tf.properties.property import Score as AnyScore
+from centernet_tf.properties.metric import ImageKey, Metric
+from centernet_tf.properties.metric import Score as AnyScore
+from centernet_tf.properties.property import Property
 from centernet_tf.results import Detections
 
 

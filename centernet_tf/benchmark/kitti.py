@@ -9,7 +9,7 @@ import numpy as np
 from centernet_tf.benchmark.timing import highest_memory, in_fresh_process
 from centernet_tf.properties.boxes3d.kitti import KittiBoxes3d
 from centernet_tf.properties.boxes3d.records import from_columns
-from centernet_tf.properties.property import ImageKey
+from centernet_tf.properties.metric import ImageKey
 
 FRAMES, OBJECTS = 7481, 20
 CASES = (20, 50, 100)  # detections of a frame

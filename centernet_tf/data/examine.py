@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from centernet_tf.data import example
 from centernet_tf.media.images import lacks_data
-from centernet_tf.properties.property import SINGLE, BrokenListsError, ImageKey, Property, Rows, Size
+from centernet_tf.properties.metric import SINGLE, ImageKey
+from centernet_tf.properties.property import BrokenListsError, Property, Rows, Size
 
 
 @dataclass(frozen=True, eq=False)

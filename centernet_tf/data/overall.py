@@ -12,7 +12,8 @@ from centernet_tf.data.damage import reading
 from centernet_tf.data.example import ENCODED, FRAME, TIME, VIDEO, place_in_video, rows_of, spec, stored_size
 from centernet_tf.errors import DataError
 from centernet_tf.properties.fields import Field
-from centernet_tf.properties.property import ImageKey, Property, Rows
+from centernet_tf.properties.metric import ImageKey
+from centernet_tf.properties.property import Property, Rows
 
 # Rows of boxes in records without a size are fractions of the image then; nobody who looks at all needs pixels.
 _UNIT = (1, 1)

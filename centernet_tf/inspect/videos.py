@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from centernet_tf.properties.metric import ImageKey
 from centernet_tf.properties.notebook import AGAIN, Check, Notebook
-from centernet_tf.properties.property import ImageKey, Size
+from centernet_tf.properties.property import Size
 
 CHECKS = {
     "split_video": Check(

@@ -5,7 +5,14 @@ predictions learn of a new one without a change. Those that every object has are
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Literal
+
+import numpy as np
+
+# Arrays of one image by field: {"boxes": [N, 4], "keypoints": [N, J, 2], ...}. Records, batches and results use the
+# same names; what the image has one of, such as its camera, stands among them.
+Rows = Mapping[str, np.ndarray]
 
 Motion = Literal["fixed", "boxes", "points", "vectors", "angles", "projections"]
 Level = Literal["object", "image", "pair"]

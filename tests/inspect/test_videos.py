@@ -8,8 +8,8 @@ from centernet_tf.datasets.items import Item
 from centernet_tf.datasets.writer import write_records
 from centernet_tf.inspect import inspect_records
 from centernet_tf.inspect.videos import CHECKS, VideoSurvey
+from centernet_tf.properties.metric import ImageKey
 from centernet_tf.properties.notebook import Notebook
-from centernet_tf.properties.property import ImageKey
 from centernet_tf.properties.tracks import Tracks
 
 

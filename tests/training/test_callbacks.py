@@ -8,7 +8,7 @@ from centernet_tf.config import parse_settings
 from centernet_tf.errors import DataError
 from centernet_tf.evaluate import Scores
 from centernet_tf.model.file import load_model, read_card
-from centernet_tf.properties.property import Score
+from centernet_tf.properties.metric import Score
 from centernet_tf.training import callbacks
 from centernet_tf.training.callbacks import BEST, LAST, AveragePrecision, CsvLog, Watch
 from centernet_tf.training.checkpoint import Progress

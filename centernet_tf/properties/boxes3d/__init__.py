@@ -9,8 +9,9 @@ from centernet_tf.properties.boxes3d import draw, kitti_files, records, survey
 from centernet_tf.properties.boxes3d.distances import DepthErrors
 from centernet_tf.properties.boxes3d.kitti import KittiBoxes3d
 from centernet_tf.properties.fields import Field
+from centernet_tf.properties.metric import Metric
 from centernet_tf.properties.notebook import Notebook
-from centernet_tf.properties.property import Answer, Fault, Look, Metric, Property, ResultFiles, Rows, Size, Survey
+from centernet_tf.properties.property import Answer, Fault, Look, Property, ResultFiles, Rows, Size, Survey
 
 
 class Boxes3d(Property):

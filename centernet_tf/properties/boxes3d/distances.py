@@ -5,7 +5,8 @@ import numpy as np
 from centernet_tf.metrics.matches import pair
 from centernet_tf.properties.boxes3d.records import columns
 from centernet_tf.properties.boxes3d.scores import DepthScores
-from centernet_tf.properties.property import ImageKey, Metric, Rows
+from centernet_tf.properties.metric import ImageKey, Metric
+from centernet_tf.properties.property import Rows
 
 _STEPS = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 _MOST = 8  # ranges, as far as the steps reach

@@ -14,7 +14,8 @@ from centernet_tf.properties.boxes3d.kitti_match import ABSENT, COUNTS, IGNORED,
 from centernet_tf.properties.boxes3d.kitti_table import Table, tabulate
 from centernet_tf.properties.boxes3d.records import columns
 from centernet_tf.properties.boxes3d.scores import MEASURES, Boxes3dScores
-from centernet_tf.properties.property import ImageKey, Metric, Rows
+from centernet_tf.properties.metric import ImageKey, Metric
+from centernet_tf.properties.property import Rows
 
 # Smallest IoU in the image, on the ground, in space. "original" is what published CenterNet scores were computed
 # with (its offline evaluator), "kitti" is what KITTI's server demands.

@@ -11,7 +11,7 @@ from centernet_tf.errors import UsageError
 from centernet_tf.host.plain import plain
 from centernet_tf.metrics.boxes import mean_where_known
 from centernet_tf.metrics.tables import number, percent
-from centernet_tf.properties.property import Score
+from centernet_tf.properties.metric import Score
 
 MEASURES = ("2D", "AOS", "BEV", "3D")
 

@@ -7,8 +7,9 @@ import numpy as np
 from centernet_tf.geometry.boxes import box_iou
 from centernet_tf.geometry.camera import corners, project, wrap
 from centernet_tf.properties.boxes3d import records
+from centernet_tf.properties.metric import SINGLE, ImageKey
 from centernet_tf.properties.notebook import AGAIN, Check, Notebook
-from centernet_tf.properties.property import SINGLE, ImageKey, Rows, Size, Survey
+from centernet_tf.properties.property import Rows, Size, Survey
 
 # Below this IoU, the box in the image is not the outline of the 3D box; KITTI's own labels reach 0.9.
 AGREE = 0.5

@@ -11,8 +11,9 @@ from centernet_tf.properties.keypoints import draw, records, survey
 from centernet_tf.properties.keypoints.oks import CocoKeypoints
 from centernet_tf.properties.keypoints.pck import CorrectKeypoints
 from centernet_tf.properties.keypoints.skeleton import Skeleton
+from centernet_tf.properties.metric import Metric
 from centernet_tf.properties.notebook import Notebook
-from centernet_tf.properties.property import Answer, Fault, Look, Metric, Property, Rows, Size, Survey
+from centernet_tf.properties.property import Answer, Fault, Look, Property, Rows, Size, Survey
 
 
 class Keypoints(Property):

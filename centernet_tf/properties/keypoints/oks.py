@@ -15,7 +15,8 @@ from centernet_tf.metrics.coco_counting import CocoMetric, where_known
 from centernet_tf.metrics.ignored import as_crowd
 from centernet_tf.properties.keypoints.scores import KeypointScores
 from centernet_tf.properties.keypoints.skeleton import COCO_PERSON, Skeleton
-from centernet_tf.properties.property import ImageKey, Metric, Rows
+from centernet_tf.properties.metric import ImageKey, Metric
+from centernet_tf.properties.property import Rows
 
 MAX_DETECTIONS = 20
 _COLUMNS = ("boxes", "classes", "crowd", "difficult", "ignored", "area", "keypoints", "keypoint_labels")

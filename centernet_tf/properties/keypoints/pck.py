@@ -10,7 +10,8 @@ import numpy as np
 
 from centernet_tf.metrics.matches import pair
 from centernet_tf.properties.keypoints.scores import PckScores
-from centernet_tf.properties.property import ImageKey, Metric, Rows
+from centernet_tf.properties.metric import ImageKey, Metric
+from centernet_tf.properties.property import Rows
 
 FRACTIONS = (0.05, 0.1, 0.2)
 

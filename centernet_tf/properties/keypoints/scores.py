@@ -8,7 +8,7 @@ from rich.table import Table
 
 from centernet_tf.host.plain import plain
 from centernet_tf.metrics.tables import number, percent
-from centernet_tf.properties.property import Score
+from centernet_tf.properties.metric import Score
 
 _SIZES = {"m": "objects of 32x32 to 96x96", "l": "objects above 96x96 pixels"}
 

@@ -9,8 +9,9 @@ from rich.table import Table
 from centernet_tf.host.plain import plain
 from centernet_tf.properties.keypoints import records
 from centernet_tf.properties.keypoints.skeleton import Skeleton, guess_flip_pairs
+from centernet_tf.properties.metric import SINGLE, ImageKey
 from centernet_tf.properties.notebook import Check, Notebook
-from centernet_tf.properties.property import SINGLE, ImageKey, Rows, Size, Survey
+from centernet_tf.properties.property import Rows, Size, Survey
 
 CHECKS = {
     "bad_keypoints": Check(

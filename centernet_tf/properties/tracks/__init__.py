@@ -7,8 +7,9 @@ import numpy as np
 import pydantic
 
 from centernet_tf.properties.fields import Field
+from centernet_tf.properties.metric import ImageKey, Metric
 from centernet_tf.properties.notebook import Notebook
-from centernet_tf.properties.property import Answer, Fault, ImageKey, Look, Metric, Property, Rows, Size, Survey
+from centernet_tf.properties.property import Answer, Fault, Look, Property, Rows, Size, Survey
 from centernet_tf.properties.tracks import draw, survey, trails
 from centernet_tf.properties.tracks.identities import Identities, number
 from centernet_tf.properties.tracks.looks import LooksMetric

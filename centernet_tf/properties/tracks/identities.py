@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from centernet_tf.properties.property import ImageKey, Rows
+from centernet_tf.properties.metric import ImageKey
+from centernet_tf.properties.property import Rows
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -11,7 +11,8 @@ from scipy.optimize import linear_sum_assignment
 
 from centernet_tf.geometry.boxes import box_iou
 from centernet_tf.metrics.tables import number, percent
-from centernet_tf.properties.property import ImageKey, Metric, Rows, Score
+from centernet_tf.properties.metric import ImageKey, Metric, Score
+from centernet_tf.properties.property import Rows
 from centernet_tf.properties.tracks import mot
 
 

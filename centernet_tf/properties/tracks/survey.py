@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
+from centernet_tf.properties.metric import SINGLE, ImageKey
 from centernet_tf.properties.notebook import AGAIN, Check, Notebook
-from centernet_tf.properties.property import SINGLE, ImageKey, Rows, Size, Survey
+from centernet_tf.properties.property import Rows, Size, Survey
 
 # An object that moves further between neighbouring frames, in its own longer sides, is probably another one.
 _JUMP = 3.0

@@ -4,7 +4,7 @@ import numpy as np
 
 from centernet_tf.properties.boxes3d.distances import DepthErrors
 from centernet_tf.properties.boxes3d.records import from_columns
-from centernet_tf.properties.property import ImageKey
+from centernet_tf.properties.metric import ImageKey
 
 KEY = ImageKey(1)
 

@@ -10,7 +10,7 @@ from centernet_tf.properties.boxes3d.kitti import DIFFICULTIES, IOUS, Difficulty
 from centernet_tf.properties.boxes3d.kitti_match import thresholds
 from centernet_tf.properties.boxes3d.records import columns, from_columns
 from centernet_tf.properties.boxes3d.rotated_iou import boxes3d_iou
-from centernet_tf.properties.property import ImageKey
+from centernet_tf.properties.metric import ImageKey
 
 NAMES = ("Pedestrian", "Car", "Cyclist")
 NEIGHBOURS = ("Person_sitting", "Van", "nothing")

@@ -7,7 +7,7 @@ import pytest
 
 from centernet_tf.properties.boxes3d.kitti import KittiBoxes3d
 from centernet_tf.properties.boxes3d.records import from_columns
-from centernet_tf.properties.property import ImageKey
+from centernet_tf.properties.metric import ImageKey
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "kitti_devkit.npz"
 NAMES = ("Pedestrian", "Car", "Cyclist")

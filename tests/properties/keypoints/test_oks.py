@@ -11,7 +11,7 @@ from centernet_tf.errors import DataError, UsageError
 from centernet_tf.properties.keypoints import Keypoints
 from centernet_tf.properties.keypoints.oks import CocoKeypoints
 from centernet_tf.properties.keypoints.skeleton import COCO_PERSON, Skeleton
-from centernet_tf.properties.property import ImageKey
+from centernet_tf.properties.metric import ImageKey
 from centernet_tf.results import Detections
 
 TRIANGLE = Skeleton(keypoints=("a", "b", "c"), sigmas=(0.03, 0.1, 0.06))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from centernet_tf.properties.keypoints.pck import FRACTIONS, CorrectKeypoints
-from centernet_tf.properties.property import ImageKey
+from centernet_tf.properties.metric import ImageKey
 
 NAMES, KEY = ("head", "tail"), ImageKey(1)
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from centernet_tf.properties.property import ImageKey
+from centernet_tf.properties.metric import ImageKey
 from centernet_tf.properties.tracks import IDENTITY, LABEL, VIDEO, NumberedTracks, Tracks
 from centernet_tf.properties.tracks.identities import number
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from centernet_tf.properties.property import ImageKey
+from centernet_tf.properties.metric import ImageKey
 from centernet_tf.properties.tracks import Tracks
 from centernet_tf.properties.tracks.looks import (
     MOST,

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from centernet_tf.geometry.boxes import box_iou
-from centernet_tf.properties.property import ImageKey
+from centernet_tf.properties.metric import ImageKey
 from centernet_tf.properties.tracks import Tracks, mot
 from centernet_tf.properties.tracks.scores import TrackMetric
 

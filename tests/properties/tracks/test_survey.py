@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from centernet_tf.properties.metric import ImageKey
 from centernet_tf.properties.notebook import Notebook
-from centernet_tf.properties.property import ImageKey
 from centernet_tf.properties.tracks import Tracks
 
 HERE = [10, 10, 30, 20]
