@@ -82,8 +82,9 @@ class Tracks(Property):
 
     def to_json(self, rows: Rows, digits: int | None) -> list[dict[str, Any]]:
         del digits
-        ids = rows.get("track_ids", np.full(len(rows["boxes"]), UNKNOWN))
-        return [{} if number < 0 else {"track_id": int(number)} for number in ids]
+        if "track_ids" not in rows:
+            return [{} for _ in rows["boxes"]]
+        return [{} if number < 0 else {"track_id": int(number)} for number in rows["track_ids"]]
 
     def metrics(self, names: Sequence[str], **options: Any) -> list[Metric]:
         return [TrackMetric(names), LooksMetric()]

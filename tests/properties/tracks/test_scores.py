@@ -148,7 +148,7 @@ def test_what_is_unwanted_is_neither_missed_nor_false(unwanted, label):
 
 
 def test_classes_and_videos_are_apart():
-    (metric,) = Tracks().metrics(("cat", "dog", "cow"), digits=2)
+    metric, _ = Tracks().metrics(("cat", "dog", "cow"), digits=2)
     truth = rows([0, 1], [BOX, FAR], [0, 1])
     # The cat of the first video is called another in the second; identities of videos have nothing to do with another.
     for video, ids in (("a", [1, 2]), ("b", [7, 2])):
