@@ -26,7 +26,7 @@ def convert(
         str | None,
         typer.Option(
             help="Data set whose normalisation, input size and thresholds it has: coco, pascal, coco_pose, kitti, "
-            "mot17, crowdhuman, coco_tracking, coco_pose_tracking, kitti_tracking or nuscenes_tracking. "
+            "mot17, crowdhuman, coco_tracking, coco_pose_tracking, kitti_tracking, nuscenes_tracking or fairmot. "
             "Default: by tasks and number of classes, else coco."
         ),
     ] = None,
