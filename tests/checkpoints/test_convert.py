@@ -251,7 +251,7 @@ def changed(name, value):
         ),
         (changed("layer1.1.conv1.weight", None), {}, "a residual network with (1, 2, 2, 2) blocks in its stages"),
         (changed("rubbish.2.weight", np.zeros((2, 64, 1, 1))), {}, "unknown head 'rubbish'"),
-        (changed("wh.2.weight", np.zeros((4, 64, 1, 1))), {}, "'wh' has 4 channels"),
+        (changed("wh.2.weight", np.zeros((5, 64, 1, 1))), {}, "'wh' has 5 channels"),
         (changed("wh.0.weight", np.zeros((32, 256, 3, 3))), {}, "widths [32, 64]"),
         (lambda tensors: {n: t for n, t in tensors.items() if n[:3] not in ("hm.", "wh.", "reg")}, {}, "no head 'hm'"),
         (
