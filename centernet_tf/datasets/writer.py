@@ -179,7 +179,7 @@ def _convert(item: Item, classes: tuple[str, ...], properties: tuple[Property, .
         ignored=objects.ignored,
         names=objects.names,
         rows=objects.rows,
-        video=item.video,
+        video=printable(item.video),
         frame=item.frame,
         time=item.time,
     )

@@ -89,3 +89,19 @@ def test_without_videos_images_are_single(tmp_path):
 def test_what_is_not_quite_that(tmp_path, changes, said):
     with pytest.raises(DataError, match=said):
         read(*make(tmp_path, **changes))
+
+
+def test_a_name_that_is_half_of_a_character_can_be_stored(tmp_path):
+    """JSON can hold one; UTF-8 cannot."""
+    path, folder = make(tmp_path, videos=[{"id": 2, "file_name": "\ud800street"}, {"id": 1, "file_name": "hall"}])
+    data = read(path, folder)
+    write_records(
+        data.items,
+        directory=tmp_path / "records",
+        name="videos",
+        split="train",
+        classes=data.classes,
+        properties=data.properties,
+    )
+    videos = [record.video for record in iterate(open_dataset(tmp_path / "records"))]
+    assert videos == ["hall", "hall", "\\ud800street", "\\ud800street"]
