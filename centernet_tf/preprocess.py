@@ -78,7 +78,8 @@ def warp(images: Any, fit: Any, size: tuple[Any, Any], fill: float = 0.0, sizes:
             height, width = sizes[:, :1], sizes[:, 1:]
         images = ops.cast(images, "float32") - fill
     rows = _taps(fit[:, 1], fit[:, 3], size[0], height)
-    return _resample(images, rows, _taps(fit[:, 0], fit[:, 2], size[1], width)) + fill
+    warped = _resample(images, rows, _taps(fit[:, 0], fit[:, 2], size[1], width))
+    return warped + fill if fill else warped
 
 
 def _resize_taps(sides: Any, targets: Any, length: Any) -> list[tuple[Any, Any]]:

@@ -68,7 +68,10 @@ class DetectorGraph(keras.Model):
             padded = affine.kept_size(height, width, self.card.stride)
             _, left, top = affine.kept_fit(height, width, self.card.stride)
             margins = ((0, 0), (top, padded[0] - height - top), (left, padded[1] - width - left), (0, 0))
-            fitted = ops.pad(ops.cast(images, "float32"), margins, constant_values=self.card.fill)
+            fill = self.card.fill
+            # Grey levels need not be whole; with black, bytes are padded, in a quarter of the memory.
+            images = ops.cast(images, "float32") if fill else images
+            fitted = ops.cast(ops.pad(images, margins, constant_values=fill or 0), "float32")
             shift = ops.cast(ops.stack([left, top]), "float32")
             shift = ops.broadcast_to(shift, (ops.shape(images)[0], 2))
             return fitted / 255.0, ops.concatenate([ops.ones_like(shift) * float(scale), shift], axis=-1)
