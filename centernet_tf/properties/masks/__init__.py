@@ -1,0 +1,51 @@
+"""Masks: which pixels of its box belong to an object.
+
+A mask travels as a small grid over its object's box, `masks`, which crops, scales and mirrors leave as it is, and, of
+annotated objects, as COCO's run lengths at the image's own pixels, `segmentations`, for what has to be exact: metrics,
+result files, inspection.
+"""
+
+import pydantic
+
+from centernet_tf.properties.fields import Field
+from centernet_tf.properties.property import Answer, Property
+
+SIDE = 64
+
+
+class Masks(Property):
+    """The masks of objects.
+
+    Rows: "masks" [N, S, S] float32 in 0..1, rows of columns over the object's whole box, `full_boxes` of a record, see
+    `geometry.patches`; 0 or 1 of annotated objects, probabilities of found ones. "segmentations" [N] objects, bytes:
+    counts of COCO's compressed run lengths of the whole image, b"" where an annotated object has no mask; found objects
+    have none, theirs follow from "masks".
+
+    Attributes:
+        side: Rows and columns of a mask, S.
+        threshold: Probability above which a pixel belongs to the object (CenterMask, Wang et al., 2020: 0.4).
+        margin: What a mask shows beyond its box on every side, as a fraction of the box's width and height; 0 for masks
+            that cannot leave it.
+    """
+
+    name = "masks"
+    answers = (
+        Answer(
+            "masks",
+            "detection_masks",
+            "values",
+            "probability in 0..1 that a part of its box belongs to the object: [height, width] parts of the box",
+            "mask",
+        ),
+    )
+
+    side: pydantic.PositiveInt = SIDE
+    threshold: float = pydantic.Field(0.4, ge=0, le=1)
+    margin: float = pydantic.Field(0.0, ge=0)
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        return (
+            Field("masks", "float32", (self.side, self.side), "patches", 0.0, "parts of the box that are the object's"),
+            Field("segmentations", "object", (), "fixed", b"", "COCO's compressed run lengths of the image"),
+        )
