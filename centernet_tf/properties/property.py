@@ -203,6 +203,17 @@ class Property(pydantic.BaseModel):
             filled[field.name] = values
         return filled
 
+    def place(self, rows: Rows, boxes: np.ndarray, size: Size) -> Rows:
+        """What of `fields` follows from other rows and from the boxes, for annotations on their way into records.
+
+        Args:
+            rows: Those of objects without `faults`.
+            boxes: [N, 4] left, top, right, bottom of the whole objects in pixels, also beyond the image.
+            size: Width and height of the image.
+        """
+        del rows, boxes, size
+        return {}
+
     def faults(self, rows: Rows, size: Size) -> list[Fault | None]:
         """What is wrong with the values of each object, if anything."""
         del size

@@ -5,10 +5,15 @@ annotated objects, as COCO's run lengths at the image's own pixels, `segmentatio
 result files, inspection.
 """
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
 import pydantic
 
 from centernet_tf.properties.fields import Field
-from centernet_tf.properties.property import Answer, Property
+from centernet_tf.properties.masks import records
+from centernet_tf.properties.property import Answer, Fault, Property, Rows, Size
 
 SIDE = 64
 
@@ -29,6 +34,7 @@ class Masks(Property):
     """
 
     name = "masks"
+    keys = records.KEYS
     answers = (
         Answer(
             "masks",
@@ -49,3 +55,27 @@ class Masks(Property):
             Field("masks", "float32", (self.side, self.side), "patches", 0.0, "parts of the box that are the object's"),
             Field("segmentations", "object", (), "fixed", b"", "COCO's compressed run lengths of the image"),
         )
+
+    def unpack(self, lists: Rows, boxes: np.ndarray, size: Size) -> Rows:
+        return records.unpack(lists, boxes, size, self.side)
+
+    def pack(self, rows: Rows, size: Size) -> dict[str, Sequence[Any]]:
+        return records.pack(rows, size)
+
+    def place(self, rows: Rows, boxes: np.ndarray, size: Size) -> Rows:
+        return records.place(rows["segmentations"], boxes, size, self.side)
+
+    def faults(self, rows: Rows, size: Size) -> list[Fault | None]:
+        return records.faults(rows["segmentations"], size)
+
+    def count(self, rows: Rows, size: Size) -> dict[str, int]:
+        return records.count(rows["segmentations"])
+
+    def tell(self, counts: Mapping[str, int]) -> str:
+        return records.tell(counts)
+
+    def difference(self, other: Property) -> str:
+        return "" if self.side == other.side else f"{self.side} x {self.side} and {other.side} x {other.side} parts"
+
+    def mismatch(self, model: Property) -> str:
+        return ""  # results are compared at the image's own pixels
