@@ -46,6 +46,9 @@ def coco(
     skeleton: Annotated[
         Path | None, typer.Option(help="YAML with keypoints, flip_pairs, limbs, sigmas. Default: the JSON's.")
     ] = None,
+    masks: Annotated[
+        bool, typer.Option("--masks", help="Keep masks too: polygons, and run lengths as crowds have them.")
+    ] = False,
     annotated_only: Annotated[
         bool,
         typer.Option("--annotated-only", help="Leave out images without annotations, as the original for keypoints."),
@@ -75,6 +78,7 @@ def coco(
         classes=class_list(classes),
         skeleton=given,
         keypoints=keypoints,
+        masks=masks,
         annotated_only=annotated_only,
         outside=outside,
     )

@@ -26,6 +26,7 @@ MEMBERS = {
             "cli/track.py",
         ],
     ),
+    "masks": ([], ["datasets/coco.py", "datasets/coco_masks.py"]),
 }
 TRAIN = """
 backbone: tiny

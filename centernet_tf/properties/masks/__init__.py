@@ -62,6 +62,11 @@ class Masks(Property):
     def pack(self, rows: Rows, size: Size) -> dict[str, Sequence[Any]]:
         return records.pack(rows, size)
 
+    def fill(self, rows: Rows, count: int) -> Rows:
+        # Masks that nobody gave follow in `place`; of thousands of objects, copies of nothing would be large.
+        nothing = np.broadcast_to(np.float32(0), (count, self.side, self.side))
+        return super().fill({"masks": nothing, **rows}, count)
+
     def place(self, rows: Rows, boxes: np.ndarray, size: Size) -> Rows:
         return records.place(rows["segmentations"], boxes, size, self.side)
 
