@@ -27,6 +27,7 @@ def shapes(
     ] = None,
     pose: Annotated[bool, typer.Option("--pose", help="Draw persons with 13 keypoints, and balls, instead.")] = False,
     boxes: Annotated[bool, typer.Option("--3d", help="Render 3D boxes before a known camera instead.")] = False,
+    masks: Annotated[bool, typer.Option("--masks", help="Record which pixels of each shape are seen, too.")] = False,
     video: Annotated[bool, typer.Option("--video", help="Draw videos of moving shapes instead.")] = False,
     frames: Annotated[int | None, typer.Option(min=1, help="Frames of a video. Default: 48.")] = None,
     speed: Annotated[
@@ -54,11 +55,12 @@ def shapes(
     With --pose it draws persons who move, hide each other and show their faces or backs, with exact keypoints. With
     --3d it renders cars, trucks and cabinets on the ground, with their places in metres and the camera. With --video
     shapes move, turn, cross, hide each other, leave and come back, and keep their identity; with --look-alikes too all
-    circles have one colour, and all rectangles, and each wears a pattern of its own.
+    circles have one colour, and all rectangles, and each wears a pattern of its own. With --masks the pixels that are
+    seen of each shape are recorded.
 
     Example: centernet records shapes --count 500 --out tfrecords/shapes/train
     """
-    _check_kind({"--pose": pose, "--3d": boxes, "--video": video})
+    _check_kind({"--pose": pose, "--3d": boxes, "--video": video, "--masks": masks})
     of_videos = {"frames": frames, "speed": speed, "camera": camera, "rate": rate, "away": away}
     given = {option: value for option, value in of_videos.items() if value is not None}
     if (given or look_alikes) and not video:
@@ -90,9 +92,13 @@ def shapes(
         film = make(**given, **({} if counts is None else {"objects": counts}))
         data = films.read(count, pixels, seed=seed, split=split, film=film)
     else:
-        from centernet_tf.datasets.drawn import shapes as reader
+        from centernet_tf.datasets.drawn.shapes import Scene
 
-        scene = reader.Scene.at(difficulty)
+        if masks:
+            from centernet_tf.datasets.drawn import masked_shapes as reader
+        else:
+            from centernet_tf.datasets.drawn import shapes as reader
+        scene = Scene.at(difficulty)
         scene = dataclasses.replace(scene, objects=counts or scene.objects)
         data = reader.read(count, pixels, seed=seed, split=split, scene=scene)
     convert(data, out=out, name=name, split=split, shards=shards, workers=workers)

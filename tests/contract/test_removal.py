@@ -26,7 +26,7 @@ MEMBERS = {
             "cli/track.py",
         ],
     ),
-    "masks": ([], ["datasets/coco.py", "datasets/coco_masks.py"]),
+    "masks": ([], ["datasets/coco.py", "datasets/coco_masks.py", "datasets/drawn/masked_shapes.py"]),
 }
 TRAIN = """
 backbone: tiny
