@@ -140,9 +140,17 @@ class Feed:
     def check_augment(self, augment: Augmentation) -> None:
         """Raises UsageError where images would be changed so that a task learns nothing from them.
 
-        That is where images are rotated for no task that learns from rotated ones, or by the device, which cannot, and
-        where all are scaled or moved although distances are to be learnt; and where settings contradict each other.
+        That is where images are rotated for no task that learns from rotated ones, or by the device, which cannot, or
+        although rows lie in the frames of boxes; where all are scaled or moved although distances are to be learnt; and
+        where settings contradict each other.
         """
+        framed = [field.name for field in self.fields if field.motion == "patches"]
+        if framed and (augment.turns or augment.fits):
+            raise UsageError(
+                f"augment: {' and '.join(framed)} lie in the frames of boxes, which stay upright: of turned or sheared "
+                "images they would show parts that are not there. Set augment.rotate_probability to 0, and "
+                "augment.geometry to window."
+            )
         if augment.jitters_all and JITTERED in self.fields:
             raise UsageError(
                 "augment: every image would be scaled or moved, and from such images a task here cannot learn "

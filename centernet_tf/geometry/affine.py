@@ -164,7 +164,7 @@ def move(values: np.ndarray, matrix: np.ndarray, motion: str) -> np.ndarray:
         Array of the same shape and type, in the target frame. Boxes stay ordered when the image is mirrored.
 
     Raises:
-        ValueError: Unknown motion.
+        ValueError: Unknown motion, or a matrix that rotates or shears patches.
     """
     if motion == "fixed":
         return values
@@ -180,6 +180,8 @@ def move(values: np.ndarray, matrix: np.ndarray, motion: str) -> np.ndarray:
     elif motion == "projections":
         moved = np.concatenate([matrix, [[0, 0, 1]]]) @ values
     elif motion == "patches":
+        if matrix[0, 1] or matrix[1, 0]:
+            raise ValueError("Patches lie in the frames of upright boxes; they cannot be rotated or sheared.")
         moved = values[..., ::-1] if np.linalg.det(matrix[:, :2]) < 0 else values
     else:
         known = "fixed, boxes, points, vectors, angles, projections, patches"
