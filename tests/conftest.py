@@ -187,6 +187,10 @@ def random_field(random: np.random.Generator, field: Field, boxes: np.ndarray, n
         return boxes
     if field.dtype == "bool":
         return np.full(shape, field.name in ("has_box3d", "known", "drawn"))
+    if field.motion == "patches":
+        # The left or the right half of a box, so that any grid of even sides holds it as it is.
+        halves = (np.arange(shape[-1]) < shape[-1] // 2) == random.integers(0, 2, (len(boxes), 1, 1)).astype(bool)
+        return np.broadcast_to(halves, shape).astype(field.dtype)
     if field.motion == "angles":
         return random.uniform(-np.pi, np.pi, shape).astype(field.dtype)
     if "metres" in field.meaning:

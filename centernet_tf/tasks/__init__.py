@@ -12,6 +12,7 @@ from centernet_tf.points.task import TaskSettings, first_problem
 from centernet_tf.points.task_set import TaskSet
 from centernet_tf.tasks.box3d import Box3d
 from centernet_tf.tasks.detect import Detect
+from centernet_tf.tasks.mask import Mask
 from centernet_tf.tasks.pose import Pose
 from centernet_tf.tasks.reid import Reid
 from centernet_tf.tasks.track import Track
@@ -22,6 +23,7 @@ TASKS: dict[str, type[TaskSettings]] = {
     "box3d": Box3d,
     "track": Track,
     "reid": Reid,
+    "mask": Mask,
 }
 
 

@@ -15,14 +15,20 @@ from centernet_tf.preprocess import Normalization
 from centernet_tf.properties.keypoints.skeleton import Skeleton
 from centernet_tf.tasks import TASKS, build_tasks
 from centernet_tf.tasks.box3d import losses as box3d_losses
+from centernet_tf.tasks.mask import losses as mask_losses
 from centernet_tf.tasks.reid.losses import Classifier
 from centernet_tf.training.trainer import Trainer
 
 FACE = Skeleton(keypoints=("nose", "left_eye", "right_eye"), flip_pairs=((1, 2),))
 # Settings of tasks that cannot do without; others begin with their defaults.
-NEEDED = {"pose": {"skeleton": FACE}, "reid": {"identities": (3, 3, 3), "embedding": 9}}
+NEEDED = {
+    "pose": {"skeleton": FACE},
+    "reid": {"identities": (3, 3, 3), "embedding": 9},
+    "mask": {"detail": 64},
+}
 # A mix of tasks is one more row.
 SETS = [*((name,) for name in TASKS), ("detect", "pose"), ("detect", "box3d"), ("detect", "reid")]
+SETS += [("mask", "pose"), ("mask", "track"), ("mask", "reid")]
 # (tasks, settings of the points, settings of tasks) that change what is encoded or decoded.
 OPTIONS = [
     *((names, {"class_specific_size": True}, {}) for names in SETS),
@@ -90,12 +96,28 @@ def perfect_embedding(target, channels):
     return perfect_values({"index": index, "value": value, "mask": known[..., None]}, channels)
 
 
+def perfect_shape(target, channels):
+    """Sure of every part; the truth is the same between the places where it is compared and where it is found."""
+    side, wanted = round(channels**0.5), ops.convert_to_numpy(target["value"])
+    place = ((np.arange(side) + 0.5) / side * wanted.shape[-1]).astype(int)
+    vectors = 40 * wanted[:, :, place][..., place].round() - 20
+    mask = ops.convert_to_numpy(target["mask"])[..., None]
+    return perfect_values({**target, "mask": mask, "value": vectors.reshape(*wanted.shape[:2], -1)}, channels)
+
+
+def perfect_saliency(target, channels):
+    """Sure wherever an object might be: shapes alone say where it is not."""
+    return np.full((len(ops.convert_to_numpy(target["index"])), *GRID, channels), 20.0)
+
+
 def perfect(term, target, channels):
-    """The map of a network that makes no mistake, and, of a loss that is learned, that loss at its end."""
+    """{head: map} of a network that makes no mistake, and, of a loss that is learned, that loss at its end."""
     if isinstance(term.function, Classifier):
         term.function.build()
-        term.function.kernel.assign(50 * np.eye(channels))
-    return PERFECT.get(term.function, PERFECT.get(type(term.function)))(target, channels)
+        term.function.kernel.assign(50 * np.eye(channels[term.reads[0]]))
+    functions = PERFECT.get(term.function, PERFECT.get(type(term.function)))
+    functions = functions if isinstance(functions, tuple) else (functions,)
+    return {head: function(target, channels[head]) for head, function in zip(term.reads, functions, strict=True)}
 
 
 @pytest.fixture
@@ -120,6 +142,7 @@ PERFECT = {
     box3d_losses.depth: perfect_depth,
     box3d_losses.rotation: perfect_rotation,
     Classifier: perfect_embedding,
+    mask_losses.product: (perfect_shape, perfect_saliency),
 }
 
 
@@ -161,8 +184,8 @@ def test_perfect_maps_give_the_objects_back(case, objects, rows):
     channels = {head.name: head.channels for head in tasks.heads}
     maps = {}
     for term in tasks.terms:
-        (head,) = term.reads
-        maps[head] = [ops.convert_to_tensor(perfect(term, targets[term.name], channels[head]), "float32")]
+        for head, values in perfect(term, targets[term.name], channels).items():
+            maps[head] = [ops.convert_to_tensor(values, "float32")]
     extras = {extra.name: np.stack([EXTRAS[extra.name]] * len(truth["valid"])) for extra in tasks.extras}
     decoded = tasks.place(tasks.decode(maps), {name: ops.convert_to_tensor(one) for name, one in extras.items()})
     found = {name: ops.convert_to_numpy(value) for name, value in decoded.items()}

@@ -8,19 +8,30 @@ import numpy as np
 import pytest
 from keras import ops
 
-FOLDER = Path(__file__).parents[1] / "golden" / "tracking"
+FOLDER = Path(__file__).parents[1] / "golden"
 
 
-@pytest.fixture(scope="session")
-def golden():
+def read_golden(folder):
     """Function name -> ({name: array}, meta)."""
 
     def read(name):
-        with np.load(FOLDER / f"{name}.npz") as file:
+        with np.load(FOLDER / folder / f"{name}.npz") as file:
             arrays = dict(file)
         return arrays, json.loads(arrays.pop("meta").tobytes())
 
     return read
+
+
+@pytest.fixture(scope="session")
+def golden():
+    """Of trackers."""
+    return read_golden("tracking")
+
+
+@pytest.fixture(scope="session")
+def points_golden():
+    """Of what else is found at points."""
+    return read_golden("points")
 
 
 class Maps(keras.Model):
