@@ -246,8 +246,8 @@ def score(
     coco, voc = CocoBoxes(names, most, digits), VocBoxes(names)
     metrics = _metrics(names, properties, digits, options)
     for record, found, *further in results:
-        rows, truth = found.rows, record.truth()
-        told = further[0].rows if further and further[0] is not None else rows
+        rows, truth = found.rows_at_pixels, record.truth()
+        told = further[0].rows_at_pixels if further and further[0] is not None else rows
         # As pycocotools and VOC's development kit score them: as annotated, also beyond the image's edge.
         truth["boxes"] = truth.pop("full_boxes")
         boxes = as_crowd({name: truth[name] for name in _BOXES}, len(names))

@@ -266,8 +266,21 @@ class Property(pydantic.BaseModel):
 
     # Telling.
 
+    def at_pixels(self, rows: Rows, size: Size) -> Rows:
+        """Further rows that follow from what was found once the image is known: for JSON, result files and metrics.
+
+        Args:
+            rows: Of what was found, in pixels of the image.
+            size: Width and height of the image.
+        """
+        del rows, size
+        return {}
+
     def to_json(self, rows: Rows, digits: int | None) -> list[dict[str, Any]]:
-        """More keys of each object's line of JSON, numbers rounded to `digits` decimals; None keeps them."""
+        """More keys of each object's line of JSON, numbers rounded to `digits` decimals; None keeps them.
+
+        Rows have those of `at_pixels` among them.
+        """
         del digits
         return [{} for _ in rows["boxes"]]
 

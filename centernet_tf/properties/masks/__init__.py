@@ -5,10 +5,16 @@ annotated objects, as COCO's run lengths at the image's own pixels, `segmentatio
 result files, inspection.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import pydantic
 
 from centernet_tf.properties.fields import Field
-from centernet_tf.properties.property import Answer, Property
+from centernet_tf.properties.masks import results
+from centernet_tf.properties.masks.scores import CocoMasks
+from centernet_tf.properties.metric import Metric
+from centernet_tf.properties.property import Answer, Property, Rows, Size
 
 SIDE = 64
 
@@ -49,3 +55,15 @@ class Masks(Property):
             Field("masks", "float32", (self.side, self.side), "patches", 0.0, "parts of the box that are the object's"),
             Field("segmentations", "object", (), "fixed", b"", "COCO's compressed run lengths of the image"),
         )
+
+    def at_pixels(self, rows: Rows, size: Size) -> Rows:
+        return results.at_pixels(rows, size, self.threshold, self.margin)
+
+    def to_json(self, rows: Rows, digits: int | None) -> list[dict[str, Any]]:
+        return results.to_json(rows)
+
+    def mismatch(self, model: Property) -> str:
+        return ""  # What is scored are pixels, however finely and by whatever threshold they were found.
+
+    def metrics(self, names: Sequence[str], digits: int | None = None, **options: Any) -> list[Metric]:
+        return [CocoMasks(names, digits=digits)]
