@@ -8,13 +8,14 @@ result files, inspection.
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pydantic
 
 from centernet_tf.properties.fields import Field
-from centernet_tf.properties.masks import results
+from centernet_tf.properties.masks import draw, results
 from centernet_tf.properties.masks.scores import CocoMasks
 from centernet_tf.properties.metric import Metric
-from centernet_tf.properties.property import Answer, Property, Rows, Size
+from centernet_tf.properties.property import Answer, Look, Property, Rows, Size
 
 SIDE = 64
 
@@ -55,6 +56,12 @@ class Masks(Property):
             Field("masks", "float32", (self.side, self.side), "patches", 0.0, "parts of the box that are the object's"),
             Field("segmentations", "object", (), "fixed", b"", "COCO's compressed run lengths of the image"),
         )
+
+    def outlined(self, rows: Rows) -> np.ndarray | None:
+        return draw.outlined(rows)
+
+    def draw(self, canvas: np.ndarray, rows: Rows, look: Look) -> np.ndarray:
+        return draw.draw_rows(canvas, rows, look, self.threshold, self.margin)
 
     def at_pixels(self, rows: Rows, size: Size) -> Rows:
         return results.at_pixels(rows, size, self.threshold, self.margin)
