@@ -278,11 +278,14 @@ def _metrics(
 
 def _find_format(folder: Path, dataset: Dataset) -> tuple[Property, ResultFiles]:
     """The format of result files in a folder, and the records' property that they tell of."""
-    known = [(name, files) for name, kind in PROPERTIES.items() for files in kind.result_files.values()]
+    known = [(name, files) for name, kind in PROPERTIES.items() for files in kind.result_files.values() if files.read]
     there = [(name, files) for name, files in known if any(folder.glob(f"*{files.suffix}"))]
     if not there:
         formats = ", ".join(
-            f"{name} (*{files.suffix})" for kind in PROPERTIES.values() for name, files in kind.result_files.items()
+            f"{name} (*{files.suffix})"
+            for kind in PROPERTIES.values()
+            for name, files in kind.result_files.items()
+            if files.read
         )
         raise UsageError(
             f"{folder}: no result files. Known: {formats}. Give a folder with one for each image, or a .keras file."

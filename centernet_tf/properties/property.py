@@ -86,19 +86,23 @@ class Look:
 
 @dataclasses.dataclass(frozen=True)
 class ResultFiles:
-    """The result files of a benchmark, a text file for each image.
+    """Result files that other programs read, one for each image.
 
     Attributes:
-        suffix: Of the files, with its dot.
-        write: (path, class names [K], rows, decimals) writes one, whole or not at all.
+        suffix: Of the files, with its dot; "" for a folder of files.
+        write: (path, class names [K], rows with those of `Property.at_pixels`, decimals) writes one, whole or not at
+            all.
         owns: Whether an existing file is such a result, which may be replaced.
-        read: (path, names of all classes) -> rows: "boxes", "scores", "classes" and fields of the property.
+        read: (path, names of all classes) -> rows: "boxes", "scores", "classes" and fields of the property; None where
+            a file does not tell all of that.
+        found: Whether only models that find the property have such results.
     """
 
     suffix: str
     write: Callable[[Path, Sequence[str], Rows, int], None]
     owns: Callable[[Path], bool]
-    read: Callable[[Path, Sequence[str]], Rows]
+    read: Callable[[Path, Sequence[str]], Rows] | None = None
+    found: bool = False
 
 
 class Survey:

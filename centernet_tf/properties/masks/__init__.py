@@ -6,16 +6,16 @@ result files, inspection.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pydantic
 
 from centernet_tf.properties.fields import Field
-from centernet_tf.properties.masks import draw, results
+from centernet_tf.properties.masks import draw, images, results
 from centernet_tf.properties.masks.scores import CocoMasks
 from centernet_tf.properties.metric import Metric
-from centernet_tf.properties.property import Answer, Look, Property, Rows, Size
+from centernet_tf.properties.property import Answer, Look, Property, ResultFiles, Rows, Size
 
 SIDE = 64
 
@@ -45,6 +45,11 @@ class Masks(Property):
             "mask",
         ),
     )
+
+    result_files: ClassVar = {
+        "label-images": ResultFiles(".png", images.write_label_image, images.is_result, found=True),
+        "mask-images": ResultFiles("", images.write_object_images, images.is_empty, found=True),
+    }
 
     side: pydantic.PositiveInt = SIDE
     threshold: float = pydantic.Field(0.4, ge=0, le=1)
