@@ -62,6 +62,9 @@ FIELDS = {
 }
 SHARED = tuple(FIELDS.values())
 
+# Of annotated objects, whose "boxes" end at the edge of the image.
+FULL_BOXES = Field("full_boxes", "float32", (4,), "boxes", 0.0, "boxes as annotated, beyond the image's edge too")
+
 # A task that trains on it can make use of rotated images; the others have no use for boxes that do not rotate.
 ROTATED = Field("rotated", "bool", (), "fixed", False, "augmentation rotated the image; boxes did not", level="image")
 

@@ -86,19 +86,23 @@ class Look:
 
 @dataclasses.dataclass(frozen=True)
 class ResultFiles:
-    """The result files of a benchmark, a text file for each image.
+    """Result files that other programs read, one for each image.
 
     Attributes:
-        suffix: Of the files, with its dot.
-        write: (path, class names [K], rows, decimals) writes one, whole or not at all.
+        suffix: Of the files, with its dot; "" for a folder of files.
+        write: (path, class names [K], rows with those of `Property.at_pixels`, decimals) writes one, whole or not at
+            all.
         owns: Whether an existing file is such a result, which may be replaced.
-        read: (path, names of all classes) -> rows: "boxes", "scores", "classes" and fields of the property.
+        read: (path, names of all classes) -> rows: "boxes", "scores", "classes" and fields of the property; None where
+            a file does not tell all of that.
+        found: Whether only models that find the property have such results.
     """
 
     suffix: str
     write: Callable[[Path, Sequence[str], Rows, int], None]
     owns: Callable[[Path], bool]
-    read: Callable[[Path, Sequence[str]], Rows]
+    read: Callable[[Path, Sequence[str]], Rows] | None = None
+    found: bool = False
 
 
 class Survey:
@@ -277,8 +281,21 @@ class Property(pydantic.BaseModel):
 
     # Telling.
 
+    def at_pixels(self, rows: Rows, size: Size) -> Rows:
+        """Further rows that follow from what was found once the image is known: for JSON, result files and metrics.
+
+        Args:
+            rows: Of what was found, in pixels of the image.
+            size: Width and height of the image.
+        """
+        del rows, size
+        return {}
+
     def to_json(self, rows: Rows, digits: int | None) -> list[dict[str, Any]]:
-        """More keys of each object's line of JSON, numbers rounded to `digits` decimals; None keeps them."""
+        """More keys of each object's line of JSON, numbers rounded to `digits` decimals; None keeps them.
+
+        Rows have those of `at_pixels` among them.
+        """
         del digits
         return [{} for _ in rows["boxes"]]
 

@@ -6,14 +6,16 @@ result files, inspection.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pydantic
 
 from centernet_tf.properties.fields import Field
-from centernet_tf.properties.masks import records
-from centernet_tf.properties.property import Answer, Fault, Property, Rows, Size
+from centernet_tf.properties.masks import draw, images, records, results
+from centernet_tf.properties.masks.scores import CocoMasks
+from centernet_tf.properties.metric import Metric
+from centernet_tf.properties.property import Answer, Fault, Look, Property, ResultFiles, Rows, Size
 
 SIDE = 64
 
@@ -44,6 +46,11 @@ class Masks(Property):
             "mask",
         ),
     )
+
+    result_files: ClassVar = {
+        "label-images": ResultFiles(".png", images.write_label_image, images.is_result, found=True),
+        "mask-images": ResultFiles("", images.write_object_images, images.is_empty, found=True),
+    }
 
     side: pydantic.PositiveInt = SIDE
     threshold: float = pydantic.Field(0.4, ge=0, le=1)
@@ -82,5 +89,20 @@ class Masks(Property):
     def difference(self, other: Property) -> str:
         return "" if self.side == other.side else f"{self.side} x {self.side} and {other.side} x {other.side} parts"
 
+    def outlined(self, rows: Rows) -> np.ndarray | None:
+        return draw.outlined(rows)
+
+    def draw(self, canvas: np.ndarray, rows: Rows, look: Look) -> np.ndarray:
+        return draw.draw_rows(canvas, rows, look, self.threshold, self.margin)
+
+    def at_pixels(self, rows: Rows, size: Size) -> Rows:
+        return results.at_pixels(rows, size, self.threshold, self.margin)
+
+    def to_json(self, rows: Rows, digits: int | None) -> list[dict[str, Any]]:
+        return results.to_json(rows)
+
     def mismatch(self, model: Property) -> str:
-        return ""  # results are compared at the image's own pixels
+        return ""  # What is scored are pixels, however finely and by whatever threshold they were found.
+
+    def metrics(self, names: Sequence[str], digits: int | None = None, **options: Any) -> list[Metric]:
+        return [CocoMasks(names, digits=digits)]
