@@ -12,8 +12,9 @@ import numpy as np
 import pydantic
 
 from centernet_tf.properties.fields import Field
-from centernet_tf.properties.masks import records
-from centernet_tf.properties.property import Answer, Fault, Property, Rows, Size
+from centernet_tf.properties.masks import records, survey
+from centernet_tf.properties.notebook import Notebook
+from centernet_tf.properties.property import Answer, Fault, Property, Rows, Size, Survey
 
 SIDE = 64
 
@@ -35,6 +36,8 @@ class Masks(Property):
 
     name = "masks"
     keys = records.KEYS
+    checks = survey.CHECKS
+    broken = "bad_masks"
     answers = (
         Answer(
             "masks",
@@ -81,6 +84,9 @@ class Masks(Property):
 
     def difference(self, other: Property) -> str:
         return "" if self.side == other.side else f"{self.side} x {self.side} and {other.side} x {other.side} parts"
+
+    def survey(self, notebook: Notebook) -> Survey:
+        return survey.MaskSurvey(notebook)
 
     def mismatch(self, model: Property) -> str:
         return ""  # results are compared at the image's own pixels
