@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from centernet_tf.cli import records_made
+from centernet_tf.cli import records_made, records_masks
 from centernet_tf.cli.conversion import (
     Classes,
     Name,
@@ -283,6 +283,9 @@ def index(
     files: Annotated[
         str | None, typer.Option(help="Pattern of the files' names. Default: *.tfrecord* and *.record*.")
     ] = None,
+    masks: Annotated[
+        bool, typer.Option("--masks", help="Read the masks too: image/object/mask, a PNG for each object.")
+    ] = False,
     name: Annotated[str | None, typer.Option(help="Name of the data set. Default: the folder above.")] = None,
 ) -> None:
     """Describe TFRecords of TFOD and Model Garden, so that every command reads them. They are not changed.
@@ -295,14 +298,26 @@ def index(
     from centernet_tf.datasets import foreign
 
     leave_gpu()
+    properties = ()
+    if masks:
+        from centernet_tf.properties.masks import Masks
+
+        properties = (Masks(),)
     names = foreign.read_labels(Path(labels)) if labels.endswith(".pbtxt") else class_list(labels)
     with progress() as bar:
         job = bar.add_task("records read", total=None)
         report = foreign.index(
-            folder, names, name=name, split=split, files=files, progress=lambda done: bar.update(job, completed=done)
+            folder,
+            names,
+            properties=properties,
+            name=name,
+            split=split,
+            files=files,
+            progress=lambda done: bar.update(job, completed=done),
         )
-    print_report(report, (), folder, Console())
+    print_report(report, properties, folder, Console())
 
 
+app.command()(records_masks.masks)
 app.command()(records_made.shapes)
 app.command()(records_made.tfds)

@@ -26,7 +26,16 @@ MEMBERS = {
             "cli/track.py",
         ],
     ),
-    "masks": ([], ["datasets/coco.py", "datasets/coco_masks.py", "datasets/drawn/masked_shapes.py"]),
+    "masks": (
+        [],
+        [
+            "datasets/coco.py",
+            "datasets/coco_masks.py",
+            "datasets/mask_files.py",
+            "datasets/mask_folders.py",
+            "datasets/drawn/masked_shapes.py",
+        ],
+    ),
 }
 TRAIN = """
 backbone: tiny

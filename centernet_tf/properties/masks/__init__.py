@@ -12,10 +12,11 @@ import numpy as np
 import pydantic
 
 from centernet_tf.properties.fields import Field
-from centernet_tf.properties.masks import draw, images, records, results
+from centernet_tf.properties.masks import draw, images, records, results, survey
 from centernet_tf.properties.masks.scores import CocoMasks
 from centernet_tf.properties.metric import Metric
-from centernet_tf.properties.property import Answer, Fault, Look, Property, ResultFiles, Rows, Size
+from centernet_tf.properties.notebook import Notebook
+from centernet_tf.properties.property import Answer, Fault, Look, Property, ResultFiles, Rows, Size, Survey
 
 SIDE = 64
 
@@ -37,6 +38,8 @@ class Masks(Property):
 
     name = "masks"
     keys = records.KEYS
+    checks = survey.CHECKS
+    broken = "bad_masks"
     answers = (
         Answer(
             "masks",
@@ -88,6 +91,9 @@ class Masks(Property):
 
     def difference(self, other: Property) -> str:
         return "" if self.side == other.side else f"{self.side} x {self.side} and {other.side} x {other.side} parts"
+
+    def survey(self, notebook: Notebook) -> Survey:
+        return survey.MaskSurvey(notebook)
 
     def outlined(self, rows: Rows) -> np.ndarray | None:
         return draw.outlined(rows)
