@@ -187,10 +187,8 @@ def test_drawn_shapes_come_back(seed, scale, mirrored):
         "crowd": np.zeros((1, 1), bool),
         "valid": np.ones((1, 1), bool),
     }
-    centers = Centers(1, 1)
     grid = tuple(side // STRIDE for side in input_size)
-    tasks = build_tasks({"mask": Mask(samples=32)}, centers)
-    target = numpy_of(tasks.encode(rows, grid))["mask"]
+    target = numpy_of(targets.encode(rows, Centers(1).locate(rows, grid), samples=32, edges=False, classes=False))
     if not target["mask"].any() or (target["frames"][0, 0, 2:] - target["frames"][0, 0, :2]).min() < 4:
         return  # next to nothing of it is left in the crop
     shape = (20 * target["value"][0, 0].reshape(-1) - 10)[None, None, None]
