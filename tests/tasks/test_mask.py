@@ -245,7 +245,7 @@ def slow_value(mask, box, frame, samples):
 
 
 @given(st.integers(0, 2**31))
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=10)
 def test_targets_equal_the_slow_ones(seed):
     random = np.random.default_rng(seed)
     corners = random.uniform(-20, 60, (4, 2))
