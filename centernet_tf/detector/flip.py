@@ -34,14 +34,13 @@ def join_sides(outputs: Mapping[str, Any], heads: Sequence[Head]) -> dict[str, A
         heads: How each is brought back from the mirror image, and which of them score cells.
 
     Returns:
-        {head: [B, h, w, channels]} without activation. Of scores the mean is taken behind the sigmoid. Heads without
-        `mirror`, and those at centers, are the first half's.
+        {head: [B, h, w, channels]} without activation, or parts of it of heads at centers. Of scores the mean is taken
+        behind the sigmoid. Heads without `mirror` are the first half's.
     """
     joined = {}
     for head in heads:
         if head.at_centers:
-            parts = outputs[head.name]
-            joined[head.name] = {**parts, "features": ops.split(parts["features"], 2)[0]}
+            joined[head.name] = _join_parts(outputs[head.name], head)
             continue
         first, second = ops.split(outputs[head.name], 2)
         if head.mirror is None:
@@ -50,3 +49,20 @@ def join_sides(outputs: Mapping[str, Any], heads: Sequence[Head]) -> dict[str, A
         second = head.mirror(ops.flip(second, axis=WIDTH))
         joined[head.name] = mean_score(first, second) if head.heatmap else (first + second) / 2
     return joined
+
+
+def _join_parts(parts: Mapping[str, Any], head: Head) -> dict[str, Any]:
+    """What `losses.gather_cells` makes the mean of both maps from, without either of them.
+
+    Half of F K + b and half of m(F' K + b) are (F beside F') times (K above m(K)) / 2 plus (b + m(b)) / 2, for m, which
+    changes order and signs of channels, is linear.
+    """
+    first, second = ops.split(parts["features"], 2)
+    if head.mirror is None:
+        return {**parts, "features": first}
+    kernel, bias = parts["kernel"], parts["bias"]
+    return {
+        "features": ops.concatenate([first, ops.flip(second, axis=WIDTH)], axis=-1),
+        "kernel": ops.concatenate([kernel, head.mirror(kernel)]) / 2,
+        "bias": (bias + head.mirror(bias)) / 2,
+    }

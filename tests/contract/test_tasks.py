@@ -21,11 +21,7 @@ from centernet_tf.training.trainer import Trainer
 
 FACE = Skeleton(keypoints=("nose", "left_eye", "right_eye"), flip_pairs=((1, 2),))
 # Settings of tasks that cannot do without; others begin with their defaults.
-NEEDED = {
-    "pose": {"skeleton": FACE},
-    "reid": {"identities": (3, 3, 3), "embedding": 9},
-    "mask": {"detail": 64},
-}
+NEEDED = {"pose": {"skeleton": FACE}, "reid": {"identities": (3, 3, 3), "embedding": 9}}
 # A mix of tasks is one more row.
 SETS = [*((name,) for name in TASKS), ("detect", "pose"), ("detect", "box3d"), ("detect", "reid")]
 SETS += [("mask", "pose"), ("mask", "track"), ("mask", "reid")]

@@ -7,10 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
+from centernet_tf.detector import flip
 from centernet_tf.geometry import affine, patches
 from centernet_tf.points.centers import STRIDE, Centers
 from centernet_tf.tasks import build_tasks
-from centernet_tf.tasks.mask import Mask, decode
+from centernet_tf.tasks.mask import Mask, decode, targets
+from centernet_tf.tasks.mask.mirror import MirrorShape
 from centernet_tf.tasks.mask.sampling import sample
 
 
@@ -162,7 +164,7 @@ def drawn(random, height, width):
 
 
 @given(st.integers(0, 2**31), st.floats(0.5, 2.0), st.booleans())
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=10)
 def test_drawn_shapes_come_back(seed, scale, mirrored):
     """Perfect maps of S = 32 give the mask back at the pixels, under crops, scales and mirrors of the image."""
     random, size, input_size = np.random.default_rng(seed), (160, 200), (128, 128)
@@ -187,10 +189,8 @@ def test_drawn_shapes_come_back(seed, scale, mirrored):
         "crowd": np.zeros((1, 1), bool),
         "valid": np.ones((1, 1), bool),
     }
-    centers = Centers(1, 1)
     grid = tuple(side // STRIDE for side in input_size)
-    tasks = build_tasks({"mask": Mask(samples=32)}, centers)
-    target = numpy_of(tasks.encode(rows, grid))["mask"]
+    target = numpy_of(targets.encode(rows, Centers(1).locate(rows, grid), samples=32, edges=False, classes=False))
     if not target["mask"].any() or (target["frames"][0, 0, 2:] - target["frames"][0, 0, :2]).min() < 4:
         return  # next to nothing of it is left in the crop
     shape = (20 * target["value"][0, 0].reshape(-1) - 10)[None, None, None]
@@ -246,3 +246,40 @@ def test_no_box_and_boxes_that_are_no_numbers():
     assert np.isnan(numpy_of(sample(values, np.zeros((1, 2), np.int32), broken, (3, 3)))).all()
     point = np.tile(np.float32([2, 2, 2, 2]), (1, 1, 1))
     assert numpy_of(sample(values, np.zeros((1, 1), np.int32), point, (3, 3))).tolist() == [[[[1.0] * 3] * 3]]
+
+
+def test_the_flip_test_of_what_is_symmetric_changes_nothing():
+    """A network that sees the mirror image as the mirror image, with the columns of its shapes the other way round."""
+    random = np.random.default_rng(0)
+    heads = build_tasks({"mask": Mask(side=8)}, Centers(2)).heads
+    (shape,) = (head for head in heads if head.name == "shape")
+    (saliency,) = (head for head in heads if head.name == "saliency")
+    features = random.normal(size=(1, 6, 10, 8)).astype(np.float32)
+    kernel = random.normal(size=(8, 64)).astype(np.float32)
+    map_ = random.normal(size=(1, 6, 10, 2)).astype(np.float32)
+    # What of the other side makes the same shapes, mirrored: another kernel that reads further features.
+    nothing = np.zeros_like(features)
+    first, second = (features, nothing), (nothing, features[:, :, ::-1])
+    both = np.concatenate([np.concatenate(sides, axis=-1) for sides in (first, second)])
+    mirrored = kernel.reshape(8, 8, 8)[:, :, ::-1].reshape(8, 64)
+    outputs = {
+        "shape": {"features": both, "kernel": np.concatenate([kernel, mirrored]), "bias": np.zeros(64, np.float32)},
+        "saliency": np.concatenate([map_, map_[:, :, ::-1]]),
+    }
+    outputs = keras.tree.map_structure(lambda one: ops.convert_to_tensor(np.float32(one)), outputs)
+    joined = flip.join_sides(outputs, [shape, saliency])
+    alone = {
+        "shape": {"features": features, "kernel": kernel, "bias": np.zeros(64, np.float32)},
+        "saliency": map_,
+    }
+    alone = keras.tree.map_structure(lambda one: ops.convert_to_tensor(np.float32(one)), alone)
+    peaks = {"index": np.int32([[7, 33]]), "classes": np.int32([[1, 0]])}
+    boxes = np.float32([[[1, 1, 6, 5], [0, 2, 9, 5]]])
+    found, expected = (numpy_of(decode.decode(one, peaks, boxes, (16, 16))["masks"]) for one in (joined, alone))
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_mirrored_shapes_have_their_columns_reversed():
+    values = np.arange(2 * 9, dtype=np.float32).reshape(2, 9)
+    found = numpy_of(MirrorShape(3)(ops.convert_to_tensor(values)))
+    np.testing.assert_array_equal(found.reshape(2, 3, 3), values.reshape(2, 3, 3)[..., ::-1])

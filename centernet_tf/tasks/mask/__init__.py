@@ -24,18 +24,16 @@ class Mask(TaskSettings):
         direct: Train the saliency on the union of the masks, too, instead of its product with shapes alone; the paper
             says it helps where classes have their own. Its weight is `loss.weights: {saliency: ...}`.
         samples: Rows and columns of the points of a box at which its mask is compared with the truth, n.
-        detail: Rows and columns of a mask that is found.
+        mask_side: Rows and columns of masks in the records, and of those that are found; the records' if left out.
         threshold: Probability above which a pixel belongs to an object.
-        records: Rows and columns of the masks that records hold; the records' own if left out.
     """
 
     side: int = pydantic.Field(32, ge=2, le=64)
     saliency: Literal["agnostic", "class"] = "class"
     direct: bool = False
     samples: int = pydantic.Field(28, ge=2, le=128)
-    detail: int = pydantic.Field(56, ge=2, le=256)
+    mask_side: pydantic.PositiveInt | None = None
     threshold: float = pydantic.Field(0.4, ge=0, lt=1)
-    records: pydantic.PositiveInt | None = None
 
     def complete(self, records: Any) -> "Mask":
         known = records.property(Masks.name)
@@ -44,12 +42,17 @@ class Mask(TaskSettings):
                 f"{records.directory}: its dataset.yaml has no masks, which task 'mask' needs. Write the records from "
                 "annotations that have them, such as COCO's polygons."
             )
-        return self.model_copy(update={"records": known.side})
+        if self.mask_side not in (None, known.side):
+            raise UsageError(
+                f"mask.mask_side: {self.mask_side}, but masks of {records.directory} have {known.side} rows and "
+                "columns. Leave the setting out."
+            )
+        return self.model_copy(update={"mask_side": known.side})
 
     @property
     def property(self) -> Masks:
-        """What records hold, and how found masks are read."""
-        return Masks(side=self.records or SIDE, threshold=self.threshold)
+        """Masks as records hold them and as they are found."""
+        return Masks(side=self.mask_side or SIDE, threshold=self.threshold)
 
     def build(self, centers: Centers) -> Task:
         channels = 1 if self.saliency == "agnostic" else centers.num_classes
@@ -63,8 +66,8 @@ class Mask(TaskSettings):
             return found
 
         def find(outputs: Mapping[str, Any], peaks: Mapping[str, Any]) -> dict[str, Any]:
-            found = centers.decode(outputs, peaks)
-            return {**found, **decode.decode(outputs, peaks, found["boxes"], (self.detail, self.detail))}
+            found, sides = centers.decode(outputs, peaks), (self.property.side,) * 2
+            return {**found, **decode.decode(outputs, peaks, found["boxes"], sides)}
 
         return Task(
             name="mask",
