@@ -17,7 +17,7 @@ from centernet_tf.detector.extras import complete, moved
 from centernet_tf.detector.found import as_detections
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.export.about import ABOUT, About, read_about
-from centernet_tf.export.answers import SCORES, as_found
+from centernet_tf.export.answers import SCORES, as_exported, as_found, have_patches
 from centernet_tf.export.carried import PREFIX, PREVIOUS, Carried
 from centernet_tf.geometry import affine
 from centernet_tf.points.task import Extra
@@ -181,7 +181,8 @@ class KerasRunner(Runner):
         if window:
             self.window = window
         self.detector = detector or load(path)
-        about = About(self.detector.names, self.detector.properties, self.detector.extras)
+        told = tuple(one.exported() for one in self.detector.properties)
+        about = About(self.detector.names, told, self.detector.extras)
         super().__init__(path, about, self.detector.limit, [extra.name for extra in about.extras])
 
     def run(self, inputs: Any, extras: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -201,8 +202,8 @@ class KerasRunner(Runner):
         image: np.ndarray,
         extras: Mapping[str, np.ndarray],
     ) -> Detections:
-        """The fields as they are, boxes clipped."""
-        found = {name: value[0] for name, value in answers.items()}
+        """The fields as exports tell them, boxes clipped."""
+        found = as_exported({name: value[0] for name, value in answers.items()}, self.detector.properties)
         made = as_detections(found, self.names, image.shape[1::-1], self.properties, extras)
         return clipped(made, self.window(image))
 
@@ -346,5 +347,6 @@ def open_runner(path: str | Path) -> Runner:
 
 
 def clipped(found: Detections, window: np.ndarray) -> Detections:
-    """With boxes cut to a part [4] of the image, as exported graphs answer."""
-    return dataclasses.replace(found, boxes=np.clip(found.boxes, np.tile(window[:2], 2), np.tile(window[2:], 2)))
+    """With boxes cut to a part [4] of the image, as exported graphs answer; but for those with patches over them."""
+    low, high = (window[:2], window[2:]) if not have_patches(found.fields) else (-np.inf, np.inf)
+    return dataclasses.replace(found, boxes=np.clip(found.boxes.reshape(-1, 2, 2), low, high).reshape(-1, 4))
