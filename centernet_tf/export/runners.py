@@ -181,8 +181,8 @@ class KerasRunner(Runner):
         if window:
             self.window = window
         self.detector = detector or load(path)
-        told = tuple(one.exported() for one in self.detector.properties)
-        about = About(self.detector.names, told, self.detector.extras)
+        properties = tuple(one.exported() for one in self.detector.properties)
+        about = About(self.detector.names, properties, self.detector.extras)
         super().__init__(path, about, self.detector.limit, [extra.name for extra in about.extras])
 
     def run(self, inputs: Any, extras: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
