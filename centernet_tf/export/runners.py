@@ -178,8 +178,7 @@ class KerasRunner(Runner):
         detector: Detector | None = None,
         window: Callable[[np.ndarray], np.ndarray] | None = None,
     ):
-        if window:
-            self.window = window
+        self.window = window or self.window
         self.detector = detector or load(path)
         properties = tuple(one.exported() for one in self.detector.properties)
         about = About(self.detector.names, properties, self.detector.extras)
@@ -239,9 +238,8 @@ class _Fitted(Runner):
         height, width = image.shape[:2]
         scale, left, top = self._fixed_fit(float(height), float(width))
         row = np.float32([[scale, scale, left, top]])
-        return ops.convert_to_numpy(preprocess.warp(image[None], row, self.size, self.fill)), np.array(
-            [scale, left, top]
-        )
+        fitted = ops.convert_to_numpy(preprocess.warp(image[None], row, self.size, self.fill))
+        return fitted, np.array([scale, left, top])
 
     def window(self, image: np.ndarray) -> np.ndarray:
         """What of the image lies in the input: not all, where it is taller for its width."""

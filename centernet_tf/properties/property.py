@@ -299,6 +299,11 @@ class Property(pydantic.BaseModel):
         del name
         return {}
 
+    def to_supervision(self, rows: Rows) -> dict[str, np.ndarray]:
+        """Arguments [N, ...] of `supervision.Detections` beyond boxes, scores and classes; rows as in `to_json`."""
+        del rows
+        return {}
+
     def exported(self) -> "Property":
         """The same as exported models tell it: their patches show an object's box and nothing around it.
 

@@ -75,6 +75,9 @@ class Masks(Property):
     def to_json(self, rows: Rows, digits: int | None) -> list[dict[str, Any]]:
         return results.to_json(rows)
 
+    def to_supervision(self, rows: Rows) -> dict[str, np.ndarray]:
+        return {"mask": results.whole_masks(rows)}
+
     def exported(self) -> "Masks":
         return self.model_copy(update={"side": results.middle_side(self.side, self.margin), "margin": 0.0})
 

@@ -38,6 +38,16 @@ def to_json(rows: Rows) -> list[dict[str, Any]]:
     ]
 
 
+def whole_masks(rows: Rows) -> np.ndarray:
+    """[N, H, W] bool, every mask in the whole image; rows with those of `at_pixels`."""
+    height, width = rows["segmentation_size"].tolist()
+    masks = np.zeros((len(rows["segmentations"]), height, width), bool)
+    for mask, counts in zip(masks, rows["segmentations"]):
+        region = pixels.region_from(counts, (width, height))
+        mask[region.part] = region.pixels
+    return masks
+
+
 def middle_side(side: int, margin: float) -> int:
     """Rows and columns of a mask that lie over its object's box, of those over the widened one.
 
