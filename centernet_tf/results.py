@@ -303,6 +303,8 @@ class Detections:
     def to_supervision(self):
         """The same objects as `supervision.Detections`, with `class_name` and all fields in its data.
 
+        What that package has names for, such as masks [K, H, W] of the image, is there under these too.
+
         Raises:
             ImportError: The supervision package is not installed.
         """
@@ -311,7 +313,12 @@ class Detections:
         except ImportError as error:
             message = "to_supervision() needs the supervision package: pip install centernet_tf[supervision]"
             raise ImportError(message) from error
+        named: dict[str, Any] = {}
+        for one in self.properties:
+            if tells_of(one, self.rows):
+                named |= one.to_supervision(self.rows_at_pixels)
         return supervision.Detections(
+            **named,
             xyxy=self.boxes.copy(),
             confidence=self.scores.copy(),
             class_id=self.classes.astype(int),

@@ -84,7 +84,7 @@ def about_text(card: ModelCard, remembered: remember.Remembered | None = None) -
     content = {
         "classes": card.classes,
         "tasks": card.tasks,
-        "properties": as_plain(tasks.properties),
+        "properties": as_plain(one.exported() for one in tasks.properties),
         **({"fill": card.input.fill} if card.input.fill else {}),
         "extras": {extra.name: extra.usual for extra in tasks.extras},
         "state": None if remembered is None else state_of(remembered).as_plain(),

@@ -29,7 +29,7 @@ from centernet_tf.detector.remember import Remembered
 from centernet_tf.errors import DataError, UsageError, closest
 from centernet_tf.export import about, serving_files, video
 from centernet_tf.export.about import ABOUT, about_text, remembered_by, usual_extras
-from centernet_tf.export.answers import SCORES, label_lines, label_map
+from centernet_tf.export.answers import SCORES, answer_names, label_lines, label_map
 from centernet_tf.export.carried import Carried
 from centernet_tf.export.folding import inference_network
 from centernet_tf.export.tfod import tfod_answers
@@ -51,6 +51,7 @@ def export_savedmodel(
     precision: str = "float32",
     xla: bool = False,
     version: int = 1,
+    reframed: bool = False,
 ) -> Path:
     """Writes a folder that TensorFlow Serving serves as it is.
 
@@ -61,6 +62,8 @@ def export_savedmodel(
         precision: "float32", or "bfloat16": half the size, and faster where the processor computes in it.
         xla: Compile the network with XLA, which the server must have; each new batch size takes seconds then.
         version: Number of the folder with the SavedModel; servers take the highest.
+        reframed: Also answer masks, and what else lies over boxes, laid out on the image, from the signatures for
+            pixels: images of a batch of files have no one size. They are as many numbers as detections times pixels.
 
     Returns:
         The folder with the SavedModel.
@@ -76,12 +79,15 @@ def export_savedmodel(
     exported = inference_network(network, PRECISIONS[precision])
     tasks = card.task_set()
     remembered = remembered_by(network, tasks, card.max_objects)
+    answer_names(tasks.finds, reframed)  # before the work, for it may refuse
+    if reframed and remembered is not None:
+        raise UsageError("reframed: only models of single images have it. Leave it out.")
     graph = DetectorGraph(_Compiled(exported) if xla else exported, tasks, card.input)
     usual = usual_extras(tasks.extras)
     with whole_folder(out) as temporary:
         folder = temporary / str(version)
         with telling(out, temporary, kinds=(tf.errors.OpError,)):
-            _archive(graph, remembered).write_out(folder, verbose=False)
+            _archive(graph, remembered, reframed).write_out(folder, verbose=False)
             write_text(folder / "assets" / "labels.txt", lines)
             write_text(folder / "assets" / "label_map.pbtxt", label_map(card.classes))
             write_text(folder / "assets" / ABOUT, about_text(card, remembered))
@@ -116,19 +122,20 @@ class _Compiled:
         return self._run(images)
 
 
-def _archive(graph: DetectorGraph, remembered: Remembered | None) -> keras.export.ExportArchive:
+def _archive(graph: DetectorGraph, remembered: Remembered | None, reframed: bool) -> keras.export.ExportArchive:
     """All signatures, traced."""
     archive = keras.export.ExportArchive()
-    traced = _endpoints(graph) if remembered is None else video.endpoints(graph, remembered, _decode)
+    traced = _endpoints(graph, reframed) if remembered is None else video.endpoints(graph, remembered, _decode)
     for name, function, signature in traced:
         archive.add_endpoint(name, function, input_signature=signature)
     return archive
 
 
-def _endpoints(graph: DetectorGraph) -> list[video.Endpoint]:
+def _endpoints(graph: DetectorGraph, reframed: bool) -> list[video.Endpoint]:
     """The signatures of a model of single images."""
     side = (None, None) if graph.card.mode == "keep" else (graph.card.height, graph.card.width)
 
+    properties = graph.tasks.properties
     # A function of its own, so that the file holds the network once and not once for each signature.
     names = [extra.name for extra in graph.tasks.extras]
     extras = [tf.TensorSpec((None, *extra.shape), tf.float32, extra.name) for extra in graph.tasks.extras]
@@ -141,11 +148,12 @@ def _endpoints(graph: DetectorGraph) -> list[video.Endpoint]:
     def pixels(input_tensor: Any, *values: Any) -> dict[str, Any]:
         shape = tf.shape(input_tensor)
         sizes = tf.broadcast_to(shape[1:3], (shape[0], 2))
-        return tfod_answers(find(*graph.fit_images(input_tensor, sizes), *values), sizes, class_offset=1)
+        found = find(*graph.fit_images(input_tensor, sizes), *values)
+        return tfod_answers(found, sizes, 1, properties, (shape[1], shape[2]) if reframed else None)
 
     def image_bytes(image_bytes: Any, *values: Any) -> dict[str, Any]:
         fitted, fit, sizes = _fit_files(image_bytes, graph)
-        return tfod_answers(find(fitted, fit, *values), sizes, class_offset=1)
+        return tfod_answers(find(fitted, fit, *values), sizes, 1, properties)
 
     def tf_example(example_bytes: Any, *values: Any) -> dict[str, Any]:
         parsed = tf.io.parse_example(example_bytes, {ENCODED: tf.io.FixedLenFeature((), tf.string)})
@@ -215,7 +223,8 @@ def _compare(
     sizes = np.array([image.shape[1:3]], np.int32)
     given = dict(extras)
     if remembered is None:
-        expected = tfod_answers(graph({"images": image, "sizes": sizes, **extras}), sizes, class_offset=1)
+        found = graph({"images": image, "sizes": sizes, **extras})
+        expected = tfod_answers(found, sizes, 1, graph.tasks.properties)
     else:
         given |= Carried(about.state_of(remembered), str(folder)).arguments(image)
         expected = video.answer(graph, remembered, image, given)

@@ -28,7 +28,8 @@ class Answer:
         field: What is found, [B, K, ...], as a task's `Find.name`.
         name: Of the output; TFOD's where it has one.
         kind: How it is told and compared: points (x, y) in pixels become fractions of the image, y first; scores,
-            metres, angles (radians) and other values stay as they are.
+            metres, angles (radians) and other values stay as they are, and so do patches, grids [S, S] over the
+            object's box; see `Property.exported` and `Property.laid_out`.
         meaning: What it is, for people who read a model's files: shape, unit, frame.
         label: Name that TFLite's metadata gives it.
         level: Whether each object or each pair has one.
@@ -36,7 +37,7 @@ class Answer:
 
     field: str
     name: str
-    kind: Literal["points", "scores", "metres", "angles", "values"]
+    kind: Literal["points", "scores", "metres", "angles", "values", "patches"]
     meaning: str
     label: str = ""
     level: Level = "object"
@@ -308,6 +309,33 @@ class Property(pydantic.BaseModel):
         """More keys of a category of this name."""
         del name
         return {}
+
+    def to_supervision(self, rows: Rows) -> dict[str, np.ndarray]:
+        """Arguments [N, ...] of `supervision.Detections` beyond boxes, scores and classes; rows as in `to_json`."""
+        del rows
+        return {}
+
+    def exported(self) -> "Property":
+        """The same as exported models tell it: their patches show an object's box and nothing around it.
+
+        Raises:
+            UsageError: That part of what is found is no part of its grid.
+        """
+        return self
+
+    def laid_out(self, values: Any, boxes: Any, columns: Any, rows: Any) -> Any:
+        """What is found of an answer of kind "patches", on the pixels of the image; of arrays and of tensors.
+
+        Args:
+            values: [..., S, S] as found.
+            boxes: [..., 4] of the objects, left, top, right, bottom in pixels.
+            columns: [W] x of the image's columns.
+            rows: [H] y of its rows.
+
+        Returns:
+            [..., H, W] bool, whether they belong to the object.
+        """
+        raise TypeError(f"{type(self).__name__} has patches, but does not implement laid_out.")
 
     # Scoring.
 

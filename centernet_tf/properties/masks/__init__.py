@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pydantic
 
+from centernet_tf.geometry.patches import paste, widened
 from centernet_tf.properties.fields import Field
 from centernet_tf.properties.masks import draw, images, records, results, survey
 from centernet_tf.properties.masks.scores import CocoMasks
@@ -44,7 +45,7 @@ class Masks(Property):
         Answer(
             "masks",
             "detection_masks",
-            "values",
+            "patches",
             "probability in 0..1 that a part of its box belongs to the object: [height, width] parts of the box",
             "mask",
         ),
@@ -106,6 +107,15 @@ class Masks(Property):
 
     def to_json(self, rows: Rows, digits: int | None) -> list[dict[str, Any]]:
         return results.to_json(rows)
+
+    def to_supervision(self, rows: Rows) -> dict[str, np.ndarray]:
+        return {"mask": results.whole_masks(rows)}
+
+    def exported(self) -> "Masks":
+        return self.model_copy(update={"side": results.middle_side(self.side, self.margin), "margin": 0.0})
+
+    def laid_out(self, values: Any, boxes: Any, columns: Any, rows: Any) -> Any:
+        return paste(values, widened(boxes, self.margin), columns, rows) > self.threshold
 
     def mismatch(self, model: Property) -> str:
         return ""  # What is scored are pixels, however finely and by whatever threshold they were found.

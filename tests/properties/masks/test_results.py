@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 from pycocotools import mask as coco
 from pycocotools.coco import COCO
 
@@ -57,3 +58,17 @@ def test_slices_and_dicts_keep_masks():
     assert found[1:].to_coco(1)[0]["segmentation"] == found.to_coco(1)[1]["segmentation"]
     again = Detections.from_dict(json.loads(json.dumps(found.to_dict())))
     assert again.to_coco(1) == found.to_coco(1)
+
+
+def test_supervision_has_them():
+    supervision = pytest.importorskip("supervision", reason="an extra")
+    found = some([[5, 6, 31, 30], [40, -5, 70, 20.5]])
+    theirs = found.to_supervision()
+    assert isinstance(theirs, supervision.Detections)
+    assert theirs.mask.shape == (2, 50, 60) and theirs.mask.dtype == bool
+    for mask, row in zip(theirs.mask, found.to_coco(1)):
+        np.testing.assert_array_equal(mask, coco.decode(row["segmentation"]))
+    np.testing.assert_array_equal(theirs[1:].mask, found[1:].to_supervision().mask)
+    np.testing.assert_array_equal(theirs[theirs.confidence > 0.8].mask, theirs.mask[:1])
+    assert some([]).to_supervision().mask.shape == (0, 50, 60)
+    assert theirs.area.tolist() == [mask.sum() for mask in theirs.mask]
