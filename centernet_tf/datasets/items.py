@@ -188,7 +188,8 @@ def usable_objects(
     kept = clipped[keep]
     moved = np.abs(kept - boxes[keep]).max(axis=1, initial=0) > ROUNDING
     full = np.where(moved[:, None], boxes[keep], kept)
-    rows = select(rows, _fields(properties), np.flatnonzero(keep), count)
+    if not keep.all():
+        rows = select(rows, _fields(properties), np.flatnonzero(keep), count)
     for one in properties:
         rows |= one.place(rows, full.astype(np.float32), (width, height))
     area = (kept[:, 2] - kept[:, 0]) * (kept[:, 3] - kept[:, 1])

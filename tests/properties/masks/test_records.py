@@ -80,10 +80,16 @@ def test_masks_come_back(count):
 
 @settings(max_examples=30, deadline=None)
 @given(
-    width=st.integers(1, 70), height=st.integers(1, 20), seed=st.integers(0, 2**32), full=st.sampled_from([0.0, 0.3])
+    width=st.integers(1, 70),
+    height=st.integers(1, 400),
+    seed=st.integers(0, 2**32),
+    full=st.sampled_from([0.0, 0.3, 1.0]),
 )
 def test_files_of_one_bit(width, height, seed, full):
-    mask = np.random.default_rng(seed).random((height, width)) < full
+    random = np.random.default_rng(seed)
+    mask = random.random((height, width)) < full
+    top, bottom = np.sort(random.integers(0, height + 1, 2))
+    mask[:top] = mask[bottom:] = False
     counts = runs.of_pixels(mask, (width, height))
     data = files.to_png(counts, (width, height))
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(data))), mask)
