@@ -141,19 +141,22 @@ class DetectorGraph(keras.Model):
         last = {name: maps[-1] for name, maps in outputs.items()}
         return flip.join_sides(last, self.tasks.heads) if self.options.flip else last
 
-    def find(self, maps: dict[str, Any], fit: Any, extras: Mapping[str, Any]) -> dict[str, Any]:
+    def find(self, maps: dict[str, Any], fit: Any, extras: Mapping[str, Any], points: Any = None) -> dict[str, Any]:
         """Maps to objects.
 
         Args:
             maps: What `answer` returned.
             fit: [B, 4] as `fit_images` returns it.
             extras: {name: [B, ...]} that the tasks take, of what the maps' input was fitted from.
+            points: [B, P, 2] (x, y) in pixels of what was fitted: what is there, in this order, instead of the best of
+                all. The nearest cell stands for a point beyond the map.
 
         Returns:
             {field: [B, K, ...]}, boxes and points in pixels of what was fitted.
         """
-        found = self.tasks.decode({name: [values] for name, values in maps.items()})
         scale, shift = fit[:, None, :2], fit[:, None, 2:]
+        cells = None if points is None else _cells(points * scale + shift, ops.shape(maps["heatmap"])[1:3])
+        found = self.tasks.decode({name: [values] for name, values in maps.items()}, cells)
         motions = self.tasks.motions
         found = {name: _move_back(value, motions.get(name), scale, shift) for name, value in found.items()}
         if self.tasks.shifted_sizes and "boxes" in found:
@@ -180,6 +183,19 @@ class DetectorGraph(keras.Model):
         return {**soft_nms.keep_best(found, parts[0]["scores"].shape[1], self.options.stale_rows), **looks}
 
 
+class PointGraph(DetectorGraph):
+    """Images and points in them in, what is at these points out."""
+
+    def call(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """What `DetectorGraph` takes, and "points" [B, P, 2] (x, y) in pixels of each image, to {field: [B, P, ...]}.
+
+        Rows are in the order of the points; "class_scores" [B, P, C] is among them.
+        """
+        extras = {extra.name: inputs[extra.name] for extra in self.tasks.extras}
+        shown, fit = self.show(inputs)
+        return self.find(self.answer(shown), fit, extras, inputs["points"])
+
+
 class WindowGraph(DetectorGraph):
     """One window of a larger image in, the objects of its core out, in its pixels; see `detector.tiles`."""
 
@@ -191,6 +207,13 @@ class WindowGraph(DetectorGraph):
         maps["heatmap"] = tiles.only_core(maps["heatmap"], inputs["cores"])
         corners = inputs["corners"]
         return {**self.find(maps, ops.concatenate([ops.ones_like(corners), -corners], axis=-1), {}), **looks}
+
+
+def _cells(points: Any, grid: tuple[Any, Any]) -> Any:
+    """[B, P] int32 (y * w + x) of points [B, P, 2] in pixels of the network's input."""
+    height, width = grid
+    column, row = (ops.cast(ops.floor(points[..., axis] / STRIDE), "int32") for axis in (0, 1))
+    return ops.clip(row, 0, height - 1) * width + ops.clip(column, 0, width - 1)
 
 
 def _look(seen: Any, maps: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,11 @@ Signatures, each with the outputs of `tfod.tfod_answers` and a batch of any size
     float_image      input_tensor   float32 [B, H, W, 3]  the same with values from 0 to 255
     image_bytes      image_bytes    string [B]            JPEG, PNG, GIF or BMP files, each of its own size
     tf_example       example_bytes  string [B]            serialized tf.train.Example with image/encoded
+    at_points        input_tensor   uint8 [B, H, W, 3]    and `points` float32 [B, P, 2], (x, y) in pixels
+
+The last tells what is at points that somebody chose, one row for each in their order, and, as
+detection_multiclass_scores [B, P, classes], how sure it is of each class. Points that the input does not show are told
+as the nearest that it does.
 
 Models that take more of each image than its pixels have an argument for it beside each of these, float32 [B, ...] under
 the extra's name. Models that track objects over time have the signatures of `export.video`. assets/model.json says what
@@ -42,6 +47,7 @@ PRECISIONS = {"float32": "float32", "bfloat16": "bfloat16"}
 # How far the file's answers may lie from the model's, in scores and fractions of the image. 16 bits have 8 of mantissa.
 LIMITS = {"float32": 1e-3, "bfloat16": 0.1}
 ENCODED = "image/encoded"
+CLASS_SCORES = "detection_multiclass_scores"  # TFOD's name; its first column is the background, which we have none of
 
 
 def export_savedmodel(
@@ -136,20 +142,29 @@ def _endpoints(graph: DetectorGraph, reframed: bool) -> list[video.Endpoint]:
     side = (None, None) if graph.card.mode == "keep" else (graph.card.height, graph.card.width)
 
     properties = graph.tasks.properties
-    # A function of its own, so that the file holds the network once and not once for each signature.
+    # Functions of their own, so that the file holds the network once and not once for each signature.
     names = [extra.name for extra in graph.tasks.extras]
     extras = [tf.TensorSpec((None, *extra.shape), tf.float32, extra.name) for extra in graph.tasks.extras]
     seen = [tf.TensorSpec((None, *side, 3)), tf.TensorSpec((None, 4))]
 
+    answer = tf.function(graph.answer, input_signature=seen[:1], autograph=False)
+
     @tf.function(input_signature=[*seen, *extras], autograph=False)
     def find(fitted: Any, fit: Any, *values: Any) -> dict[str, Any]:
-        return graph.find(graph.answer(fitted), fit, dict(zip(names, values)))
+        return graph.find(answer(fitted), fit, dict(zip(names, values)))
 
     def pixels(input_tensor: Any, *values: Any) -> dict[str, Any]:
         shape = tf.shape(input_tensor)
         sizes = tf.broadcast_to(shape[1:3], (shape[0], 2))
         found = find(*graph.fit_images(input_tensor, sizes), *values)
         return tfod_answers(found, sizes, 1, properties, (shape[1], shape[2]) if reframed else None)
+
+    def at_points(input_tensor: Any, points: Any, *values: Any) -> dict[str, Any]:
+        shape = tf.shape(input_tensor)
+        sizes = tf.broadcast_to(shape[1:3], (shape[0], 2))
+        fitted, fit = graph.fit_images(input_tensor, sizes)
+        found = graph.find(answer(fitted), fit, dict(zip(names, values)), points)
+        return {**tfod_answers(found, sizes, 1, properties), CLASS_SCORES: found["class_scores"]}
 
     def image_bytes(image_bytes: Any, *values: Any) -> dict[str, Any]:
         fitted, fit, sizes = _fit_files(image_bytes, graph)
@@ -166,7 +181,9 @@ def _endpoints(graph: DetectorGraph, reframed: bool) -> list[video.Endpoint]:
         ("image_bytes", image_bytes, tf.TensorSpec((None,), tf.string, "image_bytes")),
         ("tf_example", tf_example, tf.TensorSpec((None,), tf.string, "example_bytes")),
     )
-    return [(name, function, [spec, *extras]) for name, function, spec in endpoints]
+    chosen = [tf.TensorSpec(rows, tf.uint8, "input_tensor"), tf.TensorSpec((None, None, 2), tf.float32, "points")]
+    searched = [(name, function, [spec, *extras]) for name, function, spec in endpoints]
+    return [*searched, ("at_points", at_points, [*chosen, *extras])]
 
 
 def _fit_files(files: Any, graph: DetectorGraph) -> tuple[Any, Any, Any]:

@@ -76,7 +76,7 @@ def build_tasks(tasks: Mapping[str, TaskSettings], centers: Centers) -> TaskSet:
         every_row=all(task.every_row for task in built),
         every_object=any(task.every_object for task in built),
     )
-    made = TaskSet(built, located.locate, centers.peaks, centers.weights)
+    made = TaskSet(built, located.locate, centers.peaks, centers.weights, centers.peaks_at)
     terms = [term.name for term in made.terms]
     for name in centers.weights:
         if name not in terms:

@@ -27,7 +27,7 @@ MEMBERS = {
         ],
     ),
     "masks": (
-        [],
+        ["mask"],
         [
             "datasets/coco.py",
             "datasets/coco_masks.py",

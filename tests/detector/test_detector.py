@@ -47,7 +47,7 @@ def detector(spot_network, spot_card):
 
 def fit(detector, image):
     """The input of one image in 0..255, and its [2, 3] matrix."""
-    inputs = detector._pack([image])
+    inputs = detector.pack([image])
     fitted, numbers = detector.graph.fit_images(inputs["images"], inputs["sizes"])
     scale_x, scale_y, left, top = ops.convert_to_numpy(numbers)[0].astype(float)
     return ops.convert_to_numpy(fitted[0]) * 255, np.array([[scale_x, 0, left], [0, scale_y, top]])

@@ -203,9 +203,12 @@ class Gone:
 sys.meta_path.insert(0, Gone())
 import json
 import tensorflow as tf
-run = tf.saved_model.load(sys.argv[1]).signatures["image_bytes"]
-answers = run(image_bytes=tf.constant([open(path, "rb").read() for path in sys.argv[2:]]))
-print(json.dumps({name: value.numpy().tolist() for name, value in answers.items()}))
+signatures = tf.saved_model.load(sys.argv[1]).signatures
+files = [open(path, "rb").read() for path in sys.argv[2:]]
+told = signatures["image_bytes"](image_bytes=tf.constant(files))
+image = tf.io.decode_image(files[0])[None]
+there = signatures["at_points"](input_tensor=image, points=tf.constant([[[20.0, 30.0], [60.0, 2.0]]]))
+print(json.dumps([{name: value.numpy().tolist() for name, value in one.items()} for one in (told, there)]))
 """
 
 
@@ -218,8 +221,15 @@ def test_answers_where_only_tensorflow_is(spots, signatures, images, tmp_path):
     shown = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert shown.returncode == 0, shown.stderr
     expected = signatures["image_bytes"](image_bytes=encoded)
-    for name, values in json.loads(shown.stdout).items():
+    answers, there = json.loads(shown.stdout)
+    for name, values in answers.items():
         np.testing.assert_allclose(values, expected[name], atol=1e-5)
+    # The spot is the best of the first image; at the other point is nothing.
+    assert {name.partition("_")[2] for name in there} >= {"boxes", "scores", "classes", "multiclass_scores"}
+    for name in (BOXES, SCORES, CLASSES):
+        np.testing.assert_allclose(there[name][0][0], expected[name][0][0], atol=1e-4)
+    assert there[SCORES][0][1] < 0.01 < there[SCORES][0][0]
+    np.testing.assert_allclose(np.max(there["detection_multiclass_scores"], axis=-1), there[SCORES], atol=1e-6)
 
 
 def test_older_loaders_run_it(spots, signatures, images):

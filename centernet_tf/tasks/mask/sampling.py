@@ -40,7 +40,7 @@ def sample(values: Any, channels: Any, frames: Any, sides: Sides) -> Any:
         [B, N, rows, columns] float32.
     """
     batch, height, width, depth = ops.shape(values)
-    count = frames.shape[1]
+    count = ops.shape(frames)[1]
     planes = ops.transpose(ops.cast(values, "float32"), (0, 3, 1, 2))
     rows = patches.places(frames[..., 1], frames[..., 3], sides[0])
     columns = patches.places(frames[..., 0], frames[..., 2], sides[1])
