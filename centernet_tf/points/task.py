@@ -32,6 +32,8 @@ class Head:
             keeps to the original image, as for offsets within a cell.
         at_centers: Whether the last layer is left to whoever reads the map at cells (`losses.gather_cells`), for heads
             of many channels: the same numbers without a map of them.
+        spread: Whether the last layer starts with weights as large as a heatmap's, for numbers that are multiplied with
+            each other and would not leave 0.
         per_frame: Of clips: whether it reads the features of each frame alone, and gives the frames' maps one behind
             the other, instead of reading those of all frames at once.
     """
@@ -42,6 +44,7 @@ class Head:
     heatmap: bool = False
     mirror: Callable[[Any], Any] | None = None
     at_centers: bool = False
+    spread: bool = False
     per_frame: bool = False
 
 

@@ -63,9 +63,47 @@ def _mixed(lines: Any, first: Any, positions: Any, length: Any) -> Any:
     Returns:
         [B, N, P, D].
     """
+    low, high, part = _around(positions, length)
+    start = (first * length)[..., None]
+    one, other = (ops.take(lines, start + place, axis=0) for place in (low, high))
+    return one + part[..., None] * (other - one)
+
+
+def _around(positions: Any, length: Any) -> tuple[Any, Any, Any]:
+    """The cells before and after positions along a side of this length, int32, and how near the second is, 0 to 1.
+
+    Positions outside count as at the edge.
+    """
     inside = ops.clip(positions, 0.0, ops.cast(length - 1, "float32"))
     low = ops.floor(inside)
-    number = ops.clip(ops.cast(low, "int32"), 0, length - 1)  # NaN, of a network that diverged, is no line
-    start = (first * length)[..., None]
-    one, other = (ops.take(lines, start + place, axis=0) for place in (number, ops.minimum(number + 1, length - 1)))
-    return one + (inside - low)[..., None] * (other - one)
+    number = ops.clip(ops.cast(low, "int32"), 0, length - 1)  # NaN, of a network that diverged, is no cell
+    return number, ops.minimum(number + 1, length - 1), inside - low
+
+
+def sample_all(values: Any, frames: Any, sides: Sides) -> Any:
+    """`sample` of all channels of a map with few.
+
+    Args:
+        values: [B, h, w, C].
+        frames: [B, N, 4] float32 left, top, right, bottom in cells.
+        sides: Rows and columns of what is read.
+
+    Returns:
+        [B, N, rows x columns, C] float32.
+    """
+    batch, height, width, depth = ops.shape(values)
+    count = ops.shape(frames)[1]
+    flat = ops.reshape(ops.cast(values, "float32"), (-1, depth))
+    low_y, high_y, part_y = _around(patches.places(frames[..., 1], frames[..., 3], sides[0]), height)
+    low_x, high_x, part_x = _around(patches.places(frames[..., 0], frames[..., 2], sides[1]), width)
+    image = (ops.arange(batch, dtype="int32") * height)[:, None, None]
+
+    def line(row: Any) -> Any:
+        """Values between columns, [B, N, rows, columns, C]."""
+        start = ((image + row) * width)[..., None]
+        left, right = (ops.take(flat, start + column[..., None, :], axis=0) for column in (low_x, high_x))
+        return left + part_x[..., None, :, None] * (right - left)
+
+    above, below = line(low_y), line(high_y)
+    found = above + part_y[..., None, None] * (below - above)
+    return ops.reshape(found, (batch, count, sides[0] * sides[1], depth))
