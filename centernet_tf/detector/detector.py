@@ -16,7 +16,7 @@ from centernet_tf.detector import extras as own
 from centernet_tf.detector.entries import Entry, Image, Look, as_entries, as_image
 from centernet_tf.detector.field import find_halo
 from centernet_tf.detector.found import as_detections
-from centernet_tf.detector.graph import HEATMAP, SEEN, DetectorGraph, PointGraph, WindowGraph
+from centernet_tf.detector.graph import HEATMAP, SEEN, DetectorGraph, FrameGraph, PointGraph, WindowGraph
 from centernet_tf.detector.options import Options
 from centernet_tf.detector.point import at_points
 from centernet_tf.errors import DataError, UsageError, closest
@@ -72,6 +72,10 @@ class Detector:
     def pointing(self) -> PointGraph:
         """`graph` for points that are given."""
         return PointGraph(self.network, self.tasks, self.card.input, self.options)
+
+    @functools.cached_property
+    def _fitting(self) -> FrameGraph:
+        return FrameGraph(self.network, self.tasks, self.card.input, self.options)
 
     @property
     def limit(self) -> int:
@@ -152,12 +156,11 @@ class Detector:
             The key, the image [H, W, 3] uint8 RGB, and what was found in it, in order.
         """
         waiting: list[tuple[Any, np.ndarray, dict[str, np.ndarray], dict[str, Any]]] = []
-        fixed = None if self._keeps else self.card.input.height
         for key, source, given in entries:
             seen, given = frames.split(given, self.tasks.inputs)
             image, extras = as_image(source), own.complete(given, self.extras)
             full = len(waiting) == batch_size
-            if waiting and (full or not batches.share([one[1] for one in waiting], image, fixed)):
+            if waiting and (full or not batches.share([one[1] for one in waiting], image, self._input_height)):
                 yield from self._run(waiting, threshold, look)
                 waiting = []
             waiting.append((key, image, extras, frames.complete(seen, self.tasks, image)))
@@ -193,6 +196,10 @@ class Detector:
         plain = DetectorGraph(self.network, self.tasks, self.card.input)
         heatmap = ops.convert_to_numpy(ops.sigmoid(plain.answer(plain.show(inputs)[0])["heatmap"][0]))
         return _pixels(ops.convert_to_numpy(fitted[0])), heatmap
+
+    def fit_frame(self, frame: np.ndarray) -> dict[str, Any]:
+        """A frame [H, W, 3] uint8 that the network sees more than once, fitted; see `frames.FITTED`."""
+        return self._fitting.fit(batches.pack([frame], batches.padded_size([frame], self._input_height)))
 
     def with_input(self, size: tuple[int, int] | None) -> "Detector":
         """The same network behind another input.
@@ -245,8 +252,8 @@ class Detector:
         return Tracker(with_settings(self, **settings), extras)
 
     @property
-    def _keeps(self) -> bool:
-        return self.card.input.mode == "keep"
+    def _input_height(self) -> int | None:
+        return None if self.card.input.mode == "keep" else self.card.input.height
 
     @property
     def _extra_names(self) -> str:
@@ -274,16 +281,11 @@ class Detector:
         seen: Sequence[Mapping[str, Any]] = (),
     ) -> dict[str, Any]:
         """The graph's inputs: padded images, their sizes, extras by name, and what else the network sees."""
-        sizes = np.array([image.shape[:2] for image in images], np.int32)
-        shape = sizes.max(axis=0)
-        if not self._keeps:
-            shape = -(-shape // batches.PADDING) * batches.PADDING
-        packed = np.zeros((len(images), *shape, 3), np.uint8)
-        for row, image in zip(packed, images):
-            row[: image.shape[0], : image.shape[1]] = image
+        size = batches.padded_size(images, self._input_height)
+        further = frames.pack(seen, self.tasks, size, self.limit)
+        pixels = {} if frames.FITTED in further else batches.pack(images, size)
         stacked = {extra.name: np.stack([one[extra.name] for one in extras]) for extra in self.extras if extras}
-        further = frames.pack(seen, self.tasks, tuple(shape), self.limit)
-        return {"images": packed, "sizes": sizes, **stacked, **further}
+        return {**pixels, **stacked, **further}
 
     def _find(
         self,

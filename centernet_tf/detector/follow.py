@@ -1,8 +1,8 @@
 """Videos: the one loop over time. What is found in a frame, and the memory of those before, make the next memory."""
 
 import collections
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -128,6 +128,25 @@ class Tracker:
         )
 
 
+class _Frame(NamedTuple):
+    """A frame of a video.
+
+    Attributes:
+        image: [H, W, 3] uint8.
+        fitted: As `Detector.fit_frame` makes it; None where the network sees single images.
+    """
+
+    image: np.ndarray
+    fitted: dict[str, Any] | None
+
+
+def _fitted(present: _Frame, seen: Mapping[str, Sequence[_Frame]]) -> dict[str, Any]:
+    """What the network sees of a present frame and of others, where they are fitted."""
+    if present.fitted is None:
+        return {}
+    return {beside.FITTED: (present.fitted, {name: [frame.fitted for frame in one] for name, one in seen.items()})}
+
+
 class _Video:
     """What is held between the frames of a video; arguments as of `follow`."""
 
@@ -150,8 +169,10 @@ class _Video:
         self._association, self._extras, self._keep = association, dict(extras or {}), keep
         self._together = batch_size if association.recall is None else 1
         self._memory = association.start()
-        self._window = beside.Window(detector.tasks.inputs)
-        self._waiting: list[tuple[np.ndarray, dict[str, np.ndarray]]] = []
+        # Where the network sees a frame more than once, it is fitted when it comes.
+        self._fit = detector.fit_frame if beside.shown(detector.tasks.inputs) else None
+        self._window: beside.Window[_Frame] = beside.Window(detector.tasks.inputs)
+        self._waiting: list[tuple[_Frame, dict[str, list[_Frame]]]] = []
         self._public: collections.deque[np.ndarray | None] = collections.deque()  # of frames that are not told yet
         self._shape: tuple[int, ...] | None = None
         self._count = 0
@@ -169,7 +190,7 @@ class _Video:
         if self._count == 0 and self._public[0] is not None:
             self._memory = self._association.begin(self._public[0])
         self._count += 1
-        for entry in self._window.push(image):
+        for entry in self._window.push(_Frame(image, self._fit and self._fit(image))):
             self._waiting.append(entry)
             if len(self._waiting) == self._together:
                 yield from self._run()
@@ -200,11 +221,11 @@ class _Video:
         waiting, self._waiting = self._waiting, []
         recall = self._association.recall
         known = {**self._extras, **({} if recall is None else {beside.ROWS: recall(self._memory)})}
-        searched = self._search((image, {**known, **further}) for image, further in waiting)
-        for found, (image, _) in zip(searched, waiting):
+        searched = self._search((present.image, {**known, **_fitted(present, seen)}) for present, seen in waiting)
+        for found, (present, _) in zip(searched, waiting):
             if self._keep is not None:
                 self._keep(found)
-            seen = [image] if self._association.looks else []
+            seen = [present.image] if self._association.looks else []
             boxes = self._public.popleft()
             near = {} if boxes is None else {"public": boxes}
             told, self._memory = self._association.step(found, self._memory, *seen, **near)

@@ -1,6 +1,7 @@
 """From pixels to objects in one graph: fit to the input, network, decode and the way back to the image."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -9,6 +10,7 @@ from keras import ops
 
 from centernet_tf import preprocess
 from centernet_tf.detector import flip, scales, soft_nms, tiles
+from centernet_tf.detector.frames import FITTED
 from centernet_tf.detector.options import Options
 from centernet_tf.geometry import affine
 from centernet_tf.model.card import InputCard
@@ -83,26 +85,30 @@ class DetectorGraph(keras.Model):
         return fitted, fit * ops.convert_to_tensor([float(scale), float(scale), 1.0, 1.0])
 
     def show(self, inputs: Mapping[str, Any], scale: Fraction = Fraction(1)) -> tuple[dict[str, Any], Any]:
-        """Makes everything that the network sees, before colours are normalised.
+        """Makes everything that the network sees.
 
         Args:
             inputs: "images" and "sizes" as in `fit_images`; other frames by the name of the input that shows them, [B,
-                H, W, 3] or clips [B, T, H, W, 3] of the same sizes; "rows" {field: [B, N, ...]} and "valid" among them,
-                in pixels of the images, where an input is drawn.
+                H, W, 3] or clips [B, T, H, W, 3] of the same sizes, or `frames.FITTED` in their place; "rows" {field:
+                [B, N, ...]} and "valid" among them, in pixels of the images, where an input is drawn.
             scale: As in `fit_images`.
 
         Returns:
-            {input: [B, h, w, channels], or [B, T, h, w, channels] of clips}, images in 0..1; and the fit of the images.
+            {input: [B, h, w, channels], or [B, T, h, w, channels] of clips}, images normalised; and the fit of the
+            images.
         """
+        # Where the pixels were fitted before, only the fit is read, and what is compiled leaves the rest out.
         fitted, fit = self.fit_images(inputs["images"], inputs["sizes"], scale)
+        before = inputs[FITTED][self.options.fractions.index(scale)] if FITTED in inputs else {}
         shown = {}
         for name, wanted in self.tasks.inputs.items():
             if wanted.draw is not None:
                 shown[name] = wanted.draw(self._fit_rows(inputs["rows"], fit), tuple(ops.shape(fitted)[1:3]))
-            elif name in inputs:
-                shown[name] = self._fit_frames(inputs[name], inputs["sizes"], scale)
+            elif name in before:
+                shown[name] = before[name]
             else:
-                shown[name] = fitted
+                frames = self._fit_frames(inputs[name], inputs["sizes"], scale) if name in inputs else fitted
+                shown[name] = preprocess.normalize(frames, self.card.normalization)
         return shown, fit
 
     def _fit_frames(self, frames: Any, sizes: Any, scale: Fraction) -> Any:
@@ -124,17 +130,13 @@ class DetectorGraph(keras.Model):
         """What the network makes of what it sees.
 
         Args:
-            shown: As `show` makes it, or the images alone as `fit_images` makes them.
+            shown: As `show` makes it, or the images alone as `fit_images` makes them, not normalised.
 
         Returns:
             {head: [B, h/4, w/4, channels]} without activation; parts of it of heads `at_centers`.
         """
-        named = shown if isinstance(shown, Mapping) else {"image": shown}
-        drawn = [name for name, wanted in self.tasks.inputs.items() if wanted.draw is not None]
-        inputs = {
-            name: value if name in drawn else preprocess.normalize(value, self.card.normalization)
-            for name, value in named.items()
-        }
+        alone = not isinstance(shown, Mapping)
+        inputs = {"image": preprocess.normalize(shown, self.card.normalization)} if alone else shown
         if self.options.flip:
             inputs = {name: flip.both_sides(value) for name, value in inputs.items()}
         outputs = self.network(as_argument(inputs), training=False)
@@ -194,6 +196,33 @@ class PointGraph(DetectorGraph):
         extras = {extra.name: inputs[extra.name] for extra in self.tasks.extras}
         shown, fit = self.show(inputs)
         return self.find(self.answer(shown), fit, extras, inputs["points"])
+
+
+class FrameGraph(DetectorGraph):
+    """One frame of a video in, what the network sees of it out, for those that it sees more than once; see `frames`."""
+
+    def call(self, inputs: dict[str, Any]) -> list[Any]:
+        """{"images" [1, H, W, 3] uint8, "sizes" [1, 2] int32} to what is seen, [1, h, w, 3] normalised, per scale."""
+        images, sizes = inputs["images"], inputs["sizes"]
+        fitted = [self.fit_images(images, sizes, scale)[0] for scale in self.options.fractions]
+        return [preprocess.normalize(seen, self.card.normalization) for seen in fitted]
+
+    def fit(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """What `call` takes, and `frames.FITTED`, what it answers. Compiled as the network is, but all of it tensors.
+
+        `predict_on_batch` would bring them to the host, and the next call back to the device.
+        """
+        inputs = {name: ops.convert_to_tensor(values) for name, values in inputs.items()}
+        if keras.backend.backend() == "jax":
+            return {**inputs, FITTED: self._jitted(inputs)}
+        self.make_predict_function()
+        return {**inputs, FITTED: self.predict_function([(inputs,)])}
+
+    @functools.cached_property
+    def _jitted(self) -> Callable[[dict[str, Any]], list[Any]]:
+        import jax
+
+        return jax.jit(self.call)
 
 
 class WindowGraph(DetectorGraph):
