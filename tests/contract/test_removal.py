@@ -24,6 +24,8 @@ MEMBERS = {
             "datasets/coco_videos.py",
             "datasets/drawn/film.py",
             "cli/track.py",
+            "tasks/action/link.py",
+            "tasks/action/memory.py",
         ],
     ),
 }

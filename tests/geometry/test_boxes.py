@@ -21,6 +21,8 @@ def test_empty(first, second):
     assert areas(np.zeros((0, 4))).shape == (0,)
     assert box_iou(np.zeros((first, 4)), np.zeros((second, 4))).shape == (first, second)
     assert paired_iou(np.zeros((first, 4)), np.zeros(4)).shape == (first,)
+    assert paired_iou(np.zeros((first, 1, 4)), np.zeros((second, 4))).shape == (first, second)
+    assert paired_iou(np.zeros(4), np.zeros(4)).shape == ()
 
 
 @pytest.mark.parametrize(

@@ -46,12 +46,12 @@ def suppress(
     sums = np.zeros((count, count), np.float32)
     sums[first, second] = paired_iou(ordered[first], ordered[second], PIXEL).sum(axis=1)
     same = sums > overlap * length
-    free, factors = np.ones(count, bool), np.ones(count, np.float32)
-    for row in np.flatnonzero(same.any(axis=1)):
-        if free[row]:
-            lowered = same[row] & free
-            factors[lowered] = 1 - sums[row, lowered] / (length if way == "mean" else 1)
-            free[lowered] = False
+    by = np.full(count, -1)  # who lowers each
+    for row in np.flatnonzero(same.any(axis=1)).tolist():
+        if by[row] < 0:
+            by[same[row] & (by < 0)] = row
+    free, factors = by < 0, np.ones(count, np.float32)
+    factors[~free] = 1 - sums[by[~free], np.flatnonzero(~free)] / (length if way == "mean" else 1)
     lower = np.asarray(scores, np.float32)[order] * factors
     result = np.empty(count, np.float32)
     result[order] = np.where(free, lower, -np.inf) if way == "hard" else lower
