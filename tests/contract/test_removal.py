@@ -23,6 +23,7 @@ MEMBERS = {
             "datasets/coco.py",
             "datasets/coco_videos.py",
             "datasets/drawn/film.py",
+            "datasets/drawn/motions.py",
             "cli/track.py",
             "tasks/action/link.py",
             "tasks/action/memory.py",
