@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from centernet_tf.cli import records_made
+from centernet_tf.cli import records_made, records_tubes
 from centernet_tf.cli.conversion import (
     Classes,
     Name,
@@ -300,5 +300,6 @@ def index(
     print_report(report, (), folder, Console())
 
 
+app.command()(records_tubes.tubes)
 app.command()(records_made.shapes)
 app.command()(records_made.tfds)

@@ -57,7 +57,8 @@ def shapes(
     With --pose it draws persons who move, hide each other and show their faces or backs, with exact keypoints. With
     --3d it renders cars, trucks and cabinets on the ground, with their places in metres and the camera. With --video
     shapes move, turn, cross, hide each other, leave and come back, and keep their identity; with --look-alikes too all
-    circles have one colour, and all rectangles, and each wears a pattern of its own.
+    circles have one colour, and all rectangles, and each wears a pattern of its own; with --actions too classes are
+    left, right, grow, turn and stop, which no single frame tells.
 
     Example: centernet records shapes --count 500 --out tfrecords/shapes/train
     """
