@@ -187,7 +187,7 @@ def evaluate(
     """Scores a detector on records; arguments and errors as `detect_records` and `score` have them."""
     dataset = with_properties(dataset, detector)
     found = _search(detector, dataset, batch_size, advance)
-    measured = [dataset.property(one.name) for one in detector.properties]
+    measured = [dataset.property(one.name).scored_as(one) for one in detector.properties]
     return score(found, dataset.classes, measured, max(MOST, detector.limit), **options)
 
 
@@ -255,6 +255,7 @@ def score(
         voc.add(record.image_id, rows, boxes)
         key = ImageKey(record.image_id, record.video, record.frame)
         for one, metric in metrics:
+            metric.alone(key, rows)
             single = all(field.name in rows for field in one.fields if field.level == "object")
             metric.update(key, rows if single else told, truth)
     scores = (metric.result() for _, metric in metrics)

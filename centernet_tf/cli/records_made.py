@@ -2,9 +2,9 @@
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -40,6 +40,9 @@ def shapes(
     look_alikes: Annotated[
         bool, typer.Option("--look-alikes", help="Of videos: two classes whose objects differ by their pattern alone.")
     ] = False,
+    actions: Annotated[
+        bool, typer.Option("--actions", help="Of videos: classes are what shapes do, which only several frames tell.")
+    ] = False,
     away: Annotated[
         float | None,
         typer.Option(
@@ -55,16 +58,18 @@ def shapes(
     With --pose it draws persons who move, hide each other and show their faces or backs, with exact keypoints. With
     --3d it renders cars, trucks and cabinets on the ground, with their places in metres and the camera. With --video
     shapes move, turn, cross, hide each other, leave and come back, and keep their identity; with --look-alikes too all
-    circles have one colour, and all rectangles, and each wears a pattern of its own. With --masks the pixels that are
-    seen of each shape are recorded.
+    circles have one colour, and all rectangles, and each wears a pattern of its own; with --actions too classes are
+    left, right, grow, turn and stop, which no single frame tells. With --masks the pixels that are seen of each shape
+    are recorded.
 
     Example: centernet records shapes --count 500 --out tfrecords/shapes/train
     """
     _check_kind({"--pose": pose, "--3d": boxes, "--video": video, "--masks": masks})
     of_videos = {"frames": frames, "speed": speed, "camera": camera, "rate": rate, "away": away}
     given = {option: value for option, value in of_videos.items() if value is not None}
-    if (given or look_alikes) and not video:
-        option = "look-alikes" if look_alikes else next(iter(given))
+    kinds = [option for option, wanted in (("look-alikes", look_alikes), ("actions", actions)) if wanted]
+    if (given or kinds) and not video:
+        option = next(iter([*kinds, *given]))
         raise UsageError(f"--{option} is of videos. Give --video too, or leave it out.")
     if video and difficulty:
         raise UsageError("--difficulty does not apply to videos. Give --speed, --camera and --objects.")
@@ -85,6 +90,11 @@ def shapes(
         yard = Yard.at(difficulty)
         yard = dataclasses.replace(yard, objects=counts or yard.objects)
         data = scenes.read(count, pixels, seed=seed, split=split, yard=yard)
+    elif actions:
+        from centernet_tf.datasets.drawn import motions as acting
+
+        motions = acting.Motions(**_of_actions(kinds, given), **({} if counts is None else {"objects": counts}))
+        data = acting.read(count, pixels, seed=seed, split=split, motions=motions)
     elif video:
         from centernet_tf.datasets.drawn import film as films
 
@@ -132,6 +142,15 @@ def _check_kind(kinds: Mapping[str, bool]) -> None:
     wanted = [option for option, given in kinds.items() if given]
     if len(wanted) > 1:
         raise UsageError(f"{' and '.join(wanted)} exclude each other. Give one of them.")
+
+
+def _of_actions(kinds: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of videos that videos of actions have, by setting."""
+    for option in (*kinds, *given):
+        if option not in ("actions", "frames", "rate", "speed"):
+            raise UsageError(f"--{option} does not apply to actions. Leave it out.")
+    speed = given.get("speed")
+    return {**given, **({} if speed is None else {"speed": (0.6 * speed, speed)})}
 
 
 def _span(text: str) -> tuple[int, int]:

@@ -104,6 +104,8 @@ def find_files(directory: Path, pattern: str | None = None) -> list[Path]:
 def read_labels(path: Path) -> tuple[str, ...]:
     """Names of a TFOD label map, `item { id: 1 name: 'cat' }`, in the order of the labels from 1.
 
+    AVA's `label { name: "stand" label_id: 12 }` too.
+
     Ids that the map leaves out become classes "unused 12", so that labels keep their numbers.
 
     Raises:
@@ -114,8 +116,8 @@ def read_labels(path: Path) -> tuple[str, ...]:
         raise UsageError(f"{path}: no such label map.")
     text = re.sub(r"(?m)^\s*#.*$", "", path.read_text(encoding="utf-8-sig", errors="replace"))
     names: dict[int, str] = {}
-    for item in re.findall(r"\bitem\s*:?\s*\{(.*?)\}", text, re.DOTALL):
-        number = re.search(r"\bid\s*:\s*(\d{1,5})\b", item)
+    for item in re.findall(r"\b(?:item|label)\s*:?\s*\{(.*?)\}", text, re.DOTALL):
+        number = re.search(r"\b(?:label_)?id\s*:\s*(\d{1,5})\b", item)
         name = re.search(r"(?<![\w])name\s*:\s*(?:\"([^\"]*)\"|'([^']*)')", item)
         if not number or not name or int(number[1]) == 0:
             raise DataError(f"{path}: item {' '.join(item.split())[:80]!r} lacks an id from 1 on, or a name.")

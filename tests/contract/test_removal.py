@@ -22,8 +22,12 @@ MEMBERS = {
             "datasets/kitti_tracking.py",
             "datasets/coco.py",
             "datasets/coco_videos.py",
+            "datasets/tubes.py",
             "datasets/drawn/film.py",
+            "datasets/drawn/motions.py",
             "cli/track.py",
+            "tasks/action/link.py",
+            "tasks/action/memory.py",
         ],
     ),
     "masks": (

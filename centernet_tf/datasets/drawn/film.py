@@ -4,7 +4,8 @@ Frame f of video v of a split depends on nothing but the seed, the split's name,
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import cv2
@@ -20,6 +21,8 @@ from centernet_tf.properties.tracks import Tracks
 
 MOST_OBJECTS = 60
 ABSENT = (5, 20)  # fewest and most frames that who leaves is away
+
+Colors = Callable[[tuple[slice, slice]], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,23 +196,41 @@ def draw_frame(
         actors = _alike(actors, streams[3], whole, film)
     view = np.float64([[1, 0, -shift[0]], [0, 1, -shift[1]]])
     image = cv2.warpAffine(whole, view, size[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-    owners = np.zeros((size[0] * SAMPLES, size[1] * SAMPLES), np.uint8)
     placed = [[curve + margin - shift for curve in actor.place(frame)] for actor in actors]
+    looks = [(partial(actor.colors, frame, origin=shift - margin), actor.shade) for actor in actors]
+    boxes, seen = paint_over(image, placed, looks)
+    if film.noise:
+        image += grain.standard_normal(image.shape, np.float32) * np.float32(255 * film.noise)
+    shown = np.flatnonzero(seen >= max(film.visible, 1e-9))
+    kinds = np.array([actor.kind for actor in actors], np.int64)
+    return np.clip(image + 0.5, 0, 255).astype(np.uint8), boxes[shown], kinds[shown], shown.astype(np.int64)
+
+
+def paint_over(
+    image: np.ndarray, placed: Sequence[Sequence[np.ndarray]], looks: Sequence[tuple[Colors, np.ndarray]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Paints objects over an image, later ones over earlier ones.
+
+    Args:
+        image: [H, W, 3] float32, RGB; painted on.
+        placed: The curves [P, 2] (x, y) of each object in pixels, the outer one first; may lie beyond the edges.
+        looks: Of each what gives the colours of a region (rows, columns), [3] or [rows, columns, 3], and its shade [2].
+
+    Returns:
+        Boxes [N, 4] float32 around all of each object, and the part [N] of each that is seen, 0 to 1.
+    """
+    size = image.shape[:2]
+    owners = np.zeros((size[0] * SAMPLES, size[1] * SAMPLES), np.uint8)
     boxes = np.array([_box(curves) for curves in placed], np.float32).reshape(-1, 4)
-    for number, (actor, curves, box) in enumerate(zip(actors, placed, boxes), start=1):
+    for number, ((colors, shade), curves, box) in enumerate(zip(looks, placed, boxes), start=1):
         if (box[2:] <= 0).any() or (box[:2] >= size[::-1]).any():
             continue
         region = region_of(box, size)
         mask = rasterise(curves, region)
         owners[tuple(slice(part.start * SAMPLES, part.stop * SAMPLES) for part in region)][mask > 0] = number
-        paint(image[region], mask, actor.colors(frame, region, shift - margin), actor.shade)
-    if film.noise:
-        image += grain.standard_normal(image.shape, np.float32) * np.float32(255 * film.noise)
+        paint(image[region], mask, colors(region), shade)
     areas = np.array([_area(curves) for curves in placed])
-    seen = np.bincount(owners.reshape(-1), minlength=len(actors) + 1)[1:] / np.maximum(areas, 1)
-    shown = np.flatnonzero(seen >= max(film.visible, 1e-9))
-    kinds = np.array([actor.kind for actor in actors], np.int64)
-    return np.clip(image + 0.5, 0, 255).astype(np.uint8), boxes[shown], kinds[shown], shown.astype(np.int64)
+    return boxes, np.bincount(owners.reshape(-1), minlength=len(placed) + 1)[1:] / np.maximum(areas, 1)
 
 
 def _actor(rng: np.random.Generator, size: tuple[int, int], ground: np.ndarray, film: Film) -> _Actor:

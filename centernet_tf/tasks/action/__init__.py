@@ -1,0 +1,1 @@
+"""Actions: objects of a video that do something for some of its frames."""
