@@ -116,6 +116,16 @@ def small_disk():
 
 
 @pytest.fixture(scope="session")
+def as_one():
+    """A function -> the same; JAX compiles it as one, as in training, for of each operation alone it takes seconds."""
+    if keras.backend.backend() != "jax":
+        return lambda function: function
+    import jax
+
+    return jax.jit
+
+
+@pytest.fixture(scope="session")
 def spot_card():
     """Card of the spot network: fixed inputs of 128x128, pixels as they are."""
     plain = InputCard(height=128, width=128, stride=32, mean=(0, 0, 0), std=(1, 1, 1), order="rgb")
