@@ -18,7 +18,7 @@ from centernet_tf.model.file import save_model
 from centernet_tf.properties.fields import Field
 
 # TensorFlow and Keras are a million objects that are never garbage. Looking through them again and again took a quarter
-# of the tests' time; `let_go` collects what a module leaves.
+# of the tests' time; `let_go` collects what a module leaves, and sets apart what stays.
 gc.collect()
 gc.freeze()
 gc.set_threshold(50_000, 20, 100)
@@ -81,6 +81,12 @@ def pytest_collection_modifyitems(config, items):
     items[:] = [item for item in items if item not in left]
 
 
+def pytest_collection_finish():
+    """Sets apart what the modules of all tests brought, which would be looked through behind each of them."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True, scope="module")
 def let_go(request):
     """Frees the networks that a module kept for its tests; all of them together would fill the memory."""
@@ -89,6 +95,7 @@ def let_go(request):
         if hasattr(value, "cache_clear"):
             value.cache_clear()
     gc.collect()
+    gc.freeze()  # What lives on belongs to the session; half a second for each module went into looking through it.
 
 
 @pytest.fixture
@@ -106,6 +113,16 @@ def small_disk():
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
     return limited
+
+
+@pytest.fixture(scope="session")
+def as_one():
+    """A function -> the same; JAX compiles it as one, as in training, for of each operation alone it takes seconds."""
+    if keras.backend.backend() != "jax":
+        return lambda function: function
+    import jax
+
+    return jax.jit
 
 
 @pytest.fixture(scope="session")

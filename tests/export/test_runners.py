@@ -29,7 +29,9 @@ def test_finds_what_the_model_finds(kind, size, exported, spot_model, draw_spots
     np.testing.assert_array_equal(found.classes[sure], expected.classes[sure])
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize(
+    "kind", ["TFLite", *(pytest.param(kind, marks=pytest.mark.long) for kind in FORMATS if kind != "TFLite")]
+)
 def test_portrait_images_of_models_that_scale_by_the_width(kind, exported, model):
     """Inputs of 64 x 96: an image 60 wide is scaled by 1.6, its 90 rows notwithstanding."""
     runner = open_runner(exported("box3d", FORMATS[kind][0]))
