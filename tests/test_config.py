@@ -119,7 +119,7 @@ def test_written_settings_read_the_same(tmp_path, least):
         (
             {"data": {"train": "records", "flipp": 1}},
             "here: data: unknown setting 'flipp'. Did you mean 'augment.flip'? "
-            "Known here: train, validation, size, mean, std, order, fill, device_warp, workers, shuffle.",
+            "Known here: train, validation, size, mean, std, order, fill, resample, device_warp, workers, shuffle.",
         ),
         (
             {**LEAST, "augment": {"flipp": 1}},
@@ -213,7 +213,7 @@ def test_written_settings_read_the_same(tmp_path, least):
         (
             {"data": "records"},
             "here: data is 'records': expected a section, data: {name: value}, or no such line. "
-            "Known there: train, validation, size, mean, std, order, fill, device_warp, workers, shuffle.",
+            "Known there: train, validation, size, mean, std, order, fill, resample, device_warp, workers, shuffle.",
         ),
         (
             {"data": {"train": "records", "size": [64, 0]}},

@@ -49,6 +49,10 @@ def shapes(
             min=0, max=1, help="Part of the shapes that leave for 5 to 20 frames and return: 0, or 0.5 alike."
         ),
     ] = None,
+    elsewhere: Annotated[
+        bool | None,
+        typer.Option("--elsewhere/--no-elsewhere", help="They return over another edge. Default: if they look alike."),
+    ] = None,
     name: Name = None,
     shards: Shards = None,
     workers: Workers = None,
@@ -58,14 +62,15 @@ def shapes(
     With --pose it draws persons who move, hide each other and show their faces or backs, with exact keypoints. With
     --3d it renders cars, trucks and cabinets on the ground, with their places in metres and the camera. With --video
     shapes move, turn, cross, hide each other, leave and come back, and keep their identity; with --look-alikes too all
-    circles have one colour, and all rectangles, and each wears a pattern of its own; with --actions too classes are
-    left, right, grow, turn and stop, which no single frame tells. With --masks the pixels that are seen of each shape
-    are recorded.
+    circles have one colour, and all rectangles, each wears a pattern of its own, and half of them leave over one edge
+    and come back over another; with --actions too classes are left, right, grow, turn and stop, which no single frame
+    tells. With --masks the pixels that are seen of each shape are recorded.
 
     Example: centernet records shapes --count 500 --out tfrecords/shapes/train
     """
     _check_kind({"--pose": pose, "--3d": boxes, "--video": video, "--masks": masks})
     of_videos = {"frames": frames, "speed": speed, "camera": camera, "rate": rate, "away": away}
+    of_videos["elsewhere"] = elsewhere
     given = {option: value for option, value in of_videos.items() if value is not None}
     kinds = [option for option, wanted in (("look-alikes", look_alikes), ("actions", actions)) if wanted]
     if (given or kinds) and not video:
@@ -100,6 +105,8 @@ def shapes(
 
         make = films.Film.of_look_alikes if look_alikes else films.Film
         film = make(**given, **({} if counts is None else {"objects": counts}))
+        if elsewhere and not film.away:
+            raise UsageError("--elsewhere is of shapes that leave. Give --away too, or leave it out.")
         data = films.read(count, pixels, seed=seed, split=split, film=film)
     else:
         from centernet_tf.datasets.drawn.shapes import Scene

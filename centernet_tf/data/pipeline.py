@@ -16,6 +16,7 @@ from centernet_tf.data.augment import Augmentation, recolored
 from centernet_tf.data.clips import windows
 from centernet_tf.data.dataset import Dataset
 from centernet_tf.data.example import ENCODED, FILENAME, SOURCE_ID, spec
+from centernet_tf.data.fitted import letterboxed
 from centernet_tf.data.overall import with_overall
 from centernet_tf.data.record import BASE
 from centernet_tf.data.sample import AUGMENTED, Sampler
@@ -23,6 +24,7 @@ from centernet_tf.data.streams import end_all_at_exit
 from centernet_tf.errors import UsageError
 from centernet_tf.geometry import affine
 from centernet_tf.points.task import IMAGE, Clip, Input
+from centernet_tf.preprocess import Resample
 from centernet_tf.properties.fields import JITTERED, ROTATED, SHARED, ZOOM, Field
 from centernet_tf.properties.property import Property
 
@@ -51,6 +53,7 @@ class Feed:
         size: Height and width of the network's input in pixels.
         window: What of an image fills the input's width.
         fill: Grey level of what an image does not fill of the input, 0 to 255.
+        resample: How the whole image is scaled to the input (`model.card.InputCard`), before anything else is done.
         max_objects: Rows per image; further objects are left out, in file order, as in the original.
         fields: What the tasks train on; a property must have each, if not every record.
         properties: Of the records, at least those whose fields are wanted.
@@ -68,6 +71,7 @@ class Feed:
     max_objects: int = 100
     window: affine.Window = "longer side"
     fill: float = 0.0
+    resample: Resample = "bilinear"
     fields: tuple[Field, ...] = SHARED
     properties: tuple[Property, ...] = ()
     device_warp: bool = False
@@ -168,6 +172,8 @@ class Feed:
             raise UsageError("augment.rotate: the device does not rotate images. Set data.device_warp to false.")
         if self.fill and self.device_warp:
             raise UsageError("data.fill: the device fills with black. Set data.device_warp to false, or fill to 0.")
+        if self.resample != "bilinear" and self.device_warp:
+            raise UsageError(f"data.resample: the device has no {self.resample!r}. Set data.device_warp to false.")
         if fault := augment.fault(self.clip is not None):
             raise UsageError(f"augment.{fault}")
 
@@ -317,6 +323,8 @@ class Feed:
 
         def warp(pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
             size, border = self.size[::-1], (self.fill,) * 3
+            if self.resample == "area":
+                pixels, matrix = letterboxed(pixels, matrix, self.size, self.fill)
             return cv2.warpAffine(pixels, matrix.astype(np.float64), size, flags=cv2.INTER_LINEAR, borderValue=border)
 
         return tf.ensure_shape(tf.numpy_function(warp, [image, matrix], tf.uint8, stateful=False), (*self.size, 3))

@@ -81,8 +81,8 @@ class DetectorGraph(keras.Model):
         ratio, left, top = affine.fixed_fit(sizes[:, 0], sizes[:, 1], (self.card.height, self.card.width), side)
         fit = ops.stack([ratio, ratio, left, top], axis=-1)
         target, whole = (self.card.height, self.card.width), ops.cast(sizes, "int32")
-        fitted = preprocess.warp(images, fit, target, self.card.fill, whole) / 255.0
-        return fitted, fit * ops.convert_to_tensor([float(scale), float(scale), 1.0, 1.0])
+        fitted = preprocess.RESAMPLES[self.card.resample](images, fit, target, self.card.fill, whole)
+        return fitted / 255.0, fit * ops.convert_to_tensor([float(scale), float(scale), 1.0, 1.0])
 
     def show(self, inputs: Mapping[str, Any], scale: Fraction = Fraction(1)) -> tuple[dict[str, Any], Any]:
         """Makes everything that the network sees.

@@ -58,7 +58,7 @@ class Runner:
         self.path, self.limit = path, limit
         self.names: tuple[str, ...] = about.classes
         self.properties: tuple[Property, ...] = about.properties
-        self.fills, self.fill = about.window, about.fill
+        self.fills, self.fill, self.resample = about.window, about.fill, about.resample
         self.shifted_sizes = about.shifted_sizes
         taken = set(inputs)
         self.extras: tuple[Extra, ...] = tuple(extra for extra in about.extras if extra.name in taken)
@@ -238,8 +238,8 @@ class _Fitted(Runner):
         height, width = image.shape[:2]
         scale, left, top = self._fixed_fit(float(height), float(width))
         row = np.float32([[scale, scale, left, top]])
-        fitted = ops.convert_to_numpy(preprocess.warp(image[None], row, self.size, self.fill))
-        return fitted, np.array([scale, left, top])
+        fitted = preprocess.RESAMPLES[self.resample](image[None], row, self.size, self.fill)
+        return ops.convert_to_numpy(fitted), np.array([scale, left, top])
 
     def window(self, image: np.ndarray) -> np.ndarray:
         """What of the image lies in the input: not all, where it is taller for its width."""

@@ -124,6 +124,21 @@ def test_equal_to_the_model(name, size, tmp_path):
         assert_equal(run["image_bytes"](image_bytes=files(*images)), expected, sizes)
 
 
+@pytest.mark.long
+def test_images_are_scaled_in_the_graph_as_the_card_says(tmp_path):
+    network, card = wide_network("tiny", 64)
+    card = card.model_copy(update={"input": card.input.model_copy(update={"resample": "area", "fill": 127.5})})
+    run = tf.saved_model.load(str(export_savedmodel((network, card), tmp_path / "out"))).signatures
+    image = np.random.default_rng(0).integers(0, 256, (1, 90, 170, 3), np.uint8)
+    sizes = np.int32([[90, 170]])
+    expected, other = (
+        tfod_answers(DetectorGraph(network, card.task_set(), form)({"images": image, "sizes": sizes}), sizes, 1)
+        for form in (card.input, card.input.model_copy(update={"resample": "bilinear"}))
+    )
+    assert_equal(run["serving_default"](input_tensor=tf.constant(image)), expected, sizes)
+    assert np.abs(expected[SCORES] - other[SCORES]).max() > 1e-3
+
+
 def test_finds_what_the_detector_finds(signatures, spot_network, spot_card, images):
     answers = signatures["image_bytes"](image_bytes=files(*images))
     for row, found in enumerate(Detector(spot_network, spot_card)(images, threshold=0.3)):
