@@ -16,6 +16,8 @@ from centernet_tf.model.network import build_network
 
 SIZE, OTHER = (70, 90), (48, 64)  # of frames; the input is 64 x 96
 
+EXACT = keras.backend.backend() == "tensorflow"
+
 
 @functools.cache
 def detector_of(prior=True, mode="fixed", **options):
@@ -57,7 +59,7 @@ def assert_same(found, expected):
     for one, other in zip(found, expected):
         assert one.rows.keys() == other.rows.keys()
         for name, values in other.rows.items():
-            if keras.backend.backend() == "tensorflow":
+            if EXACT:
                 np.testing.assert_array_equal(one.rows[name], values, name)
             else:
                 # XLA joins the fit with what comes behind it, and then rounds some products and sums at once.
@@ -154,7 +156,8 @@ def test_what_the_network_saw_is_told_as_before():
     assert_same(told, list(fitted_anew(detector, frames, lambda *both: expected.append(both))))
     assert len(seen) == len(expected) == 3
     for one, other in zip(seen, expected):
-        np.testing.assert_array_equal(one[0], other[0])
+        # Pixels whose values lie between two bytes may be rounded to the other one, see `assert_same`.
+        np.testing.assert_allclose(one[0].astype(int), other[0], atol=0 if EXACT else 1)
         np.testing.assert_allclose(one[1], other[1], atol=1e-6)
 
 
