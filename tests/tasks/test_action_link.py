@@ -140,7 +140,7 @@ def crowd(seed, frames=40, people=5, classes=2, length=7):
         who = np.flatnonzero(random.random(people) < 0.6)
         who = np.concatenate([who, who[random.random(len(who)) < 0.3], random.integers(0, people, 1)])
         tubelets = way[who, start - 1 : start - 1 + length] + random.normal(0, 1.5, (len(who), length, 4))
-        windows[start] = rows_of(tubelets, random.uniform(0, 1, len(who)), kinds[who])
+        windows[start] = rows_of(tubelets, random.uniform(0, 1, len(who)), kinds[who], length)
     return windows
 
 
@@ -151,6 +151,15 @@ def test_equals_the_slow_twin(seed, way):
     windows = crowd(seed)
     expected = slow_link(windows, 40, rules)
     assert len(expected) > 2
+    assert_alike(link(windows, 40, rules, -np.inf), expected)
+
+
+@pytest.mark.parametrize("length", [1, 2, 4])
+def test_windows_of_any_length(length):
+    rules = Rules(frames=length, min_length=length + 2)
+    windows = crowd(3, length=length)
+    expected = slow_link(windows, 40, rules)
+    assert len(expected) > 1
     assert_alike(link(windows, 40, rules, -np.inf), expected)
 
 

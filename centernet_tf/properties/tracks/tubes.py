@@ -40,8 +40,8 @@ class Tube:
     track_id: int = -1
 
     def as_dict(self, names: Sequence[str], digits: int | None = None) -> dict[str, Any]:
-        """Ready for JSON: "label", "score", "track_id", "start" (its first frame), and of each frame its number, "frames",
-        "boxes" and "scores".
+        """Ready for JSON: "label", "score", "track_id", "start" (its first frame), and of each frame "frames", its
+        number, "boxes" and "scores".
 
         Args:
             names: Of the classes.
