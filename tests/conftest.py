@@ -66,8 +66,12 @@ def pytest_addoption(parser):
     )
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
-    """Begins with the longest files, and leaves out cases beyond those that were asked for."""
+    """Begins with the longest files, and leaves out cases beyond those that were asked for.
+
+    Last, for cases that marks leave out are none of the first.
+    """
     items.sort(key=lambda item: not item.path.stem.startswith(LONGEST))
     most = config.getoption("--first-cases")
     if most is None:
