@@ -182,6 +182,8 @@ class Clip:
         same_crop: Whether all frames are shown in the same crop, but where the other one is the present one.
         shift: Else, the standard deviation of the other crop's motion, as a fraction of its side.
         scale: And of the change of its side.
+        whole: {frame: rows} -> whether a window is trained and validated on at all; where not None, windows that reach
+            beyond their video, or over frames that are missing in it, are not.
     """
 
     join: Callable[[Mapping[int, Rows], tuple[int, int], Any], tuple[Rows, Rows]]
@@ -192,6 +194,7 @@ class Clip:
     same_crop: bool = True
     shift: float = 0.0
     scale: float = 0.0
+    whole: Callable[[Mapping[int, Rows]], bool] | None = None
 
 
 IMAGE = {"image": Input()}

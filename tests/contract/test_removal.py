@@ -15,7 +15,7 @@ MEMBERS = {
     "keypoints": (["pose"], ["datasets/coco.py", "datasets/coco_keypoints.py", "datasets/drawn/figures.py"]),
     "boxes3d": (["box3d"], ["datasets/kitti.py", "datasets/kitti_tracking.py", "datasets/drawn/scenes.py"]),
     "tracks": (
-        ["track", "reid"],
+        ["track", "reid", "action"],
         [
             "datasets/jde.py",
             "datasets/mot.py",

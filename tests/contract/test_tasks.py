@@ -14,6 +14,7 @@ from centernet_tf.points.centers import STRIDE, Centers
 from centernet_tf.preprocess import Normalization
 from centernet_tf.properties.keypoints.skeleton import Skeleton
 from centernet_tf.tasks import TASKS, build_tasks
+from centernet_tf.tasks.action.targets import frames_l1
 from centernet_tf.tasks.box3d import losses as box3d_losses
 from centernet_tf.tasks.reid.losses import Classifier
 from centernet_tf.training.trainer import Trainer
@@ -23,13 +24,16 @@ FACE = Skeleton(keypoints=("nose", "left_eye", "right_eye"), flip_pairs=((1, 2),
 NEEDED = {"pose": {"skeleton": FACE}, "reid": {"identities": (3, 3, 3), "embedding": 9}}
 # A mix of tasks is one more row.
 SETS = [*((name,) for name in TASKS), ("detect", "pose"), ("detect", "box3d"), ("detect", "reid")]
+ONE_SIZE = ("action",)  # tasks that have sizes of their own and refuse others
+SIZED = [names for names in SETS if not {*names} & {*ONE_SIZE}]
 # (tasks, settings of the points, settings of tasks) that change what is encoded or decoded.
 OPTIONS = [
-    *((names, {"class_specific_size": True}, {}) for names in SETS),
-    *((names, {"ltrb": True}, {}) for names in SETS if len(names) == 1),
+    *((names, {"class_specific_size": True}, {}) for names in SIZED),
+    *((names, {"ltrb": True}, {}) for names in SIZED if len(names) == 1),
     *((names, {"ignore_crowd": True}, {}) for names in SETS if len(names) == 1),
     (("box3d",), {}, {"box3d": {"amodal_offset": True}}),
     (("box3d",), {}, {"box3d": {"size": False}}),
+    *((("action",), {}, {"action": {"frames": frames}}) for frames in (1, 4)),
 ]
 CASES = [*((names, {}, {}) for names in SETS), *OPTIONS]
 SMALLEST = "tiny"
@@ -52,6 +56,17 @@ def task_set(names, options=None, more=None):
     return build_tasks(tasks, Centers(CLASSES, max_objects=5, **(options or {})))
 
 
+def shape_of(wanted, *sides):
+    """Of one image or clip of an input, channels last."""
+    return (*((len(wanted.frames),) if len(wanted.frames) > 1 else ()), *sides, wanted.channels)
+
+
+def channels_of(tasks):
+    """{head: channels of its map}."""
+    frames = len(tasks.inputs["image"].frames)
+    return {head.name: head.channels * (frames if head.per_frame else 1) for head in tasks.heads}
+
+
 def perfect_heatmap(target, channels):
     del channels
     heatmap = np.clip(ops.convert_to_numpy(target["heatmap"]), 1e-6, 1 - 1e-6)
@@ -65,6 +80,15 @@ def perfect_values(target, channels):
     for image, row in np.argwhere(mask.any(axis=-1)):
         wanted = np.broadcast_to(mask[image, row], channels) > 0
         filled[image, index[image, row], wanted] = value[image, row, wanted]
+    return filled.reshape(len(index), *GRID, channels)
+
+
+def perfect_sizes(target, channels):
+    """The sizes of each frame at cells of its own."""
+    index, value, mask = (ops.convert_to_numpy(target[name]) for name in ("index", "value", "mask"))
+    filled = np.full((len(index), GRID[0] * GRID[1] * channels // 2, 2), 7.0)
+    for image, row in np.argwhere(mask[..., 0] > 0):
+        filled[image, index[image, row]] = value[image, row]
     return filled.reshape(len(index), *GRID, channels)
 
 
@@ -117,6 +141,7 @@ EXTRAS = {"camera": DEFAULT_CAMERA}  # What each image brings beside its pixels.
 PERFECT = {
     losses.focal: perfect_heatmap,
     losses.masked_l1: perfect_values,
+    frames_l1: perfect_sizes,
     box3d_losses.depth: perfect_depth,
     box3d_losses.rotation: perfect_rotation,
     Classifier: perfect_embedding,
@@ -158,7 +183,7 @@ def test_perfect_maps_give_the_objects_back(case, objects, rows):
     tasks = task_set(*case)
     truth = rows(tasks.fields, SIZE, objects=objects, num_classes=CLASSES, seed=objects)
     targets = tasks.encode(truth, GRID)
-    channels = {head.name: head.channels for head in tasks.heads}
+    channels = channels_of(tasks)
     maps = {}
     for term in tasks.terms:
         (head,) = term.reads
@@ -202,7 +227,7 @@ def test_a_step_moves_every_weight_and_none_is_finite_without_objects(names, row
     trainer.compile(keras.optimizers.Adam(0.01), loss=None, **FASTEST)
     random = np.random.default_rng(0)
     inputs = {
-        name: random.integers(0, 256, (2, *SIZE, wanted.channels)).astype(np.uint8)
+        name: random.integers(0, 256, (2, *shape_of(wanted, *SIZE))).astype(np.uint8)
         for name, wanted in tasks.inputs.items()
         if wanted.draw is None
     }
@@ -239,7 +264,7 @@ def test_the_saved_network_gives_the_same_maps(names, tmp_path):
     assert card_again == card
     random = np.random.default_rng(1)
     images = {
-        name: random.normal(size=(1, 32, 64, wanted.channels)).astype("float32")
+        name: random.normal(size=(1, *shape_of(wanted, 32, 64))).astype("float32")
         for name, wanted in tasks.inputs.items()
     }
     images = images if len(images) > 1 else images["image"]
@@ -248,5 +273,5 @@ def test_the_saved_network_gives_the_same_maps(names, tmp_path):
     for head in tasks.heads:
         (first,), (second,) = expected[head.name], given[head.name]
         first, second = losses.whole_map(first), losses.whole_map(second)
-        assert first.shape == (1, 8, 16, head.channels)
+        assert first.shape == (1, 8, 16, channels_of(tasks)[head.name])
         np.testing.assert_array_equal(ops.convert_to_numpy(first), ops.convert_to_numpy(second), err_msg=head.name)

@@ -1,0 +1,86 @@
+"""Actions as moving points: tubelets, the boxes of one action through K frames (Li et al., ECCV 2020)."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import pydantic
+
+from centernet_tf import losses
+from centernet_tf.errors import UsageError
+from centernet_tf.points.centers import HEATMAP_BIAS, Centers
+from centernet_tf.points.task import Clip, Find, Head, Input, Task, TaskSettings, Term, unmirrored
+from centernet_tf.properties.fields import SHARED, Field
+from centernet_tf.properties.property import Rows
+from centernet_tf.properties.tracks import Tracks
+from centernet_tf.tasks.action import decode, join, targets
+
+
+class Action(TaskSettings):
+    """What is done, where and when: each class is an action, and each object one that is seen doing it.
+
+    The network sees K frames at once. An action is a peak at the key frame, K // 2, from which its centre moves through
+    the others. Without an offset within the cell, which the movement carries too.
+
+    Attributes:
+        frames: How many frames are seen at once, K.
+        clamp: Where a size is read whose centre lies beyond the map, see `decode.Clamp`.
+    """
+
+    official: ClassVar[Mapping[str, str]] = {"mov": "movement"}
+
+    frames: int = pydantic.Field(7, ge=1, le=64)
+    clamp: decode.Clamp = "apart"
+
+    @property
+    def offsets(self) -> tuple[int, ...]:
+        """The frames of a window, by number from the key frame."""
+        return tuple(range(-(self.frames // 2), self.frames - self.frames // 2))
+
+    def build(self, centers: Centers) -> Task:
+        if centers.class_specific_size or centers.ltrb:
+            raise UsageError(
+                "class_specific_size and ltrb: an action has one width and height in each frame. Set them to false."
+            )
+        tubelets = Field(
+            "tubelets",
+            "float32",
+            (self.frames, 4),
+            "boxes",
+            0.0,
+            "left, top, right, bottom in each frame of a window, pixels of the input",
+        )
+
+        def encode(rows: Mapping[str, Any], located: Mapping[str, Any]) -> dict[str, Any]:
+            return {"heatmap": centers.encode(rows, located)["heatmap"], **targets.encode(rows, located)}
+
+        return Task(
+            name="action",
+            heads=(
+                Head("heatmap", centers.num_classes, bias=HEATMAP_BIAS, heatmap=True, mirror=unmirrored),
+                # Its mirror image is not averaged, as in the original.
+                Head("movement", 2 * self.frames),
+                Head("size", 2, mirror=unmirrored, per_frame=True),
+            ),
+            terms=(
+                Term("heatmap", ("heatmap",), losses.focal),
+                Term("movement", ("movement",), losses.masked_l1),
+                Term("size", ("size",), targets.frames_l1, 0.1),
+            ),
+            encode=encode,
+            decode=lambda outputs, peaks: decode.decode(outputs, peaks, self.clamp),
+            fields=(*SHARED, tubelets),
+            finds=(Find("tubelets", "boxes"),),
+            property=Tracks(),
+            inputs={"image": Input(frames=self.offsets)},
+            clip=Clip(self._join, fields=(tubelets,), reads=(*SHARED, *Tracks().fields), whole=self._is_whole),
+            whole_boxes=True,
+        )
+
+    def _join(self, frames: Mapping[int, Rows], size: tuple[int, int], random: Any) -> tuple[Rows, Rows]:
+        """Of `Clip`; nothing is drawn from rows."""
+        del size, random
+        return join.join(frames, self.offsets), {}
+
+    def _is_whole(self, frames: Mapping[int, Rows]) -> bool:
+        """Of `Clip`."""
+        return join.is_whole(frames, self.offsets)
