@@ -112,7 +112,7 @@ class Settings(Section):
 
     task: tuple[str, ...] = ("detect",)
     backbone: str = "resnet18"
-    head_channels: int | None = pydantic.Field(None, ge=0)
+    head_channels: pydantic.NonNegativeInt | dict[str, pydantic.NonNegativeInt] | None = None
     classes: tuple[str, ...] | None = None
     weights: Literal["imagenet"] | Path | None = None
     max_objects: pydantic.PositiveInt = 100

@@ -132,12 +132,12 @@ def test_written_settings_read_the_same(tmp_path, least):
             {**LEAST, "backbon": "resnet18"},
             "here: unknown setting 'backbon'. Did you mean 'backbone'? Known here: "
             "task, backbone, head_channels, classes, weights, max_objects, class_specific_size, "
-            "ltrb, data, augment, loss, train, evaluate, detect, pose, box3d, track, reid.",
+            "ltrb, data, augment, loss, train, evaluate, detect, pose, box3d, track, reid, action.",
         ),
         (
             {**LEAST, "task": "detekt"},
             "here: task is 'detekt': Unknown task 'detekt'. Did you mean 'detect'? "
-            "Known: box3d, detect, pose, reid, track.",
+            "Known: action, box3d, detect, pose, reid, track.",
         ),
         ({**LEAST, "task": []}, "here: task is []: Tasks []: name at least one, and each only once."),
         ({**LEAST, "task": [["pose"]]}, "here: task: value 1 is ['pose']: Input should be a valid string."),
@@ -150,7 +150,7 @@ def test_written_settings_read_the_same(tmp_path, least):
             {**LEAST, "amodal_ofset": True},
             "here: unknown setting 'amodal_ofset'. Did you mean 'box3d.amodal_offset'? Known here: task, backbone, "
             "head_channels, classes, weights, max_objects, class_specific_size, ltrb, data, augment, loss, train, "
-            "evaluate, detect, pose, box3d, track, reid.",
+            "evaluate, detect, pose, box3d, track, reid, action.",
         ),
         (
             {**LEAST, "task": "pose", "pose": {"clases": ["a"]}},

@@ -74,11 +74,22 @@ class Input:
             [B, T, H, W, channels].
         draw: (rows, size) -> [B, H, W, channels]: draws it on the device from rows of objects, in pixels of the
             network's input of this height and width; None for pixels of images.
+        stacked: How many pictures of three channels stand for each of the frames, its own and those that follow it in
+            the video, one behind the other in its channels.
+        directed: Whether the pictures are of optical flow, whose first channel, red, is the motion to the right, which
+            a mirror image turns round.
     """
 
     channels: int = 3
     frames: tuple[int, ...] = (0,)
     draw: Callable[[Mapping[str, Any], tuple[int, int]], Any] | None = None
+    stacked: int = 1
+    directed: bool = False
+
+    @property
+    def pictures(self) -> tuple[int, ...]:
+        """The frames of the video whose pictures it shows, by number from the present one, in order of its channels."""
+        return tuple(frame + place for frame in self.frames for place in range(self.stacked))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,13 +23,26 @@ class Action(TaskSettings):
 
     Attributes:
         frames: How many frames are seen at once, K.
+        flow: Where above 0, the network sees optical flow instead of images: so many pictures of it for each frame,
+            from its own on, one behind the other (official code: 5). The records then hold pictures of flow.
         clamp: Where a size is read whose centre lies beyond the map, see `decode.Clamp`.
     """
 
     official: ClassVar[Mapping[str, str]] = {"mov": "movement"}
 
     frames: int = pydantic.Field(7, ge=1, le=64)
+    flow: int = pydantic.Field(0, ge=0, le=64)
     clamp: decode.Clamp = "apart"
+
+    def from_heads(self, channels: Mapping[str, int], origin: Any) -> tuple["Action", list[str]]:
+        pictures = channels.get("image", 3) // 3
+        found = {"frames": channels["movement"] // 2, "flow": pictures if pictures > 1 else 0}
+        remarks = [f"optical flow, {pictures} pictures of it for each frame"] if found["flow"] else []
+        clamp = origin.settings.get("clamp")
+        if clamp and "clamp" not in self.model_fields_set:
+            found["clamp"] = clamp
+            remarks.append(f"clamp {clamp}, as {origin.title} was scored")
+        return self.model_copy(update=found), remarks
 
     @property
     def offsets(self) -> tuple[int, ...]:
@@ -71,10 +84,15 @@ class Action(TaskSettings):
             fields=(*SHARED, tubelets),
             finds=(Find("tubelets", "boxes"),),
             property=Tracks(),
-            inputs={"image": Input(frames=self.offsets)},
+            inputs={"image": self._input()},
             clip=Clip(self._join, fields=(tubelets,), reads=(*SHARED, *Tracks().fields), whole=self._is_whole),
             whole_boxes=True,
         )
+
+    def _input(self) -> Input:
+        if not self.flow:
+            return Input(frames=self.offsets)
+        return Input(3 * self.flow, self.offsets, stacked=self.flow, directed=True)
 
     def _join(self, frames: Mapping[int, Rows], size: tuple[int, int], random: Any) -> tuple[Rows, Rows]:
         """Of `Clip`; nothing is drawn from rows."""
