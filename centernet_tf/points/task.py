@@ -240,8 +240,8 @@ class Task:
             or not; where several tasks share a trunk, they are if all of them say so.
         every_object: Whether the heatmap has as many centres as there are objects, where two share a cell too, and none
             for cells at 1 that no object stands for; where several tasks share a trunk, it has if any of them says so.
-        window: What of an image fills the width of a fixed input; where several tasks share a trunk and
-            disagree, its longer side.
+        window: What of an image fills the width of a fixed input, see `geometry.Window`; where several tasks share a
+            trunk and disagree, its longer side.
         shifted_sizes: Whether widths and heights of boxes move from cells to pixels as points do, shift included, as in
             one of the originals; where several tasks share a trunk, they do if all of them say so.
         boxed: rows -> [B, N] bool: whose box it trains; None for all objects. Where several tasks share a trunk, a box

@@ -132,7 +132,7 @@ class TaskSet:
     @property
     def frames(self) -> tuple[int, ...]:
         """Which frames of a video the network sees, by their distance from the present one, in order."""
-        shown = {offset for wanted in self.inputs.values() if wanted.draw is None for offset in wanted.frames}
+        shown = {offset for wanted in self.inputs.values() if wanted.draw is None for offset in wanted.pictures}
         return tuple(sorted({0, *shown}))
 
     def _only(self, name: str, fault: str) -> Any:

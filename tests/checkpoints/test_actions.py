@@ -20,7 +20,8 @@ def test_equals_the_official_network(arch, golden, tmp_path):
     converted = convert_tensors(StateDict(tensors), "ucf.pth", size=(64, 96))
     card = converted.card
     assert (card.backbone, card.head_channels) == CASES[arch]
-    assert card.tasks == {"action": {"frames": 7, "flow": 0, "clamp": "together"}} and card.classes[-1].endswith("Dog")
+    assert card.tasks["action"].items() >= {"frames": 7, "flow": 0, "clamp": "together"}.items()
+    assert card.classes[-1] == "WalkingWithDog"
     found = converted.network(meta["image"][None], training=False)
     for (_, head), expected in maps.items():
         ours = ops.convert_to_numpy(found[head_names()[head]][0])

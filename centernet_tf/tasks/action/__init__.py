@@ -7,6 +7,7 @@ import pydantic
 
 from centernet_tf import losses
 from centernet_tf.errors import UsageError
+from centernet_tf.geometry import Window
 from centernet_tf.points.centers import HEATMAP_BIAS, Centers
 from centernet_tf.points.task import Clip, Find, Head, Input, Task, TaskSettings, Term, unmirrored
 from centernet_tf.properties.fields import SHARED, Field
@@ -25,6 +26,7 @@ class Action(TaskSettings):
         frames: How many frames are seen at once, K.
         flow: Where above 0, the network sees optical flow instead of images: so many pictures of it for each frame,
             from its own on, one behind the other (official code: 5). The records then hold pictures of flow.
+        window: What of an image fills a fixed input; stretched as in the original.
         clamp: Where a size is read whose centre lies beyond the map, see `decode.Clamp`.
     """
 
@@ -32,6 +34,7 @@ class Action(TaskSettings):
 
     frames: int = pydantic.Field(7, ge=1, le=64)
     flow: int = pydantic.Field(0, ge=0, le=64)
+    window: Window = "stretched"
     clamp: decode.Clamp = "apart"
 
     def from_heads(self, channels: Mapping[str, int], origin: Any) -> tuple["Action", list[str]]:
@@ -87,6 +90,7 @@ class Action(TaskSettings):
             inputs={"image": self._input()},
             clip=Clip(self._join, fields=(tubelets,), reads=(*SHARED, *Tracks().fields), whole=self._is_whole),
             whole_boxes=True,
+            window=self.window,
         )
 
     def _input(self) -> Input:
