@@ -3,16 +3,26 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from keras import ops
 
-from centernet_tf.points.task import Head
+from centernet_tf.points.task import Head, Input
 
 WIDTH = -2  # axis of [B, h, w, C], and of clips [B, T, h, w, C]
 
 
-def both_sides(inputs: Any) -> Any:
-    """Images [B, h, w, C] or clips to twice as many: all inputs, then all their mirror images."""
-    return ops.concatenate([inputs, ops.flip(inputs, axis=WIDTH)])
+def both_sides(inputs: Any, wanted: Input | None = None) -> Any:
+    """Images [B, h, w, C] or clips to twice as many: all inputs, then all their mirror images.
+
+    Args:
+        inputs: Pixels from 0 to 1.
+        wanted: What they are; in mirror images of optical flow, what went right goes left.
+    """
+    mirrored = ops.flip(inputs, axis=WIDTH)
+    if wanted is not None and wanted.directed:
+        right = np.arange(wanted.channels) % 3 == 0
+        mirrored = ops.where(right, 1 - mirrored, mirrored)
+    return ops.concatenate([inputs, mirrored])
 
 
 def mean_score(first: Any, second: Any) -> Any:

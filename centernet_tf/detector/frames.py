@@ -16,7 +16,7 @@ ROWS = "rows"
 
 def shown(inputs: Mapping[str, Input]) -> dict[str, Input]:
     """The inputs that show more than the present image."""
-    single = {"image"} if "image" in inputs and len(inputs["image"].frames) == 1 else set()
+    single = {"image"} if "image" in inputs and len(inputs["image"].pictures) == 1 else set()
     return {name: wanted for name, wanted in inputs.items() if wanted.draw is None and name not in single}
 
 
@@ -37,7 +37,7 @@ def windows(
         inputs: Of the network.
 
     Yields:
-        The present frame, and {input: [H, W, 3], or [T, H, W, 3] of clips}.
+        The present frame, and {input: [H, W, 3], or [T, H, W, 3] of clips}; of S pictures for each frame 3 S channels.
     """
     window = Window(inputs)
     for frame in frames:
@@ -47,7 +47,7 @@ def windows(
 
 def reach(inputs: Mapping[str, Input]) -> tuple[int, int]:
     """How far before and behind the present frame the network sees, such as (-2, 0)."""
-    offsets = [0, *(offset for one in shown(inputs).values() for offset in one.frames)]
+    offsets = [0, *(offset for one in shown(inputs).values() for offset in one.pictures)]
     return min(offsets), max(offsets)
 
 
@@ -71,14 +71,22 @@ class Window:
             self._held.append(one)
         if len(self._held) == self._held.maxlen:
             place, wanted = self._before, self._wanted.items()
-            seen = {name: [self._held[place + offset] for offset in one.frames] for name, one in wanted}
-            stacked = {name: np.stack(one) if len(one) > 1 else one[0] for name, one in seen.items()}
+            seen = {name: [self._held[place + offset] for offset in one.pictures] for name, one in wanted}
+            stacked = {name: side_by_side(pictures, self._wanted[name]) for name, pictures in seen.items()}
             yield self._held[place], stacked
 
     def finish(self) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
         """The frames that waited for later ones; the last one stands for those."""
         for _ in range(self._after if self._held else 0):
             yield from self.push(self._held[-1])
+
+
+def side_by_side(pictures: Sequence[np.ndarray], wanted: Input) -> np.ndarray:
+    """Pictures [H, W, 3] in the order of `Input.pictures` as the network sees them: [H, W, 3 S], or [T, H, W, 3 S]."""
+    each = wanted.stacked
+    groups = [pictures[start : start + each] for start in range(0, len(pictures), each)]
+    frames = [np.concatenate(group, axis=-1) if each > 1 else group[0] for group in groups]
+    return np.stack(frames) if len(frames) > 1 else frames[0]
 
 
 def split(given: Mapping[str, Any], inputs: Mapping[str, Input]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -104,9 +112,12 @@ def complete(given: Mapping[str, Any], tasks: TaskSet, image: np.ndarray) -> dic
     """
     seen: dict[str, Any] = {}
     for name, wanted in shown(tasks.inputs).items():
-        count = len(wanted.frames)
-        shape = (count, *image.shape) if count > 1 else image.shape
-        seen[name] = np.asarray(given[name]) if name in given else np.broadcast_to(image, shape)
+        if name in given:
+            seen[name] = np.asarray(given[name])
+        else:
+            seen[name] = side_by_side([image] * len(wanted.pictures), wanted)
+        shape = (*image.shape[:2], image.shape[2] * wanted.stacked)
+        shape = (len(wanted.frames), *shape) if len(wanted.frames) > 1 else shape
         if seen[name].shape != shape:
             raise ValueError(f"{name} has shape {seen[name].shape}; expected {shape} beside an image {image.shape}.")
     if are_drawn(tasks.inputs):

@@ -10,6 +10,7 @@ from keras import ops
 from centernet_tf import preprocess
 from centernet_tf.detector import flip, scales, soft_nms, tiles
 from centernet_tf.detector.options import Options
+from centernet_tf.errors import UsageError
 from centernet_tf.geometry import affine
 from centernet_tf.model.card import InputCard
 from centernet_tf.model.network import as_argument
@@ -75,12 +76,25 @@ class DetectorGraph(keras.Model):
             shift = ops.cast(ops.stack([left, top]), "float32")
             shift = ops.broadcast_to(shift, (ops.shape(images)[0], 2))
             return fitted / 255.0, ops.concatenate([ops.ones_like(shift) * float(scale), shift], axis=-1)
+        if self.tasks.window == "stretched":
+            return self._stretch(images, sizes, scale)
         sizes = ops.cast(sizes, "float32")
         ratio, left, top = affine.fixed_fit(sizes[:, 0], sizes[:, 1], (self.card.height, self.card.width), side)
         fit = ops.stack([ratio, ratio, left, top], axis=-1)
         target, whole = (self.card.height, self.card.width), ops.cast(sizes, "int32")
         fitted = preprocess.warp(images, fit, target, self.card.fill, whole) / 255.0
         return fitted, fit * ops.convert_to_tensor([float(scale), float(scale), 1.0, 1.0])
+
+    def _stretch(self, images: Any, sizes: Any, scale: Fraction) -> tuple[Any, Any]:
+        """`fit_images` where all of an image fills all of the input, outline on outline; at other scales its middle."""
+        target = (self.card.height, self.card.width)
+        if scale != 1:
+            raise UsageError("Images are stretched into the input here, so they have no scale. Leave scales out.")
+        wanted = ops.broadcast_to(ops.convert_to_tensor(target, "int32"), ops.shape(sizes))
+        fitted = preprocess.resize(images, sizes, wanted, target) / 255.0
+        ratio = ops.convert_to_tensor(target, "float32") / ops.cast(sizes, "float32")
+        fit = ops.stack([ratio[:, 1], ratio[:, 0]], axis=-1)
+        return fitted, ops.concatenate([fit, ops.zeros_like(fit)], axis=-1)
 
     def show(self, inputs: Mapping[str, Any], scale: Fraction = Fraction(1)) -> tuple[dict[str, Any], Any]:
         """Makes everything that the network sees, before colours are normalised.
@@ -131,12 +145,12 @@ class DetectorGraph(keras.Model):
         """
         named = shown if isinstance(shown, Mapping) else {"image": shown}
         drawn = [name for name, wanted in self.tasks.inputs.items() if wanted.draw is not None]
+        if self.options.flip:
+            named = {name: flip.both_sides(value, self.tasks.inputs[name]) for name, value in named.items()}
         inputs = {
             name: value if name in drawn else preprocess.normalize(value, self.card.normalization)
             for name, value in named.items()
         }
-        if self.options.flip:
-            inputs = {name: flip.both_sides(value) for name, value in inputs.items()}
         outputs = self.network(as_argument(inputs), training=False)
         last = {name: maps[-1] for name, maps in outputs.items()}
         return flip.join_sides(last, self.tasks.heads) if self.options.flip else last
