@@ -174,6 +174,24 @@ class DetectorGraph(keras.Model):
             found["boxes"] = affine.with_sides_added(found["boxes"], -shift / scale)
         return self.tasks.place(found, extras)
 
+    def cut(self, found: dict[str, Any], sizes: Any) -> dict[str, Any]:
+        """Boxes cut to their images, where a task says so.
+
+        Args:
+            found: {field: [B, K, ...]}, boxes in pixels of the images.
+            sizes: [B, 2] height and width of each image.
+        """
+        if not self.tasks.clipped:
+            return found
+        last = ops.cast(sizes, "float32")[:, ::-1] - 1
+        moved = {}
+        for name, motion in self.tasks.motions.items():
+            if motion == "boxes" and name in found:
+                limit = ops.concatenate([last, last], axis=-1)
+                limit = ops.reshape(limit, (-1, *(1 for _ in found[name].shape[1:-1]), 4))
+                moved[name] = ops.minimum(ops.maximum(found[name], 0.0), limit)
+        return {**found, **moved}
+
     def call(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """What `show` takes, and "name" [B, ...] of each extra, to {field: [B, K, ...]}.
 
@@ -185,7 +203,7 @@ class DetectorGraph(keras.Model):
         for scale in fractions:
             shown, fit = self.show(inputs, scale)
             maps = self.answer(shown)
-            parts.append(self.find(maps, fit, extras))
+            parts.append(self.cut(self.find(maps, fit, extras), inputs["sizes"]))
             if self.looks and scale == looked:
                 looks = _look(self.fit_images(inputs["images"], inputs["sizes"], scale)[0], maps)
         if not self.options.merges:

@@ -20,7 +20,7 @@ from centernet_tf.detector.graph import DetectorGraph
 from centernet_tf.model.split import FEATURES, split
 from centernet_tf.results import Detections
 
-FIT = "fit"  # beside what a frame is remembered by: how it was fitted
+FIT, SIZES = "fit", "sizes"  # beside what a frame is remembered by: how it was fitted, and its height and width
 
 
 def suits(detector: Detector) -> bool:
@@ -44,7 +44,7 @@ class FrameGraph(keras.Model):
         self.built = True
 
     def call(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """{"images" [B, H, W, 3] uint8, "sizes" [B, 2]} to {name: [B, S, h, w, C]} and `FIT` [B, 4].
+        """{"images" [B, H, W, 3] uint8, "sizes" [B, 2]} to {name: [B, S, h, w, C]}, `FIT` [B, 4] and `SIZES`.
 
         S is 2 of a flip test, the image and its mirror image, else 1.
         """
@@ -53,7 +53,7 @@ class FrameGraph(keras.Model):
         seen = flip.both_sides(seen) if sides == 2 else seen
         maps = self.each(preprocess.normalize(seen, self.graph.card.normalization), training=False)
         apart = {name: ops.stack(ops.split(values, sides), axis=1) for name, values in maps.items()}
-        return {**apart, FIT: fit}
+        return {**apart, FIT: fit, SIZES: inputs["sizes"]}
 
 
 class ClipGraph(keras.Model):
@@ -71,7 +71,7 @@ class ClipGraph(keras.Model):
         self.built = True
 
     def call(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """{name: [B + T - 1, S, h, w, C]} of `FrameGraph`, and `FIT` and extras [B, ...], to {field: [B, K, ...]}."""
+        """{name: [B + T - 1, S, h, w, C]} of `FrameGraph`; `FIT`, `SIZES`, extras [B, ...]. To {field: [B, K, ...]}."""
         count = ops.shape(inputs[FIT])[0]
         beside = {}
         for name, values in inputs.items():
@@ -85,7 +85,7 @@ class ClipGraph(keras.Model):
         if self.graph.options.flip:
             maps = flip.join_sides(maps, self.graph.tasks.heads)
         extras = {extra.name: inputs[extra.name] for extra in self.graph.tasks.extras}
-        return self.graph.find(maps, inputs[FIT], extras)
+        return self.graph.cut(self.graph.find(maps, inputs[FIT], extras), inputs[SIZES])
 
 
 class Stream:
@@ -136,7 +136,8 @@ class Stream:
         if count < 1:
             return
         inputs = {name: np.stack([one[name] for one in self._held]) for name in self._held[0]}
-        inputs[FIT] = inputs[FIT][self._before : self._before + count]
+        for name in (FIT, SIZES):
+            inputs[name] = inputs[name][self._before : self._before + count]
         inputs |= {name: np.stack([value] * count) for name, value in self._extras.items()}
         found = self._clips.predict_on_batch(inputs)
         check_finite(found)

@@ -244,6 +244,8 @@ class Task:
             trunk and disagree, its longer side.
         shifted_sizes: Whether widths and heights of boxes move from cells to pixels as points do, shift included, as in
             one of the originals; where several tasks share a trunk, they do if all of them say so.
+        clipped: Whether found boxes are cut to an image's last pixels, width - 1 and height - 1, as in one of the
+            originals; where several tasks share a trunk, they are if all of them say so.
         boxed: rows -> [B, N] bool: whose box it trains; None for all objects. Where several tasks share a trunk, a box
             is trained if any of them wants it.
         clip: How several frames of a video make one sample; None for single images.
@@ -270,6 +272,7 @@ class Task:
     every_object: bool = False
     window: Window = "longer side"
     shifted_sizes: bool = False
+    clipped: bool = False
     boxed: Callable[[Mapping[str, Any]], Any] | None = None
     clip: Clip | None = None
     associate: Association | None = None

@@ -111,6 +111,11 @@ class TaskSet:
         return all(task.shifted_sizes for task in self.tasks)
 
     @property
+    def clipped(self) -> bool:
+        """Whether found boxes are cut to the images' last pixels."""
+        return all(task.clipped for task in self.tasks)
+
+    @property
     def associate(self) -> Association | None:
         """What makes detections of a video belong together; None for single images.
 

@@ -91,6 +91,7 @@ class Action(TaskSettings):
             clip=Clip(self._join, fields=(tubelets,), reads=(*SHARED, *Tracks().fields), whole=self._is_whole),
             whole_boxes=True,
             window=self.window,
+            clipped=True,
         )
 
     def _input(self) -> Input:
