@@ -142,6 +142,7 @@ def settings_of(records, out, **task):
     return parse_settings(content, str(out))
 
 
+@pytest.mark.slow
 def test_a_network_learns_from_clips(records, tmp_path):
     model = train(settings_of(records, tmp_path), tmp_path / "run", lambda line: None)
     with (tmp_path / "run" / "log.csv").open(newline="") as file:
@@ -157,6 +158,7 @@ def test_clips_that_are_too_short_are_refused(records, tmp_path):
         train(settings, tmp_path / "run", lambda line: None)
 
 
+@pytest.mark.slow
 def test_frames_of_other_sizes_are_refused(tmp_path):
     frames = [*frames_of("a", 9, [(1, 9, 1)])]
     frames[4] = list(frames_of("a", 9, [(1, 9, 1)], size=(44, 56)))[4]
