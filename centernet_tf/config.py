@@ -17,6 +17,7 @@ from centernet_tf.host.files import write_text
 from centernet_tf.host.strict_yaml import parse, parse_file
 from centernet_tf.points.centers import Regression
 from centernet_tf.points.task import Section, TaskSettings
+from centernet_tf.preprocess import Resample
 from centernet_tf.tasks import TASKS, check_tasks
 
 Fraction = Annotated[float, pydantic.Field(ge=0, le=1)]
@@ -29,7 +30,8 @@ class DataSettings(Section):
     """Where the records are and how images reach the network.
 
     mean, std (from 0 to 1) and order are those of `preprocess.Normalization`; None for what the weights or the backbone
-    bring. fill is the grey level, 0 to 255, of what an image does not fill of the input.
+    bring; fill, the grey level, 0 to 255, of what an image does not fill of the input, and resample, how it is scaled
+    (`model.card.InputCard`), likewise.
     """
 
     train: Path
@@ -39,6 +41,7 @@ class DataSettings(Section):
     std: tuple[PositiveFraction, PositiveFraction, PositiveFraction] | None = None
     order: Literal["bgr", "rgb"] | None = None
     fill: float | None = pydantic.Field(None, ge=0, le=255)
+    resample: Resample | None = None
     device_warp: bool = False
     workers: pydantic.PositiveInt | None = None
     shuffle: pydantic.PositiveInt = 2048

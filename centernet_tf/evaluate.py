@@ -187,7 +187,7 @@ def evaluate(
     """Scores a detector on records; arguments and errors as `detect_records` and `score` have them."""
     dataset = with_properties(dataset, detector)
     found = _search(detector, dataset, batch_size, advance)
-    measured = [dataset.property(one.name) for one in detector.properties]
+    measured = [dataset.property(one.name).scored_as(one) for one in detector.properties]
     return score(found, dataset.classes, measured, max(MOST, detector.limit), **options)
 
 
@@ -246,8 +246,8 @@ def score(
     coco, voc = CocoBoxes(names, most, digits), VocBoxes(names)
     metrics = _metrics(names, properties, digits, options)
     for record, found, *further in results:
-        rows, truth = found.rows, record.truth()
-        told = further[0].rows if further and further[0] is not None else rows
+        rows, truth = found.rows_at_pixels, record.truth()
+        told = further[0].rows_at_pixels if further and further[0] is not None else rows
         # As pycocotools and VOC's development kit score them: as annotated, also beyond the image's edge.
         truth["boxes"] = truth.pop("full_boxes")
         boxes = as_crowd({name: truth[name] for name in _BOXES}, len(names))
@@ -255,6 +255,7 @@ def score(
         voc.add(record.image_id, rows, boxes)
         key = ImageKey(record.image_id, record.video, record.frame)
         for one, metric in metrics:
+            metric.alone(key, rows)
             single = all(field.name in rows for field in one.fields if field.level == "object")
             metric.update(key, rows if single else told, truth)
     scores = (metric.result() for _, metric in metrics)
@@ -278,11 +279,14 @@ def _metrics(
 
 def _find_format(folder: Path, dataset: Dataset) -> tuple[Property, ResultFiles]:
     """The format of result files in a folder, and the records' property that they tell of."""
-    known = [(name, files) for name, kind in PROPERTIES.items() for files in kind.result_files.values()]
+    known = [(name, files) for name, kind in PROPERTIES.items() for files in kind.result_files.values() if files.read]
     there = [(name, files) for name, files in known if any(folder.glob(f"*{files.suffix}"))]
     if not there:
         formats = ", ".join(
-            f"{name} (*{files.suffix})" for kind in PROPERTIES.values() for name, files in kind.result_files.items()
+            f"{name} (*{files.suffix})"
+            for kind in PROPERTIES.values()
+            for name, files in kind.result_files.items()
+            if files.read
         )
         raise UsageError(
             f"{folder}: no result files. Known: {formats}. Give a folder with one for each image, or a .keras file."

@@ -25,7 +25,7 @@ import contextlib
 import dataclasses
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ from centernet_tf.host.files import telling, whole_file, whole_folder
 from centernet_tf.media.sources import Source
 from centernet_tf.media.video import RATE
 from centernet_tf.properties import PROPERTIES
-from centernet_tf.properties.property import ResultFiles
+from centernet_tf.properties.property import Property, ResultFiles
 from centernet_tf.results import Detections
 
 DIGITS = 4  # decimals of boxes, scores and all else in result files
@@ -103,12 +103,22 @@ def result_format(name: str) -> ResultFiles:
     return formats[name]
 
 
+def check_formats(names: Iterable[str], properties: Iterable[Property]) -> None:
+    """Raises UsageError where a model that finds these properties has no result files of a format."""
+    found = {one.name for one in properties}
+    for name in names:
+        files = result_format(name)
+        (owner,) = (one.name for one in PROPERTIES.values() if name in one.result_files)
+        if files.found and owner not in found:
+            raise UsageError(f"--{name}: this model finds no {owner}. Leave it out.")
+
+
 def check_outputs(sources: Iterable[Source], outputs: Outputs) -> None:
     """Checks everything that will be written before anything is.
 
     Raises:
-        UsageError: A result would overwrite a source or a file that is no result, a file and a folder are mistaken for
-            each other, or a video is to have result files.
+        UsageError: A result would overwrite a source, another one or a file that is no result, a file and a folder are
+            mistaken for each other, or a video is to have result files.
     """
     sources = list(sources)
     for folder in (outputs.folder, *outputs.result_files.values()):
@@ -123,19 +133,29 @@ def check_outputs(sources: Iterable[Source], outputs: Outputs) -> None:
     if outputs.heatmaps:
         targets += [outputs.folder / source.heatmap for source in sources]
     for target in targets:
-        if target.resolve() in originals:
-            raise UsageError(f"{target}: would overwrite an input. Give another folder to write to.")
+        _check_no_source(target, originals)
+    taken = {target.resolve() for target in targets}
     for source in sources:
         for name, target in outputs.files_of(source):
-            if source.moving:
-                raise UsageError(
-                    f"--{name} writes a file for each image, but {source.name} is a video or a webcam. Leave out one."
-                )
-            if target.exists() and not result_format(name).owns(target):
-                raise UsageError(
-                    f"{target}: would overwrite a file that holds no results, such as annotations. Give another "
-                    f"folder to --{name}."
-                )
+            _check_no_source(target, originals)
+            _check_result_file(name, target, source)
+            if target.resolve() in taken:
+                raise UsageError(f"{target}: would be written twice. Give another folder to --{name}.")
+
+
+def _check_no_source(target: Path, originals: Container[Path]) -> None:
+    if target.resolve() in originals:
+        raise UsageError(f"{target}: would overwrite an input. Give another folder to write to.")
+
+
+def _check_result_file(name: str, target: Path, source: Source) -> None:
+    if source.moving:
+        raise UsageError(
+            f"--{name} writes a file for each image, but {source.name} is a video or a webcam. Leave out one."
+        )
+    if target.exists() and not result_format(name).owns(target):
+        what = "a folder with files in it" if target.is_dir() else "a file that holds no results, such as annotations"
+        raise UsageError(f"{target}: would overwrite {what}. Give another folder to --{name}.")
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from centernet_tf.media.folder import FolderReader
 from centernet_tf.media.images import read_image
 from centernet_tf.media.sources import Source
 from centernet_tf.media.video import Frame, VideoReader, VideoWriter
-from centernet_tf.outputs import DIGITS, Outputs, check_outputs, result_format, write_json
+from centernet_tf.outputs import DIGITS, Outputs, check_formats, check_outputs, result_format, write_json
 from centernet_tf.results import Detections
 
 # Called with a frame and what is told of it; gives the image [H, W, 3] that it is drawn into.
@@ -74,6 +74,7 @@ def predict(
     """
     sources = list(sources)
     check_outputs(sources, outputs)
+    check_formats(outputs.result_files, detector.properties)
     total = sum(not source.moving for source in sources)
     card = detector.card.input
     head = {
@@ -163,7 +164,7 @@ def _predict_images(
         if outputs.draw:
             draw.save_image(outputs.folder / source.output, found.draw(image, threshold=0, panels=True))
         for name, path in outputs.files_of(source):
-            result_format(name).write(path, found.class_names, found.rows, DIGITS)
+            result_format(name).write(path, found.class_names, found.rows_at_pixels, DIGITS)
         if outputs.heatmaps:
             draw.save_image(outputs.folder / source.heatmap, looks.next_drawn())
         summary.images += 1

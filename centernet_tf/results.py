@@ -1,6 +1,7 @@
 """What a detector found in one image, as arrays in pixels of that image, and the forms that other tools take."""
 
 import dataclasses
+import functools
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -176,6 +177,15 @@ class Detections:
         basic = {"boxes": self.boxes, "scores": self.scores, "classes": self.classes}
         return {**basic, **self.fields, **self.extras, **tied}
 
+    @functools.cached_property
+    def rows_at_pixels(self) -> Rows:
+        """`rows`, and those that the properties make of them now that the image is known, see `Property.at_pixels`."""
+        rows = dict(self.rows)
+        for one in self.properties:
+            if tells_of(one, self.rows):
+                rows.update(one.at_pixels(self.rows, self.image_size))
+        return rows
+
     def above(self, threshold: float) -> "Detections":
         """The objects whose score is at least `threshold`, in the same order."""
         return self[self.scores >= threshold]
@@ -238,10 +248,9 @@ class Detections:
             }
             for index, box, score in zip(self.classes.tolist(), corners, self.scores)
         ]
-        told = self.rows
         for one in self.properties if len(self) else ():
-            if tells_of(one, told):
-                for row, keys in zip(rows, one.to_json(told, digits), strict=True):
+            if tells_of(one, self.rows):
+                for row, keys in zip(rows, one.to_json(self.rows_at_pixels, digits), strict=True):
                     row.update(keys)
         return rows
 
@@ -294,6 +303,8 @@ class Detections:
     def to_supervision(self):
         """The same objects as `supervision.Detections`, with `class_name` and all fields in its data.
 
+        What that package has names for, such as masks [K, H, W] of the image, is there under these too.
+
         Raises:
             ImportError: The supervision package is not installed.
         """
@@ -302,7 +313,12 @@ class Detections:
         except ImportError as error:
             message = "to_supervision() needs the supervision package: pip install centernet_tf[supervision]"
             raise ImportError(message) from error
+        named: dict[str, Any] = {}
+        for one in self.properties:
+            if tells_of(one, self.rows):
+                named |= one.to_supervision(self.rows_at_pixels)
         return supervision.Detections(
+            **named,
             xyxy=self.boxes.copy(),
             confidence=self.scores.copy(),
             class_id=self.classes.astype(int),

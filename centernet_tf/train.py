@@ -32,6 +32,7 @@ from centernet_tf.training.start_keras import start_from_keras
 from centernet_tf.training.trainer import Trainer
 from centernet_tf.version import VERSION
 
+PIXELS = {"mean", "std", "order", "fill", "resample"}  # Of the card's input: what settings, weights or backbone say.
 CHECKPOINTS = (".pth", ".pt", ".tar", ".pkl")  # Endings of PyTorch's files.
 
 
@@ -176,6 +177,7 @@ def _feed(settings: Settings, card: ModelCard, tasks: TaskSet) -> Feed:
         max_objects=settings.max_objects,
         window=tasks.window,
         fill=card.input.fill,
+        resample=card.input.resample,
         fields=tasks.fields,
         properties=tasks.properties,
         device_warp=settings.data.device_warp,
@@ -244,8 +246,8 @@ def _card(settings: Settings, records: Dataset) -> ModelCard:
     pixels = dataclasses.asdict(backbone.normalization)
     if isinstance(settings.weights, Path) and settings.weights.suffix == ".keras":
         # Weights go on as they were trained; official ones of other data than COCO have statistics of their own.
-        pixels = read_card(settings.weights).input.model_dump(include={"mean", "std", "order", "fill"})
-    pixels |= settings.data.model_dump(include={"mean", "std", "order", "fill"}, exclude_none=True)
+        pixels = read_card(settings.weights).input.model_dump(include=PIXELS)
+    pixels |= settings.data.model_dump(include=PIXELS, exclude_none=True)
     return ModelCard(
         tasks={name: one.complete(records).model_dump(mode="json") for name, one in settings.tasks.items()},
         backbone=name,

@@ -18,7 +18,7 @@ from centernet_tf.model.file import save_model
 from centernet_tf.properties.fields import Field
 
 # TensorFlow and Keras are a million objects that are never garbage. Looking through them again and again took a quarter
-# of the tests' time; `let_go` collects what a module leaves.
+# of the tests' time; `let_go` collects what a module leaves, and sets apart what stays.
 gc.collect()
 gc.freeze()
 gc.set_threshold(50_000, 20, 100)
@@ -81,6 +81,12 @@ def pytest_collection_modifyitems(config, items):
     items[:] = [item for item in items if item not in left]
 
 
+def pytest_collection_finish():
+    """Sets apart what the modules of all tests brought, which would be looked through behind each of them."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True, scope="module")
 def let_go(request):
     """Frees the networks that a module kept for its tests; all of them together would fill the memory."""
@@ -89,6 +95,7 @@ def let_go(request):
         if hasattr(value, "cache_clear"):
             value.cache_clear()
     gc.collect()
+    gc.freeze()  # What lives on belongs to the session; half a second for each module went into looking through it.
 
 
 @pytest.fixture
@@ -106,6 +113,16 @@ def small_disk():
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
     return limited
+
+
+@pytest.fixture(scope="session")
+def as_one():
+    """A function -> the same; JAX compiles it as one, as in training, for of each operation alone it takes seconds."""
+    if keras.backend.backend() != "jax":
+        return lambda function: function
+    import jax
+
+    return jax.jit
 
 
 @pytest.fixture(scope="session")
@@ -192,6 +209,10 @@ def random_field(random: np.random.Generator, field: Field, boxes: np.ndarray, n
         return (boxes[:, None] + shift).reshape(shape).astype(np.float32)
     if field.dtype == "bool":
         return np.full(shape, field.name in ("has_box3d", "known", "drawn"))
+    if field.motion == "patches":
+        # The left or the right half of a box, so that any grid of even sides holds it as it is.
+        halves = (np.arange(shape[-1]) < shape[-1] // 2) == random.integers(0, 2, (len(boxes), 1, 1)).astype(bool)
+        return np.broadcast_to(halves, shape).astype(field.dtype)
     if field.motion == "angles":
         return random.uniform(-np.pi, np.pi, shape).astype(field.dtype)
     if "metres" in field.meaning:

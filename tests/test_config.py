@@ -119,7 +119,7 @@ def test_written_settings_read_the_same(tmp_path, least):
         (
             {"data": {"train": "records", "flipp": 1}},
             "here: data: unknown setting 'flipp'. Did you mean 'augment.flip'? "
-            "Known here: train, validation, size, mean, std, order, fill, device_warp, workers, shuffle.",
+            "Known here: train, validation, size, mean, std, order, fill, resample, device_warp, workers, shuffle.",
         ),
         (
             {**LEAST, "augment": {"flipp": 1}},
@@ -132,12 +132,12 @@ def test_written_settings_read_the_same(tmp_path, least):
             {**LEAST, "backbon": "resnet18"},
             "here: unknown setting 'backbon'. Did you mean 'backbone'? Known here: "
             "task, backbone, head_channels, classes, weights, max_objects, class_specific_size, "
-            "ltrb, data, augment, loss, train, evaluate, detect, pose, box3d, track, reid, action.",
+            "ltrb, data, augment, loss, train, evaluate, detect, pose, box3d, track, reid, action, mask.",
         ),
         (
             {**LEAST, "task": "detekt"},
             "here: task is 'detekt': Unknown task 'detekt'. Did you mean 'detect'? "
-            "Known: action, box3d, detect, pose, reid, track.",
+            "Known: action, box3d, detect, mask, pose, reid, track.",
         ),
         ({**LEAST, "task": []}, "here: task is []: Tasks []: name at least one, and each only once."),
         ({**LEAST, "task": [["pose"]]}, "here: task: value 1 is ['pose']: Input should be a valid string."),
@@ -150,7 +150,7 @@ def test_written_settings_read_the_same(tmp_path, least):
             {**LEAST, "amodal_ofset": True},
             "here: unknown setting 'amodal_ofset'. Did you mean 'box3d.amodal_offset'? Known here: task, backbone, "
             "head_channels, classes, weights, max_objects, class_specific_size, ltrb, data, augment, loss, train, "
-            "evaluate, detect, pose, box3d, track, reid, action.",
+            "evaluate, detect, pose, box3d, track, reid, action, mask.",
         ),
         (
             {**LEAST, "task": "pose", "pose": {"clases": ["a"]}},
@@ -213,7 +213,7 @@ def test_written_settings_read_the_same(tmp_path, least):
         (
             {"data": "records"},
             "here: data is 'records': expected a section, data: {name: value}, or no such line. "
-            "Known there: train, validation, size, mean, std, order, fill, device_warp, workers, shuffle.",
+            "Known there: train, validation, size, mean, std, order, fill, resample, device_warp, workers, shuffle.",
         ),
         (
             {"data": {"train": "records", "size": [64, 0]}},

@@ -20,6 +20,7 @@ from centernet_tf.errors import DataError, UsageError
 from centernet_tf.evaluate import Scores, check_classes, detect_records, evaluate, score, with_properties
 from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.properties import PROPERTIES
+from centernet_tf.properties.fields import Field
 from centernet_tf.properties.keypoints import Keypoints
 from centernet_tf.properties.keypoints.scores import KeypointScores, PckScores
 from centernet_tf.properties.keypoints.skeleton import Skeleton
@@ -249,6 +250,38 @@ def test_metrics_of_any_property_are_asked(spot_model, spot_records):
     assert set(metric.told[0][2]) == {"boxes", "classes", "crowd", "difficult", "ignored", "area", "names"}
     assert scores.main == {"AP": scores.coco.summary["AP"], "count": spot_records.objects}
     assert scores.as_dict()["count"] == spot_records.objects and scores.tables()[-1].title == "count"
+
+
+class Followed(Countable):
+    """Found in no single image."""
+
+    @property
+    def fields(self):
+        return (Field("who", "int64", (), "fixed", -1, "who it is"),)
+
+
+def test_metrics_see_what_was_found_by_itself_before_what_was_told(spot_model, spot_records, monkeypatch):
+    seen = []
+    monkeypatch.setattr(Count, "alone", lambda self, image, found: seen.append((image, found)), raising=False)
+    (record, found), *_ = detect_records(load(spot_model), spot_records)
+    told = dataclasses.replace(found[:0], fields={"who": np.zeros(0, int)})
+    score([(record, found, told)], spot_records.classes, [Followed()])
+    metric = made.pop()[-1]
+    assert [(image, len(rows["boxes"])) for image, rows in seen] == [(ImageKey(record.image_id), len(found))]
+    assert len(found) and len(metric.told) == 1 and len(metric.told[0][1]["boxes"]) == 0
+
+
+def test_records_are_scored_as_what_the_model_finds(spot_model, spot_records, monkeypatch):
+    class Louder(Countable):
+        def difference(self, other):
+            return ""
+
+        def scored_as(self, model):
+            return self.model_copy(update={"key": model.key})
+
+    records = spot_records.with_properties([Louder(key="theirs")])
+    monkeypatch.setattr(Detector, "properties", (Louder(key="ours"),))
+    assert "ours" in evaluate(load(spot_model), records).main
 
 
 def test_a_metric_with_nothing_to_measure_gives_no_score(spot_model, spot_records):

@@ -11,7 +11,7 @@ from keras import ops
 
 from centernet_tf.data.augment import EIGENVALUES, EIGENVECTORS, PLAIN_COLOR, Augmentation, plain_matrix
 from centernet_tf.geometry import affine
-from centernet_tf.preprocess import COCO_MEAN, COCO_STD, Normalization, normalize, recolor, warp
+from centernet_tf.preprocess import COCO_MEAN, COCO_STD, RESAMPLES, Normalization, letterbox, normalize, recolor, warp
 
 
 def noise(height, width, seed=5):
@@ -121,6 +121,74 @@ def test_drawn_matrices_warp_as_opencv_does(seed):
     matrix = Augmentation().matrix(np.random.default_rng(seed), 75, 100, (64, 96))
     (found,) = call_warp([image], [matrix], (64, 96))
     np.testing.assert_allclose(found, slow_warp(image, matrix, (64, 96)), atol=0.05)
+
+
+def fit_of(image, size):
+    """The whole image in the middle of the input, as FairMOT scales it."""
+    (height, width), (h, w) = image.shape[:2], size
+    scale, left, top = affine.fixed_fit(height, width, size, affine.window_side(height, width, "whole image", (h, w)))
+    return np.float32([[scale, scale, left, top]])
+
+
+def published_letterbox(image, size, fill):
+    """FairMOT's steps, with OpenCV."""
+    height, width = image.shape[:2]
+    ratio = min(size[0] / height, size[1] / width)
+    sides = [max(round(side * ratio), 1) for side in (width, height)]
+    left, top = ((whole - side) / 2 for whole, side in zip(size[::-1], sides))
+    scaled = cv2.resize(image, sides, interpolation=cv2.INTER_AREA)
+    around = round(top - 0.1), round(top + 0.1), round(left - 0.1), round(left + 0.1)
+    return cv2.copyMakeBorder(scaled, *around, cv2.BORDER_CONSTANT, value=(fill,) * 3)
+
+
+SHAPES = {
+    "same": ((64, 96), (64, 96)),
+    "halved": ((128, 192), (64, 96)),
+    "shrunk, wide": ((90, 301), (64, 96)),
+    "shrunk, tall": ((301, 90), (64, 96)),
+    "doubled": ((32, 48), (64, 96)),
+    "grown": ((23, 31), (64, 96)),
+    "thin": ((4, 300), (64, 96)),
+    "one pixel": ((1, 1), (64, 96)),
+}
+
+
+@pytest.mark.parametrize(("shape", "size"), SHAPES.values(), ids=SHAPES)
+def test_letterbox_is_that_of_opencv(shape, size):
+    """To the grey level where it shrinks; where it grows, OpenCV counts in 1/2048, and a tie may fall either way."""
+    image = noise(*shape)
+    found = ops.convert_to_numpy(letterbox(image[None], fit_of(image, size), size, 127.5))[0]
+    expected = published_letterbox(image, size, 127.5)
+    difference = np.abs(found - expected)
+    assert difference.max() <= 1
+    if shape[0] >= size[0] or shape[1] >= size[1]:
+        assert (difference > 0).mean() < 2e-3
+    else:
+        assert (difference > 0).mean() < 0.15
+
+
+def test_letterbox_of_a_batch_is_that_of_each_image():
+    """Also of images that are smaller than the batch, of whole numbers or not."""
+    shapes = [(64, 96), (33, 70), (90, 20), (1, 1), (96, 96)]
+    padded = np.zeros((len(shapes), 96, 96, 3), np.uint8)
+    fits, alone = [], []
+    for number, shape in enumerate(shapes):
+        image = padded[number, : shape[0], : shape[1]] = noise(*shape, seed=number)
+        fits.append(fit_of(image, (32, 64)))
+        alone.append(ops.convert_to_numpy(letterbox(image[None], fits[-1], (32, 64), 90.0))[0])
+    for images in (padded, padded.astype(np.float32)):
+        together = letterbox(images, np.concatenate(fits), (32, 64), 90.0, np.int32(shapes))
+        np.testing.assert_array_equal(ops.convert_to_numpy(together), alone)
+
+
+@pytest.mark.parametrize("name", RESAMPLES)
+def test_every_way_of_fitting_shows_the_same(name):
+    """A smooth image lies within a pixel of where `warp` puts it."""
+    ramp = np.linspace(0, 200, 120)[:, None, None] + np.linspace(0, 50, 200)[None, :, None] + np.zeros((1, 1, 3))
+    fit = fit_of(ramp, (64, 96))
+    found = ops.convert_to_numpy(RESAMPLES[name](ramp[None].astype(np.float32), fit, (64, 96), 0.0))[0]
+    expected = ops.convert_to_numpy(warp(ramp[None], fit, (64, 96)))[0]
+    np.testing.assert_allclose(found[6:-6, 1:-1], expected[6:-6, 1:-1], atol=3)
 
 
 def published_steps(image, strengths, random):

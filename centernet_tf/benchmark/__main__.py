@@ -1,7 +1,8 @@
 """Prints the tables: `python -m centernet_tf.benchmark [input render step decode keypoints kitti deformable tracking
-identities networks]`.
+identities networks looks]`.
 
-Words after `networks` choose among them: `networks resnet18 dla34 1`, backbones and batch sizes.
+Words after `networks` choose among them: `networks resnet18 dla34 1`, backbones and batch sizes. `looks` needs words:
+records of videos, and models that track.
 """
 
 import importlib
@@ -65,27 +66,37 @@ TABLES = {
         "Networks, 512x512, heads of 80 classes",
         ("backbone", "parameters, M", "multiply-adds, G", "batch", "mode", "ms", "images / s", "peak MB"),
     ),
+    "looks": (
+        "Who is who in videos: of everyone, of whom was away for five frames or more, and retrieval by looks",
+        (
+            "",
+            *("MOTA", "IDF1", "HOTA", "switches"),
+            *("away: MOTA", "IDF1", "HOTA", "switches"),
+            *("mAP", "by chance"),
+        ),
+    ),
 }
-CHOOSING = "networks"  # The table that takes words of its own.
+CHOOSING = ("networks", "looks")  # The tables that take words of their own.
+NEEDING = ("looks",)  # And those that cannot do without.
 
 
 def main(names: list[str]) -> None:
     """Measures and prints; without names, everything."""
-    wanted: dict[str, list[str]] = {}
+    wanted: dict[str, list[str]] = {} if names else {name: [] for name in TABLES if name not in NEEDING}
     for name in names:
         if name in TABLES:
             wanted[name] = []
-        elif list(wanted)[-1:] == [CHOOSING]:
-            wanted[CHOOSING].append(name)
+        elif wanted and (last := list(wanted)[-1]) in CHOOSING:
+            wanted[last].append(name)
         else:
             raise UsageError(f"Unknown benchmark {name!r}.{closest(name, TABLES)} Known: {', '.join(TABLES)}.")
     # Where nothing says how wide the output is, names would be cut at 80 columns.
     console = Console(width=None if sys.stdout.isatty() else 140)
-    for name, words in (wanted or dict.fromkeys(TABLES, ())).items():
+    for name, words in wanted.items():
         title, columns = TABLES[name]
         table = Table(*columns, title=title)
         measure = importlib.import_module(f"centernet_tf.benchmark.{name}").measure
-        for row in measure(words) if words else measure():
+        for row in measure(words) if words or name in NEEDING else measure():
             table.add_row(*row)
         console.print(table)
 

@@ -124,6 +124,7 @@ def convert_tensors(
             std=source.std,
             order=source.order,
             fill=source.fill,
+            resample=source.resample,
         ),
         about={"version": VERSION, "converted": Path(path).name, "official": entry.official, "origin": source.title},
     )

@@ -66,6 +66,7 @@ class Origin:
         std: See mean.
         order: Of the channels.
         fill: Grey level around images that do not fill the input.
+        resample: How they are scaled to it.
         max_objects: Detections per image.
         settings: Of the tasks, with which its published scores were made.
     """
@@ -78,6 +79,7 @@ class Origin:
     std: tuple[float, float, float] = preprocess.COCO_STD
     order: Literal["bgr", "rgb"] = "bgr"
     fill: float = 0.0
+    resample: preprocess.Resample = "bilinear"
     max_objects: int = 100
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -110,6 +112,7 @@ ORIGINS = {
         (1.0, 1.0, 1.0),
         "rgb",
         127.5,
+        "area",
         max_objects=500,
         settings={"threshold": 0.4},
     ),

@@ -14,7 +14,7 @@ from centernet_tf.cli.search import Flip, Halo, KeepResolution, Nms, Scales, Siz
 from centernet_tf.errors import UsageError
 from centernet_tf.host.plain import plain
 from centernet_tf.media.sources import find_sources
-from centernet_tf.outputs import Outputs, check_outputs
+from centernet_tf.outputs import Outputs, check_formats, check_outputs
 
 if TYPE_CHECKING:
     from centernet_tf.detector.detector import Detector
@@ -49,6 +49,18 @@ def detect(
     kitti: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Also write a result file of KITTI for each image.")
     ] = None,
+    label_images: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Also write a 16-bit PNG for each image, of models that find masks: at each pixel the number of its "
+            "object in the results, from 1; 0 is background.",
+        ),
+    ] = None,
+    mask_images: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Also write a folder for each image, with a PNG of each object's mask."),
+    ] = None,
     size: Size = None,
     keep_resolution: KeepResolution = False,
     flip: Flip = False,
@@ -72,6 +84,7 @@ def detect(
     from centernet_tf.predict import predict
 
     sources = find_sources(inputs)
+    files = {"kitti": kitti, "label-images": label_images, "mask-images": mask_images}
     outputs = Outputs(
         folder=out,
         json_file=json_file or out / "detections.json",
@@ -81,7 +94,7 @@ def detect(
         heatmaps=heatmaps,
         skip_bad=skip_bad,
         max_frames=max_frames,
-        result_files={"kitti": kitti} if kitti else {},
+        result_files={name: folder for name, folder in files.items() if folder},
     )
     check_outputs(sources, outputs)
     if max_frames and not any(source.moving for source in sources):
@@ -89,6 +102,7 @@ def detect(
     if heatmaps and tile:
         raise UsageError("--heatmaps shows the heatmaps of a whole image, which --tile avoids. Leave out one.")
     detector = load_detector(model, size, keep_resolution, flip, scales, nms, tile, halo)
+    check_formats(outputs.result_files, detector.properties)
     outputs = dataclasses.replace(outputs, extras=_read_extras(detector, {"camera": camera}))
     console = Console(soft_wrap=True, highlight=False)
     with progress() as bar:

@@ -45,7 +45,8 @@ def evaluate(
 ) -> None:
     """Score a model on records: AP of boxes (COCO, VOC 2007), OKS AP and PCK of keypoints, KITTI's AP of 3D boxes.
 
-    A model that associates objects over time follows the videos of the records: MOTA, IDF1 and HOTA of identities.
+    A model that associates objects over time follows the videos of the records: MOTA, IDF1 and HOTA of identities, or
+    frame-mAP and video-mAP of actions.
 
     Example: centernet evaluate runs/shapes/best.keras --data tfrecords/shapes/val --plot curve.png
     """

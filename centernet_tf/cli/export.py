@@ -32,17 +32,19 @@ class Format:
 
 FORMATS = {
     "savedmodel": Format(
-        "centernet_tf.export.savedmodel:export_savedmodel", ("precision", "xla"), "How to serve it: {out}/serving.txt"
+        "centernet_tf.export.savedmodel:export_savedmodel",
+        ("precision", "xla", "reframed"),
+        "How to serve it: {out}/serving.txt",
     ),
     "tflite": Format(
         "centernet_tf.export.tflite:export_tflite",
-        ("quantize", "decode", "size", "max_objects"),
+        ("quantize", "decode", "size", "max_objects", "reframed"),
         "How to use it: docs/phones.md. Measure its speed: centernet benchmark {out}",
         ("ai_edge_litert.interpreter",),
     ),
     "onnx": Format(
         "centernet_tf.export.onnx:export_onnx",
-        (),
+        ("reframed",),
         "Measure its speed: centernet benchmark {out}",
         ("onnx", "tf2onnx", "onnxruntime"),
     ),
@@ -78,6 +80,13 @@ def export(
         str | None, typer.Option(metavar="HxW", help="tflite: height and width of the input. Default: the model's.")
     ] = None,
     max_objects: Annotated[int | None, typer.Option(min=1, help="tflite: detections per image. Default: 10.")] = None,
+    reframed: Annotated[
+        bool | None,
+        typer.Option(
+            "--reframed",
+            help="Also answer what fills boxes laid out on the pixels of the image, as DETECTIONS x HEIGHT x WIDTH.",
+        ),
+    ] = None,
 ) -> None:
     """Write a model for servers, phones and other runtimes, and prove that it answers as before.
 
@@ -100,6 +109,7 @@ def export(
         "decode": decode,
         "size": parse_size(size) if size else None,
         "max_objects": max_objects,
+        "reframed": reframed,
     }
     given = {name: value for name, value in options.items() if value is not None}
     entry = FORMATS[format]

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from centernet_tf.cli import records_made
+from centernet_tf.cli import records_made, records_masks, records_tubes
 from centernet_tf.cli.conversion import (
     Classes,
     Name,
@@ -46,6 +46,9 @@ def coco(
     skeleton: Annotated[
         Path | None, typer.Option(help="YAML with keypoints, flip_pairs, limbs, sigmas. Default: the JSON's.")
     ] = None,
+    masks: Annotated[
+        bool, typer.Option("--masks", help="Keep masks too: polygons, and run lengths as crowds have them.")
+    ] = False,
     annotated_only: Annotated[
         bool,
         typer.Option("--annotated-only", help="Leave out images without annotations, as the original for keypoints."),
@@ -75,6 +78,7 @@ def coco(
         classes=class_list(classes),
         skeleton=given,
         keypoints=keypoints,
+        masks=masks,
         annotated_only=annotated_only,
         outside=outside,
     )
@@ -279,6 +283,9 @@ def index(
     files: Annotated[
         str | None, typer.Option(help="Pattern of the files' names. Default: *.tfrecord* and *.record*.")
     ] = None,
+    masks: Annotated[
+        bool, typer.Option("--masks", help="Read the masks too: image/object/mask, a PNG for each object.")
+    ] = False,
     name: Annotated[str | None, typer.Option(help="Name of the data set. Default: the folder above.")] = None,
 ) -> None:
     """Describe TFRecords of TFOD and Model Garden, so that every command reads them. They are not changed.
@@ -291,14 +298,27 @@ def index(
     from centernet_tf.datasets import foreign
 
     leave_gpu()
+    properties = ()
+    if masks:
+        from centernet_tf.properties.masks import Masks
+
+        properties = (Masks(),)
     names = foreign.read_labels(Path(labels)) if labels.endswith(".pbtxt") else class_list(labels)
     with progress() as bar:
         job = bar.add_task("records read", total=None)
         report = foreign.index(
-            folder, names, name=name, split=split, files=files, progress=lambda done: bar.update(job, completed=done)
+            folder,
+            names,
+            properties=properties,
+            name=name,
+            split=split,
+            files=files,
+            progress=lambda done: bar.update(job, completed=done),
         )
-    print_report(report, (), folder, Console())
+    print_report(report, properties, folder, Console())
 
 
+app.command()(records_masks.masks)
+app.command()(records_tubes.tubes)
 app.command()(records_made.shapes)
 app.command()(records_made.tfds)

@@ -2,9 +2,9 @@
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,6 +27,7 @@ def shapes(
     ] = None,
     pose: Annotated[bool, typer.Option("--pose", help="Draw persons with 13 keypoints, and balls, instead.")] = False,
     boxes: Annotated[bool, typer.Option("--3d", help="Render 3D boxes before a known camera instead.")] = False,
+    masks: Annotated[bool, typer.Option("--masks", help="Record which pixels of each shape are seen, too.")] = False,
     video: Annotated[bool, typer.Option("--video", help="Draw videos of moving shapes instead.")] = False,
     frames: Annotated[int | None, typer.Option(min=1, help="Frames of a video. Default: 48.")] = None,
     speed: Annotated[
@@ -39,11 +40,18 @@ def shapes(
     look_alikes: Annotated[
         bool, typer.Option("--look-alikes", help="Of videos: two classes whose objects differ by their pattern alone.")
     ] = False,
+    actions: Annotated[
+        bool, typer.Option("--actions", help="Of videos: classes are what shapes do, which only several frames tell.")
+    ] = False,
     away: Annotated[
         float | None,
         typer.Option(
             min=0, max=1, help="Part of the shapes that leave for 5 to 20 frames and return: 0, or 0.5 alike."
         ),
+    ] = None,
+    elsewhere: Annotated[
+        bool | None,
+        typer.Option("--elsewhere/--no-elsewhere", help="They return over another edge. Default: if they look alike."),
     ] = None,
     name: Name = None,
     shards: Shards = None,
@@ -54,15 +62,19 @@ def shapes(
     With --pose it draws persons who move, hide each other and show their faces or backs, with exact keypoints. With
     --3d it renders cars, trucks and cabinets on the ground, with their places in metres and the camera. With --video
     shapes move, turn, cross, hide each other, leave and come back, and keep their identity; with --look-alikes too all
-    circles have one colour, and all rectangles, and each wears a pattern of its own.
+    circles have one colour, and all rectangles, each wears a pattern of its own, and half of them leave over one edge
+    and come back over another; with --actions too classes are left, right, grow, turn and stop, which no single frame
+    tells. With --masks the pixels that are seen of each shape are recorded.
 
     Example: centernet records shapes --count 500 --out tfrecords/shapes/train
     """
-    _check_kind({"--pose": pose, "--3d": boxes, "--video": video})
+    _check_kind({"--pose": pose, "--3d": boxes, "--video": video, "--masks": masks})
     of_videos = {"frames": frames, "speed": speed, "camera": camera, "rate": rate, "away": away}
+    of_videos["elsewhere"] = elsewhere
     given = {option: value for option, value in of_videos.items() if value is not None}
-    if (given or look_alikes) and not video:
-        option = "look-alikes" if look_alikes else next(iter(given))
+    kinds = [option for option, wanted in (("look-alikes", look_alikes), ("actions", actions)) if wanted]
+    if (given or kinds) and not video:
+        option = next(iter([*kinds, *given]))
         raise UsageError(f"--{option} is of videos. Give --video too, or leave it out.")
     if video and difficulty:
         raise UsageError("--difficulty does not apply to videos. Give --speed, --camera and --objects.")
@@ -83,16 +95,27 @@ def shapes(
         yard = Yard.at(difficulty)
         yard = dataclasses.replace(yard, objects=counts or yard.objects)
         data = scenes.read(count, pixels, seed=seed, split=split, yard=yard)
+    elif actions:
+        from centernet_tf.datasets.drawn import motions as acting
+
+        motions = acting.Motions(**_of_actions(kinds, given), **({} if counts is None else {"objects": counts}))
+        data = acting.read(count, pixels, seed=seed, split=split, motions=motions)
     elif video:
         from centernet_tf.datasets.drawn import film as films
 
         make = films.Film.of_look_alikes if look_alikes else films.Film
         film = make(**given, **({} if counts is None else {"objects": counts}))
+        if elsewhere and not film.away:
+            raise UsageError("--elsewhere is of shapes that leave. Give --away too, or leave it out.")
         data = films.read(count, pixels, seed=seed, split=split, film=film)
     else:
-        from centernet_tf.datasets.drawn import shapes as reader
+        from centernet_tf.datasets.drawn.shapes import Scene
 
-        scene = reader.Scene.at(difficulty)
+        if masks:
+            from centernet_tf.datasets.drawn import masked_shapes as reader
+        else:
+            from centernet_tf.datasets.drawn import shapes as reader
+        scene = Scene.at(difficulty)
         scene = dataclasses.replace(scene, objects=counts or scene.objects)
         data = reader.read(count, pixels, seed=seed, split=split, scene=scene)
     convert(data, out=out, name=name, split=split, shards=shards, workers=workers)
@@ -126,6 +149,15 @@ def _check_kind(kinds: Mapping[str, bool]) -> None:
     wanted = [option for option, given in kinds.items() if given]
     if len(wanted) > 1:
         raise UsageError(f"{' and '.join(wanted)} exclude each other. Give one of them.")
+
+
+def _of_actions(kinds: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of videos that videos of actions have, by setting."""
+    for option in (*kinds, *given):
+        if option not in ("actions", "frames", "rate", "speed"):
+            raise UsageError(f"--{option} does not apply to actions. Leave it out.")
+    speed = given.get("speed")
+    return {**given, **({} if speed is None else {"speed": (0.6 * speed, speed)})}
 
 
 def _span(text: str) -> tuple[int, int]:

@@ -6,6 +6,7 @@ exact halves, and a mirrored box lies at width - x where the mirrored pixel lies
 
 import dataclasses
 
+import cv2
 import numpy as np
 
 from centernet_tf.geometry import affine
@@ -60,10 +61,8 @@ def fitted_matrices(shake: Shake, height: int, width: int, size: tuple[int, int]
     Returns:
         Two [2, 3] float64; they differ by less than a pixel, or by one more where the image is mirrored.
     """
-    ratio = min(size[0] / height, size[1] / width)
-    sides = np.maximum(np.round(np.array([width, height]) * ratio), 1)
-    padding = (np.array(size[::-1]) - sides) / 2
-    scales, first = sides / [width, height], np.round(padding - 0.1)
+    ratio, sides, padding, first = _letterbox(height, width, size)
+    scales = sides / [width, height]
     # Resizing maps outlines onto each other: the middle of the first pixel lies at half a pixel.
     pixels = np.concatenate([np.diag(scales), (first + scales / 2 - 0.5)[:, None]], axis=1)
     boxes = np.concatenate([np.eye(2) * ratio, padding[:, None]], axis=1)
@@ -73,6 +72,39 @@ def fitted_matrices(shake: Shake, height: int, width: int, size: tuple[int, int]
         pixels = affine.chain(pixels, affine.flip_matrix(size[1]))
         boxes = affine.chain(boxes, affine.flip_matrix(size[1] + 1))
     return pixels, boxes
+
+
+def _letterbox(height: int, width: int, size: tuple[int, int]) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
+    """Scale, sides (x, y) in whole pixels, half of what is left of the input, and the whole pixels before the image."""
+    ratio = min(size[0] / height, size[1] / width)
+    sides = np.maximum(np.round(np.array([width, height]) * ratio), 1)
+    padding = (np.array(size[::-1]) - sides) / 2
+    return ratio, sides, padding, np.round(padding - 0.1)
+
+
+def letterboxed(
+    image: np.ndarray, matrix: np.ndarray, size: tuple[int, int], fill: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The whole image in the input as `preprocess.letterbox` puts it there, and what is left of a matrix to be done.
+
+    Args:
+        image: [H, W, 3] uint8.
+        matrix: [2, 3], pixels of the image to pixels of the input.
+        size: Height and width of the input in pixels.
+        fill: Grey level around the image.
+
+    Returns:
+        [h, w, 3] uint8, and [2, 3] float64, pixels of the input to pixels of the input.
+    """
+    height, width = image.shape[:2]
+    _, sides, _, first = _letterbox(height, width, size)
+    (left, top), (right, bottom) = first.astype(int), (size[::-1] - sides - first).astype(int)
+    image = cv2.resize(image, tuple(sides.astype(int).tolist()), interpolation=cv2.INTER_AREA)
+    image = cv2.copyMakeBorder(image, top, bottom, left, right, cv2.BORDER_CONSTANT, value=(fill,) * 3)
+    rest = affine.chain(affine.invert(fitted_matrices(Shake(), height, width, size)[0]), matrix)
+    # What is only fitted is what a detector sees: boxes are fitted by parts of a pixel, pixels by whole ones.
+    only_fitted = np.abs(affine.move_points(np.array([[0.0, 0.0], size[::-1]]), rest) - [[0, 0], size[::-1]]).max() <= 1
+    return image, np.eye(2, 3) if only_fitted else rest
 
 
 def shaken_boxes(boxes: np.ndarray, matrix: np.ndarray, angle: float) -> np.ndarray:

@@ -24,7 +24,7 @@ from centernet_tf.data.whole import Flags, only_whole, samples, seen_frames, ste
 from centernet_tf.errors import UsageError
 from centernet_tf.geometry import affine
 from centernet_tf.points.task import IMAGE, Clip, Input
-from centernet_tf.preprocess import COCO_MEAN
+from centernet_tf.preprocess import COCO_MEAN, Resample
 from centernet_tf.properties.fields import JITTERED, ROTATED, SHARED, ZOOM, Field
 from centernet_tf.properties.property import Property
 
@@ -53,6 +53,7 @@ class Feed:
         size: Height and width of the network's input in pixels.
         window: What of an image fills the input's width.
         fill: Grey level of what an image does not fill of the input, 0 to 255.
+        resample: How the whole image is scaled to the input (`model.card.InputCard`), before anything else is done.
         max_objects: Rows per image; further objects are left out, in file order, as in the original.
         fields: What the tasks train on; a property must have each, if not every record.
         properties: Of the records, at least those whose fields are wanted.
@@ -71,6 +72,7 @@ class Feed:
     max_objects: int = 100
     window: affine.Window = "longer side"
     fill: float = 0.0
+    resample: Resample = "bilinear"
     fields: tuple[Field, ...] = SHARED
     properties: tuple[Property, ...] = ()
     device_warp: bool = False
@@ -139,9 +141,17 @@ class Feed:
     def check_augment(self, augment: Augmentation) -> None:
         """Raises UsageError where images would be changed so that a task learns nothing from them.
 
-        That is where images are rotated for no task that learns from rotated ones, or by the device, which cannot, and
-        where all are scaled or moved although distances are to be learnt; and where settings contradict each other.
+        That is where images are rotated for no task that learns from rotated ones, or by the device, which cannot, or
+        although rows lie in the frames of boxes; where all are scaled or moved although distances are to be learnt; and
+        where settings contradict each other.
         """
+        framed = [field.name for field in self.fields if field.motion == "patches"]
+        if framed and (augment.turns or augment.fits):
+            raise UsageError(
+                f"augment: {' and '.join(framed)} lie in the frames of boxes, which stay upright: of turned or sheared "
+                "images they would show parts that are not there. Set augment.rotate_probability to 0, and "
+                "augment.geometry to window."
+            )
         if augment.jitters_all and JITTERED in self.fields:
             raise UsageError(
                 "augment: every image would be scaled or moved, and from such images a task here cannot learn "
@@ -158,10 +168,14 @@ class Feed:
                 "The device warps single images, not frames of videos, and stretches none. Set data.device_warp to "
                 "false."
             )
-        if (augment.turns or augment.fits) and self.device_warp:
+        if self.device_warp and (augment.turns or augment.fits):
             raise UsageError("augment.rotate: the device does not rotate images. Set data.device_warp to false.")
-        if self.fill and self.device_warp:
+        if self.device_warp and self.fill:
             raise UsageError("data.fill: the device fills with black. Set data.device_warp to false, or fill to 0.")
+        if self.device_warp and self.resample != "bilinear":
+            raise UsageError(f"data.resample: the device has no {self.resample!r}. Set data.device_warp to false.")
+        if self.window == "stretched" and self.resample != "bilinear":
+            raise UsageError(f"data.resample: images are stretched here, without {self.resample!r}. Leave it out.")
         if fault := augment.fault(self.clip is not None, self.window):
             raise UsageError(f"augment.{fault}")
 
@@ -278,17 +292,8 @@ class Feed:
         return {"image": image, "fit": fit}
 
     def _sampler(self, classes: Sequence[str], augment: Augmentation | None) -> Sampler:
-        sampler = Sampler(
-            self.size,
-            self.window,
-            self.max_objects,
-            self.fields,
-            self.properties,
-            tuple(classes),
-            augment,
-            self.frames,
-            self.clip,
-        )
+        own = self.size, self.window, self.max_objects, self.fields, self.properties
+        sampler = Sampler(*own, tuple(classes), augment, self.frames, self.clip)
         names = {field.name for field in sampler.read}
         used = [one for one in self.properties if names & {field.name for field in one.fields}]
         return dataclasses.replace(sampler, properties=tuple(used))
@@ -316,7 +321,7 @@ class Feed:
         """The input [h, w, 3]: of the image's type, or float32 of images that are stretched."""
         if self.window == "stretched":
             return stretched_image(image, matrix, self.size, self.canvas, directed)
-        return warped(image, matrix, self.size, self.fill)
+        return warped(image, matrix, self.size, self.fill, self.resample)
 
     def _batched(self, samples: tf.data.Dataset, batch: int) -> tf.data.Dataset:
         end_all_at_exit()

@@ -8,8 +8,10 @@ import tensorflow as tf
 
 from centernet_tf.data.augment import Augmentation, recolored
 from centernet_tf.data.distorted import distorted
+from centernet_tf.data.fitted import letterboxed
 from centernet_tf.data.stretched import stretched
 from centernet_tf.points.task import Input
+from centernet_tf.preprocess import Resample
 
 
 def with_colors(
@@ -44,11 +46,15 @@ def side_by_side(pictures: Mapping[int, tf.Tensor], inputs: Mapping[str, Input])
     return made
 
 
-def warped(image: tf.Tensor, matrix: tf.Tensor, size: tuple[int, int], fill: float) -> tf.Tensor:
+def warped(
+    image: tf.Tensor, matrix: tf.Tensor, size: tuple[int, int], fill: float, resample: Resample = "bilinear"
+) -> tf.Tensor:
     """The input [h, w, 3] of the image's type; OpenCV's warp is six times as fast as TensorFlow's operator."""
 
     def warp(pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
         border = (fill,) * 3
+        if resample == "area":
+            pixels, matrix = letterboxed(pixels, matrix, size, fill)
         return cv2.warpAffine(pixels, matrix.astype(np.float64), size[::-1], flags=cv2.INTER_LINEAR, borderValue=border)
 
     return tf.ensure_shape(tf.numpy_function(warp, [image, matrix], image.dtype, stateful=False), (*size, 3))

@@ -6,17 +6,19 @@ import warnings
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from centernet_tf.datasets import coco_videos
 from centernet_tf.datasets.coco_keypoints import KeypointLayout, describe, is_number, keypoint_layout
+from centernet_tf.datasets.coco_masks import ImageMasks
 from centernet_tf.datasets.items import Item, Split, leads_out
 from centernet_tf.errors import DataError, UsageError, brief, closest
 from centernet_tf.host.reading import is_text
 from centernet_tf.properties.keypoints import Keypoints
 from centernet_tf.properties.keypoints.skeleton import Skeleton
+from centernet_tf.properties.masks import Masks
 from centernet_tf.properties.property import Fault, Property
 from centernet_tf.properties.tracks import Tracks
 
@@ -36,6 +38,7 @@ def read(
     classes: Sequence[str] | None = None,
     skeleton: Skeleton | None = None,
     keypoints: str | Path | None = None,
+    masks: bool = False,
     annotated_only: bool = False,
     outside: bool = False,
 ) -> Split:
@@ -54,13 +57,14 @@ def read(
         skeleton: Of the keypoints; by default the one the JSON tells, see `coco_keypoints.keypoint_layout`.
         keypoints: A second JSON of the same objects, by annotation id, that has the keypoints, such as
             person_keypoints_train2017.json beside instances_train2017.json.
+        masks: Keep the masks of annotations, polygons or run lengths, in a property masks.
         annotated_only: Leave out images without an annotation of the classes, as the original does where it trains
             keypoints, and only there.
         outside: Also read images whose file_name is absolute or climbs out of the folder.
 
     Returns:
         The class names, the images in the order of their ids, or of their places in videos, and the properties
-        keypoints and tracks where there are some.
+        keypoints and tracks where there are some, and masks where they are wanted.
 
     Raises:
         UsageError: A JSON or the folder is missing, a class is not among the categories, or the skeleton does not fit.
@@ -77,18 +81,25 @@ def read(
     layout = keypoint_layout([row for row in content["categories"] if str(row["name"]) in wanted], skeleton, path)
     _check_keypoints(content["annotations"], names, wanted, layout, path)
     listed, rows_of = _by_image(content, path)
+    if masks and not any(row.get("segmentation") for row in content["annotations"]):
+        raise UsageError(f"{path}: none of its annotations has a segmentation. Leave the masks out, or give another.")
     kept = [number for number, name in names.items() if name in wanted]
+    chosen = _Chosen(names, wanted, layout, masks, outside)
     places, items = coco_videos.places(content, path), []
     for number in sorted({*listed, *rows_of}, key=lambda one: (places[one].key if one in places else "", one)):
         if annotated_only and not any(row.get("category_id") in kept for row in rows_of[number]):
             continue
         if number in listed:
-            item = _to_item(listed[number], rows_of[number], images, names, wanted, layout, outside, number in places)
+            item = _to_item(listed[number], rows_of[number], images, chosen, number in places)
             items.append(_in_video(item, places[number]) if number in places else item)
         else:
             items.append(_unlisted(number, rows_of[number], path))
-    properties = (Keypoints(skeleton=layout.skeleton),) if layout else ()
-    return Split(wanted, items, (*properties, Tracks()) if places else properties)
+    properties = [
+        *([Keypoints(skeleton=layout.skeleton)] if layout else []),
+        *([Tracks()] if places else []),
+        *([Masks()] if masks else []),
+    ]
+    return Split(wanted, items, tuple(properties))
 
 
 def _in_video(item: Item, place: coco_videos.Place) -> Item:
@@ -213,17 +224,29 @@ def _key(number: int) -> str:
     return f"{number + 2**63:020d}"  # ids may be negative, and keys are compared as text
 
 
-def _to_item(
-    image: dict[str, Any],
-    rows: list[dict[str, Any]],
-    folder: Path,
-    names: dict[int, str],
-    wanted: tuple[str, ...],
-    layout: KeypointLayout | None,
-    outside: bool,
-    frame: bool,
-) -> Item:
-    boxes, classes, crowd, areas, keypoints, tracks, places, faults = [], [], [], [], [], [], [], []
+class _Chosen(NamedTuple):
+    """What is read of every image.
+
+    Attributes:
+        names: Of the categories, by id.
+        classes: Names of those that are kept, in the order of the class numbers.
+        layout: Of the keypoints; None where there are none.
+        masks: Whether masks are kept.
+        outside: Whether images outside their folder are read.
+    """
+
+    names: dict[int, str]
+    classes: tuple[str, ...]
+    layout: KeypointLayout | None
+    masks: bool
+    outside: bool
+
+
+def _to_item(image: dict[str, Any], rows: list[dict[str, Any]], folder: Path, chosen: _Chosen, frame: bool) -> Item:
+    names, wanted, layout = chosen.names, chosen.classes, chosen.layout
+    size = _size(image.get("width")), _size(image.get("height"))
+    own = ImageMasks(None if None in size else size) if chosen.masks else None
+    boxes, classes, crowd, areas, keypoints, masks, tracks, places, faults = [], [], [], [], [], [], [], [], []
     left_out: dict[str, int] = defaultdict(int)
     for row in rows:
         place, box, category = f"annotation {brief(row.get('id'))}", _box(row.get("bbox")), row.get("category_id")
@@ -239,6 +262,8 @@ def _to_item(
             faults.append(Fault("annotation not readable", detail))
         elif isinstance(points := layout.keypoints(row, place) if layout else None, Fault):
             faults.append(points)
+        elif isinstance(mask := own.mask(row, place) if own else None, Fault):
+            faults.append(mask)
         else:
             left, top, width, height = box
             area = row.get("area")
@@ -248,6 +273,7 @@ def _to_item(
             tracks.append(coco_videos.identity(row))
             crowd.append(row.get("iscrowd", 0) in (1, "1", True))
             keypoints.append(points)
+            masks.append(mask)
             places.append(place)
     return Item(
         key=_key(image["id"]),
@@ -259,13 +285,18 @@ def _to_item(
         crowd=crowd,
         area=areas,
         ignored=[number < 0 for number in classes] if frame else None,
-        rows={**(layout.rows(keypoints) if layout else {}), **({"track_ids": np.array(tracks, int)} if frame else {})},
-        width=_size(image.get("width")),
-        height=_size(image.get("height")),
+        rows={
+            **(layout.rows(keypoints) if layout else {}),
+            **({"track_ids": np.array(tracks, int)} if frame else {}),
+            **(own.rows(masks) if own else {}),
+        },
+        width=size[0],
+        height=size[1],
         box_names=places,
         faults=tuple(faults),
         left_out=dict(left_out),
-        broken=OUTSIDE if leads_out(image["file_name"]) and not outside else None,
+        broken=OUTSIDE if leads_out(image["file_name"]) and not chosen.outside else None,
+        counts={Masks.name: own.counts} if own else {},
     )
 
 

@@ -12,6 +12,7 @@ from centernet_tf.data.record import Record
 from centernet_tf.datasets.report import Report
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.media.images import inspect_header
+from centernet_tf.properties.property import Property
 
 PATTERNS = ("*.tfrecord*", "*.record*")
 LISTED = 10  # bad records that an error names
@@ -25,6 +26,7 @@ def index(
     directory: str | Path,
     classes: Sequence[str],
     *,
+    properties: Sequence[Property] = (),
     name: str | None = None,
     split: str = "train",
     files: str | None = None,
@@ -35,6 +37,7 @@ def index(
     Args:
         directory: Folder of the files of one split.
         classes: Names in the order of the labels, from 1, see `read_labels`.
+        properties: What the records hold of objects besides boxes and classes.
         name: Of the data set; by default that of the folder above.
         split: "train", "val", ...
         files: Pattern of the files' names; by default `PATTERNS`.
@@ -48,11 +51,11 @@ def index(
         DataError: A file is damaged, or records cannot be trained on; each is named. Nothing is written then.
     """
     directory = Path(directory)
-    report, bad, shards = Report(), [], []
+    report, bad, shards = Report(properties={one.name: Counter() for one in properties}), [], []
     seen: dict[int, str] = {}
     for path in find_files(directory, files):
         before = report.images_in
-        for where, record, fault in _read(path, classes):
+        for where, record, fault in _read(path, classes, properties):
             report.images_in += 1
             if record is not None and record.image_id in seen:
                 fault = f"its image id {record.image_id} is that of {seen[record.image_id]}, and results count by id"
@@ -60,7 +63,7 @@ def index(
                 bad.append(f"{where}: {fault}")
             else:
                 seen[record.image_id] = where
-                _count(report, record, classes)
+                _count(report, record, classes, properties)
             progress(report.images_in)
         shards.append(Shard(path, report.images_in - before, path.stat().st_size, sha256_of(path)))
     if not report.images_in:
@@ -73,7 +76,7 @@ def index(
     counts = {one: report.objects_per_class[one] for one in classes}
     named = name or directory.resolve().parent.name
     figures = report.images_written, report.boxes_written, counts, tuple(shards), report.to_dict()
-    save_dataset(Dataset(directory, named, split, tuple(classes), *figures))
+    save_dataset(Dataset(directory, named, split, tuple(classes), *figures, tuple(properties)))
     return report
 
 
@@ -101,6 +104,8 @@ def find_files(directory: Path, pattern: str | None = None) -> list[Path]:
 def read_labels(path: Path) -> tuple[str, ...]:
     """Names of a TFOD label map, `item { id: 1 name: 'cat' }`, in the order of the labels from 1.
 
+    AVA's `label { name: "stand" label_id: 12 }` too.
+
     Ids that the map leaves out become classes "unused 12", so that labels keep their numbers.
 
     Raises:
@@ -111,8 +116,8 @@ def read_labels(path: Path) -> tuple[str, ...]:
         raise UsageError(f"{path}: no such label map.")
     text = re.sub(r"(?m)^\s*#.*$", "", path.read_text(encoding="utf-8-sig", errors="replace"))
     names: dict[int, str] = {}
-    for item in re.findall(r"\bitem\s*:?\s*\{(.*?)\}", text, re.DOTALL):
-        number = re.search(r"\bid\s*:\s*(\d{1,5})\b", item)
+    for item in re.findall(r"\b(?:item|label)\s*:?\s*\{(.*?)\}", text, re.DOTALL):
+        number = re.search(r"\b(?:label_)?id\s*:\s*(\d{1,5})\b", item)
         name = re.search(r"(?<![\w])name\s*:\s*(?:\"([^\"]*)\"|'([^']*)')", item)
         if not number or not name or int(number[1]) == 0:
             raise DataError(f"{path}: item {' '.join(item.split())[:80]!r} lacks an id from 1 on, or a name.")
@@ -125,7 +130,9 @@ def read_labels(path: Path) -> tuple[str, ...]:
     return tuple(names.get(number, f"unused {number}") for number in range(1, max(names) + 1))
 
 
-def _read(path: Path, classes: Sequence[str]) -> Iterator[tuple[str, Record | None, str]]:
+def _read(
+    path: Path, classes: Sequence[str], properties: Sequence[Property]
+) -> Iterator[tuple[str, Record | None, str]]:
     """Where each record stands, the record, and why it cannot be used, or "".
 
     Raises:
@@ -135,8 +142,8 @@ def _read(path: Path, classes: Sequence[str]) -> Iterator[tuple[str, Record | No
         for number, serialized in enumerate(read_shard(path), start=1):
             where = f"{path.name}, record {number}"
             try:
-                record = read_record(serialized, classes)
-                yield where, record, _image_fault(record)
+                record = read_record(serialized, classes, properties)
+                yield where, record, _image_fault(record) or _property_fault(record, properties)
             except (ValueError, DataError) as error:
                 yield where, None, str(error).rstrip(".")
     except DataError as error:
@@ -150,7 +157,17 @@ def _image_fault(record: Record) -> str:
     return decoding_fault(record.image)
 
 
-def _count(report: Report, record: Record, classes: Sequence[str]) -> None:
+def _property_fault(record: Record, properties: Sequence[Property]) -> str:
+    for one in properties:
+        if fault := one.image_fault(record.rows):
+            return fault.detail
+        for row, fault in enumerate(one.faults(record.rows, record.size), start=1):
+            if fault is not None:
+                return f"object {row} {fault.detail}"
+    return ""
+
+
+def _count(report: Report, record: Record, classes: Sequence[str], properties: Sequence[Property]) -> None:
     objects = Counter(classes[number] for number in record.classes[~record.ignored])
     report.images_written += 1
     report.images_empty += not len(record.classes)
@@ -158,3 +175,5 @@ def _count(report: Report, record: Record, classes: Sequence[str]) -> None:
     report.boxes_written += len(record.classes)
     report.objects_per_class.update(objects)
     report.ignored.update(name for name, ignored in zip(record.names or (), record.ignored) if ignored)
+    for one in properties:
+        report.properties[one.name].update(one.count(record.rows, record.size))

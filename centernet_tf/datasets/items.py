@@ -49,6 +49,8 @@ class Item:
         faults: Annotations that are not even boxes, with whole sentences as details; each counts as one box.
         left_out: How many boxes the reader left out on purpose, by reason.
         broken: Why the whole image cannot be used, when already the reader knows it.
+        counts: What the reader counts of a property in these annotations, by the property's name, for what the records
+            do not show any more; see `Property.count`.
         video: Name of the video that the image is a frame of; "" for a single image. Frames of a video follow one
             another in ascending order.
         frame: Number of the frame in its video.
@@ -74,6 +76,7 @@ class Item:
     faults: tuple[Fault, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
     broken: Fault | None = None
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     video: str = ""
     frame: int = 0
     time: float | None = None
@@ -180,10 +183,15 @@ def usable_objects(
         next((Fault(fault.reason, f"{name} {fault.detail}") for fault in own if fault is not None), None)
         for name, own in zip(names, zip(*found))
     ]
+    broken = next(filter(None, (one.image_fault(rows) for one in properties)), None)
     keep = np.array([fault is None for fault in faults], bool)
     kept = clipped[keep]
     moved = np.abs(kept - boxes[keep]).max(axis=1, initial=0) > ROUNDING
     full = np.where(moved[:, None], boxes[keep], kept)
+    if not keep.all():
+        rows = select(rows, _fields(properties), np.flatnonzero(keep), count)
+    for one in properties:
+        rows |= one.place(rows, full.astype(np.float32), (width, height))
     area = (kept[:, 2] - kept[:, 0]) * (kept[:, 3] - kept[:, 1])
     if item.area is not None:
         given = np.asarray(item.area, np.float64)[keep]
@@ -198,10 +206,10 @@ def usable_objects(
         area=area.astype(np.float32),
         ignored=ignored[keep],
         names=None if item.names is None else tuple(itertools.compress(item.names, keep)),
-        rows=select(rows, _fields(properties), np.flatnonzero(keep), count),
+        rows=rows,
         clipped=int(moved.sum()),
         faults=(*item.faults, *(fault for fault in faults if fault is not None)),
-        broken=next(filter(None, (one.image_fault(rows) for one in properties)), None),
+        broken=broken,
     )
 
 

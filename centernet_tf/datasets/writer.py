@@ -191,7 +191,9 @@ def _convert(item: Item, classes: tuple[str, ...], properties: tuple[Property, .
         clipped=objects.clipped,
         classes=tuple(classes[number] for number in objects.classes[~objects.ignored]),
         ignored=tuple(itertools.compress(record.names or ("",) * len(record.ignored), record.ignored)),
-        counts={one.name: one.count(record.rows, record.size) for one in properties},
+        counts={
+            one.name: {**item.counts.get(one.name, {}), **one.count(record.rows, record.size)} for one in properties
+        },
     )
 
 

@@ -26,3 +26,19 @@ def share(images: Sequence[np.ndarray], further: np.ndarray, input_height: int |
     # The rows of the input are resampled over the full width of the images first.
     padded = len(shapes) * width * max(height, input_height)
     return bool(padded <= max(ROOM, WASTE * shapes.prod(axis=1).sum()))
+
+
+def padded_size(images: Sequence[np.ndarray], input_height: int | None) -> tuple[int, int]:
+    """Height and width in pixels that images of a batch are padded to; arguments as of `share`."""
+    height, width = np.max([image.shape[:2] for image in images], axis=0).tolist()
+    if input_height is None:
+        return height, width
+    return -(-height // PADDING) * PADDING, -(-width // PADDING) * PADDING
+
+
+def pack(images: Sequence[np.ndarray], size: tuple[int, int]) -> dict[str, np.ndarray]:
+    """Images [H, W, 3] uint8 of a batch as a graph takes them: padded to a height and width, and their own sizes."""
+    packed = np.zeros((len(images), *size, 3), np.uint8)
+    for row, image in zip(packed, images):
+        row[: image.shape[0], : image.shape[1]] = image
+    return {"images": packed, "sizes": np.array([image.shape[:2] for image in images], np.int32)}

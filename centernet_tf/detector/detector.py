@@ -14,10 +14,11 @@ from keras import ops
 from centernet_tf.detector import batches, frames, tiles
 from centernet_tf.detector import extras as own
 from centernet_tf.detector.entries import Entry, Image, Look, as_entries, as_image
-from centernet_tf.detector.field import receptive_field
+from centernet_tf.detector.field import find_halo
 from centernet_tf.detector.found import as_detections, check_finite
-from centernet_tf.detector.graph import HEATMAP, SEEN, DetectorGraph, WindowGraph
+from centernet_tf.detector.graph import HEATMAP, SEEN, DetectorGraph, FrameGraph, PointGraph, WindowGraph
 from centernet_tf.detector.options import Options
+from centernet_tf.detector.point import at_points
 from centernet_tf.errors import UsageError, closest
 from centernet_tf.model.card import ModelCard
 from centernet_tf.model.file import load_model
@@ -55,7 +56,9 @@ class Detector:
         self.tasks = card.task_set()
         self._check_options()
         self.graph = self._build_graph()
-        self.halo = self._find_halo() if self.options.tile else 0
+        self.halo = 0
+        if self.options.tile:
+            self.halo = find_halo(network, card.backbone, card.input.stride, self.options.halo)
 
     def _build_graph(self, looks: bool = False) -> DetectorGraph:
         graph = WindowGraph if self.options.tile else DetectorGraph
@@ -64,6 +67,15 @@ class Detector:
     @functools.cached_property
     def _looking(self) -> DetectorGraph:
         return self._build_graph(looks=True)
+
+    @functools.cached_property
+    def pointing(self) -> PointGraph:
+        """`graph` for points that are given."""
+        return PointGraph(self.network, self.tasks, self.card.input, self.options)
+
+    @functools.cached_property
+    def _fitting(self) -> FrameGraph:
+        return FrameGraph(self.network, self.tasks, self.card.input, self.options)
 
     @property
     def limit(self) -> int:
@@ -144,17 +156,33 @@ class Detector:
             The key, the image [H, W, 3] uint8 RGB, and what was found in it, in order.
         """
         waiting: list[tuple[Any, np.ndarray, dict[str, np.ndarray], dict[str, Any]]] = []
-        fixed = None if self._keeps else self.card.input.height
         for key, source, given in entries:
             seen, given = frames.split(given, self.tasks.inputs)
             image, extras = as_image(source), own.complete(given, self.extras)
             full = len(waiting) == batch_size
-            if waiting and (full or not batches.share([one[1] for one in waiting], image, fixed)):
+            if waiting and (full or not batches.share([one[1] for one in waiting], image, self._input_height)):
                 yield from self._run(waiting, threshold, look)
                 waiting = []
             waiting.append((key, image, extras, frames.complete(seen, self.tasks, image)))
         if waiting:
             yield from self._run(waiting, threshold, look)
+
+    def at_points(self, image: Image, points: Any, **extras: Any) -> Detections:
+        """Tells what is at points that somebody chose, such as by a click: `detector.point.at_points`.
+
+        Args:
+            image: As in `__call__`, one.
+            points: [P, 2] (x, y) in pixels of the image.
+            extras: As in `__call__`.
+
+        Returns:
+            One object for each point, in their order, each of its best class and however low its score; with
+            `fields["class_scores"]` [P, C] in 0..1.
+
+        Raises:
+            UsageError: Points are none, or the model does not see one; options that search several times are on.
+        """
+        return at_points(self, image, points, extras)
 
     def look(self, image: Image) -> tuple[np.ndarray, np.ndarray]:
         """What the network sees of one image and answers in one pass, for looking inside; `search` looks as it finds.
@@ -163,11 +191,15 @@ class Detector:
             Its input [h, w, 3] uint8 RGB, and the heatmap [h/4, w/4, C] float32 in 0..1.
         """
         image = as_image(image)
-        inputs = self._pack([image], seen=[frames.complete({}, self.tasks, image)])
+        inputs = self.pack([image], seen=[frames.complete({}, self.tasks, image)])
         fitted, _ = self.graph.fit_images(inputs["images"], inputs["sizes"])
         plain = DetectorGraph(self.network, self.tasks, self.card.input)
         heatmap = ops.convert_to_numpy(ops.sigmoid(plain.answer(plain.show(inputs)[0])["heatmap"][0]))
         return _pixels(ops.convert_to_numpy(fitted[0])), heatmap
+
+    def fit_frame(self, frame: np.ndarray) -> dict[str, Any]:
+        """A frame [H, W, 3] uint8 that the network sees more than once, fitted; see `frames.FITTED`."""
+        return self._fitting.fit(batches.pack([frame], batches.padded_size([frame], self._input_height)))
 
     def with_input(self, size: tuple[int, int] | None) -> "Detector":
         """The same network behind another input.
@@ -220,8 +252,8 @@ class Detector:
         return Tracker(with_settings(self, **settings), extras)
 
     @property
-    def _keeps(self) -> bool:
-        return self.card.input.mode == "keep"
+    def _input_height(self) -> int | None:
+        return None if self.card.input.mode == "keep" else self.card.input.height
 
     @property
     def _extra_names(self) -> str:
@@ -242,40 +274,18 @@ class Detector:
         if self.options.tile and (frames.shown(self.tasks.inputs) or frames.are_drawn(self.tasks.inputs)):
             raise UsageError("This model sees more than the image itself, which tiles do not show. Leave tile out.")
 
-    def _pack(
+    def pack(
         self,
         images: Sequence[np.ndarray],
         extras: Sequence[Mapping[str, np.ndarray]] = (),
         seen: Sequence[Mapping[str, Any]] = (),
     ) -> dict[str, Any]:
         """The graph's inputs: padded images, their sizes, extras by name, and what else the network sees."""
-        sizes = np.array([image.shape[:2] for image in images], np.int32)
-        shape = sizes.max(axis=0)
-        if not self._keeps:
-            shape = -(-shape // batches.PADDING) * batches.PADDING
-        packed = np.zeros((len(images), *shape, 3), np.uint8)
-        for row, image in zip(packed, images):
-            row[: image.shape[0], : image.shape[1]] = image
+        size = batches.padded_size(images, self._input_height)
+        further = frames.pack(seen, self.tasks, size, self.limit)
+        pixels = {} if frames.FITTED in further else batches.pack(images, size)
         stacked = {extra.name: np.stack([one[extra.name] for one in extras]) for extra in self.extras if extras}
-        further = frames.pack(seen, self.tasks, tuple(shape), self.limit)
-        return {"images": packed, "sizes": sizes, **stacked, **further}
-
-    def _find_halo(self) -> int:
-        """Margin of the tiles in pixels, a multiple of the stride; warns where no margin makes them exact."""
-        stride, wanted = self.card.input.stride, self.options.halo
-        if wanted is not None:
-            return -(-wanted // stride) * stride
-        field = receptive_field(self.network)
-        if field is None:
-            raise UsageError("The receptive field of this network is unknown. Give halo in pixels.")
-        if field.beyond:
-            kinds = ", ".join(f"{count} {kind}" for kind, count in field.beyond.items())
-            warnings.warn(
-                f"{self.card.backbone}: tiles only come near to one pass over the whole image, for some layers look "
-                f"further than any margin ({kinds}). Give a larger tile to come nearer.",
-                stacklevel=4,
-            )
-        return field.halo(stride)
+        return {**pixels, **stacked, **further}
 
     def _find(
         self,
@@ -287,7 +297,7 @@ class Detector:
         """{field: [B, K, ...]} of a batch, with `SEEN` and `HEATMAP` [B, ...] where it looks."""
         graph = self._looking if looks else self.graph
         if not self.options.tile:
-            return graph.predict_on_batch(self._pack(images, extras, seen))
+            return graph.predict_on_batch(self.pack(images, extras, seen))
         found = [self._find_in_tiles(image, graph) for image in images]
         return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
 

@@ -6,6 +6,7 @@ its kernel, its stride and its padding; where maps are joined, the wider one cou
 
 import dataclasses
 import math
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable
 from fractions import Fraction
@@ -13,6 +14,7 @@ from typing import Any
 
 import keras
 
+from centernet_tf.errors import UsageError
 from centernet_tf.points.centers import STRIDE
 
 # Layers whose output at a cell depends on the input at that cell alone.
@@ -81,6 +83,33 @@ def receptive_field(network: keras.Model) -> Field | None:
     spans = [span for span in _follow(network, [Span() for _ in network.inputs], beyond) if span is not None]
     whole = _widest(spans) or Span()
     return Field(math.floor(whole.low), math.ceil(whole.high), dict(beyond))
+
+
+def find_halo(network: keras.Model, backbone: str, stride: int, wanted: int | None = None) -> int:
+    """Margin of tiles in pixels, a multiple of the stride; warns where no margin makes them exact.
+
+    Args:
+        network: That searches them.
+        backbone: Its name, for messages.
+        stride: Sides of an input are multiples of it.
+        wanted: Pixels that somebody asked for, which are then rounded up; None for as many as the network looks.
+
+    Raises:
+        UsageError: Nobody knows how far it looks.
+    """
+    if wanted is not None:
+        return -(-wanted // stride) * stride
+    field = receptive_field(network)
+    if field is None:
+        raise UsageError("The receptive field of this network is unknown. Give halo in pixels.")
+    if field.beyond:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in field.beyond.items())
+        warnings.warn(
+            f"{backbone}: tiles only come near to one pass over the whole image, for some layers look further than any "
+            f"margin ({kinds}). Give a larger tile to come nearer.",
+            stacklevel=4,
+        )
+    return field.halo(stride)
 
 
 def _follow(model: keras.Model, starts: Iterable[Span | None], beyond: Counter) -> list[Span | None]:

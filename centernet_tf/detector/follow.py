@@ -1,8 +1,8 @@
 """Videos: the one loop over time. What is found in a frame, and the memory of those before, make the next memory."""
 
 import collections
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -129,6 +129,25 @@ class Tracker:
         )
 
 
+class _Frame(NamedTuple):
+    """A frame of a video.
+
+    Attributes:
+        image: [H, W, 3] uint8.
+        fitted: As `Detector.fit_frame` makes it; None where the network sees single images.
+    """
+
+    image: np.ndarray
+    fitted: dict[str, Any] | None
+
+
+def _fitted(present: _Frame, seen: Mapping[str, Sequence[_Frame]]) -> dict[str, Any]:
+    """What the network sees of a present frame and of others, where they are fitted."""
+    if present.fitted is None:
+        return {}
+    return {beside.FITTED: (present.fitted, {name: [frame.fitted for frame in one] for name, one in seen.items()})}
+
+
 class _Video:
     """What is held between the frames of a video; arguments as of `follow`."""
 
@@ -151,10 +170,12 @@ class _Video:
         self._association, self._extras, self._keep = association, dict(extras or {}), keep
         self._together = batch_size if association.recall is None else 1
         self._memory = association.start()
-        self._window = beside.Window(detector.tasks.inputs)
         streams = look is None and suits(detector)
         self._stream = Stream(detector, threshold, self._extras) if streams else None
-        self._waiting: list[tuple[np.ndarray, dict[str, np.ndarray]]] = []
+        # Where the network sees a frame more than once, it is fitted when it comes.
+        self._fit = detector.fit_frame if beside.shown(detector.tasks.inputs) and not streams else None
+        self._window: beside.Window[_Frame] = beside.Window(detector.tasks.inputs)
+        self._waiting: list[tuple[_Frame, dict[str, list[_Frame]]]] = []
         self._public: collections.deque[np.ndarray | None] = collections.deque()  # of frames that are not told yet
         self._shape: tuple[int, ...] | None = None
         self._count = 0
@@ -172,7 +193,8 @@ class _Video:
         if self._count == 0 and self._public[0] is not None:
             self._memory = self._association.begin(self._public[0])
         self._count += 1
-        for entry in [(image, {})] if self._stream else self._window.push(image):
+        frame = _Frame(image, self._fit and self._fit(image))
+        for entry in [(frame, {})] if self._stream else self._window.push(frame):
             self._waiting.append(entry)
             if len(self._waiting) == self._together:
                 yield from self._run()
@@ -208,8 +230,8 @@ class _Video:
             return
         recall = self._association.recall
         known = {**self._extras, **({} if recall is None else {beside.ROWS: recall(self._memory)})}
-        searched = self._search((image, {**known, **further}) for image, further in waiting)
-        yield from self._tell((image, found) for found, (image, _) in zip(searched, waiting))
+        searched = self._search((present.image, {**known, **_fitted(present, seen)}) for present, seen in waiting)
+        yield from self._tell((present.image, found) for found, (present, _) in zip(searched, waiting))
 
     def _tell(self, searched: Iterable[tuple[np.ndarray, Detections]]) -> Iterator[Detections]:
         """What the association makes of frames and of what was found in them."""

@@ -3,15 +3,22 @@
 import collections
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
+from keras import ops
 
 from centernet_tf.points.task import Input
 from centernet_tf.points.task_set import TaskSet
 from centernet_tf.properties.property import Rows
 
 ROWS = "rows"
+# A frame of a video is the present one and later stands beside those that follow. Fitted when it comes, it is fitted
+# once. Beside an image this is the present frame, and {input that is not drawn: the frames of its pictures}, each as
+# `graph.FrameGraph.fit` made it; in a batch, for each scale {input: [B, h, w, 3 S] or [B, T, h, w, 3 S]}.
+FITTED = "fitted"
+
+Frame = TypeVar("Frame")
 
 
 def shown(inputs: Mapping[str, Input]) -> dict[str, Input]:
@@ -39,10 +46,9 @@ def windows(
     Yields:
         The present frame, and {input: [H, W, 3], or [T, H, W, 3] of clips}; of S pictures for each frame 3 S channels.
     """
-    window = Window(inputs)
-    for frame in frames:
-        yield from window.push(frame)
-    yield from window.finish()
+    window, wanted = Window(inputs), shown(inputs)
+    for present, seen in itertools.chain(itertools.chain.from_iterable(map(window.push, frames)), window.finish()):
+        yield present, {name: side_by_side(seen[name], one) for name, one in wanted.items()}
 
 
 def reach(inputs: Mapping[str, Input]) -> tuple[int, int]:
@@ -51,31 +57,30 @@ def reach(inputs: Mapping[str, Input]) -> tuple[int, int]:
     return min(offsets), max(offsets)
 
 
-class Window:
-    """`windows` of frames that come one by one.
+class Window(Generic[Frame]):
+    """`windows` of frames that come one by one, whatever stands for a frame.
 
     Args:
         inputs: Of the network.
     """
 
     def __init__(self, inputs: Mapping[str, Input]):
-        self._wanted = shown(inputs)
+        self._wanted = {name: wanted for name, wanted in inputs.items() if wanted.draw is None}
         first, self._after = reach(inputs)
         self._before = -first
-        self._held: collections.deque[np.ndarray] = collections.deque(maxlen=self._before + 1 + self._after)
+        self._held: collections.deque[Frame] = collections.deque(maxlen=self._before + 1 + self._after)
 
-    def push(self, frame: np.ndarray) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
-        """What can be seen once this frame is there."""
+    def push(self, frame: Frame) -> Iterator[tuple[Frame, dict[str, list[Frame]]]]:
+        """What can be seen once this frame is there: a present one, and {input that is not drawn: its `pictures`}."""
         # The first frame stands for those before it.
         for one in itertools.repeat(frame, 1 if self._held else 1 + self._before):
             self._held.append(one)
         if len(self._held) == self._held.maxlen:
             place, wanted = self._before, self._wanted.items()
             seen = {name: [self._held[place + offset] for offset in one.pictures] for name, one in wanted}
-            stacked = {name: side_by_side(pictures, self._wanted[name]) for name, pictures in seen.items()}
-            yield self._held[place], stacked
+            yield self._held[place], seen
 
-    def finish(self) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+    def finish(self) -> Iterator[tuple[Frame, dict[str, list[Frame]]]]:
         """The frames that waited for later ones; the last one stands for those."""
         for _ in range(self._after if self._held else 0):
             yield from self.push(self._held[-1])
@@ -91,7 +96,8 @@ def side_by_side(pictures: Sequence[np.ndarray], wanted: Input) -> np.ndarray:
 
 def split(given: Mapping[str, Any], inputs: Mapping[str, Input]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What is given beside an image: what the network sees, and the rest, its extras."""
-    names = {*shown(inputs), *([ROWS] if are_drawn(inputs) else [])}
+    others = shown(inputs)
+    names = {*others, *([FITTED] if others else []), *([ROWS] if are_drawn(inputs) else [])}
     return (
         {name: value for name, value in given.items() if name in names},
         {name: value for name, value in given.items() if name not in names},
@@ -102,16 +108,16 @@ def complete(given: Mapping[str, Any], tasks: TaskSet, image: np.ndarray) -> dic
     """Everything that the network sees beside one image.
 
     Args:
-        given: As `windows` yields it, and "rows" {field: [N, ...]} in pixels of the image. For what is left out, the
-            image itself stands in, and the rows of a video that begins.
+        given: As `windows` yields it, or `FITTED` in place of all frames; and "rows" {field: [N, ...]} in pixels of the
+            image. For what is left out, the image itself stands in, and the rows of a video that begins.
         tasks: Of the network.
         image: [H, W, 3].
 
     Raises:
         ValueError: Frames are not of the image's size, or nobody says from which rows an input is drawn.
     """
-    seen: dict[str, Any] = {}
-    for name, wanted in shown(tasks.inputs).items():
+    seen: dict[str, Any] = {FITTED: given[FITTED]} if FITTED in given else {}
+    for name, wanted in {} if seen else shown(tasks.inputs).items():
         if name in given:
             seen[name] = np.asarray(given[name])
         else:
@@ -142,10 +148,12 @@ def pack(seen: Sequence[Mapping[str, Any]], tasks: TaskSet, shape: tuple[int, in
         limit: Rows are padded to a multiple of it, so that few shapes need compiling.
 
     Returns:
-        {input: [B, H, W, 3] or [B, T, H, W, 3]}, and "rows" {field: [B, N, ...], "valid": [B, N] bool}.
+        {input: [B, H, W, 3 S] or [B, T, H, W, 3 S]}, or `FITTED` with "images" and "sizes"; and "rows" {field:
+        [B, N, ...], "valid": [B, N] bool}.
     """
-    packed: dict[str, Any] = {}
-    for name in shown(tasks.inputs):
+    fitted = [one[FITTED] for one in seen if FITTED in one]
+    packed: dict[str, Any] = _pack_fitted(fitted, tasks.inputs) if fitted else {}
+    for name in {} if fitted else shown(tasks.inputs):
         frames = [one[name] for one in seen]
         packed[name] = np.zeros((len(frames), *frames[0].shape[:-3], *shape, frames[0].shape[-1]), np.uint8)
         for row, frame in zip(packed[name], frames):
@@ -153,6 +161,33 @@ def pack(seen: Sequence[Mapping[str, Any]], tasks: TaskSet, shape: tuple[int, in
     if are_drawn(tasks.inputs):
         packed[ROWS] = _pack_rows([one[ROWS] for one in seen], tasks, limit)
     return packed
+
+
+def _pack_fitted(
+    given: Sequence[tuple[Any, Mapping[str, Sequence[Any]]]], inputs: Mapping[str, Input]
+) -> dict[str, Any]:
+    present = [frame for frame, _ in given]
+    packed = {name: _joined([frame[name] for frame in present]) for name in present[0] if name != FITTED}
+    packed[FITTED] = [
+        {
+            name: _joined([_clip([frame[FITTED][scale] for frame in seen[name]], inputs[name]) for _, seen in given])
+            for name in given[0][1]
+        }
+        for scale in range(len(present[0][FITTED]))
+    ]
+    return packed
+
+
+def _clip(fitted: Sequence[Any], wanted: Input) -> Any:
+    """`side_by_side` of pictures [1, h, w, 3] that are fitted: [1, h, w, 3 S] or [1, T, h, w, 3 S]."""
+    each = wanted.stacked
+    frames = [_joined(fitted[start : start + each], axis=-1) for start in range(0, len(fitted), each)]
+    return frames[0] if len(frames) == 1 else ops.stack(frames, axis=1)
+
+
+def _joined(parts: Sequence[Any], axis: int = 0) -> Any:
+    """One of several; a single one stays as it is, which costs nothing."""
+    return parts[0] if len(parts) == 1 else ops.concatenate(parts, axis)
 
 
 def _pack_rows(rows: Sequence[Rows], tasks: TaskSet, limit: int) -> dict[str, np.ndarray]:

@@ -1,6 +1,7 @@
 """From pixels to objects in one graph: fit to the input, network, decode and the way back to the image."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -9,6 +10,7 @@ from keras import ops
 
 from centernet_tf import preprocess
 from centernet_tf.detector import flip, scales, soft_nms, tiles
+from centernet_tf.detector.frames import FITTED
 from centernet_tf.detector.options import Options
 from centernet_tf.errors import UsageError
 from centernet_tf.geometry import affine
@@ -82,12 +84,14 @@ class DetectorGraph(keras.Model):
         ratio, left, top = affine.fixed_fit(sizes[:, 0], sizes[:, 1], (self.card.height, self.card.width), side)
         fit = ops.stack([ratio, ratio, left, top], axis=-1)
         target, whole = (self.card.height, self.card.width), ops.cast(sizes, "int32")
-        fitted = preprocess.warp(images, fit, target, self.card.fill, whole) / 255.0
-        return fitted, fit * ops.convert_to_tensor([float(scale), float(scale), 1.0, 1.0])
+        fitted = preprocess.RESAMPLES[self.card.resample](images, fit, target, self.card.fill, whole)
+        return fitted / 255.0, fit * ops.convert_to_tensor([float(scale), float(scale), 1.0, 1.0])
 
     def _stretch(self, images: Any, sizes: Any, scale: Fraction) -> tuple[Any, Any]:
         """`fit_images` where all of an image fills all of the input, outline on outline; at other scales its middle."""
         target = (self.card.height, self.card.width)
+        if self.card.resample != "bilinear":
+            raise UsageError(f"resample: images are stretched here, without {self.card.resample!r}. Leave it out.")
         if scale != 1:
             raise UsageError("Images are stretched into the input here, so they have no scale. Leave scales out.")
         wanted = ops.broadcast_to(ops.convert_to_tensor(target, "int32"), ops.shape(sizes))
@@ -97,26 +101,30 @@ class DetectorGraph(keras.Model):
         return fitted, ops.concatenate([fit, ops.zeros_like(fit)], axis=-1)
 
     def show(self, inputs: Mapping[str, Any], scale: Fraction = Fraction(1)) -> tuple[dict[str, Any], Any]:
-        """Makes everything that the network sees, before colours are normalised.
+        """Makes everything that the network sees.
 
         Args:
             inputs: "images" and "sizes" as in `fit_images`; other frames by the name of the input that shows them, [B,
-                H, W, 3] or clips [B, T, H, W, 3] of the same sizes; "rows" {field: [B, N, ...]} and "valid" among them,
-                in pixels of the images, where an input is drawn.
+                H, W, 3 S] or clips [B, T, H, W, 3 S] of the same sizes, or `frames.FITTED` in their place; "rows"
+                {field: [B, N, ...]} and "valid" among them, in pixels of the images, where an input is drawn.
             scale: As in `fit_images`.
 
         Returns:
-            {input: [B, h, w, channels], or [B, T, h, w, channels] of clips}, images in 0..1; and the fit of the images.
+            {input: [B, h, w, channels], or [B, T, h, w, channels] of clips}, images normalised; and the fit of the
+            images.
         """
+        # Where the pixels were fitted before, only the fit is read, and what is compiled leaves the rest out.
         fitted, fit = self.fit_images(inputs["images"], inputs["sizes"], scale)
+        before = inputs[FITTED][self.options.fractions.index(scale)] if FITTED in inputs else {}
         shown = {}
         for name, wanted in self.tasks.inputs.items():
             if wanted.draw is not None:
                 shown[name] = wanted.draw(self._fit_rows(inputs["rows"], fit), tuple(ops.shape(fitted)[1:3]))
-            elif name in inputs:
-                shown[name] = self._fit_frames(inputs[name], inputs["sizes"], scale)
+            elif name in before:
+                shown[name] = before[name]
             else:
-                shown[name] = fitted
+                frames = self._fit_frames(inputs[name], inputs["sizes"], scale) if name in inputs else fitted
+                shown[name] = preprocess.normalize(frames, self.card.normalization)
         return shown, fit
 
     def _fit_frames(self, frames: Any, sizes: Any, scale: Fraction) -> Any:
@@ -138,36 +146,36 @@ class DetectorGraph(keras.Model):
         """What the network makes of what it sees.
 
         Args:
-            shown: As `show` makes it, or the images alone as `fit_images` makes them.
+            shown: As `show` makes it, or the images alone as `fit_images` makes them, not normalised.
 
         Returns:
             {head: [B, h/4, w/4, channels]} without activation; parts of it of heads `at_centers`.
         """
-        named = shown if isinstance(shown, Mapping) else {"image": shown}
-        drawn = [name for name, wanted in self.tasks.inputs.items() if wanted.draw is not None]
+        alone = not isinstance(shown, Mapping)
+        inputs = {"image": preprocess.normalize(shown, self.card.normalization)} if alone else shown
         if self.options.flip:
-            named = {name: flip.both_sides(value, self.tasks.inputs[name]) for name, value in named.items()}
-        inputs = {
-            name: value if name in drawn else preprocess.normalize(value, self.card.normalization)
-            for name, value in named.items()
-        }
+            wanted, colors = self.tasks.inputs, self.card.normalization
+            inputs = {name: flip.both_sides(value, wanted[name], colors) for name, value in inputs.items()}
         outputs = self.network(as_argument(inputs), training=False)
         last = {name: maps[-1] for name, maps in outputs.items()}
         return flip.join_sides(last, self.tasks.heads) if self.options.flip else last
 
-    def find(self, maps: dict[str, Any], fit: Any, extras: Mapping[str, Any]) -> dict[str, Any]:
+    def find(self, maps: dict[str, Any], fit: Any, extras: Mapping[str, Any], points: Any = None) -> dict[str, Any]:
         """Maps to objects.
 
         Args:
             maps: What `answer` returned.
             fit: [B, 4] as `fit_images` returns it.
             extras: {name: [B, ...]} that the tasks take, of what the maps' input was fitted from.
+            points: [B, P, 2] (x, y) in pixels of what was fitted: what is there, in this order, instead of the best of
+                all. The nearest cell stands for a point beyond the map.
 
         Returns:
             {field: [B, K, ...]}, boxes and points in pixels of what was fitted.
         """
-        found = self.tasks.decode({name: [values] for name, values in maps.items()})
         scale, shift = fit[:, None, :2], fit[:, None, 2:]
+        cells = None if points is None else _cells(points * scale + shift, ops.shape(maps["heatmap"])[1:3])
+        found = self.tasks.decode({name: [values] for name, values in maps.items()}, cells)
         motions = self.tasks.motions
         found = {name: _move_back(value, motions.get(name), scale, shift) for name, value in found.items()}
         if self.tasks.shifted_sizes and "boxes" in found:
@@ -212,6 +220,46 @@ class DetectorGraph(keras.Model):
         return {**soft_nms.keep_best(found, parts[0]["scores"].shape[1], self.options.stale_rows), **looks}
 
 
+class PointGraph(DetectorGraph):
+    """Images and points in them in, what is at these points out."""
+
+    def call(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """What `DetectorGraph` takes, and "points" [B, P, 2] (x, y) in pixels of each image, to {field: [B, P, ...]}.
+
+        Rows are in the order of the points; "class_scores" [B, P, C] is among them.
+        """
+        extras = {extra.name: inputs[extra.name] for extra in self.tasks.extras}
+        shown, fit = self.show(inputs)
+        return self.cut(self.find(self.answer(shown), fit, extras, inputs["points"]), inputs["sizes"])
+
+
+class FrameGraph(DetectorGraph):
+    """One frame of a video in, what the network sees of it out, for those that it sees more than once; see `frames`."""
+
+    def call(self, inputs: dict[str, Any]) -> list[Any]:
+        """{"images" [1, H, W, 3] uint8, "sizes" [1, 2] int32} to what is seen, [1, h, w, 3] normalised, per scale."""
+        images, sizes = inputs["images"], inputs["sizes"]
+        fitted = [self.fit_images(images, sizes, scale)[0] for scale in self.options.fractions]
+        return [preprocess.normalize(seen, self.card.normalization) for seen in fitted]
+
+    def fit(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """What `call` takes, and `frames.FITTED`, what it answers. Compiled as the network is, but all of it tensors.
+
+        `predict_on_batch` would bring them to the host, and the next call back to the device.
+        """
+        inputs = {name: ops.convert_to_tensor(values) for name, values in inputs.items()}
+        if keras.backend.backend() == "jax":
+            return {**inputs, FITTED: self._jitted(inputs)}
+        self.make_predict_function()
+        return {**inputs, FITTED: self.predict_function([(inputs,)])}
+
+    @functools.cached_property
+    def _jitted(self) -> Callable[[dict[str, Any]], list[Any]]:
+        import jax
+
+        return jax.jit(self.call)
+
+
 class WindowGraph(DetectorGraph):
     """One window of a larger image in, the objects of its core out, in its pixels; see `detector.tiles`."""
 
@@ -223,6 +271,13 @@ class WindowGraph(DetectorGraph):
         maps["heatmap"] = tiles.only_core(maps["heatmap"], inputs["cores"])
         corners = inputs["corners"]
         return {**self.find(maps, ops.concatenate([ops.ones_like(corners), -corners], axis=-1), {}), **looks}
+
+
+def _cells(points: Any, grid: tuple[Any, Any]) -> Any:
+    """[B, P] int32 (y * w + x) of points [B, P, 2] in pixels of the network's input."""
+    height, width = grid
+    column, row = (ops.cast(ops.floor(points[..., axis] / STRIDE), "int32") for axis in (0, 1))
+    return ops.clip(row, 0, height - 1) * width + ops.clip(column, 0, width - 1)
 
 
 def _look(seen: Any, maps: Mapping[str, Any]) -> dict[str, Any]:

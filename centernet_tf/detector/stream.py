@@ -30,7 +30,7 @@ def suits(detector: Detector) -> bool:
     return clips and not options.merges and not options.tile
 
 
-class FrameGraph(keras.Model):
+class FeatureGraph(keras.Model):
     """Frames in, what is remembered of each out.
 
     Args:
@@ -39,7 +39,7 @@ class FrameGraph(keras.Model):
     """
 
     def __init__(self, graph: DetectorGraph, each: keras.Model):
-        super().__init__(name="frames", dtype="float32")
+        super().__init__(name="features", dtype="float32")
         self.graph, self.each = graph, each
         self.built = True
 
@@ -49,8 +49,9 @@ class FrameGraph(keras.Model):
         S is 2 of a flip test, the image and its mirror image, else 1.
         """
         seen, fit = self.graph.fit_images(inputs["images"], inputs["sizes"])
+        (wanted,) = self.graph.tasks.inputs.values()
         sides = 2 if self.graph.options.flip else 1
-        seen = flip.both_sides(seen) if sides == 2 else seen
+        seen = flip.both_sides(seen, wanted) if sides == 2 else seen
         maps = self.each(preprocess.normalize(seen, self.graph.card.normalization), training=False)
         apart = {name: ops.stack(ops.split(values, sides), axis=1) for name, values in maps.items()}
         return {**apart, FIT: fit, SIZES: inputs["sizes"]}
@@ -71,7 +72,7 @@ class ClipGraph(keras.Model):
         self.built = True
 
     def call(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """{name: [B + T - 1, S, h, w, C]} of `FrameGraph`; `FIT`, `SIZES`, extras [B, ...]. To {field: [B, K, ...]}."""
+        """{name: [B + T - 1, S, h, w, C]} of `FeatureGraph`; `FIT`, `SIZES`, extras [B, ...]; {field: [B, K, ...]}."""
         count = ops.shape(inputs[FIT])[0]
         beside = {}
         for name, values in inputs.items():
@@ -102,7 +103,7 @@ class Stream:
         self._extras = own.complete(dict(extras), detector.extras)
         (wanted,) = detector.tasks.inputs.values()
         each, together = split(detector.network, detector.tasks.heads, len(wanted.frames))
-        self._frames = FrameGraph(detector.graph, each)
+        self._frames = FeatureGraph(detector.graph, each)
         self._clips = ClipGraph(detector.graph, together, len(wanted.frames))
         first, self._after = frames.reach(detector.tasks.inputs)
         self._before, self._length = -first, len(wanted.frames)

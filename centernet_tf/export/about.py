@@ -2,7 +2,8 @@
 
     {"classes": [name], "tasks": {name: settings}, "properties": {name: settings}, "extras": {name: usual or null},
      "state": what is carried from frame to frame; null or nothing where images are single,
-     "fill": grey level around images that do not fill the input; 0 where nothing says so}
+     "fill": grey level around images that do not fill the input; 0 where nothing says so,
+     "resample": how images are scaled to the input; "bilinear" where nothing says so}
 
 Classes and properties are for clients (`properties.read_properties`); by its tasks a runner knows how images and
 extras are fitted.
@@ -24,6 +25,7 @@ from centernet_tf.model.card import ModelCard
 from centernet_tf.points.centers import Centers
 from centernet_tf.points.task import Association, Extra
 from centernet_tf.points.task_set import TaskSet
+from centernet_tf.preprocess import Resample
 from centernet_tf.properties import as_plain, read_properties
 from centernet_tf.properties.property import Property
 from centernet_tf.tasks import TASKS, build_tasks, check_tasks
@@ -41,6 +43,7 @@ class About:
         extras: What it takes of each image beside its pixels.
         window: What of an image fills its input's width, where its caller fits images to it.
         fill: Grey level around images there.
+        resample: How they are scaled there.
         shifted_sizes: Whether what an image is shifted by on its way into the input takes from the sizes of its boxes.
         state: What it carries from frame to frame; None where it takes single images.
         associate: What makes its detections of a video belong together, for its caller to do; None where nothing does,
@@ -52,6 +55,7 @@ class About:
     extras: tuple[Extra, ...]
     window: Window = "longer side"
     fill: float = 0.0
+    resample: Resample = "bilinear"
     shifted_sizes: bool = False
     state: State | None = None
     associate: Association | None = None
@@ -84,8 +88,8 @@ def about_text(card: ModelCard, remembered: remember.Remembered | None = None) -
     content = {
         "classes": card.classes,
         "tasks": card.tasks,
-        "properties": as_plain(tasks.properties),
-        **({"fill": card.input.fill} if card.input.fill else {}),
+        "properties": as_plain(one.exported() for one in tasks.properties),
+        **card.input.model_dump(include={"fill", "resample"}, exclude_defaults=True),
         "extras": {extra.name: extra.usual for extra in tasks.extras},
         "state": None if remembered is None else state_of(remembered).as_plain(),
     }
@@ -124,6 +128,7 @@ def read_about(text: str, where: str) -> About:
         built.extras,
         built.window,
         float(content.get("fill", 0)),
+        content.get("resample", "bilinear"),
         built.shifted_sizes,
         state,
         None if remember.is_needed(built) else built.associate,

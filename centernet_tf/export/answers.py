@@ -8,25 +8,31 @@ TFOD's clients, its TFLite apps and its evaluation read these names, shapes and 
     num_detections     [B]        rows with a score above 0
 
 and, of a model that finds more, the answers of `PROPERTIES`, [B, K, ...] each, points as y, x fractions of the image.
+Patches, grids [B, K, h, w] such as masks, lie over their object's box. Beside them boxes are whole, beyond 0..1 where
+objects reach over the image's edge; cut, they would stretch what lies over them. Where asked for, there is
 
-All are float32. An image with fewer peaks than K fills the remaining rows with score 0. Everything here is NumPy, for
-clients of a server have no Keras; `export.tfod` makes these outputs in a graph.
+    NAME_reframed      [B, K, H, W]  uint8, each patch on the pixels of the image: 1 where they belong to the object
+
+All others are float32. An image with fewer peaks than K fills the remaining rows with score 0. Everything here is
+NumPy, for clients of a server have no Keras; `export.tfod` makes these outputs in a graph.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from centernet_tf.errors import UsageError
 from centernet_tf.points.task import Find
 from centernet_tf.properties import PROPERTIES
-from centernet_tf.properties.property import Answer
+from centernet_tf.properties.property import Answer, Property
 
 BOXES = "detection_boxes"
 CLASSES = "detection_classes"
 SCORES = "detection_scores"
 COUNT = "num_detections"
+REFRAMED = "_reframed"  # behind the name of what is laid out on the image
 NAMES = (BOXES, CLASSES, SCORES, COUNT)
 
 
@@ -41,9 +47,42 @@ def answers_of(finds: Iterable[Find]) -> tuple[Answer, ...]:
     return tuple(answer for answer in all_answers() if answer.field in found)
 
 
-def answer_names(finds: Iterable[Find]) -> tuple[str, ...]:
-    """All outputs of a model that finds this, in the order that files give them."""
-    return (*NAMES, *(answer.name for answer in answers_of(finds)))
+def answer_names(finds: Iterable[Find], reframed: bool = False) -> tuple[str, ...]:
+    """All outputs of a model that finds this, in the order that files give them; with those laid out where asked for.
+
+    Raises:
+        UsageError: There is nothing to lay out.
+    """
+    answers = answers_of(finds)
+    laid_out = tuple(answer.name + REFRAMED for answer in answers if answer.kind == "patches") if reframed else ()
+    if reframed and not laid_out:
+        raise UsageError("reframed: this model finds nothing that fills boxes. Leave it out.")
+    return (*NAMES, *(answer.name for answer in answers), *laid_out)
+
+
+def have_patches(found: Container[str]) -> bool:
+    """Whether any of the fields lies over the boxes, which then have to be whole."""
+    return any(answer.kind == "patches" and answer.field in found for answer in all_answers())
+
+
+def as_exported(found: Mapping[str, Any], properties: Iterable[Property]) -> dict[str, Any]:
+    """Fields [..., S, S] that show more than their box, cut to the part that `Property.exported` tells.
+
+    Args:
+        found: {field: values}, of arrays or tensors.
+        properties: What the model says of them.
+    """
+    cut = dict(found)
+    for one in properties:
+        shapes = {field.name: field.shape for field in one.exported().fields}
+        for answer in one.answers:
+            if answer.kind == "patches" and answer.field in found:
+                rows, columns = (
+                    slice((had - kept) // 2, (had + kept) // 2)
+                    for had, kept in zip(found[answer.field].shape[-2:], shapes[answer.field])
+                )
+                cut[answer.field] = found[answer.field][..., rows, columns]
+    return cut
 
 
 def as_found(

@@ -12,7 +12,7 @@ from centernet_tf.errors import UsageError
 from centernet_tf.export.about import ABOUT, about_text, check_single_image
 from centernet_tf.export.answers import BOXES, SCORES, answer_names
 from centernet_tf.export.phone import PhoneGraph
-from centernet_tf.export.tfod import in_pixels, tfod_answers, without_nan
+from centernet_tf.export.tfod import in_pixels, without_nan
 from centernet_tf.host.files import write_bytes
 from centernet_tf.model.card import ModelCard
 from centernet_tf.model.file import load_model
@@ -29,10 +29,10 @@ class OnnxGraph(PhoneGraph):
         found = in_pixels(self.tasks.decode(self.network(self.normalize(images), training=False)), self.tasks)
         found = self.tasks.place(found, given)
         sizes = ops.broadcast_to(ops.stack([height, width]), (batch, 2))
-        return without_nan(_as_numbers(tfod_answers(found, sizes, class_offset=0)))
+        return without_nan(_as_numbers(self.name_answers(found, sizes, height, width)))
 
 
-def export_onnx(model: str | Path | tuple[keras.Model, ModelCard], out: str | Path) -> Path:
+def export_onnx(model: str | Path | tuple[keras.Model, ModelCard], out: str | Path, reframed: bool = False) -> Path:
     """Writes an ONNX file.
 
     It takes "input" [B, H, W, 3] float32 RGB in 0..255, sides multiples of the network's stride, and answers
@@ -45,12 +45,14 @@ def export_onnx(model: str | Path | tuple[keras.Model, ModelCard], out: str | Pa
     Args:
         model: Model file, or network and card.
         out: File to write, .onnx.
+        reframed: Also answer masks, and what else lies over boxes, laid out on the input.
 
     Returns:
         The file.
 
     Raises:
-        UsageError: The name ends otherwise, the extra is not installed, or Keras runs on another backend.
+        UsageError: The name ends otherwise, the extra is not installed, Keras runs on another backend, or there is
+            nothing to lay out.
     """
     out = Path(out)
     if out.suffix != ".onnx":
@@ -63,12 +65,13 @@ def export_onnx(model: str | Path | tuple[keras.Model, ModelCard], out: str | Pa
     network, card = model if isinstance(model, tuple) else load_model(model)
     tasks = card.task_set(flat=True)
     check_single_image(tasks, "an ONNX file")
-    graph = OnnxGraph(network, card.input, tasks)
+    names = answer_names(tasks.finds, reframed)
+    graph = OnnxGraph(network, card.input, tasks, names)
     signature = [tf.TensorSpec((None, None, None, 3), tf.float32, name="input")]
     signature += [tf.TensorSpec((None, *one.shape[1:]), one.dtype, name=one.name) for one in graph.arguments]
     content, _ = tf2onnx.convert.from_function(tf.function(graph.serve), signature, opset=OPSET)
     # The converter names outputs Identity, Identity:0, ... in the order of their sorted names.
-    _rename(content, dict(zip((output.name for output in content.graph.output), sorted(answer_names(tasks.finds)))))
+    _rename(content, dict(zip((output.name for output in content.graph.output), sorted(names))))
     about = {"classes": "\n".join(card.classes), "height": str(card.input.height), "width": str(card.input.width)}
     about[ABOUT] = about_text(card)
     onnx.helper.set_model_props(content, about)

@@ -29,6 +29,7 @@ class Limits:
         metres: Largest difference of a place or size in space.
         angles: Largest difference of an angle in radians.
         values: Largest difference of any other number.
+        patches: Largest difference of a probability in a grid over a box.
         matched: Least fraction of the model's objects that the export finds too, same class and IoU above 0.99.
         ap: Largest loss of any AP, in 0..1.
     """
@@ -39,13 +40,22 @@ class Limits:
     metres: float = np.inf
     angles: float = np.inf
     values: float = np.inf
+    patches: float = np.inf
     matched: float = 0.0
     ap: float = 1.0
 
 
 LIMITS = {
     "float32": Limits(
-        boxes=0.01, scores=1e-4, points=0.01, metres=0.02, angles=0.001, values=0.01, matched=1.0, ap=0.0005
+        boxes=0.01,
+        scores=1e-4,
+        points=0.01,
+        metres=0.02,
+        angles=0.001,
+        values=0.01,
+        patches=0.001,
+        matched=1.0,
+        ap=0.0005,
     ),
     "float16": Limits(scores=0.05, matched=0.5, ap=0.005),
     "bfloat16": Limits(scores=0.2, matched=0.3, ap=0.01),

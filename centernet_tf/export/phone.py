@@ -8,9 +8,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from centernet_tf.detector.found import OWN
 from centernet_tf.detector.frames import ROWS
 from centernet_tf.detector.remember import Remembered
-from centernet_tf.export.answers import NAMES
+from centernet_tf.export.answers import NAMES, REFRAMED, answer_names, answers_of
 from centernet_tf.export.carried import PREFIX, PREVIOUS
 from centernet_tf.export.tfod import in_pixels, tfod_answers, without_nan
 from centernet_tf.losses import whole_map
@@ -50,7 +51,7 @@ class PhoneGraph(keras.Model):
         network: From normalised images to {head: [map per stack]}.
         card: Its input, with the fixed size.
         tasks: How its maps are decoded; None to answer with the last stack's maps, without activation.
-        answers: Which of TFOD's outputs it gives; all there are if None.
+        answers: Which of TFOD's outputs it gives; all but those laid out on the image if None.
 
     Attributes:
         arguments: What it takes beside pixels.
@@ -91,8 +92,17 @@ class PhoneGraph(keras.Model):
 
     def tell(self, found: Mapping[str, Any]) -> dict[str, Any]:
         """What is found to the outputs."""
-        answers = without_nan(tfod_answers(found, np.array([[self.card.height, self.card.width]]), class_offset=0))
+        size = (self.card.height, self.card.width)
+        answers = without_nan(self.name_answers(found, np.array([size]), *size))
         return {name: answers[name] for name in self.answers or answers}
+
+    def name_answers(self, found: Mapping[str, Any], sizes: Any, height: Any, width: Any) -> dict[str, Any]:
+        """`tfod_answers` of those fields that are answered, in images of this one size."""
+        wanted = self.answers or answer_names(self.tasks.finds)
+        fields = {answer.field for answer in answers_of(self.tasks.finds) if answer.name in wanted}
+        told = {name: value for name, value in found.items() if name in fields or name in OWN}
+        reframed = (height, width) if any(name.endswith(REFRAMED) for name in wanted) else None
+        return tfod_answers(told, sizes, 0, self.tasks.properties, reframed)
 
     def serve(self, images: Any, *values: Any) -> dict[str, Any]:
         """`call` with the arguments in their order, as signatures of files have them."""

@@ -17,7 +17,7 @@ from centernet_tf.detector.extras import complete, moved
 from centernet_tf.detector.found import as_detections
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.export.about import ABOUT, About, read_about
-from centernet_tf.export.answers import SCORES, as_found
+from centernet_tf.export.answers import SCORES, as_exported, as_found, have_patches
 from centernet_tf.export.carried import PREFIX, PREVIOUS, Carried
 from centernet_tf.geometry import affine
 from centernet_tf.points.task import Extra
@@ -58,7 +58,7 @@ class Runner:
         self.path, self.limit = path, limit
         self.names: tuple[str, ...] = about.classes
         self.properties: tuple[Property, ...] = about.properties
-        self.fills, self.fill = about.window, about.fill
+        self.fills, self.fill, self.resample = about.window, about.fill, about.resample
         self.shifted_sizes = about.shifted_sizes
         taken = set(inputs)
         self.extras: tuple[Extra, ...] = tuple(extra for extra in about.extras if extra.name in taken)
@@ -178,10 +178,10 @@ class KerasRunner(Runner):
         detector: Detector | None = None,
         window: Callable[[np.ndarray], np.ndarray] | None = None,
     ):
-        if window:
-            self.window = window
+        self.window = window or self.window
         self.detector = detector or load(path)
-        about = About(self.detector.names, self.detector.properties, self.detector.extras)
+        properties = tuple(one.exported() for one in self.detector.properties)
+        about = About(self.detector.names, properties, self.detector.extras)
         super().__init__(path, about, self.detector.limit, [extra.name for extra in about.extras])
 
     def run(self, inputs: Any, extras: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -201,8 +201,8 @@ class KerasRunner(Runner):
         image: np.ndarray,
         extras: Mapping[str, np.ndarray],
     ) -> Detections:
-        """The fields as they are, boxes clipped."""
-        found = {name: value[0] for name, value in answers.items()}
+        """The fields as exports tell them, boxes clipped."""
+        found = as_exported({name: value[0] for name, value in answers.items()}, self.detector.properties)
         made = as_detections(found, self.names, image.shape[1::-1], self.properties, extras)
         return clipped(made, self.window(image))
 
@@ -238,9 +238,8 @@ class _Fitted(Runner):
         height, width = image.shape[:2]
         scale, left, top = self._fixed_fit(float(height), float(width))
         row = np.float32([[scale, scale, left, top]])
-        return ops.convert_to_numpy(preprocess.warp(image[None], row, self.size, self.fill)), np.array(
-            [scale, left, top]
-        )
+        fitted = preprocess.RESAMPLES[self.resample](image[None], row, self.size, self.fill)
+        return ops.convert_to_numpy(fitted), np.array([scale, left, top])
 
     def window(self, image: np.ndarray) -> np.ndarray:
         """What of the image lies in the input: not all, where it is taller for its width."""
@@ -346,5 +345,6 @@ def open_runner(path: str | Path) -> Runner:
 
 
 def clipped(found: Detections, window: np.ndarray) -> Detections:
-    """With boxes cut to a part [4] of the image, as exported graphs answer."""
-    return dataclasses.replace(found, boxes=np.clip(found.boxes, np.tile(window[:2], 2), np.tile(window[2:], 2)))
+    """With boxes cut to a part [4] of the image, as exported graphs answer; but for those with patches over them."""
+    low, high = (window[:2], window[2:]) if not have_patches(found.fields) else (-np.inf, np.inf)
+    return dataclasses.replace(found, boxes=np.clip(found.boxes.reshape(-1, 2, 2), low, high).reshape(-1, 4))

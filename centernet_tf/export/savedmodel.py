@@ -6,6 +6,11 @@ Signatures, each with the outputs of `tfod.tfod_answers` and a batch of any size
     float_image      input_tensor   float32 [B, H, W, 3]  the same with values from 0 to 255
     image_bytes      image_bytes    string [B]            JPEG, PNG, GIF or BMP files, each of its own size
     tf_example       example_bytes  string [B]            serialized tf.train.Example with image/encoded
+    at_points        input_tensor   uint8 [B, H, W, 3]    and `points` float32 [B, P, 2], (x, y) in pixels
+
+The last tells what is at points that somebody chose, one row for each in their order, and, as
+detection_multiclass_scores [B, P, classes], how sure it is of each class. Points that the input does not show are told
+as the nearest that it does.
 
 Models that take more of each image than its pixels have an argument for it beside each of these, float32 [B, ...] under
 the extra's name. Models that track objects over time have the signatures of `export.video`. assets/model.json says what
@@ -29,7 +34,7 @@ from centernet_tf.detector.remember import Remembered
 from centernet_tf.errors import DataError, UsageError, closest
 from centernet_tf.export import about, serving_files, video
 from centernet_tf.export.about import ABOUT, about_text, remembered_by, usual_extras
-from centernet_tf.export.answers import SCORES, label_lines, label_map
+from centernet_tf.export.answers import SCORES, answer_names, label_lines, label_map
 from centernet_tf.export.carried import Carried
 from centernet_tf.export.folding import inference_network
 from centernet_tf.export.tfod import tfod_answers
@@ -42,6 +47,7 @@ PRECISIONS = {"float32": "float32", "bfloat16": "bfloat16"}
 # How far the file's answers may lie from the model's, in scores and fractions of the image. 16 bits have 8 of mantissa.
 LIMITS = {"float32": 1e-3, "bfloat16": 0.1}
 ENCODED = "image/encoded"
+CLASS_SCORES = "detection_multiclass_scores"  # TFOD's name; its first column is the background, which we have none of
 
 
 def export_savedmodel(
@@ -51,6 +57,7 @@ def export_savedmodel(
     precision: str = "float32",
     xla: bool = False,
     version: int = 1,
+    reframed: bool = False,
 ) -> Path:
     """Writes a folder that TensorFlow Serving serves as it is.
 
@@ -61,6 +68,8 @@ def export_savedmodel(
         precision: "float32", or "bfloat16": half the size, and faster where the processor computes in it.
         xla: Compile the network with XLA, which the server must have; each new batch size takes seconds then.
         version: Number of the folder with the SavedModel; servers take the highest.
+        reframed: Also answer masks, and what else lies over boxes, laid out on the image, from the signatures for
+            pixels: images of a batch of files have no one size. They are as many numbers as detections times pixels.
 
     Returns:
         The folder with the SavedModel.
@@ -76,12 +85,15 @@ def export_savedmodel(
     exported = inference_network(network, PRECISIONS[precision])
     tasks = card.task_set()
     remembered = remembered_by(network, tasks, card.max_objects)
+    answer_names(tasks.finds, reframed)  # before the work, for it may refuse
+    if reframed and remembered is not None:
+        raise UsageError("reframed: only models of single images have it. Leave it out.")
     graph = DetectorGraph(_Compiled(exported) if xla else exported, tasks, card.input)
     usual = usual_extras(tasks.extras)
     with whole_folder(out) as temporary:
         folder = temporary / str(version)
         with telling(out, temporary, kinds=(tf.errors.OpError,)):
-            _archive(graph, remembered).write_out(folder, verbose=False)
+            _archive(graph, remembered, reframed).write_out(folder, verbose=False)
             write_text(folder / "assets" / "labels.txt", lines)
             write_text(folder / "assets" / "label_map.pbtxt", label_map(card.classes))
             write_text(folder / "assets" / ABOUT, about_text(card, remembered))
@@ -116,36 +128,47 @@ class _Compiled:
         return self._run(images)
 
 
-def _archive(graph: DetectorGraph, remembered: Remembered | None) -> keras.export.ExportArchive:
+def _archive(graph: DetectorGraph, remembered: Remembered | None, reframed: bool) -> keras.export.ExportArchive:
     """All signatures, traced."""
     archive = keras.export.ExportArchive()
-    traced = _endpoints(graph) if remembered is None else video.endpoints(graph, remembered, _decode)
+    traced = _endpoints(graph, reframed) if remembered is None else video.endpoints(graph, remembered, _decode)
     for name, function, signature in traced:
         archive.add_endpoint(name, function, input_signature=signature)
     return archive
 
 
-def _endpoints(graph: DetectorGraph) -> list[video.Endpoint]:
+def _endpoints(graph: DetectorGraph, reframed: bool) -> list[video.Endpoint]:
     """The signatures of a model of single images."""
     side = (None, None) if graph.card.mode == "keep" else (graph.card.height, graph.card.width)
 
-    # A function of its own, so that the file holds the network once and not once for each signature.
+    properties = graph.tasks.properties
+    # Functions of their own, so that the file holds the network once and not once for each signature.
     names = [extra.name for extra in graph.tasks.extras]
     extras = [tf.TensorSpec((None, *extra.shape), tf.float32, extra.name) for extra in graph.tasks.extras]
     seen = [tf.TensorSpec((None, *side, 3)), tf.TensorSpec((None, 4))]
 
+    answer = tf.function(graph.answer, input_signature=seen[:1], autograph=False)
+
     @tf.function(input_signature=[*seen, *extras], autograph=False)
     def find(fitted: Any, fit: Any, *values: Any) -> dict[str, Any]:
-        return graph.find(graph.answer(fitted), fit, dict(zip(names, values)))
+        return graph.find(answer(fitted), fit, dict(zip(names, values)))
 
     def pixels(input_tensor: Any, *values: Any) -> dict[str, Any]:
         shape = tf.shape(input_tensor)
         sizes = tf.broadcast_to(shape[1:3], (shape[0], 2))
-        return tfod_answers(find(*graph.fit_images(input_tensor, sizes), *values), sizes, class_offset=1)
+        found = find(*graph.fit_images(input_tensor, sizes), *values)
+        return tfod_answers(found, sizes, 1, properties, (shape[1], shape[2]) if reframed else None)
+
+    def at_points(input_tensor: Any, points: Any, *values: Any) -> dict[str, Any]:
+        shape = tf.shape(input_tensor)
+        sizes = tf.broadcast_to(shape[1:3], (shape[0], 2))
+        fitted, fit = graph.fit_images(input_tensor, sizes)
+        found = graph.find(answer(fitted), fit, dict(zip(names, values)), points)
+        return {**tfod_answers(found, sizes, 1, properties), CLASS_SCORES: found["class_scores"]}
 
     def image_bytes(image_bytes: Any, *values: Any) -> dict[str, Any]:
         fitted, fit, sizes = _fit_files(image_bytes, graph)
-        return tfod_answers(find(fitted, fit, *values), sizes, class_offset=1)
+        return tfod_answers(find(fitted, fit, *values), sizes, 1, properties)
 
     def tf_example(example_bytes: Any, *values: Any) -> dict[str, Any]:
         parsed = tf.io.parse_example(example_bytes, {ENCODED: tf.io.FixedLenFeature((), tf.string)})
@@ -158,7 +181,9 @@ def _endpoints(graph: DetectorGraph) -> list[video.Endpoint]:
         ("image_bytes", image_bytes, tf.TensorSpec((None,), tf.string, "image_bytes")),
         ("tf_example", tf_example, tf.TensorSpec((None,), tf.string, "example_bytes")),
     )
-    return [(name, function, [spec, *extras]) for name, function, spec in endpoints]
+    chosen = [tf.TensorSpec(rows, tf.uint8, "input_tensor"), tf.TensorSpec((None, None, 2), tf.float32, "points")]
+    searched = [(name, function, [spec, *extras]) for name, function, spec in endpoints]
+    return [*searched, ("at_points", at_points, [*chosen, *extras])]
 
 
 def _fit_files(files: Any, graph: DetectorGraph) -> tuple[Any, Any, Any]:
@@ -215,7 +240,8 @@ def _compare(
     sizes = np.array([image.shape[1:3]], np.int32)
     given = dict(extras)
     if remembered is None:
-        expected = tfod_answers(graph({"images": image, "sizes": sizes, **extras}), sizes, class_offset=1)
+        found = graph({"images": image, "sizes": sizes, **extras})
+        expected = tfod_answers(found, sizes, 1, graph.tasks.properties)
     else:
         given |= Carried(about.state_of(remembered), str(folder)).arguments(image)
         expected = video.answer(graph, remembered, image, given)

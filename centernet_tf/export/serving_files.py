@@ -147,7 +147,8 @@ IMAGES = """Send a request (port 8501 is REST, 8500 gRPC):
 or in Python: centernet_tf.serving.client.
 
 Signatures: serving_default (input_tensor, uint8 RGB), float_image (input_tensor, float32 RGB from 0 to 255),
-image_bytes (image_bytes, files of any sizes), tf_example (example_bytes).
+image_bytes (image_bytes, files of any sizes), tf_example (example_bytes), at_points (input_tensor, and points [x, y] in
+pixels: what is there).
 """
 
 TRACK = """It follows objects through a video: send its frames in order, one a request. In Python:

@@ -46,6 +46,7 @@ def export_tflite(
     decode: Literal["graph", "boxes", "none"] = "graph",
     images: Iterable[Image] | None = None,
     max_objects: int | None = None,
+    reframed: bool = False,
 ) -> Path:
     """Writes a TFLite file.
 
@@ -68,6 +69,8 @@ def export_tflite(
             outputs only.
         images: For int8: images as the model will see them; up to 100 are used.
         max_objects: Detections K; 10 if left out, as many as the model's where it follows videos.
+        reframed: Also answer masks, and what else lies over boxes, laid out on the input; of single images, with the
+            whole decode.
 
     Returns:
         The file.
@@ -89,7 +92,9 @@ def export_tflite(
     if follows and (decode != "graph" or quantize == "int8"):
         check_single_image(tasks, f"a TFLite file with quantize {quantize!r} and decode {decode!r}")
     remembered = remembered_by(network, tasks, max_objects)
-    answers = {"graph": answer_names(tasks.finds), "boxes": NAMES}.get(decode)
+    if reframed and (follows or decode != "graph"):
+        raise UsageError("reframed: only files of single images with the whole decode have it. Leave it out.")
+    answers = {"graph": answer_names(tasks.finds, reframed), "boxes": NAMES}.get(decode)
     if remembered is None:
         graph = PhoneGraph(network, fixed, tasks if answers else None, answers)
     else:

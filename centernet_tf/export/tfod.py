@@ -1,13 +1,23 @@
 """The outputs of `export.answers`, made in a graph."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras import ops
 
-from centernet_tf.export.answers import BOXES, CLASSES, COUNT, SCORES, all_answers
+from centernet_tf.export.answers import (
+    BOXES,
+    CLASSES,
+    COUNT,
+    REFRAMED,
+    SCORES,
+    all_answers,
+    as_exported,
+    have_patches,
+)
 from centernet_tf.points.centers import STRIDE
 from centernet_tf.points.task_set import TaskSet
+from centernet_tf.properties.property import Property
 
 
 def in_pixels(found: Mapping[str, Any], tasks: TaskSet) -> dict[str, Any]:
@@ -15,7 +25,13 @@ def in_pixels(found: Mapping[str, Any], tasks: TaskSet) -> dict[str, Any]:
     return {name: value * float(STRIDE) if name in tasks.motions else value for name, value in found.items()}
 
 
-def tfod_answers(found: Mapping[str, Any], sizes: Any, class_offset: int) -> dict[str, Any]:
+def tfod_answers(
+    found: Mapping[str, Any],
+    sizes: Any,
+    class_offset: int,
+    properties: Sequence[Property] = (),
+    reframed: tuple[Any, Any] | None = None,
+) -> dict[str, Any]:
     """Turns what `DetectorGraph` finds into TFOD's outputs.
 
     Args:
@@ -23,10 +39,12 @@ def tfod_answers(found: Mapping[str, Any], sizes: Any, class_offset: int) -> dic
             counted from 0; and fields of answers where there are any.
         sizes: [B, 2] height and width of each image in pixels, without padding.
         class_offset: Number of the first class: 1 for a SavedModel, 0 for a TFLite file.
+        properties: What the model says of the fields.
+        reframed: Height and width of all images, to lay patches out on them too.
 
     Returns:
         {name: tensor} as `export.answers` has them. Boxes are clipped to the image, so one that lies wholly outside has
-        no area.
+        no area; but for those with patches over them.
     """
     sides = ops.cast(sizes, "float32")
     scale = ops.concatenate([sides, sides], axis=-1)[:, None]  # [B, 1, 4]
@@ -34,16 +52,31 @@ def tfod_answers(found: Mapping[str, Any], sizes: Any, class_offset: int) -> dic
     boxes = ops.stack([top, left, bottom, right], axis=-1) / scale
     scores = ops.cast(found["scores"], "float32")
     answers = {
-        BOXES: ops.clip(boxes, 0.0, 1.0),
+        BOXES: boxes if have_patches(found) else ops.clip(boxes, 0.0, 1.0),
         CLASSES: ops.cast(found["classes"], "float32") + float(class_offset),
         SCORES: scores,
         COUNT: ops.sum(ops.cast(scores > 0, "float32"), axis=-1),
     }
+    told = as_exported(found, properties)
     for answer in all_answers():
         if answer.field in found:
-            value = ops.cast(found[answer.field], "float32")
+            value = ops.cast(told[answer.field], "float32")
             answers[answer.name] = _as_fractions(value, sides) if answer.kind == "points" else value
-    return answers
+    return answers if reframed is None else {**answers, **_laid_out(found, properties, *reframed)}
+
+
+def _laid_out(found: Mapping[str, Any], properties: Sequence[Property], height: Any, width: Any) -> dict[str, Any]:
+    """Patches on the pixels of images of one size, as `export.answers` tells them."""
+    boxes = ops.cast(found["boxes"], "float32")
+    columns, rows = ops.arange(width, dtype="float32"), ops.arange(height, dtype="float32")
+    return {
+        answer.name + REFRAMED: ops.cast(
+            one.laid_out(ops.cast(found[answer.field], "float32"), boxes, columns, rows), "uint8"
+        )
+        for one in properties
+        for answer in one.answers
+        if answer.kind == "patches" and answer.field in found
+    }
 
 
 def without_nan(answers: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,8 +85,8 @@ def without_nan(answers: Mapping[str, Any]) -> dict[str, Any]:
     Programs on phones compare and draw what they get, and pixels that are no numbers end there as detections. A server
     answers NaN as it is, for its clients refuse it.
     """
-    # NaN is in no order. Sides lie in 0..1 else, so that their sum tells of all four.
-    real = ops.logical_and(answers[SCORES] > 0, ops.sum(answers[BOXES], axis=-1) >= 0)
+    # NaN is in no order, and the sum of four sides is NaN where one of them is.
+    real = ops.logical_and(answers[SCORES] > 0, ops.abs(ops.sum(answers[BOXES], axis=-1)) >= 0)
     return {
         **answers,
         COUNT: ops.sum(ops.cast(real, "float32"), axis=-1),

@@ -81,7 +81,8 @@ def _run(
     shown, fit = graph.show({"images": frame, "sizes": sizes, **seen})
     found = graph.find(graph.answer(shown), fit, given)
     found, state = remembered.step(found, given)
-    return {**tfod_answers(found, sizes, class_offset=1), **{PREFIX + name: value for name, value in state.items()}}
+    answers = tfod_answers(found, sizes, 1, graph.tasks.properties)
+    return {**answers, **{PREFIX + name: value for name, value in state.items()}}
 
 
 def _faults(frame: Any, previous: Any, model: Any, number: int, begins: Any) -> list[Any]:

@@ -158,14 +158,14 @@ def move(values: np.ndarray, matrix: np.ndarray, motion: str) -> np.ndarray:
         values: [N, ...] of the source frame; [..., 3, 4] for "projections".
         matrix: [2, 3], source to target.
         motion: "fixed", "boxes" (left, top, right, bottom), "points" (x, y), "vectors" (x, y without shift), "angles"
-            (radians; a mirror turns them into pi less them, nothing else changes them) or "projections" (from another
-            frame to homogeneous pixels).
+            (radians; a mirror turns them into pi less them, nothing else changes them), "projections" (from another
+            frame to homogeneous pixels) or "patches" ([..., S, S] over boxes; a mirror reverses their columns).
 
     Returns:
         Array of the same shape and type, in the target frame. Boxes stay ordered when the image is mirrored.
 
     Raises:
-        ValueError: Unknown motion.
+        ValueError: Unknown motion, or a matrix that rotates or shears patches.
     """
     if motion == "fixed":
         return values
@@ -180,6 +180,11 @@ def move(values: np.ndarray, matrix: np.ndarray, motion: str) -> np.ndarray:
         moved = wrap(np.pi - values) if np.linalg.det(matrix[:, :2]) < 0 else values
     elif motion == "projections":
         moved = np.concatenate([matrix, [[0, 0, 1]]]) @ values
+    elif motion == "patches":
+        if matrix[0, 1] or matrix[1, 0]:
+            raise ValueError("Patches lie in the frames of upright boxes; they cannot be rotated or sheared.")
+        moved = values[..., ::-1] if np.linalg.det(matrix[:, :2]) < 0 else values
     else:
-        raise ValueError(f"Unknown motion {motion!r}. Known: fixed, boxes, points, vectors, angles, projections.")
+        known = "fixed, boxes, points, vectors, angles, projections, patches"
+        raise ValueError(f"Unknown motion {motion!r}. Known: {known}.")
     return moved.astype(values.dtype)

@@ -16,7 +16,7 @@ from centernet_tf.geometry.affine import move
 from centernet_tf.media.draw import class_colors, contact_sheet
 from centernet_tf.media.images import read_image
 from centernet_tf.properties.draw import draw_objects
-from centernet_tf.properties.fields import SHARED
+from centernet_tf.properties.fields import FULL_BOXES, SHARED
 from centernet_tf.properties.notebook import Finding
 from centernet_tf.properties.property import Property, Rows
 
@@ -168,7 +168,7 @@ class InspectionReport:
     def _drawn(self, image: np.ndarray, scale: float, sample: Sample) -> np.ndarray:
         """The sample's objects on its image, which is `scale` times as large as the file's."""
         matrix = np.array([[scale, 0, 0], [0, scale, 0]])
-        fields = [*SHARED, *(field for one in self.declared for field in one.fields)]
+        fields = [*SHARED, FULL_BOXES, *(field for one in self.declared for field in one.fields)]
         rows, *before = (
             {field.name: move(rows[field.name], matrix, field.motion) for field in fields if field.name in rows}
             for rows in (sample.rows, *sample.before)

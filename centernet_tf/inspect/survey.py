@@ -21,7 +21,7 @@ from centernet_tf.inspect.report import InspectionReport, Sample, Spread, area_n
 from centernet_tf.inspect.videos import CHECKS as VIDEO_CHECKS
 from centernet_tf.inspect.videos import VideoSurvey
 from centernet_tf.media.images import Header, inspect_header
-from centernet_tf.properties.fields import SHARED
+from centernet_tf.properties.fields import FULL_BOXES, SHARED
 from centernet_tf.properties.notebook import Notebook
 from centernet_tf.properties.property import Rows, Size
 from centernet_tf.properties.rows import select
@@ -299,7 +299,7 @@ class _Survey:
         if video != self._video:
             self._video = video
             self._before.clear()
-        fields = list(SHARED)
+        fields = [*SHARED, FULL_BOXES]
         for one in self.dataset.properties:
             if one.name not in broken and one.image_fault(rows) is None:
                 fields += one.fields

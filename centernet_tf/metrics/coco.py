@@ -75,7 +75,7 @@ class CocoBoxes(CocoMetric):
         overall = precision[..., 0, last]
         ap, ap50 = self.of_classes(overall)
         return CocoScores(
-            summary=_summary(precision, recall, evaluation.params.maxDets, last),
+            summary=summarize(precision, recall, evaluation.params.maxDets, last),
             names=self.names,
             ap=ap,
             ap50=ap50,
@@ -89,7 +89,7 @@ class CocoBoxes(CocoMetric):
 
     def adjust(self, parameters: Any) -> None:
         """AP at the limit, and COCO's recalls at 1, 10 and 100."""
-        parameters.maxDets = sorted({1, 10, 100, self.max_detections})
+        parameters.maxDets = limits_up_to(self.max_detections)
 
     def truth_rows(self, image_id: int, truth: dict[str, np.ndarray]) -> list[dict]:
         """Boxes as left, top, width, height."""
@@ -123,7 +123,12 @@ def _corner_and_size(boxes: np.ndarray) -> list[list[float]]:
     return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).tolist()
 
 
-def _summary(precision: np.ndarray, recall: np.ndarray, limits: list[int], last: int) -> dict[str, float]:
+def limits_up_to(most: int) -> list[int]:
+    """Detections per image of COCO's recalls, and of an AP that looks at this many."""
+    return sorted({1, 10, 100, most})
+
+
+def summarize(precision: np.ndarray, recall: np.ndarray, limits: list[int], last: int) -> dict[str, float]:
     """COCO's means, from the arrays themselves: COCOeval.summarize prints -1 unless the limits are its own three.
 
     Args:

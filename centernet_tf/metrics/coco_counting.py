@@ -49,6 +49,10 @@ class CocoMetric(BoxMetric):
     def found_rows(self, image_id: int, found: dict[str, np.ndarray]) -> list[dict]:
         """Detections of an image as COCO's `loadRes` makes them, without ids."""
 
+    def image_row(self, image_id: int) -> dict[str, Any]:
+        """An image as COCO writes it."""
+        return {"id": image_id}
+
     @abc.abstractmethod
     def adjust(self, parameters: Any) -> None:
         """Changes COCOeval's parameters."""
@@ -69,7 +73,7 @@ class CocoMetric(BoxMetric):
         # Ids count from 1: COCOeval keeps the id of a match and reads 0 as no match.
         coco = COCO()
         coco.dataset = {
-            "images": [{"id": image_id} for image_id in self.images],
+            "images": [self.image_row(image_id) for image_id in self.images],
             "categories": [{"id": index + 1, "name": name} for index, name in enumerate(self.names)],
             "annotations": [{"id": number, **row} for number, row in enumerate(rows, start=1)],
         }

@@ -53,7 +53,7 @@ def summary_table(coco: CocoScores) -> Table:
     table = Table("score", "of", title="COCO")
     table.add_column("value", justify="right")
     for name, value in coco.summary.items():
-        table.add_row(name, _meaning(name), percent(value))
+        table.add_row(name, meaning(name), percent(value))
     return table
 
 
@@ -85,7 +85,8 @@ def _same_classes(coco: CocoScores, voc: VocScores | None) -> None:
         raise DataError(f"COCO's scores have classes {coco.names}, VOC's {voc.names}. Evaluate the same ones.")
 
 
-def _meaning(name: str) -> str:
+def meaning(name: str) -> str:
+    """What one of COCO's means is of, for people."""
     sizes = {"s": "objects below 32x32 pixels", "m": "objects of 32x32 to 96x96", "l": "objects above 96x96 pixels"}
     if name in ("AP50", "AP75"):
         return f"IoU 0.{name[2:]}"

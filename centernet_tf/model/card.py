@@ -29,6 +29,8 @@ class InputCard(pydantic.BaseModel):
         std: See mean.
         order: See mean.
         fill: Grey level around an image that does not fill the input, 0 to 255.
+        resample: How an image is scaled to a fixed input: "bilinear" as `preprocess.warp`, of the four nearest pixels,
+            or "area" as `preprocess.letterbox`, of all that a pixel covers, as FairMOT does.
     """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
@@ -41,6 +43,7 @@ class InputCard(pydantic.BaseModel):
     std: tuple[Deviation, Deviation, Deviation] = preprocess.COCO_STD
     order: Literal["bgr", "rgb"] = "bgr"
     fill: float = pydantic.Field(0.0, ge=0, le=255)
+    resample: preprocess.Resample = "bilinear"
 
     @property
     def normalization(self) -> preprocess.Normalization:

@@ -30,7 +30,7 @@ def head_map(features: Any, head: Head, channels: int, name: str) -> Any:
         features = layers.Conv2D(
             channels, 3, padding="same", activation="relu", kernel_initializer=torch_uniform(), name=f"{name}_conv"
         )(features)
-    start = torch_uniform() if head.heatmap else keras.initializers.RandomNormal(stddev=0.001)
+    start = torch_uniform() if head.heatmap or head.spread else keras.initializers.RandomNormal(stddev=0.001)
     # float32 whatever the policy: losses and peaks need it, and 16 bits move the bias of -2.19.
     last = {
         "kernel_initializer": start,

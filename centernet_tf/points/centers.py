@@ -238,6 +238,28 @@ class Centers:
             "center": cell + shift,
         }
 
+    def peaks_at(self, outputs: Mapping[str, Any], index: Any) -> dict[str, Any]:
+        """`peaks` of cells that somebody chose, in their order, largest of their neighbourhood or not.
+
+        Args:
+            outputs: As `peaks` takes them.
+            index: [B, P] int32, y * w + x.
+
+        Returns:
+            As `peaks`, each with its best class; and "class_scores" [B, P, C] in 0..1.
+        """
+        scores = ops.sigmoid(ops.cast(losses.gather_cells(outputs["heatmap"], index), "float32"))
+        cell = peaks.cells_of(index, ops.shape(outputs["heatmap"])[2])
+        shift = losses.gather_cells(outputs["offset"], index) if "offset" in outputs else 0.0
+        return {
+            "scores": ops.max(scores, axis=-1),
+            "classes": ops.cast(ops.argmax(scores, axis=-1), "int32"),
+            "index": index,
+            "cell": cell,
+            "center": cell + ops.cast(shift, "float32"),
+            "class_scores": scores,
+        }
+
     def decode(self, outputs: Mapping[str, Any], peaks: Mapping[str, Any]) -> dict[str, Any]:
         """Peaks to boxes.
 

@@ -28,10 +28,12 @@ class Head:
         bias: Start of the last bias; -2.19 gives a heatmap the prior probability 0.1.
         heatmap: Whether it scores cells: other initial weights, and the flip test averages scores.
         mirror: What brings a mirror image's map back, after its columns are: a module-level function of one
-            [B, h, w, channels], such as swapping left and right parts or negating x. None where the flip test keeps
-            to the original image, as for offsets within a cell.
+            [..., channels], such as swapping left and right parts or negating x: linear. None where the flip test
+            keeps to the original image, as for offsets within a cell.
         at_centers: Whether the last layer is left to whoever reads the map at cells (`losses.gather_cells`), for heads
             of many channels: the same numbers without a map of them.
+        spread: Whether the last layer starts with weights as large as a heatmap's, for numbers that are multiplied with
+            each other and would not leave 0.
         per_frame: Of clips: whether it reads the features of each frame alone, and gives the frames' maps one behind
             the other, instead of reading those of all frames at once.
     """
@@ -42,6 +44,7 @@ class Head:
     heatmap: bool = False
     mirror: Callable[[Any], Any] | None = None
     at_centers: bool = False
+    spread: bool = False
     per_frame: bool = False
 
 

@@ -39,12 +39,14 @@ class TaskSet:
         locate: (rows, grid) -> centers, shared by every `encode`.
         peaks: outputs -> peaks, shared by every `decode`.
         weights: Weights of terms by their names, in place of those that the tasks give them.
+        peaks_at: (outputs, cells) -> peaks, those of cells that somebody chose; None where nobody may.
     """
 
     tasks: tuple[Task, ...]
     locate: Callable[[Mapping[str, Any], tuple[int, int]], dict[str, Any]]
     peaks: Callable[[Mapping[str, Any]], dict[str, Any]]
     weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    peaks_at: Callable[[Mapping[str, Any], Any], dict[str, Any]] | None = None
 
     @property
     def heads(self) -> tuple[Head, ...]:
@@ -196,18 +198,21 @@ class TaskSet:
         combine = self._only("combine", "Several tasks combine the terms of the loss. Train them apart.")
         return combine(weighted) if combine else sum(weighted.values())
 
-    def decode(self, outputs: Mapping[str, list[Any]]) -> dict[str, Any]:
+    def decode(self, outputs: Mapping[str, list[Any]], cells: Any = None) -> dict[str, Any]:
         """Maps to objects.
 
         Args:
             outputs: {head: [map per stack]}; the last stack is read.
+            cells: [B, P] int32, y * w + x: what is there, instead of what is at the peaks.
 
         Returns:
-            {field: [B, K, ...]} in cells of the output grid, best score first.
+            {field: [B, K, ...]} in cells of the output grid, best score first; [B, P, ...] of cells that are given, in
+            their order, and "class_scores" [B, P, C].
         """
         last = {name: maps[-1] for name, maps in outputs.items()}
-        peaks = self.peaks(last)
-        return {name: value for task in self.tasks for name, value in task.decode(last, peaks).items()}
+        peaks = self.peaks(last) if cells is None else self.peaks_at(last, cells)
+        found = {name: value for task in self.tasks for name, value in task.decode(last, peaks).items()}
+        return found if cells is None else {**found, "class_scores": peaks["class_scores"]}
 
     def place(self, found: Mapping[str, Any], extras: Mapping[str, Any]) -> dict[str, Any]:
         """Adds what takes more than the image to tell, such as places in space.

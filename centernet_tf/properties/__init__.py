@@ -8,10 +8,16 @@ import pydantic
 from centernet_tf.errors import DataError, closest
 from centernet_tf.properties.boxes3d import Boxes3d
 from centernet_tf.properties.keypoints import Keypoints
+from centernet_tf.properties.masks import Masks
 from centernet_tf.properties.property import Property
 from centernet_tf.properties.tracks import Tracks
 
-PROPERTIES: dict[str, type[Property]] = {"keypoints": Keypoints, "boxes3d": Boxes3d, "tracks": Tracks}
+PROPERTIES: dict[str, type[Property]] = {
+    "keypoints": Keypoints,
+    "boxes3d": Boxes3d,
+    "tracks": Tracks,
+    "masks": Masks,
+}
 
 
 def as_plain(properties: Iterable[Property]) -> dict[str, dict[str, Any]]:

@@ -14,7 +14,7 @@ import numpy as np
 # same names; what the image has one of, such as its camera, stands among them.
 Rows = Mapping[str, np.ndarray]
 
-Motion = Literal["fixed", "boxes", "points", "vectors", "angles", "projections"]
+Motion = Literal["fixed", "boxes", "points", "vectors", "angles", "projections", "patches"]
 Level = Literal["object", "image", "pair"]
 
 
@@ -28,7 +28,8 @@ class Field:
         shape: Shape behind the leading number of objects or pairs; the whole shape where the image has one.
         motion: How a 2x3 matrix moves it: boxes (left, top, right, bottom), points (x, y), vectors (no translation),
             angles (observation angles in radians, which a mirror turns), projections ([3, 4], from another frame to
-            pixels), or not at all.
+            pixels), patches (grids [S, S] over the object's box, whose columns a mirror reverses; nothing may rotate
+            them), or not at all.
         fill: Value of padded rows.
         meaning: What it is, with unit and frame.
         order: Where the parts, along the first axis of `shape`, of a mirrored object come from; left and right
@@ -60,6 +61,9 @@ FIELDS = {
     )
 }
 SHARED = tuple(FIELDS.values())
+
+# Of annotated objects, whose "boxes" end at the edge of the image.
+FULL_BOXES = Field("full_boxes", "float32", (4,), "boxes", 0.0, "boxes as annotated, beyond the image's edge too")
 
 # A task that trains on it can make use of rotated images; the others have no use for boxes that do not rotate.
 ROTATED = Field("rotated", "bool", (), "fixed", False, "augmentation rotated the image; boxes did not", level="image")

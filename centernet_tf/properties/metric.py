@@ -60,6 +60,12 @@ class Score:
 class Metric:
     """Measures what was found against what is annotated, an image at a time."""
 
+    def alone(self, image: ImageKey, found: Rows) -> None:
+        """Takes in all that was found in an image by itself, before `update` brings what was told of it.
+
+        The two differ in a video that was followed; most metrics measure the latter alone.
+        """
+
     def update(self, image: ImageKey, found: Rows, truth: Rows) -> None:
         """Adds an image.
 

@@ -28,7 +28,8 @@ class Answer:
         field: What is found, [B, K, ...], as a task's `Find.name`.
         name: Of the output; TFOD's where it has one.
         kind: How it is told and compared: points (x, y) in pixels become fractions of the image, y first; scores,
-            metres, angles (radians) and other values stay as they are.
+            metres, angles (radians) and other values stay as they are, and so do patches, grids [S, S] over the
+            object's box; see `Property.exported` and `Property.laid_out`.
         meaning: What it is, for people who read a model's files: shape, unit, frame.
         label: Name that TFLite's metadata gives it.
         level: Whether each object or each pair has one.
@@ -36,7 +37,7 @@ class Answer:
 
     field: str
     name: str
-    kind: Literal["points", "scores", "metres", "angles", "values"]
+    kind: Literal["points", "scores", "metres", "angles", "values", "patches"]
     meaning: str
     label: str = ""
     level: Level = "object"
@@ -86,19 +87,23 @@ class Look:
 
 @dataclasses.dataclass(frozen=True)
 class ResultFiles:
-    """The result files of a benchmark, a text file for each image.
+    """Result files that other programs read, one for each image.
 
     Attributes:
-        suffix: Of the files, with its dot.
-        write: (path, class names [K], rows, decimals) writes one, whole or not at all.
+        suffix: Of the files, with its dot; "" for a folder of files.
+        write: (path, class names [K], rows with those of `Property.at_pixels`, decimals) writes one, whole or not at
+            all.
         owns: Whether an existing file is such a result, which may be replaced.
-        read: (path, names of all classes) -> rows: "boxes", "scores", "classes" and fields of the property.
+        read: (path, names of all classes) -> rows: "boxes", "scores", "classes" and fields of the property; None where
+            a file does not tell all of that.
+        found: Whether only models that find the property have such results.
     """
 
     suffix: str
     write: Callable[[Path, Sequence[str], Rows, int], None]
     owns: Callable[[Path], bool]
-    read: Callable[[Path, Sequence[str]], Rows]
+    read: Callable[[Path, Sequence[str]], Rows] | None = None
+    found: bool = False
 
 
 class Survey:
@@ -203,6 +208,17 @@ class Property(pydantic.BaseModel):
             filled[field.name] = values
         return filled
 
+    def place(self, rows: Rows, boxes: np.ndarray, size: Size) -> Rows:
+        """What of `fields` follows from other rows and from the boxes, for annotations on their way into records.
+
+        Args:
+            rows: Those of objects without `faults`.
+            boxes: [N, 4] left, top, right, bottom of the whole objects in pixels, also beyond the image.
+            size: Width and height of the image.
+        """
+        del rows, boxes, size
+        return {}
+
     def faults(self, rows: Rows, size: Size) -> list[Fault | None]:
         """What is wrong with the values of each object, if anything."""
         del size
@@ -266,8 +282,21 @@ class Property(pydantic.BaseModel):
 
     # Telling.
 
+    def at_pixels(self, rows: Rows, size: Size) -> Rows:
+        """Further rows that follow from what was found once the image is known: for JSON, result files and metrics.
+
+        Args:
+            rows: Of what was found, in pixels of the image.
+            size: Width and height of the image.
+        """
+        del rows, size
+        return {}
+
     def to_json(self, rows: Rows, digits: int | None) -> list[dict[str, Any]]:
-        """More keys of each object's line of JSON, numbers rounded to `digits` decimals; None keeps them."""
+        """More keys of each object's line of JSON, numbers rounded to `digits` decimals; None keeps them.
+
+        Rows have those of `at_pixels` among them.
+        """
         del digits
         return [{} for _ in rows["boxes"]]
 
@@ -281,6 +310,33 @@ class Property(pydantic.BaseModel):
         del name
         return {}
 
+    def to_supervision(self, rows: Rows) -> dict[str, np.ndarray]:
+        """Arguments [N, ...] of `supervision.Detections` beyond boxes, scores and classes; rows as in `to_json`."""
+        del rows
+        return {}
+
+    def exported(self) -> "Property":
+        """The same as exported models tell it: their patches show an object's box and nothing around it.
+
+        Raises:
+            UsageError: That part of what is found is no part of its grid.
+        """
+        return self
+
+    def laid_out(self, values: Any, boxes: Any, columns: Any, rows: Any) -> Any:
+        """What is found of an answer of kind "patches", on the pixels of the image; of arrays and of tensors.
+
+        Args:
+            values: [..., S, S] as found.
+            boxes: [..., 4] of the objects, left, top, right, bottom in pixels.
+            columns: [W] x of the image's columns.
+            rows: [H] y of its rows.
+
+        Returns:
+            [..., H, W] bool, whether they belong to the object.
+        """
+        raise TypeError(f"{type(self).__name__} has patches, but does not implement laid_out.")
+
     # Scoring.
 
     def mismatch(self, model: "Property") -> str:
@@ -289,6 +345,11 @@ class Property(pydantic.BaseModel):
         What changes only how it is drawn, or how strictly it is scored, is left to the records.
         """
         return self.difference(model)
+
+    def scored_as(self, model: "Property") -> "Property":
+        """This property of records, so that its metrics measure what a model that says `model` finds."""
+        del model
+        return self
 
     def metrics(self, names: Sequence[str], **options: Any) -> list[Metric]:
         """Starts what measures it.

@@ -54,9 +54,10 @@ def checked(outputs: Any, count: int) -> dict[str, np.ndarray]:
             _check_shape(name, array, (count, *objects), _inner(name, further))
     _check_range(SCORES, found[SCORES], 0, 1)
     real = found[SCORES] > 0
+    whole = any(name in further and further[name].kind == "patches" for name in found)  # see `export.answers`
     for name, array in found.items():
         rows = array[real] if array.shape[:2] == real.shape and array.size else array
-        unit = name == BOXES or (name in further and further[name].kind == "scores")
+        unit = not whole if name == BOXES else name in further and further[name].kind in ("scores", "patches")
         _check_range(name, rows, *((0, 1) if unit else (-np.inf, np.inf)))
     return found
 

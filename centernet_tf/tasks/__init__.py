@@ -13,6 +13,7 @@ from centernet_tf.points.task_set import TaskSet
 from centernet_tf.tasks.action import Action
 from centernet_tf.tasks.box3d import Box3d
 from centernet_tf.tasks.detect import Detect
+from centernet_tf.tasks.mask import Mask
 from centernet_tf.tasks.pose import Pose
 from centernet_tf.tasks.reid import Reid
 from centernet_tf.tasks.track import Track
@@ -24,6 +25,7 @@ TASKS: dict[str, type[TaskSettings]] = {
     "track": Track,
     "reid": Reid,
     "action": Action,
+    "mask": Mask,
 }
 
 
@@ -76,7 +78,7 @@ def build_tasks(tasks: Mapping[str, TaskSettings], centers: Centers) -> TaskSet:
         every_row=all(task.every_row for task in built),
         every_object=any(task.every_object for task in built),
     )
-    made = TaskSet(built, located.locate, centers.peaks, centers.weights)
+    made = TaskSet(built, located.locate, centers.peaks, centers.weights, centers.peaks_at)
     terms = [term.name for term in made.terms]
     for name in centers.weights:
         if name not in terms:

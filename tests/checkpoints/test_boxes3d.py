@@ -59,7 +59,7 @@ def official_rows(maps, size, grid, camera, moved):
 )
 @pytest.mark.parametrize(
     ("sized", "given"),
-    [(True, {}), (True, {"shifted_sizes": False}), (False, {})],
+    [(True, {}), pytest.param(True, {"shifted_sizes": False}, marks=pytest.mark.long), (False, {})],
     ids=["size", "size without shift", "no size"],
 )
 def test_rows_agree_with_the_published_rules(sized, given, camera, official_state, official_heads):

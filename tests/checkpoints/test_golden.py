@@ -14,11 +14,12 @@ ARCHIVES = ("res_18", "res_50", "res_101", "resdcn_18", "resdcn_101", "dla_34", 
 
 # On JAX, which compiles each for seconds, one of each kind of block is enough.
 QUICK = ("resdcn_18", "dla_34")
-DEEP = ("res_101", "resdcn_101", "hourglass")
+# Deeper networks of the same blocks, and a network whose blocks are those of two others.
+MORE = ("res_101", "resdcn_101", "dlav0_34", "hourglass")
 
 
 def _marks(arch):
-    return pytest.mark.long if arch in DEEP else () if arch in QUICK else pytest.mark.slow
+    return pytest.mark.long if arch in MORE else () if arch in QUICK else pytest.mark.slow
 
 
 @pytest.mark.parametrize("arch", [pytest.param(arch, marks=_marks(arch)) for arch in ARCHIVES])

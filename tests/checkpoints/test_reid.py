@@ -1,5 +1,8 @@
 """Checkpoints of FairMOT: distances to edges, embeddings, pixels as they are, and the official network's answers."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from keras import ops
@@ -7,6 +10,7 @@ from keras import ops
 from centernet_tf.checkpoints.convert import convert_tensors
 from centernet_tf.checkpoints.heads import head_names
 from centernet_tf.checkpoints.state_dict import StateDict
+from centernet_tf.detector.detector import Detector
 from centernet_tf.losses import whole_map
 
 ARCH = "fm_dla_34"
@@ -37,9 +41,20 @@ def test_the_model_says_what_it_is(converted):
     assert card.ltrb and not card.class_specific_size and card.max_objects == 500
     assert (card.input.height, card.input.width, card.input.order) == (608, 1088, "rgb")
     assert (card.input.mean, card.input.std, card.input.fill) == ((0, 0, 0), (1, 1, 1), 127.5)
+    assert card.input.resample == "area"
     assert card.tasks["reid"]["embedding"] == 128 and card.tasks["reid"]["identities"] is None
     assert card.task_set().window == "whole image"
     assert {head.name: head.channels for head in card.task_set().heads}["size"] == 4
+
+
+def test_it_sees_what_the_official_network_sees(converted):
+    with np.load(Path(__file__).parents[1] / "golden" / "tracking" / "preprocess_fm__wide.npz") as file:
+        picture, expected, meta = file["picture"], file["out_image"], json.loads(bytes(file["meta"]))
+    graph = Detector(converted.network, converted.card).with_input(meta["input_wh"][::-1]).graph
+    fitted, fit = graph.fit_images(picture[None, ..., ::-1], np.int32([picture.shape[:2]]))
+    np.testing.assert_allclose(ops.convert_to_numpy(fitted)[0], expected, atol=1e-6)
+    scale, _, left, top = ops.convert_to_numpy(fit)[0]
+    np.testing.assert_allclose([scale, left, top], [meta["ratio"], meta["pad_w"], meta["pad_h"]], atol=1e-5)
 
 
 def test_sizes_of_two_classes_are_those_of_classes_elsewhere(official_state):

@@ -83,6 +83,15 @@ def test_only_one_kind_of_picture_at_a_time(tmp_path):
     assert isinstance(result.exception, UsageError) and "--pose and --3d" in str(result.exception)
 
 
+def test_masks_of_shapes(tmp_path):
+    result = call("shapes", "--out", tmp_path / "a", "--count", 2, "--size", "64", "--masks")
+    assert result.exit_code == 0 and " masks." in result.output
+    dataset = open_dataset(tmp_path / "a")
+    assert dataset.property("masks") and all(all(record.rows["segmentations"]) for record in iterate(dataset))
+    result = call("shapes", "--out", tmp_path / "b", "--video", "--masks")
+    assert isinstance(result.exception, UsageError) and "--video and --masks exclude" in str(result.exception)
+
+
 def test_splits_of_one_seed_differ(tmp_path):
     for split in ("train", "val"):
         assert call("shapes", "--out", tmp_path / split, "--count", 2, "--size", "64", "--split", split).exit_code == 0

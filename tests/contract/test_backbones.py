@@ -17,9 +17,9 @@ from centernet_tf.points.centers import STRIDE, Centers
 MARKS = {f"resnet{depth}{end}": [pytest.mark.long] for depth in (34, 50, 101, 152) for end in ("", "_dcn")}
 MARKS |= {
     name: [pytest.mark.long]
-    for name in ("hourglass104", "dla34_dcn", "mobilenetv2_dla", "mobilenetv2_fpn", "mobilenetv3_fpn")
+    for name in ("hourglass104", "resnet18", "dla34_dcn", "mobilenetv2_dla", "mobilenetv2_fpn", "mobilenetv3_fpn")
 }
-QUICK = ("resnet18", "resnet18_dcn", "dla34", "mobilenetv3_fpn:0.35", "keras_application:MobileNet")
+QUICK = ("resnet18_dcn", "dla34", "mobilenetv3_fpn:0.35", "keras_application:MobileNet")
 MARKS |= {name: [pytest.mark.slow] for name in QUICK}
 PLAIN = [name for name, entry in BACKBONES.items() if entry.build and name != "tiny"]  # that of the tests
 VARIANTS = ["mobilenetv2_fpn:0.5", "mobilenetv3_fpn:0.35", "keras_application:MobileNet"]

@@ -13,6 +13,7 @@ from centernet_tf.points.centers import Centers
 from centernet_tf.properties.boxes3d import Boxes3d
 from centernet_tf.properties.keypoints import Keypoints
 from centernet_tf.properties.keypoints.skeleton import COCO_PERSON
+from centernet_tf.properties.masks import Masks
 from centernet_tf.tasks import build_tasks
 from centernet_tf.training.schedule import build_optimizer
 
@@ -28,7 +29,7 @@ class Records:
         return SimpleNamespace(identities=SimpleNamespace(per_class=(5, 3)))
 
     def property(self, name):
-        return {"keypoints": Keypoints(skeleton=COCO_PERSON), "boxes3d": Boxes3d()}[name]
+        return {"keypoints": Keypoints(skeleton=COCO_PERSON), "boxes3d": Boxes3d(), "masks": Masks()}[name]
 
     def head(self, count):
         return [SimpleNamespace(rows={"camera": DEFAULT_CAMERA})]

@@ -22,8 +22,20 @@ MEMBERS = {
             "datasets/kitti_tracking.py",
             "datasets/coco.py",
             "datasets/coco_videos.py",
+            "datasets/tubes.py",
             "datasets/drawn/film.py",
+            "datasets/drawn/motions.py",
             "cli/track.py",
+        ],
+    ),
+    "masks": (
+        ["mask"],
+        [
+            "datasets/coco.py",
+            "datasets/coco_masks.py",
+            "datasets/mask_files.py",
+            "datasets/mask_folders.py",
+            "datasets/drawn/masked_shapes.py",
         ],
     ),
 }

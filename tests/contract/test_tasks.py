@@ -16,6 +16,7 @@ from centernet_tf.properties.keypoints.skeleton import Skeleton
 from centernet_tf.tasks import TASKS, build_tasks
 from centernet_tf.tasks.action.targets import frames_l1
 from centernet_tf.tasks.box3d import losses as box3d_losses
+from centernet_tf.tasks.mask import losses as mask_losses
 from centernet_tf.tasks.reid.losses import Classifier
 from centernet_tf.training.trainer import Trainer
 
@@ -24,6 +25,7 @@ FACE = Skeleton(keypoints=("nose", "left_eye", "right_eye"), flip_pairs=((1, 2),
 NEEDED = {"pose": {"skeleton": FACE}, "reid": {"identities": (3, 3, 3), "embedding": 9}}
 # A mix of tasks is one more row.
 SETS = [*((name,) for name in TASKS), ("detect", "pose"), ("detect", "box3d"), ("detect", "reid")]
+SETS += [("mask", "pose"), ("mask", "track"), ("mask", "reid")]
 ONE_SIZE = ("action",)  # tasks that have sizes of their own and refuse others
 SIZED = [names for names in SETS if not {*names} & {*ONE_SIZE}]
 # (tasks, settings of the points, settings of tasks) that change what is encoded or decoded.
@@ -33,9 +35,13 @@ OPTIONS = [
     *((names, {"ignore_crowd": True}, {}) for names in SETS if len(names) == 1),
     (("box3d",), {}, {"box3d": {"amodal_offset": True}}),
     (("box3d",), {}, {"box3d": {"size": False}}),
+    (("mask",), {}, {"mask": {"saliency": "agnostic"}}),
     *((("action",), {}, {"action": {"frames": frames}}) for frames in (1, 4)),
 ]
-CASES = [*((names, {}, {}) for names in SETS), *OPTIONS]
+# Whose targets no map of the grid meets exactly.
+INEXACT = [(("mask",), {}, {"mask": {"direct": True}}), (("mask",), {}, {"mask": {"head": "dynamic"}})]
+CASES = [*((names, {}, {}) for names in SETS), *OPTIONS, *INEXACT]
+TRAINED = [*((names, {}, {}) for names in SETS), *INEXACT]
 SMALLEST = "tiny"
 SIZE = (64, 96)
 GRID = (SIZE[0] // STRIDE, SIZE[1] // STRIDE)
@@ -43,8 +49,13 @@ CLASSES = 3
 # For two steps, TensorFlow compiles longer than it runs; JAX runs for ages where it does not compile.
 FASTEST = {"run_eagerly": True} if keras.backend.backend() == "tensorflow" else {"jit_compile": True}
 
-every_set = pytest.mark.parametrize("names", SETS, ids="+".join)
-every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(["+".join(case[0]), *map(str, case[1:])]))
+
+def title(case):
+    return "-".join(["+".join(case[0]), *map(str, case[1:])])
+
+
+every_trained = pytest.mark.parametrize("case", TRAINED, ids=title)
+every_case = pytest.mark.parametrize("case", CASES, ids=title)
 
 
 def settings_of(names, more=None):
@@ -114,12 +125,28 @@ def perfect_embedding(target, channels):
     return perfect_values({"index": index, "value": value, "mask": known[..., None]}, channels)
 
 
+def perfect_shape(target, channels):
+    """Sure of every part; the truth is the same between the places where it is compared and where it is found."""
+    side, wanted = round(channels**0.5), ops.convert_to_numpy(target["value"])
+    place = ((np.arange(side) + 0.5) / side * wanted.shape[-1]).astype(int)
+    vectors = 40 * wanted[:, :, place][..., place].round() - 20
+    mask = ops.convert_to_numpy(target["mask"])[..., None]
+    return perfect_values({**target, "mask": mask, "value": vectors.reshape(*wanted.shape[:2], -1)}, channels)
+
+
+def perfect_saliency(target, channels):
+    """Sure wherever an object might be: shapes alone say where it is not."""
+    return np.full((len(ops.convert_to_numpy(target["index"])), *GRID, channels), 20.0)
+
+
 def perfect(term, target, channels):
-    """The map of a network that makes no mistake, and, of a loss that is learned, that loss at its end."""
+    """{head: map} of a network that makes no mistake, and, of a loss that is learned, that loss at its end."""
     if isinstance(term.function, Classifier):
         term.function.build()
-        term.function.kernel.assign(50 * np.eye(channels))
-    return PERFECT.get(term.function, PERFECT.get(type(term.function)))(target, channels)
+        term.function.kernel.assign(50 * np.eye(channels[term.reads[0]]))
+    functions = PERFECT.get(term.function, PERFECT.get(type(term.function)))
+    functions = functions if isinstance(functions, tuple) else (functions,)
+    return {head: function(target, channels[head]) for head, function in zip(term.reads, functions, strict=True)}
 
 
 @pytest.fixture
@@ -145,6 +172,7 @@ PERFECT = {
     box3d_losses.depth: perfect_depth,
     box3d_losses.rotation: perfect_rotation,
     Classifier: perfect_embedding,
+    mask_losses.product: (perfect_shape, perfect_saliency),
 }
 
 
@@ -186,8 +214,8 @@ def test_perfect_maps_give_the_objects_back(case, objects, rows):
     channels = channels_of(tasks)
     maps = {}
     for term in tasks.terms:
-        (head,) = term.reads
-        maps[head] = [ops.convert_to_tensor(perfect(term, targets[term.name], channels[head]), "float32")]
+        for head, values in perfect(term, targets[term.name], channels).items():
+            maps[head] = [ops.convert_to_tensor(values, "float32")]
     extras = {extra.name: np.stack([EXTRAS[extra.name]] * len(truth["valid"])) for extra in tasks.extras}
     decoded = tasks.place(tasks.decode(maps), {name: ops.convert_to_tensor(one) for name, one in extras.items()})
     found = {name: ops.convert_to_numpy(value) for name, value in decoded.items()}
@@ -219,9 +247,9 @@ def test_perfect_maps_give_the_objects_back(case, objects, rows):
         assert abs(wrong) < 0.05 * max(objects, 1), f"{term.name} of perfect maps"
 
 
-@every_set
-def test_a_step_moves_every_weight_and_none_is_finite_without_objects(names, rows):
-    tasks = task_set(names)
+@every_trained
+def test_a_step_moves_every_weight_and_none_is_finite_without_objects(case, rows):
+    tasks = task_set(*case)
     network = build_network(SMALLEST, tasks.heads, tasks.inputs)
     trainer = Trainer(network, tasks, Normalization(), SIZE)
     trainer.compile(keras.optimizers.Adam(0.01), loss=None, **FASTEST)
@@ -248,12 +276,13 @@ def test_a_step_moves_every_weight_and_none_is_finite_without_objects(names, row
     assert all(np.isfinite(ops.convert_to_numpy(weight)).all() for weight in network.weights)
 
 
-@every_set
-def test_the_saved_network_gives_the_same_maps(names, tmp_path):
-    tasks = task_set(names)
+@every_trained
+def test_the_saved_network_gives_the_same_maps(case, tmp_path):
+    names, _, more = case
+    tasks = task_set(*case)
     network = build_network(SMALLEST, tasks.heads, tasks.inputs)
     card = ModelCard(
-        tasks=settings_of(names),
+        tasks=settings_of(names, more),
         backbone=SMALLEST,
         classes=("a", "b", "c"),
         max_objects=5,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from centernet_tf.config import AugmentSettings
 from centernet_tf.data.augment import Augmentation, recolored
 from centernet_tf.data.dataset import open_dataset
-from centernet_tf.data.fitted import Shake, fitted_matrices, shaken_boxes, worth_learning
+from centernet_tf.data.fitted import Shake, fitted_matrices, letterboxed, shaken_boxes, worth_learning
 from centernet_tf.data.pipeline import Feed
 from centernet_tf.datasets.items import Item
 from centernet_tf.datasets.writer import write_records
@@ -169,6 +169,51 @@ def test_pixels_and_boxes_move_together(shake, height, width, corners):
     np.testing.assert_allclose(found[2:] - found[:2], (high - low) * factor, atol=1e-6)
 
 
+def test_the_letterbox_is_that_of_fairmot():
+    with np.load(GOLDEN.with_name("preprocess_fm__wide.npz")) as file:
+        picture, expected = file["picture"], file["out_image"] * 255
+    size = expected.shape[:2]
+    plain = fitted_matrices(Shake(), *picture.shape[:2], size)[0]
+    found, rest = letterboxed(picture[..., ::-1], plain, size, 127.5)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    np.testing.assert_array_equal(rest, np.eye(2, 3))
+
+
+@settings(max_examples=50, deadline=None)
+@given(shakes, st.integers(1, 400), st.integers(1, 400))
+def test_what_is_left_of_a_matrix_goes_on_from_the_letterbox(shake, height, width):
+    size = (96, 128)
+    image = np.zeros((height, width, 3), np.uint8)
+    whole = fitted_matrices(shake, height, width, size)[0]
+    found, rest = letterboxed(image, whole, size, 127.5)
+    assert found.shape == (*size, 3)
+    corners = np.array([[0.0, 0], [width, 0], [0, height], [width, height]])
+    plain = fitted_matrices(Shake(), height, width, size)[0]
+    both = affine.move_points(affine.move_points(corners, plain), rest)
+    # What would move the input by less than a pixel is left out.
+    assert np.abs(both - affine.move_points(corners, whole)).max() < (1.5 if (rest == np.eye(2, 3)).all() else 1e-6)
+
+
+def test_a_letterboxed_image_is_seen_in_training_and_validation(bright):
+    feed = Feed(SIZE, max_objects=4, fill=127.5, resample="area", window="whole image")
+    still = Augmentation(**{**FAIRMOT, "rotate": 0, "shear": 0, "shift": 0, "scales": (1, 1)}, **COLORLESS, flip=0)
+    picture = np.full((120, 200, 3), 60, np.uint8)
+    picture[40:80, 70:130] = 250
+    expected = np.full((*SIZE, 3), 128)
+    expected[9:86] = cv2.resize(picture, (128, 77), interpolation=cv2.INTER_AREA)
+    for batches in (feed.validation(bright, 1), feed.training(bright, 1, still).take(2)):
+        for inputs, _ in batches.as_numpy_iterator():
+            np.testing.assert_array_equal(inputs["image"][0], expected)
+
+
+def test_a_letterboxed_image_is_shaken_where_its_box_is(bright):
+    feed = Feed(SIZE, max_objects=4, fields=(*SHARED, ROTATED), fill=127.5, resample="area")
+    for inputs, rows in feed.training(bright, 1, Augmentation(**FAIRMOT, **COLORLESS)).take(10).as_numpy_iterator():
+        ys, xs = np.nonzero(inputs["image"][0, ..., 0] > 180)
+        found = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1])
+        assert np.abs(found - rows["boxes"][0, 0].clip(0, [SIZE[1], SIZE[0]] * 2)).max() <= 2.5
+
+
 def test_colours_are_scaled_in_hsv():
     pixels = np.random.default_rng(0).integers(0, 256, (9, 11, 3), np.uint8)
     there_and_back = cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV), cv2.COLOR_HSV2RGB)
@@ -237,3 +282,7 @@ def test_settings_that_contradict_each_other(changes, device_warp, message):
     Feed(SIZE).check_augment(Augmentation(**FAIRMOT))
     with pytest.raises(UsageError, match=r"data\.fill: the device fills with black"):
         Feed(SIZE, device_warp=True, fill=127.5).check_augment(Augmentation())
+    with pytest.raises(UsageError, match=r"data\.resample: the device has no 'area'"):
+        Feed(SIZE, device_warp=True, resample="area").check_augment(Augmentation())
+    with pytest.raises(UsageError, match=r"data\.resample: images are stretched here, without 'area'"):
+        Feed(SIZE, window="stretched", resample="area").check_augment(Augmentation(geometry="stretched"))

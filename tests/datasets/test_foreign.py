@@ -108,6 +108,10 @@ def test_label_maps(tmp_path):
     assert read_labels(path) == ("cat", "dog", "unused 3", "owl")
     path.write_text('# animals\nitem{id:1 name:"/m/01" display_name: "Cat"}\n')
     assert read_labels(path) == ("/m/01",)
+    path.write_text(
+        'label { name: "stand (still)" label_id: 1 label_type: MOVEMENT }\nlabel {\n name: "crawl"\n label_id: 2\n}'
+    )
+    assert read_labels(path) == ("stand (still)", "crawl")
     for text, said in (("", "no item"), ("item { name: 'cat' }", "lacks an id"), ("item{id:1 name:'a'}" * 2, "twice")):
         path.write_text(text)
         with pytest.raises(DataError, match=said):

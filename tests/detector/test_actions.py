@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from keras import ops
 
-from centernet_tf import preprocess
 from centernet_tf.detector import flip
 from centernet_tf.detector.detector import Detector
 from centernet_tf.detector.graph import DetectorGraph
@@ -45,8 +44,8 @@ def shown_of(graph, pictures, mirrored=False):
     inputs = {"images": middle, "sizes": ops.convert_to_tensor(sizes), "image": ops.convert_to_tensor(pictures[None])}
     seen = graph.show(inputs)[0]["image"]
     if mirrored:
-        seen = flip.both_sides(seen, graph.tasks.inputs["image"])[1:]
-    return ops.convert_to_numpy(preprocess.normalize(seen, graph.card.normalization))[0]
+        seen = flip.both_sides(seen, graph.tasks.inputs["image"], graph.card.normalization)[1:]
+    return ops.convert_to_numpy(seen)[0]
 
 
 @pytest.mark.parametrize("mirrored", [False, True])

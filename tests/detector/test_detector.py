@@ -47,7 +47,7 @@ def detector(spot_network, spot_card):
 
 def fit(detector, image):
     """The input of one image in 0..255, and its [2, 3] matrix."""
-    inputs = detector._pack([image])
+    inputs = detector.pack([image])
     fitted, numbers = detector.graph.fit_images(inputs["images"], inputs["sizes"])
     scale_x, scale_y, left, top = ops.convert_to_numpy(numbers)[0].astype(float)
     return ops.convert_to_numpy(fitted[0]) * 255, np.array([[scale_x, 0, left], [0, scale_y, top]])
@@ -106,6 +106,39 @@ def test_kept_resolution_only_pads(spot_network, spot_card, noise, stride, size,
     left, top = shift
     np.testing.assert_allclose(fitted[top : top + size[1], left : left + size[0]], image, atol=1e-4)
     assert fitted.sum() == pytest.approx(image.sum(dtype=float), rel=1e-5)
+
+
+@pytest.mark.parametrize("fill", [0.0, 90.0, 127.5])
+def test_kept_resolution_is_padded_with_the_grey_of_the_card(spot_network, spot_card, noise, fill):
+    """Also halves of a level, and around each image of a batch alike; nothing of the image changes."""
+    card = spot_card.input.model_copy(update={"mode": "keep", "fill": fill})
+    detector = Detector(spot_network, spot_card.model_copy(update={"input": card}))
+    images = [noise(100, 70), noise(100, 70)]
+    inputs = detector._pack(images)
+    fitted, numbers = detector.graph.fit_images(inputs["images"], inputs["sizes"])
+    expected = np.full((2, 96, 128, 3), fill)
+    expected[:, 13:83, 14:114] = images
+    np.testing.assert_allclose(ops.convert_to_numpy(fitted) * 255, expected, atol=1e-4)
+    np.testing.assert_allclose(ops.convert_to_numpy(numbers), [[1, 1, 14, 13]] * 2)
+
+
+@pytest.mark.parametrize("input_size", [(64, 64), (96, 32)])
+def test_images_are_scaled_as_the_card_says(spot_network, spot_card, noise, input_size):
+    """Also where the window cuts them, and alike in a batch of several sizes in the compiled graph."""
+    card = spot_card.input.model_copy(update={"resample": "area", "fill": 40.0})
+    detector = Detector(spot_network, spot_card.model_copy(update={"input": card})).with_input(input_size)
+    images = [noise(*size) for size in ((97, 61), (40, 70), (300, 20))]
+    for image in images:
+        fitted, matrix = fit(detector, image)
+        height, width = (max(round(side * matrix[0, 0]), 1) for side in image.shape[:2])
+        top, left = (round((whole - side) / 2 - 0.1) for whole, side in zip(input_size, (height, width)))
+        scaled = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        expected = np.full((input_size[0] + 300, input_size[1] + 300, 3), 40.0)  # some windows cut
+        expected[150 + top : 150 + top + height, 150 + left : 150 + left + width] = scaled
+        assert np.abs(fitted - expected[150:-150, 150:-150]).max() <= 1 + 1e-4
+    found, alone = detector(images, batch_size=len(images))[1], detector(images[1])
+    np.testing.assert_allclose(found.boxes, alone.boxes, atol=1e-3)
+    np.testing.assert_allclose(found.scores, alone.scores, atol=1e-5)
 
 
 @pytest.mark.parametrize("input_size", [(128, 128), (64, 160), None])

@@ -7,6 +7,7 @@ from keras import ops
 
 from centernet_tf.detector import flip
 from centernet_tf.detector.detector import Detector
+from centernet_tf.losses import gather_cells, whole_map
 from centernet_tf.points.centers import Centers
 from centernet_tf.points.task import Head, unmirrored
 
@@ -42,6 +43,23 @@ def test_by_hand():
     # Columns back, the two channels swapped and negated, then the mean with 1, 10 and so on.
     np.testing.assert_allclose(joined["vectors"][0], [(1 - 600) / 2, (10 - 500) / 2])
     np.testing.assert_allclose(joined["vectors"][2], [(3 - 200) / 2, (30 - 100) / 2])
+
+
+@pytest.mark.parametrize("mirror", [None, unmirrored, swap_pairs])
+def test_a_head_at_centers_is_joined_as_its_map(mirror):
+    random = np.random.default_rng(0)
+    features = random.normal(size=(4, 3, 5, 6)).astype(np.float32)
+    kernel, bias = random.normal(size=(6, 2)).astype(np.float32), random.normal(size=2).astype(np.float32)
+    parts = {name: ops.convert_to_tensor(one) for name, one in (("features", features), ("kernel", kernel))}
+    parts["bias"] = ops.convert_to_tensor(bias)
+    joined = flip.join_sides({"head": parts}, [Head("head", 2, mirror=mirror, at_centers=True)])["head"]
+    whole = flip.join_sides({"head": ops.convert_to_tensor(features @ kernel + bias)}, [Head("head", 2, mirror=mirror)])
+    expected = ops.convert_to_numpy(whole["head"])
+    np.testing.assert_allclose(ops.convert_to_numpy(whole_map(joined)), expected, atol=1e-5)
+    index = np.int32([[0, 7, 14], [1, 2, 3]])
+    found = ops.convert_to_numpy(gather_cells(joined, index))
+    np.testing.assert_allclose(found[0, 1], expected[0, 1, 2], atol=1e-5)
+    np.testing.assert_allclose(found[1, 2], expected[1, 0, 3], atol=1e-5)
 
 
 @pytest.mark.parametrize("second", [-60.0, -15.0, -1.0, 0.0, 3.0, 15.0, 60.0])

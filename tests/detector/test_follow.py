@@ -204,6 +204,14 @@ def test_frames_of_another_size(tracking):
         tracker.step(black(size=(32, 48))[0])
 
 
+def test_videos_of_several_sizes_at_their_own_resolution():
+    tracker = detector_of({"threshold": 0.01}, (64, 96), 5).with_input(None).tracker()
+    for height, width in ((64, 96), (32, 48), (48, 48)):
+        tracker.reset()
+        found = [tracker.step(frame) for frame in black(2, (height, width))]
+        assert [one.image_size for one in found] == [(width, height)] * 2 and all(map(len, found))
+
+
 def test_a_model_that_does_not_track(spot_network, spot_card):
     detector = Detector(spot_network, spot_card)
     for call in (detector.tracker, lambda: with_settings(detector, max_age=2)):

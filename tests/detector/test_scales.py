@@ -90,7 +90,7 @@ def test_inputs_are_the_published_ones(spot_network, spot_card, scale, input_siz
     random = np.random.default_rng(7)
     for width, height in SIZES:
         image = random.integers(0, 256, (height, width, 3), np.uint8)
-        inputs = detector._pack([image])
+        inputs = detector.pack([image])
         fraction = Fraction(scale).limit_denominator(1000)
         fitted, fit = detector.graph.fit_images(inputs["images"], inputs["sizes"], fraction)
         resized, matrix, size = published_input(image, scale, input_size)

@@ -55,9 +55,7 @@ def check_alike(detector, video, monkeypatch, batch_size=3):
         np.testing.assert_allclose(one.fields["tubelets"], other.fields["tubelets"], atol=1e-2)
 
 
-@pytest.mark.parametrize(
-    ("frames", "count", "options"), [(3, 0, {}), (3, 1, {}), (4, 9, {}), (3, 5, {"flip": True})]
-)
+@pytest.mark.parametrize(("frames", "count", "options"), [(3, 0, {}), (3, 1, {}), (4, 9, {}), (3, 5, {"flip": True})])
 def test_equals_whole_clips(frames, count, options, monkeypatch):
     check_alike(detector_of(frames, **options), video_of(count), monkeypatch)
 
@@ -69,13 +67,13 @@ def test_equals_whole_clips_of_a_long_video(monkeypatch):
 
 def test_each_frame_passes_the_trunk_once(monkeypatch):
     detector, seen = detector_of(3), []
-    call = stream.FrameGraph.predict_on_batch
+    call = stream.FeatureGraph.predict_on_batch
 
     def counted(graph, inputs):
         seen.append(len(inputs["images"]))
         return call(graph, inputs)
 
-    monkeypatch.setattr(stream.FrameGraph, "predict_on_batch", counted)
+    monkeypatch.setattr(stream.FeatureGraph, "predict_on_batch", counted)
     found_in(detector, video_of(8))
     assert seen == [3, 3, 2]
 

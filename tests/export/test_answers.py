@@ -113,8 +113,16 @@ def test_every_answer_comes_back(first_class):
         back = as_found(one, lambda fractions: fractions[..., ::-1] * [width, height], first_class)  # noqa: B023
         assert set(back) == set(found)
         for name, values in found.items():
-            expected = values[row].clip(0, np.tile([width, height], 2)) if name == "boxes" else values[row]
-            np.testing.assert_allclose(back[name], expected, rtol=1e-5, atol=1e-4, err_msg=name)
+            np.testing.assert_allclose(back[name], values[row], rtol=1e-5, atol=1e-4, err_msg=name)
+
+
+def test_boxes_are_whole_where_anything_lies_over_them():
+    patches = [answer for answer in all_answers() if answer.kind == "patches"]
+    for answer in all_answers():
+        values = np.zeros((2, 3, 4, 4), np.float32)
+        boxes = answers({**FOUND, answer.field: values})[BOXES]
+        assert (boxes.min() < 0 and boxes.max() > 1) == (answer in patches), answer.name
+    assert patches
 
 
 def test_label_files():

@@ -26,8 +26,8 @@ SIZE = (64, 96)
 OTHER = np.float32([[90, 0, 40, -30], [0, 100, 35, 4], [0, 0, 1, 0.2]])
 GIVEN = {"camera": OTHER}  # another value than the usual one, of each extra
 KINDS = ("pose", "box3d", "reid")
-LONG = ("box3d", "box3d_bare", "box3d_amodal")
-VARIANTS = ["pose", "reid", *(pytest.param(kind, marks=pytest.mark.long) for kind in LONG)]
+LONG = ("reid", "box3d", "box3d_bare", "box3d_amodal")
+VARIANTS = ["pose", *(pytest.param(kind, marks=pytest.mark.long) for kind in LONG)]
 
 
 def extras_of(card, batch):

@@ -29,6 +29,7 @@ def test_scores_and_coordinates_are_not_rounded(model, exported, blocks, tmp_pat
         np.testing.assert_allclose(found.scores, expected.scores, atol=0.05)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_camera_is_not_rounded(model, exported, blocks, tmp_path):
     runner = open_runner(exported("box3d", "tflite", quantize="int8"))

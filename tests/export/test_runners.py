@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from keras import ops
 
 from centernet_tf.detector.detector import Detector
 from centernet_tf.errors import UsageError
@@ -29,7 +30,24 @@ def test_finds_what_the_model_finds(kind, size, exported, spot_model, draw_spots
     np.testing.assert_array_equal(found.classes[sure], expected.classes[sure])
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+def test_images_are_fitted_as_the_file_says(exported, spot_network, spot_card):
+    runner = open_runner(exported("spots", "onnx"))
+    assert runner.resample == "bilinear"
+    form = spot_card.input.model_copy(update={"resample": "area", "fill": 127.5})
+    about = read_about(about_text(spot_card.model_copy(update={"input": form})), "spots")
+    runner.fill, runner.resample = about.fill, about.resample
+    image = np.random.default_rng(4).integers(0, 256, (200, 300, 3), np.uint8)
+    graph = Detector(spot_network, spot_card.model_copy(update={"input": form})).graph
+    fitted, fit = graph.fit_images(image[None], np.int32([[200, 300]]))
+    found, numbers = runner.fit(image)
+    np.testing.assert_allclose(found / 255, ops.convert_to_numpy(fitted), atol=1e-6)
+    np.testing.assert_allclose(numbers, ops.convert_to_numpy(fit)[0, 1:], rtol=1e-6)
+    assert (found[0, 0, 0] == 128).all()  # as bytes
+
+
+@pytest.mark.parametrize(
+    "kind", ["TFLite", *(pytest.param(kind, marks=pytest.mark.long) for kind in FORMATS if kind != "TFLite")]
+)
 def test_portrait_images_of_models_that_scale_by_the_width(kind, exported, model):
     """Inputs of 64 x 96: an image 60 wide is scaled by 1.6, its 90 rows notwithstanding."""
     runner = open_runner(exported("box3d", FORMATS[kind][0]))

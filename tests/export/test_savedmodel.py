@@ -124,6 +124,21 @@ def test_equal_to_the_model(name, size, tmp_path):
         assert_equal(run["image_bytes"](image_bytes=files(*images)), expected, sizes)
 
 
+@pytest.mark.long
+def test_images_are_scaled_in_the_graph_as_the_card_says(tmp_path):
+    network, card = wide_network("tiny", 64)
+    card = card.model_copy(update={"input": card.input.model_copy(update={"resample": "area", "fill": 127.5})})
+    run = tf.saved_model.load(str(export_savedmodel((network, card), tmp_path / "out"))).signatures
+    image = np.random.default_rng(0).integers(0, 256, (1, 90, 170, 3), np.uint8)
+    sizes = np.int32([[90, 170]])
+    expected, other = (
+        tfod_answers(DetectorGraph(network, card.task_set(), form)({"images": image, "sizes": sizes}), sizes, 1)
+        for form in (card.input, card.input.model_copy(update={"resample": "bilinear"}))
+    )
+    assert_equal(run["serving_default"](input_tensor=tf.constant(image)), expected, sizes)
+    assert np.abs(expected[SCORES] - other[SCORES]).max() > 1e-3
+
+
 def test_finds_what_the_detector_finds(signatures, spot_network, spot_card, images):
     answers = signatures["image_bytes"](image_bytes=files(*images))
     for row, found in enumerate(Detector(spot_network, spot_card)(images, threshold=0.3)):
@@ -203,9 +218,12 @@ class Gone:
 sys.meta_path.insert(0, Gone())
 import json
 import tensorflow as tf
-run = tf.saved_model.load(sys.argv[1]).signatures["image_bytes"]
-answers = run(image_bytes=tf.constant([open(path, "rb").read() for path in sys.argv[2:]]))
-print(json.dumps({name: value.numpy().tolist() for name, value in answers.items()}))
+signatures = tf.saved_model.load(sys.argv[1]).signatures
+files = [open(path, "rb").read() for path in sys.argv[2:]]
+told = signatures["image_bytes"](image_bytes=tf.constant(files))
+image = tf.io.decode_image(files[0])[None]
+there = signatures["at_points"](input_tensor=image, points=tf.constant([[[20.0, 30.0], [60.0, 2.0]]]))
+print(json.dumps([{name: value.numpy().tolist() for name, value in one.items()} for one in (told, there)]))
 """
 
 
@@ -218,8 +236,15 @@ def test_answers_where_only_tensorflow_is(spots, signatures, images, tmp_path):
     shown = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert shown.returncode == 0, shown.stderr
     expected = signatures["image_bytes"](image_bytes=encoded)
-    for name, values in json.loads(shown.stdout).items():
+    answers, there = json.loads(shown.stdout)
+    for name, values in answers.items():
         np.testing.assert_allclose(values, expected[name], atol=1e-5)
+    # The spot is the best of the first image; at the other point is nothing.
+    assert {name.partition("_")[2] for name in there} >= {"boxes", "scores", "classes", "multiclass_scores"}
+    for name in (BOXES, SCORES, CLASSES):
+        np.testing.assert_allclose(there[name][0][0], expected[name][0][0], atol=1e-4)
+    assert there[SCORES][0][1] < 0.01 < there[SCORES][0][0]
+    np.testing.assert_allclose(np.max(there["detection_multiclass_scores"], axis=-1), there[SCORES], atol=1e-6)
 
 
 def test_older_loaders_run_it(spots, signatures, images):

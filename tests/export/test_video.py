@@ -1,5 +1,7 @@
 """Exported models that track: the state goes in with a frame and comes out; identities are the Python tracker's."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -33,16 +35,24 @@ def tracking_model(spread_maps, **settings):
     return spread_maps(build_network("tiny", tasks.heads, tasks.inputs, 8), SIZE), card
 
 
+# They change what is remembered.
 SETTINGS = [
     {},
     *(pytest.param(one, marks=pytest.mark.long) for one in ({"max_age": 4, "birth": 0.5}, {"prior": False})),
 ]
 
 
-@pytest.fixture(scope="module", params=SETTINGS)
-def tracked(request, spread_maps):
-    """Network and card by settings that change what is remembered."""
-    return tracking_model(spread_maps, **request.param)
+@pytest.fixture(scope="module")
+def written(spread_maps, tmp_path_factory):
+    """A function from settings to the model, and its SavedModel and its TFLite file as runners; each is made once."""
+
+    @functools.cache
+    def make(**settings):
+        folder, model = tmp_path_factory.mktemp("written"), tracking_model(spread_maps, **settings)
+        served = open_runner(export_savedmodel(model, folder / "served"))
+        return model, served, open_runner(export_tflite(model, folder / "phone.tflite"))
+
+    return make
 
 
 def assert_same(runner, model, frames):
@@ -58,28 +68,27 @@ def assert_same(runner, model, frames):
     return ids
 
 
-def test_a_savedmodel_tells_the_same_identities(tracked, tmp_path):
-    runner = open_runner(export_savedmodel(tracked, tmp_path / "served"))
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_a_savedmodel_tells_the_same_identities(settings, written):
+    tracked, runner, _ = written(**settings)
     ids = assert_same(runner, tracked, frames_of(FRAMES, (90, 120)))
     assert len(ids) > 3, "objects must be born on the way"
     runner.reset()
     assert_same(runner, tracked, frames_of(3))
 
 
-def test_a_tflite_file_tells_the_same_identities(tracked, tmp_path):
-    runner = open_runner(export_tflite(tracked, tmp_path / "phone.tflite"))
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_a_tflite_file_tells_the_same_identities(settings, written):
+    tracked, _, runner = written(**settings)
     assert runner.limit == 12
     assert len(assert_same(runner, tracked, frames_of(FRAMES, (90, 120)))) > 3
 
 
-@pytest.fixture(scope="module")
-def runners(spread_maps, tmp_path_factory):
+@pytest.fixture
+def runners(written):
     """The same model as a SavedModel and as a TFLite file."""
-    folder, made = tmp_path_factory.mktemp("runners"), tracking_model(spread_maps)
-    return [
-        open_runner(export_savedmodel(made, folder / "served")),
-        open_runner(export_tflite(made, folder / "phone.tflite")),
-    ]
+    _, *both = written()
+    return both
 
 
 def test_a_state_is_kept_and_restored(runners):

@@ -185,3 +185,12 @@ def test_angles_turn_in_a_mirror_only(angle):
 def test_unknown_motion():
     with pytest.raises(ValueError, match=r"Unknown motion 'box'. Known: fixed, boxes, points, vectors"):
         affine.move(np.zeros((1, 4)), affine.flip_matrix(3), "box")
+
+
+def test_patches_do_not_turn():
+    patch = np.arange(4.0).reshape(1, 2, 2)
+    mirrored = affine.chain(affine.flip_matrix(9), affine.fit_matrix((4, 4), 8, (4, 4)))
+    np.testing.assert_array_equal(affine.move(patch, mirrored, "patches"), [[[1, 0], [3, 2]]])
+    for matrix in (affine.fit_matrix((4, 4), 8, (4, 4), 5.0), np.array([[1, 0.1, 0], [0, 1, 0]])):
+        with pytest.raises(ValueError, match="cannot be rotated or sheared"):
+            affine.move(patch, matrix, "patches")

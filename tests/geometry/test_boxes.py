@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from centernet_tf.geometry.boxes import areas, box_iou
+from centernet_tf.geometry.boxes import areas, box_iou, paired_iou
 
 
 def slow_iou(one, other, pixel):
@@ -20,6 +20,9 @@ def slow_iou(one, other, pixel):
 def test_empty(first, second):
     assert areas(np.zeros((0, 4))).shape == (0,)
     assert box_iou(np.zeros((first, 4)), np.zeros((second, 4))).shape == (first, second)
+    assert paired_iou(np.zeros((first, 4)), np.zeros(4)).shape == (first,)
+    assert paired_iou(np.zeros((first, 1, 4)), np.zeros((second, 4))).shape == (first, second)
+    assert paired_iou(np.zeros(4), np.zeros(4)).shape == ()
 
 
 @pytest.mark.parametrize(
@@ -58,4 +61,8 @@ def test_overlaps_equal_the_slow_twin(pixel):
     value = box_iou(first, second, pixel)
     np.testing.assert_allclose(value, expected, atol=1e-12)
     np.testing.assert_allclose(value, box_iou(second, first, pixel).T, atol=1e-12)
+    np.testing.assert_allclose(value, paired_iou(first[:, None], second[None], pixel), atol=1e-12)
+    assert paired_iou(first.astype(np.float32), first[0].astype(np.float32)).dtype == np.float32
+    whole = paired_iou(first.astype(int), first.astype(int)[::-1], pixel)
+    np.testing.assert_allclose(whole, paired_iou(np.trunc(first), np.trunc(first)[::-1], pixel))
     assert value.max() <= 1 and value.min() >= 0

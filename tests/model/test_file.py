@@ -90,6 +90,7 @@ def test_card_holds_all_that_a_detector_needs(spot_model, spot_card):
             "std": [1, 1, 1],
             "order": "rgb",
             "fill": 0,
+            "resample": "bilinear",
         },
         "about": {},
     }

@@ -110,14 +110,32 @@ def slow_targets(rows, grid, centers: Centers) -> dict[str, np.ndarray]:
     return targets
 
 
-def encode(rows, grid, centers: Centers):
-    rows = {name: ops.convert_to_tensor(values) for name, values in rows.items()}
-    return keras.tree.map_structure(ops.convert_to_numpy, centers.encode(rows, centers.locate(rows, grid)))
+@pytest.fixture(scope="module")
+def encode(as_one):
+    """A function (rows, grid, centers) -> targets as arrays; each is compiled once."""
+    made = {}
+
+    def run(rows, grid, centers: Centers):
+        rows = {name: ops.convert_to_tensor(values) for name, values in rows.items()}
+        encoder = as_one(lambda rows: centers.encode(rows, centers.locate(rows, grid)))
+        encoder = made.setdefault((grid, str(centers)), encoder)
+        return keras.tree.map_structure(ops.convert_to_numpy, encoder(rows))
+
+    return run
 
 
-def decode(outputs, centers: Centers):
-    outputs = {name: ops.convert_to_tensor(np.float32(values)) for name, values in outputs.items()}
-    return {name: ops.convert_to_numpy(v) for name, v in centers.decode(outputs, centers.peaks(outputs)).items()}
+@pytest.fixture(scope="module")
+def decode(as_one):
+    """A function (maps, centers) -> what is found, as arrays; each is compiled once."""
+    made = {}
+
+    def run(outputs, centers: Centers):
+        outputs = {name: ops.convert_to_tensor(np.float32(values)) for name, values in outputs.items()}
+        decoder = as_one(lambda outputs: centers.decode(outputs, centers.peaks(outputs)))
+        decoder = made.setdefault(str(centers), decoder)
+        return {name: ops.convert_to_numpy(values) for name, values in decoder(outputs).items()}
+
+    return run
 
 
 @pytest.mark.parametrize("class_specific", [False, True])
@@ -146,7 +164,7 @@ def rows_of(boxes, classes=None, crowd=None) -> dict[str, np.ndarray]:
     [{}, {"class_specific_size": True}, {"corrected_radius": True}, {"ignore_crowd": True}],
     ids=["published", "class-specific", "corrected", "crowd"],
 )
-def test_targets_equal_the_slow_twin(grid, options):
+def test_targets_equal_the_slow_twin(grid, options, encode):
     centers = Centers(num_classes=3, **options)
     rows = random_rows(grid, images=80, objects=9, classes=3, seed=sum(grid))
     targets, expected = encode(rows, grid, centers), slow_targets(rows, grid, centers)
@@ -163,7 +181,7 @@ def test_targets_equal_the_slow_twin(grid, options):
 
 
 @pytest.mark.parametrize("objects", [0, 4])
-def test_targets_of_no_objects(objects):
+def test_targets_of_no_objects(objects, encode):
     centers = Centers(num_classes=2, ignore_crowd=True)
     rows = random_rows((6, 7), images=2, objects=10, classes=2, seed=0)
     rows = {name: values[:, :objects] for name, values in rows.items()} | {"valid": np.zeros((2, objects), bool)}
@@ -187,7 +205,7 @@ def test_targets_of_no_objects(objects):
     ],
     ids=["whole", "in one cell", "over the corner", "over the edge", "over everything"],
 )
-def test_target_of_one_object(box, center, size):
+def test_target_of_one_object(box, center, size, encode):
     targets = encode(rows_of([box]), (6, 8), Centers(num_classes=1))
     cell = np.floor(center)
     assert targets["offset"]["index"].tolist() == [[cell[1] * 8 + cell[0]]]
@@ -197,12 +215,12 @@ def test_target_of_one_object(box, center, size):
 
 
 @pytest.mark.parametrize("box", [[3, 3, 3, 5], [8, 1, 12, 3], [7, 1, 7.5, 3], [-3, -3, 0, 2], [5, 2, 4, 3]])
-def test_object_without_area_inside_the_grid_is_dropped(box):
+def test_object_without_area_inside_the_grid_is_dropped(box, encode):
     targets = encode(rows_of([box]), (6, 8), Centers(num_classes=1))
     assert not targets["heatmap"]["heatmap"].any() and not targets["offset"]["mask"].any()
 
 
-def test_crowd_is_an_object_unless_ignored():
+def test_crowd_is_an_object_unless_ignored(encode):
     rows = rows_of([[1, 1, 5, 5]], crowd=[True])
     trained = encode(rows, (8, 8), Centers(num_classes=2))
     assert trained["heatmap"]["heatmap"].max() == 1 and trained["size"]["mask"].all()
@@ -216,7 +234,7 @@ def test_crowd_is_an_object_unless_ignored():
 @pytest.mark.parametrize(
     "options", [{}, {"ignored_area": True}, {"whole_sides": False}], ids=["centre", "area", "raw sides"]
 )
-def test_ignored_objects_equal_the_slow_twin(grid, options):
+def test_ignored_objects_equal_the_slow_twin(grid, options, encode):
     centers = Centers(num_classes=3, **options)
     rows = with_ignored(random_rows(grid, images=80, objects=9, classes=3, seed=sum(grid) + 1), seed=2)
     targets, expected = encode(rows, grid, centers), slow_targets(rows, grid, centers)
@@ -226,7 +244,7 @@ def test_ignored_objects_equal_the_slow_twin(grid, options):
         np.testing.assert_array_equal(targets[name]["mask"], expected["offset mask"])
 
 
-def test_rotated_images_have_no_centers_and_no_boxes():
+def test_rotated_images_have_no_centers_and_no_boxes(encode):
     grid, centers = (8, 8), Centers(num_classes=3)
     rows = random_rows(grid, images=4, objects=6, classes=3, seed=3)
     rows["rotated"] = np.array([False, True, False, True])
@@ -242,7 +260,7 @@ def test_rotated_images_have_no_centers_and_no_boxes():
     assert float(losses.focal(logits[1::2], judged)) < 1e-6
 
 
-def test_only_wanted_boxes_are_trained():
+def test_only_wanted_boxes_are_trained(encode):
     rows = {**rows_of([[1, 1, 3, 3], [4, 4, 7, 7]]), "boxed": np.array([[True, False]])}
     targets = encode(rows, (8, 8), Centers(num_classes=2))
     assert (targets["heatmap"]["heatmap"] == 1).sum() == 2
@@ -283,7 +301,7 @@ def clipped_boxes(rows, grid):
 
 @pytest.mark.parametrize("class_specific", [False, True])
 @pytest.mark.parametrize("grid", GRIDS)
-def test_decode_gives_the_encoded_objects_back(grid, class_specific):
+def test_decode_gives_the_encoded_objects_back(grid, class_specific, encode, decode):
     centers = Centers(num_classes=3, max_objects=20, class_specific_size=class_specific)
     rows = unique_cells(random_rows(grid, images=25, objects=9, classes=3, seed=1), grid)
     found = decode(perfect_outputs(encode(rows, grid, centers), centers, grid), centers)
@@ -301,7 +319,7 @@ def test_decode_gives_the_encoded_objects_back(grid, class_specific):
     st.tuples(st.floats(-10, 40, width=32), st.floats(-10, 40, width=32)),
     st.tuples(st.floats(0.0625, 60, width=32), st.floats(0.0625, 60, width=32)),
 )
-def test_any_box_comes_back(corner, size):
+def test_any_box_comes_back(encode, decode, corner, size):
     grid, centers = (8, 9), Centers(num_classes=2, max_objects=3)
     rows = rows_of([[*corner, corner[0] + size[0], corner[1] + size[1]]], classes=[1])
     rows["boxes"] /= STRIDE
@@ -320,7 +338,7 @@ def test_any_box_comes_back(corner, size):
     st.tuples(st.floats(0.0625, 60, width=32), st.floats(0.0625, 60, width=32)),
     st.booleans(),
 )
-def test_distances_to_the_edges_give_the_whole_box_back(corner, size, whole_boxes):
+def test_distances_to_the_edges_give_the_whole_box_back(encode, decode, corner, size, whole_boxes):
     grid, centers = (8, 9), Centers(num_classes=2, max_objects=3, ltrb=True, whole_boxes=whole_boxes)
     box = np.float32([*corner, corner[0] + size[0], corner[1] + size[1]])
     rows = rows_of([box], classes=[1])
@@ -354,7 +372,7 @@ def test_two_kinds_of_size_exclude_each_other():
         Centers(2, class_specific_size=True, ltrb=True).heads()
 
 
-def test_more_objects_than_detections():
+def test_more_objects_than_detections(encode, decode):
     """Rows beyond max_objects are trained on; of the peaks the best are returned."""
     left, top = np.meshgrid(np.arange(0, 24, 3.0), np.arange(0, 24, 3.0))
     boxes = np.stack([left, top, left + 1, top + 1], axis=-1).reshape(-1, 4)
@@ -366,7 +384,7 @@ def test_more_objects_than_detections():
 
 
 @pytest.mark.parametrize("class_specific, depth", [(False, 2), (True, 10)])
-def test_heads_and_terms(class_specific, depth):
+def test_heads_and_terms(class_specific, depth, encode):
     centers = Centers(num_classes=5, class_specific_size=class_specific)
     heads = {head.name: head for head in centers.heads()}
     assert {name: head.channels for name, head in heads.items()} == {"heatmap": 5, "offset": 2, "size": depth}
@@ -378,7 +396,7 @@ def test_heads_and_terms(class_specific, depth):
 
 
 @pytest.mark.parametrize("class_specific", [False, True])
-def test_perfect_outputs_cost_nothing(class_specific):
+def test_perfect_outputs_cost_nothing(class_specific, encode):
     grid, centers = (16, 11), Centers(num_classes=3, class_specific_size=class_specific)
     rows = unique_cells(random_rows(grid, images=5, objects=9, classes=3, seed=2), grid)
     targets = encode(rows, grid, centers)

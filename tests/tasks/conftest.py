@@ -8,19 +8,30 @@ import numpy as np
 import pytest
 from keras import ops
 
-FOLDER = Path(__file__).parents[1] / "golden" / "tracking"
+FOLDER = Path(__file__).parents[1] / "golden"
 
 
-@pytest.fixture(scope="session")
-def golden():
+def read_golden(folder):
     """Function name -> ({name: array}, meta)."""
 
     def read(name):
-        with np.load(FOLDER / f"{name}.npz") as file:
+        with np.load(FOLDER / folder / f"{name}.npz") as file:
             arrays = dict(file)
         return arrays, json.loads(arrays.pop("meta").tobytes())
 
     return read
+
+
+@pytest.fixture(scope="session")
+def golden():
+    """Of trackers."""
+    return read_golden("tracking")
+
+
+@pytest.fixture(scope="session")
+def points_golden():
+    """Of what else is found at points."""
+    return read_golden("points")
 
 
 class Maps(keras.Model):
@@ -49,7 +60,9 @@ def gradients():
 
     def walk(function, start, layers=()):
         model = Maps(start, function, layers)
-        model.compile(optimizer=keras.optimizers.SGD(1.0), jit_compile=False)
+        # JAX would otherwise compile each operation on its own, which takes it five times as long.
+        jit = keras.backend.backend() == "jax"
+        model.compile(optimizer=keras.optimizers.SGD(1.0), jit_compile=jit)
         weights = {f"{layer.name}/{weight.name}": weight for layer in layers for weight in layer.weights}
         before = {**start, **{name: ops.convert_to_numpy(weight) for name, weight in weights.items()}}
         # One step of SGD at rate 1 walks the gradients.

@@ -114,13 +114,13 @@ def slow_losses(rows, maps):
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("kept", [5, 3], ids=["all", "trimmed"])
-def test_losses_equal_the_slow_twin(seed, kept):
+def test_losses_equal_the_slow_twin(seed, kept, as_one):
     rows, tasks, random = random_rows(seed), tasks_of(), np.random.default_rng(seed + 100)
     rows["valid"][:, kept:] = False
     maps = {head.name: random.normal(size=(6, *GRID, head.channels)).astype(np.float32) for head in tasks.heads}
     cut = {name: values if name == "jittered" else values[:, :kept] for name, values in rows.items()}
-    made = tasks.encode(tensors_of(cut), GRID)
-    values = numpy_of(tasks.losses({name: [ops.convert_to_tensor(one)] for name, one in maps.items()}, made))
+    judge = as_one(lambda maps, rows: tasks.losses(maps, tasks.encode(rows, GRID)))
+    values = numpy_of(judge({name: [ops.convert_to_tensor(one)] for name, one in maps.items()}, tensors_of(cut)))
     assert len(list(trained(rows))) > 3
     expected = slow_losses(rows, maps)
     assert {*expected, "heatmap"} == set(values)
@@ -140,7 +140,7 @@ def test_size_and_offset_as_those_of_boxes_alone_beside_them(others):
         assert float(values[name]) == pytest.approx(expected, rel=1e-5), name
 
 
-def test_one_object_of_fifty_rows():
+def test_one_object_of_fifty_rows(as_one):
     """Its offset is wrong by 1 in both coordinates: 2 / (50 x 2), as the original's mean over all rows."""
     rows = {name: values[:1, :1] if values.ndim > 1 else values[:1] for name, values in scene(0)[1].items()}
     rows["boxes"] = np.float32([[[40, 40, 56, 64]]])  # centre (12, 13)
@@ -148,8 +148,9 @@ def test_one_object_of_fifty_rows():
         tasks = build_tasks({"box3d": Box3d()}, Centers(classes, max_objects=50, class_specific_size=classes > 1))
         maps = {head.name: np.zeros((1, 48, 80, head.channels), np.float32) for head in tasks.heads}
         maps["offset"][0, 13, 12] = 1
-        made = tasks.encode(tensors_of({**rows, "classes": np.zeros((1, 1), np.int32)}), (48, 80))
-        values = numpy_of(tasks.losses({name: [ops.convert_to_tensor(one)] for name, one in maps.items()}, made))
+        judge = as_one(lambda maps, rows, tasks=tasks: tasks.losses(maps, tasks.encode(rows, (48, 80))))
+        shown = tensors_of({**rows, "classes": np.zeros((1, 1), np.int32)})
+        values = numpy_of(judge({name: [ops.convert_to_tensor(one)] for name, one in maps.items()}, shown))
         assert float(values["offset"]) == pytest.approx(0.02)
         assert float(values["size"]) == pytest.approx((4 + 6) / 100)
 
@@ -285,13 +286,13 @@ def perfect_maps(tasks, made, grid):
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("sized", [True, False], ids=["size", "no size"])
 @pytest.mark.parametrize("apart", [0, 12], ids=["in the middle", "apart"])
-def test_objects_come_back_in_metres(seed, sized, apart):
+def test_objects_come_back_in_metres(seed, sized, apart, as_one):
     """Two cameras in one batch; nothing but 1e-6 of the depth's transform and float32 is lost."""
     cameras, rows, truth = scene(seed, apart=apart)
     tasks, grid = tasks_of(size=sized, amodal_offset=apart > 0), (48, 80)
-    made = numpy_of(tasks.encode(tensors_of(rows), grid))
+    made = numpy_of(as_one(lambda rows: tasks.encode(rows, grid))(tensors_of(rows)))
     assert ("size" in made) == sized
-    found = tasks.decode(perfect_maps(tasks, made, grid))
+    found = as_one(tasks.decode)(perfect_maps(tasks, made, grid))
     assert ("boxes" in found) == sized
     found = {name: value * STRIDE if name in tasks.motions else value for name, value in found.items()}
     found = numpy_of(tasks.place(found, {"camera": ops.convert_to_tensor(cameras)}))

@@ -120,9 +120,10 @@ def slow_targets(rows, grid, num_classes=2):
 
 @pytest.mark.parametrize("rotated", [False, True], ids=["upright", "rotated"])
 @pytest.mark.parametrize("grid", GRIDS)
-def test_targets_equal_the_slow_twin(grid, rotated):
+def test_targets_equal_the_slow_twin(grid, rotated, as_one):
     rows = random_rows(grid, images=40, objects=9, seed=sum(grid), rotated=rotated)  # more than max_objects
-    targets, expected = numpy_of(tasks_of().encode(tensors_of(rows), grid)), slow_targets(rows, grid)
+    encode = as_one(lambda rows: tasks_of().encode(rows, grid))
+    targets, expected = numpy_of(encode(tensors_of(rows))), slow_targets(rows, grid)
     assert set(targets) == {"heatmap", "offset", "size", "keypoints", "keypoint_heatmap", "keypoint_offset"}
     for name in ("heatmap", "keypoint_heatmap"):
         np.testing.assert_allclose(targets[name]["heatmap"], expected[name], rtol=0, atol=1e-5)
@@ -163,14 +164,13 @@ def slow_focal(logits, heatmap):
 
 @pytest.mark.parametrize("objects", [0, 1, 9])
 @pytest.mark.parametrize("rotated", [False, True], ids=["upright", "rotated"])
-def test_losses_equal_the_slow_twin(objects, rotated):
+def test_losses_equal_the_slow_twin(objects, rotated, as_one):
     grid, tasks = (16, 11), tasks_of()
     rows = random_rows(grid, images=6, objects=objects, seed=4, rotated=rotated)
     random = np.random.default_rng(5)
     maps = {head.name: random.normal(size=(6, *grid, head.channels)).astype(np.float32) for head in tasks.heads}
-    values = tasks.losses({name: [ops.convert_to_tensor(one)] for name, one in maps.items()}, tasks.encode(
-        tensors_of(rows), grid
-    ))  # fmt: skip
+    judge = as_one(lambda maps, rows: tasks.losses(maps, tasks.encode(rows, grid)))
+    values = judge({name: [ops.convert_to_tensor(one)] for name, one in maps.items()}, tensors_of(rows))
     wanted = slow_targets(rows, grid)
     box, keypoint = (wanted["index"], wanted["box mask"]), (wanted["keypoint index"], wanted["keypoint mask"])
     expected = {

@@ -100,10 +100,10 @@ def random_maps(grid, images, seed, keypoints=KEYPOINTS, num_classes=1, level=-2
 
 @pytest.mark.parametrize("level", [-9.0, -3.0, 0.0], ids=["no candidate", "some", "crowded"])
 @pytest.mark.parametrize("grid", GRIDS)
-def test_decode_equals_the_slow_twin(grid, level):
+def test_decode_equals_the_slow_twin(grid, level, as_one):
     maps = random_maps(grid, images=5, seed=1, level=level)
     tasks = tasks_of(max_objects=12)
-    found = numpy_of(tasks.decode({name: [ops.convert_to_tensor(one)] for name, one in maps.items()}))
+    found = numpy_of(as_one(tasks.decode)({name: [ops.convert_to_tensor(one)] for name, one in maps.items()}))
     assert found["keypoints"].shape == (5, 12, KEYPOINTS, 2) and found["keypoint_scores"].shape == (5, 12, KEYPOINTS)
     moved = []
     for image in range(5):
@@ -116,11 +116,11 @@ def test_decode_equals_the_slow_twin(grid, level):
     assert (np.mean(moved) > 0.1) == (level > -9)
 
 
-def test_peaks_anywhere_in_the_box_as_centertrack_takes_them():
+def test_peaks_anywhere_in_the_box_as_centertrack_takes_them(as_one):
     maps = random_maps((16, 11), images=2, seed=3, level=-1.0)
     tensors = {name: [ops.convert_to_tensor(one)] for name, one in maps.items()}
-    usual = numpy_of(tasks_of(max_objects=12).decode(tensors))
-    found = numpy_of(tasks_of(search={"peak_threshold": 0.2, "peak_reach": None}, max_objects=12).decode(tensors))
+    options = ({}, {"peak_threshold": 0.2, "peak_reach": None})
+    usual, found = (numpy_of(as_one(tasks_of(search=one, max_objects=12).decode)(tensors)) for one in options)
     for image in range(2):
         one = {name: values[image] for name, values in maps.items()}
         objects = [(score, 0, x, y) for score, x, y in slow_peaks(sigmoid(one["heatmap"][..., 0]), 12)]
@@ -130,7 +130,7 @@ def test_peaks_anywhere_in_the_box_as_centertrack_takes_them():
     assert np.abs(usual["keypoints"] - found["keypoints"]).max() > 1
 
 
-def one_keypoint(told, peaks, box=(10.0, 10.0)):
+def one_keypoint(decoded, told, peaks, box=(10.0, 10.0)):
     """Keypoint and score of one object at cell (8, 8) of a 20 x 20 grid, told a way; peaks are {(x, y): score}."""
     maps = {
         name: np.zeros((1, 20, 20, depth), np.float32) for name, depth in (("keypoints", 2), ("keypoint_offset", 2))
@@ -146,7 +146,7 @@ def one_keypoint(told, peaks, box=(10.0, 10.0)):
         "index": ops.convert_to_tensor(np.int32([[8 * 20 + 8] * 3])),
     }  # fmt: skip
     boxes = ops.concatenate([center - half, center + half], axis=-1)
-    found = numpy_of(decode.decode(tensors_of({**maps, "keypoint_heatmap": heatmap}), shown, boxes))
+    found = numpy_of(decoded(tensors_of({**maps, "keypoint_heatmap": heatmap}), shown, boxes))
     return found["keypoints"][0, 0, 0].tolist(), pytest.approx(float(found["keypoint_scores"][0, 0, 0]), abs=1e-5)
 
 
@@ -164,8 +164,8 @@ def one_keypoint(told, peaks, box=(10.0, 10.0)):
         ((2.1, 0), {(11, 8): 0.2, (8, 8): 0.9}, (10, 10), [11, 8], 0.2),  # the nearest, not the best
     ],
 )
-def test_when_a_keypoint_moves(told, peaks, box, keypoint, score):
-    place, sure = one_keypoint(told, {**peaks}, box)
+def test_when_a_keypoint_moves(told, peaks, box, keypoint, score, as_one):
+    place, sure = one_keypoint(as_one(decode.decode), told, {**peaks}, box)
     if keypoint is None:  # of two as near, either
         assert place in ([11, 8], [9, 8])
     else:
@@ -185,15 +185,15 @@ def test_classes_without_keypoints_have_them_at_the_center_without_score():
     np.testing.assert_allclose(some["keypoints"][~has], np.repeat(middle[~has][:, None], KEYPOINTS, 1), atol=1e-4)
 
 
-def test_few_objects_have_the_keypoints_that_many_have():
+def test_few_objects_have_the_keypoints_that_many_have(as_one):
     """Peaks of keypoints are the image's: those of the best three objects may score less than those of others."""
     maps = {
         name: [ops.convert_to_tensor(one)] for name, one in random_maps((20, 30), images=3, seed=4, level=0).items()
     }
-    many, few = (numpy_of(tasks_of(max_objects=count).decode(maps)) for count in (60, 3))
+    many, few = (numpy_of(as_one(tasks_of(max_objects=count).decode)(maps)) for count in (60, 3))
     for name, values in few.items():
         np.testing.assert_allclose(values, many[name][:, :3], atol=1e-5, err_msg=name)
-    scarce = numpy_of(tasks_of(max_objects=3, candidates=3).decode(maps))
+    scarce = numpy_of(as_one(tasks_of(max_objects=3, candidates=3).decode)(maps))
     assert np.abs(scarce["keypoints"] - few["keypoints"]).max() > 0.1
 
 
@@ -208,7 +208,12 @@ def test_compiled_decode_of_any_batch_and_small_grids():
     for images in (1, 3, 2):
         maps = random_maps((5, 6), images=images, seed=images)
         compiled = model.predict(maps, verbose=0)
-        eager = numpy_of(tasks.decode({name: [ops.convert_to_tensor(one)] for name, one in maps.items()}))
+        # Image by image, so that JAX compiles the operations of one shape.
+        alone = [
+            numpy_of(tasks.decode({name: [ops.convert_to_tensor(one[image, None])] for name, one in maps.items()}))
+            for image in range(images)
+        ]
+        eager = {name: np.concatenate([one[name] for one in alone]) for name in alone[0]}
         for name, values in eager.items():
             real = eager["scores"] > 0
             np.testing.assert_allclose(compiled[name][real], values[real], rtol=1e-5, atol=1e-5)

@@ -90,7 +90,9 @@ def trunk_file(tmp_path, name, changes=()):
     return tmp_path / "trunk.pth", len(state) - 2
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet18_dcn", "dla34", "dla34_dcn"])
+@pytest.mark.parametrize(
+    "name", ["resnet18_dcn", "dla34", *(pytest.param(n, marks=pytest.mark.long) for n in ("resnet18", "dla34_dcn"))]
+)
 def test_a_trunk_from_imagenet(name, tmp_path):
     path, count = trunk_file(tmp_path, name)
     network = build_network(name, Centers(3).heads())
@@ -111,7 +113,7 @@ def test_a_trunk_from_imagenet(name, tmp_path):
         ("resnet18", "dla34", "weights of a resnet18 do not fit a dla34. Set backbone: resnet18."),
         pytest.param("resnet34", "resnet50", "weights of a resnet34 do not fit a resnet50", marks=pytest.mark.long),
         pytest.param("resnet18", "resnet34", "weights of a resnet18 do not fit a resnet34", marks=pytest.mark.long),
-        ("dla34", "resnet18", "weights of a dla34 do not fit a resnet18"),
+        pytest.param("dla34", "resnet18", "weights of a dla34 do not fit a resnet18", marks=pytest.mark.long),
     ],
 )
 def test_a_trunk_of_another_network(file, own, said, tmp_path):

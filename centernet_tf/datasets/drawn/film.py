@@ -4,7 +4,8 @@ Frame f of video v of a split depends on nothing but the seed, the split's name,
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import cv2
@@ -14,12 +15,14 @@ from centernet_tf.datasets.drawn.items import DrawnItems
 from centernet_tf.datasets.drawn.samples import SAMPLES, rasterise, region_of
 from centernet_tf.datasets.drawn.shapes import CLASSES, OUTLINES, colors_of, paint, standing_out
 from centernet_tf.datasets.drawn.textures import Pattern, textured_ground, worn_patterns
+from centernet_tf.datasets.drawn.ways import Room, Way, out_and_back, out_and_elsewhere
 from centernet_tf.datasets.items import Item, Split
 from centernet_tf.errors import UsageError
 from centernet_tf.properties.tracks import Tracks
 
 MOST_OBJECTS = 60
-ABSENT = (5, 20)  # fewest and most frames that who leaves is away
+
+Colors = Callable[[tuple[slice, slice]], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,8 +44,10 @@ class Film:
         kinds: The classes.
         look_alikes: All objects of a class have one colour in a video, and each wears a pattern of its own in a second
             colour, by which alone it is told from the others; else each has a colour of its own.
-        away: The fraction of objects that leave the image for `ABSENT` frames, or as many as the camera makes it, and
-            come back, at some time in the middle half of the video.
+        away: The fraction of objects that leave the image for `ways.ABSENT` frames, or as many as the camera makes it,
+            and come back, at some time in the middle half of the video.
+        elsewhere: They come back over another edge, at any place of it, once they were out of sight, which may take
+            longer; else over the same edge.
     """
 
     frames: int = 48
@@ -59,6 +64,7 @@ class Film:
     kinds: tuple[str, ...] = CLASSES
     look_alikes: bool = False
     away: float = 0.0
+    elsewhere: bool = False
 
     def __post_init__(self) -> None:
         low, high = self.objects
@@ -73,42 +79,44 @@ class Film:
         for name in ("speed", "camera", "visible", "texture", "noise", "away"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"video: {name} is {getattr(self, name)}; expected 0 to 1.")
+        if self.away and self.elsewhere and not self.speed:
+            raise UsageError("video: speed is 0, but who returns elsewhere moves. Raise it, or set away to 0.")
         if not self.kinds or len({*self.kinds}) < len(self.kinds) or not {*self.kinds} <= {*CLASSES}:
             raise UsageError(f"video: kinds {self.kinds}; expected some of {', '.join(CLASSES)}, none twice.")
 
     @classmethod
     def of_look_alikes(cls, **settings: Any) -> "Film":
-        """Videos in which position is soon no help: two classes, few colours, and half of the objects leave and return.
+        """Videos in which position is soon no help: two classes, few colours, and half of the objects return elsewhere.
 
         Args:
             settings: Other values than these.
         """
-        usual = {"objects": (4, 6), "kinds": ("circle", "rectangle"), "look_alikes": True, "away": 0.5, "camera": 0.001}
-        return cls(**{**usual, **settings})
+        usual = {"objects": (4, 6), "kinds": ("circle", "rectangle"), "camera": 0.001}
+        return cls(**{**usual, "look_alikes": True, "away": 0.5, "elsewhere": True, **settings})
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Actor:
-    """An object and how it moves: to and fro along both axes, slower or faster, turning evenly."""
+    """An object and how it moves: along its way, and after a frame along another, turning evenly."""
 
     kind: int
     curves: tuple[np.ndarray, ...]  # of size 1, around its middle
     size: float  # pixels of its longer side before it turns
-    middle: np.ndarray  # [2] pixels, of its way
-    reach: np.ndarray  # [2] pixels that it moves to either side
-    pace: np.ndarray  # [2] radians a frame
-    phase: np.ndarray  # [2]
+    way: Way
     tilt: float
     turn: float
     color: np.ndarray  # [3]
     shade: np.ndarray  # [2]
     pattern: Pattern | None = None
+    later: Way | None = None
+    until: float = np.inf  # frame that ends the first way
 
     def pose(self, frame: int) -> tuple[np.ndarray, np.ndarray]:
         """Its middle [2] in pixels of the ground, and its rotation [2, 2]."""
         angle = self.tilt + self.turn * frame
         rotation = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-        return self.middle + self.reach * np.sin(self.phase + self.pace * frame), rotation
+        way = self.way if self.later is None or frame < self.until else self.later
+        return way.at(frame), rotation
 
     def place(self, frame: int) -> list[np.ndarray]:
         """Its curves [P, 2] (x, y) in pixels of the ground."""
@@ -193,23 +201,41 @@ def draw_frame(
         actors = _alike(actors, streams[3], whole, film)
     view = np.float64([[1, 0, -shift[0]], [0, 1, -shift[1]]])
     image = cv2.warpAffine(whole, view, size[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-    owners = np.zeros((size[0] * SAMPLES, size[1] * SAMPLES), np.uint8)
     placed = [[curve + margin - shift for curve in actor.place(frame)] for actor in actors]
+    looks = [(partial(actor.colors, frame, origin=shift - margin), actor.shade) for actor in actors]
+    boxes, seen = paint_over(image, placed, looks)
+    if film.noise:
+        image += grain.standard_normal(image.shape, np.float32) * np.float32(255 * film.noise)
+    shown = np.flatnonzero(seen >= max(film.visible, 1e-9))
+    kinds = np.array([actor.kind for actor in actors], np.int64)
+    return np.clip(image + 0.5, 0, 255).astype(np.uint8), boxes[shown], kinds[shown], shown.astype(np.int64)
+
+
+def paint_over(
+    image: np.ndarray, placed: Sequence[Sequence[np.ndarray]], looks: Sequence[tuple[Colors, np.ndarray]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Paints objects over an image, later ones over earlier ones.
+
+    Args:
+        image: [H, W, 3] float32, RGB; painted on.
+        placed: The curves [P, 2] (x, y) of each object in pixels, the outer one first; may lie beyond the edges.
+        looks: Of each what gives the colours of a region (rows, columns), [3] or [rows, columns, 3], and its shade [2].
+
+    Returns:
+        Boxes [N, 4] float32 around all of each object, and the part [N] of each that is seen, 0 to 1.
+    """
+    size = image.shape[:2]
+    owners = np.zeros((size[0] * SAMPLES, size[1] * SAMPLES), np.uint8)
     boxes = np.array([_box(curves) for curves in placed], np.float32).reshape(-1, 4)
-    for number, (actor, curves, box) in enumerate(zip(actors, placed, boxes), start=1):
+    for number, ((colors, shade), curves, box) in enumerate(zip(looks, placed, boxes), start=1):
         if (box[2:] <= 0).any() or (box[:2] >= size[::-1]).any():
             continue
         region = region_of(box, size)
         mask = rasterise(curves, region)
         owners[tuple(slice(part.start * SAMPLES, part.stop * SAMPLES) for part in region)][mask > 0] = number
-        paint(image[region], mask, actor.colors(frame, region, shift - margin), actor.shade)
-    if film.noise:
-        image += grain.standard_normal(image.shape, np.float32) * np.float32(255 * film.noise)
+        paint(image[region], mask, colors(region), shade)
     areas = np.array([_area(curves) for curves in placed])
-    seen = np.bincount(owners.reshape(-1), minlength=len(actors) + 1)[1:] / np.maximum(areas, 1)
-    shown = np.flatnonzero(seen >= max(film.visible, 1e-9))
-    kinds = np.array([actor.kind for actor in actors], np.int64)
-    return np.clip(image + 0.5, 0, 255).astype(np.uint8), boxes[shown], kinds[shown], shown.astype(np.int64)
+    return boxes, np.bincount(owners.reshape(-1), minlength=len(placed) + 1)[1:] / np.maximum(areas, 1)
 
 
 def _actor(rng: np.random.Generator, size: tuple[int, int], ground: np.ndarray, film: Film) -> _Actor:
@@ -224,10 +250,7 @@ def _actor(rng: np.random.Generator, size: tuple[int, int], ground: np.ndarray, 
         kind=kind,
         curves=tuple(curve / np.ptp(outline[0], axis=0).max() for curve in outline),
         size=side * float(np.exp(rng.uniform(*np.log(film.sizes)))),
-        middle=rng.uniform(0.2, 0.8, 2) * extent,
-        reach=reach,
-        pace=speed / reach,
-        phase=rng.uniform(0, 2 * np.pi, 2),
+        way=Way(rng.uniform(0.2, 0.8, 2) * extent, reach, speed / reach, rng.uniform(0, 2 * np.pi, 2)),
         tilt=rng.uniform(0, 2 * np.pi),
         turn=np.deg2rad(rng.uniform(-film.turn, film.turn)),
         color=standing_out(colors_of(rng, kind, 1.0), ground, film.contrast),
@@ -236,20 +259,15 @@ def _actor(rng: np.random.Generator, size: tuple[int, int], ground: np.ndarray, 
 
 
 def _leaving(actor: _Actor, rng: np.random.Generator, size: tuple[int, int], film: Film) -> _Actor:
-    """The same actor on a way that leads over one edge of the first view and back, once in the film's middle half."""
-    axis = int(rng.integers(2))
-    half = size[1 - axis] / 2
-    gone = half + actor.size * max(0.5 - film.visible, 0)  # from the middle, where too little is seen
-    absent, when = rng.uniform(*ABSENT), film.frames * rng.uniform(0.25, 0.75)
-    most = film.speed * min(size) / np.sqrt(2)
-    step = rng.uniform(0.6, 1) * most
-    reach, pace, phase, middle = (value.copy() for value in (actor.reach, actor.pace, actor.phase, actor.middle))
-    # Near its turning point a sine is a parabola: it is beyond `gone` while reach * (pace * t)^2 / 2 < reach - gone.
-    reach[axis] = gone + (step * absent / 2) ** 2 / (2 * gone)
-    pace[axis] = step / reach[axis]
-    phase[axis] = rng.choice([-1, 1]) * np.pi / 2 - pace[axis] * when
-    middle[axis] = half
-    return dataclasses.replace(actor, middle=middle, reach=reach, pace=pace, phase=phase)
+    """The same actor on a way, or two, that leads out of the first view and in again."""
+    step, sway = np.array([film.speed, film.camera]) * min(size) / np.sqrt(2)
+    room = Room(size, film.frames, step, sway)
+    unseen = actor.size * max(0.5 - film.visible, 0)
+    if not film.elsewhere:
+        return dataclasses.replace(actor, way=out_and_back(actor.way, rng, room, unseen))
+    radius = actor.size * np.linalg.norm(actor.curves[0], axis=-1).max()
+    way, later, until = out_and_elsewhere(actor.way, rng, room, unseen, radius)
+    return dataclasses.replace(actor, way=way, later=later, until=until)
 
 
 def _alike(actors: Sequence[_Actor], rng: np.random.Generator, ground: np.ndarray, film: Film) -> list[_Actor]:

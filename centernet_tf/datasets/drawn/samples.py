@@ -41,3 +41,17 @@ def visible_box(owners: np.ndarray, number: int) -> tuple[float, ...]:
     """Box around the samples of one object, in pixels of the image."""
     left, top, width, height = cv2.boundingRect((owners == number).view(np.uint8))
     return tuple(edge / SAMPLES for edge in (left, top, left + width, top + height))
+
+
+def visible_mask(owners: np.ndarray, number: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """Pixels of which one object shows in more than half of the samples.
+
+    Returns:
+        [h, w] bool, a part of the image beyond which there are none, and x, y of its first pixel.
+    """
+    left, top, width, height = cv2.boundingRect((owners == number).view(np.uint8))
+    spans = (left, left + width), (top, top + height)
+    (left, right), (top, bottom) = ((low // SAMPLES, -(-high // SAMPLES)) for low, high in spans)
+    part = owners[top * SAMPLES : bottom * SAMPLES, left * SAMPLES : right * SAMPLES] == number
+    seen = part.reshape(bottom - top, SAMPLES, right - left, SAMPLES).sum(axis=(1, 3))
+    return seen * 2 > SAMPLES**2, (left, top)

@@ -141,16 +141,23 @@ def draw_scene(
     Raises:
         UsageError: The size is too small.
     """
+    return draw_samples(seed, size, scene)[:3]
+
+
+def draw_samples(
+    seed: int | Sequence[int], size: tuple[int, int] = (128, 128), scene: Scene | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """What `draw_scene` draws, and who is seen at each sample: [H * SAMPLES, W * SAMPLES] uint8, 1 the first object."""
     if min(size) < 32:
         raise UsageError(f"shapes: size {size[0]}x{size[1]} is too small; height and width must be at least 32.")
     scene = scene or Scene()
     # One stream each: the ground stays the same whatever is placed on it.
     ground, things, grain = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(3))
     image = textured_ground(ground, size, scene.texture, scene.lines)
-    boxes, classes = _objects(things, image, scene)
+    boxes, classes, owners = _objects(things, image, scene)
     if scene.noise:
         image += grain.standard_normal(image.shape, np.float32) * np.float32(255 * scene.noise)
-    return np.clip(image + 0.5, 0, 255).astype(np.uint8), boxes, classes
+    return np.clip(image + 0.5, 0, 255).astype(np.uint8), boxes, classes, owners
 
 
 def read(
@@ -187,12 +194,10 @@ def read(
     return Split(CLASSES, items)
 
 
-def _objects(rng: np.random.Generator, image: np.ndarray, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
-    """Paints objects onto the image, later ones over earlier ones; boxes and classes as `draw_scene` returns them."""
+def _objects(rng: np.random.Generator, image: np.ndarray, scene: Scene) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Paints objects onto the image, later ones over earlier ones; boxes, classes and samples of `draw_samples`."""
     height, width = image.shape[:2]
-    owners = np.zeros(
-        (height * SAMPLES, width * SAMPLES), np.uint8
-    )  # who is seen at each sample: 1 is the first object
+    owners = np.zeros((height * SAMPLES, width * SAMPLES), np.uint8)
     placed: list[tuple[np.ndarray, float, int]] = []  # box as placed, area before anything is hidden, class
     for _ in range(rng.integers(scene.objects[0], scene.objects[1] + 1)):
         kind = int(rng.integers(len(CLASSES)))
@@ -210,7 +215,7 @@ def _objects(rng: np.random.Generator, image: np.ndarray, scene: Scene) -> tuple
                     paint(image[region], mask, standing_out(colors, image[region], scene.contrast), shade)
                     break
     boxes = [visible_box(owners, number) for number in range(1, len(placed) + 1)]
-    return np.array(boxes, np.float32).reshape(-1, 4), np.array([kind for *_, kind in placed], np.int64)
+    return np.array(boxes, np.float32).reshape(-1, 4), np.array([kind for *_, kind in placed], np.int64), owners
 
 
 def _pose(

@@ -14,6 +14,7 @@ from centernet_tf.properties.tracks import draw, survey, trails
 from centernet_tf.properties.tracks.identities import Identities, number
 from centernet_tf.properties.tracks.looks import LooksMetric
 from centernet_tf.properties.tracks.scores import TrackMetric
+from centernet_tf.properties.tracks.tube_scores import TubeMetric
 
 LABEL = "image/object/track/label"  # Waymo's and TFOD's key of identities
 VIDEO = "image/seq_id"  # of the record, which tells videos apart
@@ -30,7 +31,14 @@ class Tracks(Property):
     Rows: "track_ids" [N] int64, from 0, the same number in all frames of a video for the same object; -1 where nobody
     says. No two objects of a frame have the same. In training also "identities" [N] int32, from 0, no two videos the
     same, see `identities.Identities`.
+
+    Attributes:
+        tubes: Whether the classes are actions: an object does one thing in some frames and may do another in the next,
+            and what counts are such tubes, see `tubes.Tube`. Of records only the inspection depends on it; models are
+            scored as what they find.
     """
+
+    tubes: bool = False
 
     name = "tracks"
     keys: ClassVar = {LABEL: "int"}
@@ -41,6 +49,10 @@ class Tracks(Property):
     overall = (IDENTITY,)
     checks = survey.CHECKS
     broken = "bad_tracks"
+
+    @pydantic.model_serializer(mode="wrap")
+    def _plain_where_usual(self, values: pydantic.SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in values(self).items() if name != "tubes" or value}
 
     @property
     def fields(self) -> tuple[Field, ...]:
@@ -53,7 +65,7 @@ class Tracks(Property):
         return {"track_ids": ids if len(ids) else np.full(len(boxes), UNKNOWN, np.int64)}
 
     def over(self, images: Iterable[tuple[ImageKey, Rows]]) -> "NumberedTracks":
-        return NumberedTracks(identities=number(images))
+        return NumberedTracks(tubes=self.tubes, identities=number(images))
 
     def pack(self, rows: Rows, size: Size) -> dict[str, Sequence[Any]]:
         return {LABEL: rows["track_ids"]}
@@ -68,8 +80,11 @@ class Tracks(Property):
             for row, number in enumerate(ids)
         ]
 
+    def difference(self, other: Property) -> str:
+        return ""  # Identities are what they are, whoever looks at them.
+
     def survey(self, notebook: Notebook) -> Survey:
-        return survey.TrackSurvey(notebook)
+        return survey.TrackSurvey(notebook, self.tubes)
 
     def labels(self, labels: Sequence[str], rows: Rows) -> list[str]:
         # A model that recognises objects finds in single images what they look like, and not who they are.
@@ -86,8 +101,11 @@ class Tracks(Property):
             return [{} for _ in rows["boxes"]]
         return [{} if number < 0 else {"track_id": int(number)} for number in rows["track_ids"]]
 
+    def scored_as(self, model: Property) -> Property:
+        return self.model_copy(update={"tubes": model.tubes})
+
     def metrics(self, names: Sequence[str], **options: Any) -> list[Metric]:
-        return [TrackMetric(names), LooksMetric()]
+        return [TubeMetric(names) if self.tubes else TrackMetric(names), LooksMetric()]
 
 
 class NumberedTracks(Tracks):

@@ -142,7 +142,8 @@ class Pose(TaskSettings):
 
         def find(outputs: Mapping[str, Any], peaks: Mapping[str, Any]) -> dict[str, Any]:
             found = centers.decode(outputs, peaks)
-            search = decode.Search(centers.candidates, self.peak_threshold, self.peak_reach)
+            most = max(centers.max_objects, centers.candidates)
+            search = decode.Search(most, self.peak_threshold, self.peak_reach)
             return {**found, **decode.decode(outputs, peaks, found["boxes"], classes, search)}
 
         return Task(

@@ -59,11 +59,11 @@ def decode(
         "keypoints" [B, K, J, 2] (x, y) and "keypoint_scores" [B, K, J] in 0..1.
     """
     batch, _, _, keypoints = ops.shape(outputs["keypoint_heatmap"])
-    count = peaks["scores"].shape[1]
+    count = ops.shape(peaks["scores"])[1]
     told = ops.cast(gather_cells(outputs["keypoints"], peaks["index"]), "float32")
     told = ops.reshape(told, (batch, count, keypoints, 2)) + peaks["cell"][:, :, None]
     told = ops.transpose(told, (0, 2, 1, 3))  # [B, J, K, 2]
-    most = max(count, search.most)
+    most = max(count, search.most) if isinstance(count, int) else search.most
     points, scores = candidates(outputs["keypoint_heatmap"], outputs["keypoint_offset"], most, search.threshold)
 
     x, y = (told[..., axis, None] - points[:, :, None, :, axis] for axis in (0, 1))

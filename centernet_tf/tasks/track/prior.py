@@ -36,7 +36,8 @@ def draw(rows: Mapping[str, Any], size: tuple[int, int]) -> Any:
         [B, H, W, 1] float32, 0 to 1.
     """
     height, width = size
-    last = ops.convert_to_tensor([width - 1.0, height - 1.0, width - 1.0, height - 1.0], "float32")
+    # Where the resolution is kept, height and width may be tensors.
+    last = ops.cast(ops.stack([width, height, width, height]), "float32") - 1
     boxes = ops.minimum(ops.maximum(ops.cast(rows["boxes"], "float32"), 0.0), last)
     sides = boxes[..., 2:] - boxes[..., :2]
     present = ops.logical_and(rows["valid"], ops.all(sides > 0, axis=-1))

@@ -139,7 +139,7 @@ def test_the_flip_test_keeps_to_the_original(detect, known):
     network, card = known
     flipped = detect(card, network, flip=True)
     plain = detect(card, network)
-    shown, _ = plain.graph.show(plain._pack([image()]))
+    shown, _ = plain.graph.show(plain.pack([image()]))
     one, two = (detector.graph.answer(shown)["shape"] for detector in (plain, flipped))
     for name in ("features", "kernel", "bias"):
         np.testing.assert_allclose(ops.convert_to_numpy(two[name]), ops.convert_to_numpy(one[name]), atol=1e-5)

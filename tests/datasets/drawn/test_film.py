@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from centernet_tf.cli.records import app
 from centernet_tf.data.dataset import iterate, open_dataset
-from centernet_tf.datasets.drawn.film import ABSENT, Film, draw_frame, read
+from centernet_tf.datasets.drawn.film import Film, draw_frame, read
+from centernet_tf.datasets.drawn.ways import ABSENT, Room, Way, out_and_elsewhere
 from centernet_tf.errors import UsageError
 from centernet_tf.geometry.boxes import box_iou
 
@@ -154,7 +155,7 @@ def test_classes_are_those_of_the_film(kinds):
 
 
 def test_who_leaves_is_away_for_some_frames_and_comes_back():
-    film = Film.of_look_alikes(camera=0.0, away=1.0, objects=(3, 3), sizes=(0.2, 0.2), visible=0.05)
+    film = Film.of_look_alikes(camera=0.0, away=1.0, elsewhere=False, objects=(3, 3), sizes=(0.2, 0.2), visible=0.05)
     away = []
     for seed in range(6):
         seen = [set(draw_frame((seed,), frame, SIZE, film)[3].tolist()) for frame in range(film.frames)]
@@ -168,6 +169,66 @@ def test_who_leaves_is_away_for_some_frames_and_comes_back():
     assert np.mean(inside) > 0.8
 
 
+def absences(film, seeds):
+    """[middles of the last box before and the first after, and frames between] of who is away for longest."""
+    found = []
+    for seed in range(seeds):
+        for way in places((seed,), film, film.frames).values():
+            frames = sorted(way)
+            if (gap := max(np.diff(frames), default=0)) > ABSENT[0]:
+                last = frames[int(np.diff(frames).argmax())]
+                found.append((way[last], way[last + gap], int(gap) - 1))
+    return found
+
+
+def edge_of(middle):
+    """The nearest edge: 0 left, 1 top, 2 right, 3 bottom."""
+    return int(np.argmin([*middle, *(np.array(SIZE[::-1]) - middle)]))
+
+
+def test_who_leaves_comes_back_over_another_edge():
+    film = Film.of_look_alikes(camera=0.0, away=1.0, objects=(3, 3), sizes=(0.2, 0.2), visible=0.05)
+    found = absences(film, 5)
+    assert len(found) >= 8
+    assert np.mean([edge_of(before) != edge_of(after) for before, after, _ in found]) > 0.8
+    assert np.mean([frames <= ABSENT[1] + 4 for *_, frames in found]) > 0.8
+    same = absences(dataclasses.replace(film, elsewhere=False), 4)
+    assert np.mean([edge_of(before) == edge_of(after) for before, after, _ in same]) > 0.8
+
+
+@pytest.mark.parametrize(("camera", "visible"), [(0.0, 0.0), (0.02, 0.0), (0.0, 0.6)])
+def test_nobody_who_is_in_sight_jumps(camera, visible):
+    """Whatever part is seen moves on; only who is wholly out of the view is elsewhere in the next frame."""
+    film = Film.of_look_alikes(
+        camera=camera, away=1.0, visible=visible, objects=(2, 2), speed=0.08, noise=0.0, texture=0.0
+    )
+    moved = 0
+    for seed in range(3):
+        everyone = [draw_frame((seed,), frame, SIZE, dataclasses.replace(film, visible=0.0)) for frame in range(48)]
+        for (_, boxes, _, ids), (_, later, _, same) in itertools.pairwise(everyone):
+            for row, number in enumerate(ids):
+                if number in same:
+                    step = boxes[row].reshape(2, 2).mean(0) - later[same.tolist().index(number)].reshape(2, 2).mean(0)
+                    assert np.linalg.norm(step) <= (film.speed + camera) * min(SIZE) + 1e-3
+                    moved += 1
+    assert moved > 30
+
+
+def test_a_room_of_one_step_is_crossed_wholly():
+    """Both ways are out of the view by the radius, camera and all, in the frame between them."""
+    rng, room = np.random.default_rng(3), Room((60, 90), 40, 2.0, 0.2)
+    for _ in range(50):
+        way = Way(rng.uniform(20, 40, 2), rng.uniform(5, 30, 2), rng.uniform(0, 0.1, 2), rng.uniform(0, 6, 2))
+        first, second, until = out_and_elsewhere(way, rng, room, unseen=3.0, radius=9.0)
+        for part in (first, second):
+            beyond = np.abs(part.at(until) - [45, 30]) - [45, 30]
+            assert beyond.max() >= 9.0 + 0.2 * until - 1e-9
+            steps = np.diff([part.at(frame) for frame in range(40)], axis=0)
+            assert np.abs(steps).max() <= max(2.0, np.abs(way.reach * way.pace).max()) + 1e-9
+        axis = int(np.argmax(np.abs(first.at(until) - way.at(until)) > 1e-9))
+        np.testing.assert_allclose(first.at(5.0)[1 - axis], way.at(5.0)[1 - axis])
+
+
 def test_the_command_draws_look_alikes(tmp_path):
     arguments = ["shapes", "--video", "--look-alikes", "--count", "1", "--frames", "3", "--size", "64x64"]
     result = CliRunner().invoke(app, [*arguments, "--objects", "5", "--out", str(tmp_path / "out")])
@@ -179,6 +240,21 @@ def test_the_command_draws_look_alikes(tmp_path):
     np.testing.assert_array_equal(record.rows["track_ids"], expected.rows["track_ids"])
     refused = CliRunner().invoke(app, ["shapes", "--look-alikes", "--out", str(tmp_path / "more")])
     assert "--look-alikes is of videos" in str(refused.exception)
+    refused = CliRunner().invoke(app, ["shapes", "--video", "--elsewhere", "--out", str(tmp_path / "more")])
+    assert "--elsewhere is of shapes that leave" in str(refused.exception)
+
+
+def test_the_command_lets_shapes_return_where_they_are_told_to(tmp_path):
+    arguments = ["shapes", "--video", "--look-alikes", "--count", "1", "--size", "64x64", "--no-elsewhere"]
+    result = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "out")])
+    assert result.exit_code == 0, result.output
+    for wanted in (True, False):
+        expected = read(1, (64, 64), film=Film.of_look_alikes(elsewhere=wanted)).items
+        same = [
+            np.array_equal(record.rows["track_ids"], item.rows["track_ids"])
+            for record, item in zip(iterate(open_dataset(tmp_path / "out")), expected)
+        ]
+        assert all(same) is not wanted
 
 
 @pytest.mark.parametrize(
@@ -188,6 +264,7 @@ def test_the_command_draws_look_alikes(tmp_path):
         ({"kinds": ("circle", "circle")}, "kinds"),
         ({"kinds": ("person",)}, "expected some of circle, triangle"),
         ({"away": 1.5}, "away is 1.5"),
+        ({"away": 0.5, "elsewhere": True, "speed": 0.0}, "speed is 0"),
         ({"objects": (3, 2)}, "objects"),
         ({"objects": (0, 61)}, "objects"),
         ({"sizes": (0.0, 0.2)}, "sizes"),

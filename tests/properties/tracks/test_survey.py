@@ -10,10 +10,10 @@ from centernet_tf.properties.tracks import Tracks
 HERE = [10, 10, 30, 20]
 
 
-def survey(*frames):
+def survey(*frames, tubes=False):
     """Looks at frames (video, number, [(identity, class, box)]); the survey, and {code: finding}."""
     notebook = Notebook(Tracks.checks)
-    book = Tracks().survey(notebook)
+    book = Tracks(tubes=tubes).survey(notebook)
     for video, number, objects in frames:
         ids, classes, boxes = zip(*objects) if objects else ((), (), ())
         rows = {
@@ -84,3 +84,16 @@ def test_videos_without_any_identity(frames, videos):
     found = survey(*frames)[1]
     counts = {code: one.count for code, one in found.items() if code != "no_track"}
     assert counts == ({"no_tracks_at_all": videos} if videos else {})
+
+
+def test_of_actions_tubes_are_counted_and_classes_may_change():
+    book, found = survey(("a", 1, []), tubes=True)
+    assert not found and "tubes" not in book.facts() and book.as_dict()["tube_frames"] is None
+    # Identity 3 walks for 8 frames and then stands for 2; identity 5 is away for a frame; another video begins anew.
+    frames = [("a", number, [(3, int(number > 8), HERE)]) for number in range(1, 11)]
+    frames += [("b", number, [(3, 0, HERE)]) for number in (1, 2, 3, 5, 6, 7, 8, 9, 10, 11)]
+    book, found = survey(*frames, tubes=True)
+    assert found.keys() == {"short_tube"} and found["short_tube"].count == 2
+    assert book.facts()["tubes"] == "4, of 2 to 8 frames, median 5"
+    assert book.as_dict()["tubes"] == 4 and book.as_dict()["tube_frames"] == {"low": 2, "median": 5.0, "high": 8}
+    assert survey(*frames)[1].keys() == {"track_changes_class"} and "tubes" not in survey(*frames)[0].as_dict()
