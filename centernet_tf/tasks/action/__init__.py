@@ -9,11 +9,12 @@ from centernet_tf import losses
 from centernet_tf.errors import UsageError
 from centernet_tf.geometry import Window
 from centernet_tf.points.centers import HEATMAP_BIAS, Centers
-from centernet_tf.points.task import Clip, Find, Head, Input, Task, TaskSettings, Term, unmirrored
+from centernet_tf.points.task import Association, Clip, Find, Head, Input, Task, TaskSettings, Term, unmirrored
 from centernet_tf.properties.fields import SHARED, Field
 from centernet_tf.properties.property import Rows
 from centernet_tf.properties.tracks import Tracks
-from centernet_tf.tasks.action import decode, join, targets
+from centernet_tf.properties.tracks.tubelets import OVERLAP, Suppression
+from centernet_tf.tasks.action import decode, join, link, targets, tubes
 
 
 class Action(TaskSettings):
@@ -28,6 +29,11 @@ class Action(TaskSettings):
             from its own on, one behind the other (official code: 5). The records then hold pictures of flow.
         window: What of an image fills a fixed input; stretched as in the original.
         clamp: Where a size is read whose centre lies beyond the map, see `decode.Clamp`.
+        suppression: What becomes of tubelets that show what a better one does; see `link.Rules`, as for the next ones.
+        overlap: The overlap above which they do.
+        most: Tubelets of a class and window that count.
+        link_overlap: A tubelet goes on a tube where they overlap at least so much.
+        min_length: Frames of the shortest tube.
     """
 
     official: ClassVar[Mapping[str, str]] = {"mov": "movement"}
@@ -36,6 +42,11 @@ class Action(TaskSettings):
     flow: int = pydantic.Field(0, ge=0, le=64)
     window: Window = "stretched"
     clamp: decode.Clamp = "apart"
+    suppression: Suppression = "original"
+    overlap: float = pydantic.Field(OVERLAP, ge=0, le=1)
+    most: int = pydantic.Field(10, ge=1)
+    link_overlap: float = pydantic.Field(0.5, ge=0, le=1)
+    min_length: int = pydantic.Field(15, ge=1)
 
     def from_heads(self, channels: Mapping[str, int], origin: Any) -> tuple["Action", list[str]]:
         pictures = channels.get("image", 3) // 3
@@ -86,13 +97,29 @@ class Action(TaskSettings):
             decode=lambda outputs, peaks: decode.decode(outputs, peaks, self.clamp),
             fields=(*SHARED, tubelets),
             finds=(Find("tubelets", "boxes"),),
-            property=Tracks(),
+            property=Tracks(tubes=True),
             inputs={"image": self._input()},
             clip=Clip(self._join, fields=(tubelets,), reads=(*SHARED, *Tracks().fields), whole=self._is_whole),
             whole_boxes=True,
             window=self.window,
             clipped=True,
+            associate=Association(self._start, self._step, self._finish),
         )
+
+    @property
+    def rules(self) -> link.Rules:
+        """When tubelets are one tube."""
+        return link.Rules(self.frames, self.suppression, self.overlap, self.most, self.link_overlap, self.min_length)
+
+    def _start(self) -> tubes.Linked:
+        """Of `Association`; likewise `_step` and `_finish`."""
+        return tubes.start(self.rules)
+
+    def _step(self, found: Any, linked: tubes.Linked) -> tuple[list[Any], tubes.Linked]:
+        return tubes.step(found, linked, self.rules)
+
+    def _finish(self, linked: tubes.Linked) -> list[Any]:
+        return tubes.finish(linked, self.rules)
 
     def _input(self) -> Input:
         if not self.flow:
