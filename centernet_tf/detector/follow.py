@@ -226,7 +226,7 @@ class _Video:
     def _run(self) -> Iterator[Detections]:
         waiting, self._waiting = self._waiting, []
         if self._stream:
-            yield from self._tell(self._stream.push([image for image, _ in waiting]))
+            yield from self._tell(self._stream.push([present.image for present, _ in waiting]))
             return
         recall = self._association.recall
         known = {**self._extras, **({} if recall is None else {beside.ROWS: recall(self._memory)})}
