@@ -114,7 +114,7 @@ def test_kept_resolution_is_padded_with_the_grey_of_the_card(spot_network, spot_
     card = spot_card.input.model_copy(update={"mode": "keep", "fill": fill})
     detector = Detector(spot_network, spot_card.model_copy(update={"input": card}))
     images = [noise(100, 70), noise(100, 70)]
-    inputs = detector._pack(images)
+    inputs = detector.pack(images)
     fitted, numbers = detector.graph.fit_images(inputs["images"], inputs["sizes"])
     expected = np.full((2, 96, 128, 3), fill)
     expected[:, 13:83, 14:114] = images
