@@ -126,7 +126,9 @@ def test_written_settings_read_the_same(tmp_path, least):
             "here: augment: unknown setting 'flipp'. Did you mean 'flip'? "
             "Known here: crop, shift, scale, jitter_probability, shift_each_side, rotate, "
             "rotate_probability, flip, brightness, contrast, saturation, lighting, "
-            "geometry, shear, scales, hsv_saturation, hsv_value.",
+            "geometry, shear, scales, hsv_saturation, hsv_value, "
+            "expand, expand_probability, expand_place, distort_probability, distort_brightness, distort_factors, "
+            "distort_hue.",
         ),
         (
             {**LEAST, "backbon": "resnet18"},
@@ -208,7 +210,9 @@ def test_written_settings_read_the_same(tmp_path, least):
             "here: augment is None: expected a section, augment: {name: value}, or no such line. "
             "Known there: crop, shift, scale, jitter_probability, shift_each_side, rotate, "
             "rotate_probability, flip, brightness, contrast, saturation, lighting, "
-            "geometry, shear, scales, hsv_saturation, hsv_value.",
+            "geometry, shear, scales, hsv_saturation, hsv_value, "
+            "expand, expand_probability, expand_place, distort_probability, distort_brightness, distort_factors, "
+            "distort_hue.",
         ),
         (
             {"data": "records"},
