@@ -2,6 +2,7 @@
 
 import functools
 import gc
+import time
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from centernet_tf.benchmark.timing import highest_memory, interleaved
 from centernet_tf.detector.detector import Detector
 from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.model.network import build_network
+from centernet_tf.tasks.action import link
 from centernet_tf.tasks.reid import associate as by_look
 from centernet_tf.tasks.track import associate
 
@@ -67,6 +69,23 @@ def association_by_look() -> float:
     return interleaved({"step": lambda: by_look.step(seen, memory, rules)}, rounds=200)["step"]
 
 
+def linking(frames: int = FRAMES) -> float:
+    """Seconds of processor time for the tubes of a video, of 24 classes, with 100 tubelets of 30 objects a frame."""
+    random, windows = np.random.default_rng(0), []
+    middle, kinds = random.uniform(20, 300, (30, 1, 2)), random.integers(0, 24, 30)
+    for start in range(200):
+        who = random.integers(0, 30, OBJECTS)
+        sway = 40 * np.sin((start + np.arange(7))[None, :, None] / 50 + who[:, None, None])
+        place = middle[who] + sway + random.normal(0, 2, (OBJECTS, 7, 2))
+        tubelets = np.concatenate([place - 20, place + 20], axis=2).astype(np.float32)
+        windows.append({"tubelets": tubelets, "scores": random.random(OBJECTS), "classes": kinds[who]})
+    rules, memory, began = link.Rules(), link.Memory.empty(7), time.process_time()
+    for number in range(frames):
+        memory = link.step(windows[number % len(windows)], memory, rules)[1]
+    link.finish(memory, rules)
+    return time.process_time() - began
+
+
 def memory_after(counts: tuple[int, ...]) -> list[float]:
     """Highest memory of this process in MB after so many frames of one video, `OBJECTS` objects in each."""
     tracker = detector_of("track", "mobilenetv2_fpn:0.35", (64, 64), threshold=0.01, max_age=30).tracker()
@@ -98,6 +117,7 @@ def measure() -> list[tuple[str, ...]]:
         )
     rows.append(("association of 100 with 100", "", "", f"{association():.2f} ms", ""))
     rows.append(("by appearance, 100 with 150", "", "", f"{association_by_look():.2f} ms", ""))
+    rows.append((f"tubes of {FRAMES} frames, 100 tubelets each", "", "", f"{linking():.1f} s", ""))
     early, late = memory_after((FRAMES // 10, FRAMES))
     rows.append((f"peak memory after {FRAMES // 10} / {FRAMES} frames", "", "", f"{early:.0f} / {late:.0f} MB", ""))
     return rows

@@ -11,7 +11,8 @@ its core exactly what one pass finds there, because
 - a peak belongs to the core that its cell lies in, so nothing is found twice and nothing needs suppression.
 
 Points of an object are found as in one pass where they lie in the core or near it; of an object that reaches beyond the
-halo, those further out have no sure peak in the window and may stay where the object's centre puts them.
+halo, those further out have no sure peak in the window and may stay where the object's centre puts them. Maps that are
+read over all of an object's box end with the window likewise: beyond it counts what its edge says.
 
 Layers that average over all they see (squeeze and excite) or that sample wherever they learned to (deformable
 convolutions) have no such bound; with them tiles only come near.

@@ -10,6 +10,8 @@ import pytest
 
 from centernet_tf.errors import UsageError
 from centernet_tf.geometry.boxes import box_iou
+from centernet_tf.properties.metric import ImageKey
+from centernet_tf.properties.tracks.tube_scores import TubeMetric
 from centernet_tf.properties.tracks.tubelets import suppress
 from centernet_tf.properties.tracks.tubes import SCORE
 from centernet_tf.tasks.action.link import Memory, Rules, finish, link, step
@@ -138,7 +140,7 @@ def crowd(seed, frames=40, people=5, classes=2, length=7):
         who = np.flatnonzero(random.random(people) < 0.6)
         who = np.concatenate([who, who[random.random(len(who)) < 0.3], random.integers(0, people, 1)])
         tubelets = way[who, start - 1 : start - 1 + length] + random.normal(0, 1.5, (len(who), length, 4))
-        windows[start] = rows_of(tubelets, random.uniform(0, 1, len(who)), kinds[who])
+        windows[start] = rows_of(tubelets, random.uniform(0, 1, len(who)), kinds[who], length)
     return windows
 
 
@@ -149,6 +151,15 @@ def test_equals_the_slow_twin(seed, way):
     windows = crowd(seed)
     expected = slow_link(windows, 40, rules)
     assert len(expected) > 2
+    assert_alike(link(windows, 40, rules, -np.inf), expected)
+
+
+@pytest.mark.parametrize("length", [1, 2, 4])
+def test_windows_of_any_length(length):
+    rules = Rules(frames=length, min_length=length + 2)
+    windows = crowd(3, length=length)
+    expected = slow_link(windows, 40, rules)
+    assert len(expected) > 1
     assert_alike(link(windows, 40, rules, -np.inf), expected)
 
 
@@ -266,6 +277,35 @@ def test_identities_stay_and_scores_end_as_those_of_the_tube():
     assert [rows["track_ids"].tolist() for rows in told] == [[1]] * 20
     assert told[-1][SCORE][0] == pytest.approx(np.mean(np.arange(1, 15)) / 100)
     assert told[0]["scores"][0] == pytest.approx(0.01) and told[-1]["scores"][0] == pytest.approx(0.14)
+
+
+def test_truth_as_tubelets_is_scored_as_perfect():
+    """Three individuals, one of whom does one thing for 20 frames and then another; two videos."""
+    metric = TubeMetric(("a", "b"))
+    acts = [(0, 0, 1, 40), (1, 1, 6, 25), (2, 0, 3, 20), (2, 1, 21, 40)]  # individual, class, first and last frame
+    frames = np.arange(41)[:, None]
+    ways = [np.array([60 * who, 0, 60 * who + 30, 30]) + frames * [1, 0.5, 1, 0.5] for who in range(3)]
+    for video in ("v", "w"):
+        memory, told = Memory.empty(7), []
+        for key in range(1, 41):
+            whole = [(who, label) for who, label, first, last in acts if first <= key - 3 and key + 3 <= last]
+            found = rows_of(
+                [ways[who][key - 3 : key + 4] for who, _ in whole],
+                np.full(len(whole), 0.9),
+                [kind for _, kind in whole],
+            )
+            metric.alone(ImageKey(key, video, key), found)
+            rows, memory = step(found, memory, Rules())
+            told += rows
+        for key, rows in enumerate(told + finish(memory, Rules()), start=1):
+            there = [(who, label) for who, label, first, last in acts if first <= key <= last]
+            truth = {"track_ids": np.array([who for who, _ in there]), "classes": np.array([kind for _, kind in there])}
+            truth |= {"boxes": np.array([ways[who][key] for who, _ in there])}
+            truth |= {name: np.zeros(len(there), bool) for name in ("ignored", "crowd")}
+            metric.update(ImageKey(key, video, key), rows, truth)
+    scores = metric.result()
+    assert scores.main == {"frame-mAP": pytest.approx(1), "video-mAP": pytest.approx(1)}
+    assert scores.tube_means["0.95"] == 1 and scores.frame_means["missed"] == 0
 
 
 def parts(memory):

@@ -15,6 +15,7 @@ from centernet_tf.properties.tracks.identities import Identities, number
 from centernet_tf.properties.tracks.looks import LooksMetric
 from centernet_tf.properties.tracks.scores import TrackMetric
 from centernet_tf.properties.tracks.tube_scores import TubeMetric
+from centernet_tf.properties.tracks.tubes import SCORE
 
 LABEL = "image/object/track/label"  # Waymo's and TFOD's key of identities
 VIDEO = "image/seq_id"  # of the record, which tells videos apart
@@ -96,10 +97,12 @@ class Tracks(Property):
         return draw.draw_tracks(canvas, rows) if "track_ids" in rows else canvas
 
     def to_json(self, rows: Rows, digits: int | None) -> list[dict[str, Any]]:
-        del digits
         if "track_ids" not in rows:
             return [{} for _ in rows["boxes"]]
-        return [{} if number < 0 else {"track_id": int(number)} for number in rows["track_ids"]]
+        told = [{} if number < 0 else {"track_id": int(number)} for number in rows["track_ids"]]
+        for one, score in zip(told, np.float64(rows.get(SCORE, ()))):
+            one["tube_score"] = float(score) if digits is None else round(float(score), digits)
+        return told
 
     def scored_as(self, model: Property) -> Property:
         return self.model_copy(update={"tubes": model.tubes})

@@ -40,7 +40,8 @@ class Tube:
     track_id: int = -1
 
     def as_dict(self, names: Sequence[str], digits: int | None = None) -> dict[str, Any]:
-        """Ready for JSON: "label", "score", "track_id", "start" (its first frame), "boxes" and "scores" of each frame.
+        """Ready for JSON: "label", "score", "track_id", "start" (its first frame), and of each frame "frames", its
+        number, "boxes" and "scores".
 
         Args:
             names: Of the classes.
@@ -51,8 +52,8 @@ class Tube:
             name: (value if digits is None else np.round(np.float64(value), digits)).tolist()
             for name, value in values.items()
         }
-        start = int(self.frames[0])
-        return {"label": names[self.label], "score": told["score"], "track_id": self.track_id, "start": start, **told}
+        whose = {"label": names[self.label], "score": told.pop("score"), "track_id": self.track_id}
+        return {**whose, "start": int(self.frames[0]), "frames": self.frames.tolist(), **told}
 
 
 class TubeBook:

@@ -133,11 +133,8 @@ def _linked(window: Rows, start: int, memory: Memory, rules: Rules) -> Memory:
     free = np.ones(len(found["scores"]), bool)
     free[match[match >= 0]] = False
     tubes = tubes.joined(_born({name: values[free] for name, values in found.items()}, start, memory.born))
-    sure = np.flatnonzero((tubes.ids == UNDECIDED) & (tubes.last + rules.frames - tubes.first >= rules.min_length))
-    ids = tubes.ids.copy()
-    ids[sure] = memory.named + 1 + np.arange(len(sure))
-    tubes = dataclasses.replace(tubes, ids=ids)
-    born, named = memory.born + int(free.sum()), memory.named + len(sure)
+    tubes = _named(tubes, memory.named, rules)
+    born, named = memory.born + int(free.sum()), max(memory.named, int(tubes.ids.max(initial=0)))
     return settled(start, dataclasses.replace(memory, tubes=tubes, born=born, named=named))
 
 
@@ -209,6 +206,14 @@ def _born(found: Rows, start: int, born: int) -> Tubes:
         sums=_with_scores(boxes, scores),
         cover=np.ones((count, length), np.int64),
     )
+
+
+def _named(tubes: Tubes, named: int, rules: Rules) -> Tubes:
+    """The tubes with identities for those that are long enough by now."""
+    sure = np.flatnonzero((tubes.ids == UNDECIDED) & (tubes.last + rules.frames - tubes.first >= rules.min_length))
+    ids = tubes.ids.copy()
+    ids[sure] = named + 1 + np.arange(len(sure))
+    return dataclasses.replace(tubes, ids=ids)
 
 
 def _with_scores(boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:

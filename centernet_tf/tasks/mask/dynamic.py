@@ -42,23 +42,29 @@ def layers(vectors: Any) -> tuple[tuple[Any, Any], ...]:
 
 
 def apply(vectors: Any, features: Any, x: Any, y: Any) -> Any:
-    """Logits of masks.
+    """Logits of masks on grids.
 
     Args:
         vectors: [B, N, 169] float32 weights.
-        features: [B, N or 1, 8, P] float32 at P places.
-        x: [B, N, P] of the places in cells, from the cell of each object; likewise `y`.
+        features: [B, N or 1, 8, rows x columns] float32 at the places of a grid.
+        x: [B, N, columns] of the grid in cells, from the cell of each object.
+        y: [B, N, rows] likewise.
 
     Returns:
-        [B, N, P].
+        [B, N, rows, columns].
     """
+    batch, count, columns = ops.shape(x)
+    rows = ops.shape(y)[2]
     (first, bias), *others = layers(vectors)
-    across, down = first[..., FEATURES, None], first[..., FEATURES + 1, None]
-    values = ops.matmul(first[..., :FEATURES], features) + bias
-    values = values + (across * x[..., None, :] + down * y[..., None, :]) / REACH
+    # What a place adds is told by column and by row, so that no map of it is needed.
+    across = first[..., FEATURES, None] * (x / REACH)[..., None, :] + bias
+    down = first[..., FEATURES + 1, None] * (y / REACH)[..., None, :]
+    values = ops.matmul(first[..., :FEATURES], features)
+    values = ops.reshape(values, (batch, count, FEATURES, rows, columns)) + across[..., None, :] + down[..., None]
+    values = ops.reshape(values, (batch, count, FEATURES, rows * columns))
     for kernel, bias in others:
         values = ops.matmul(kernel, ops.relu(values)) + bias
-    return values[..., 0, :]
+    return ops.reshape(values, (batch, count, rows, columns))
 
 
 def encode(rows: Mapping[str, Any], centers: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,13 +99,11 @@ def dice(features: Any, weights: Any, target: Mapping[str, Any]) -> Any:
     vectors = ops.cast(gather_cells(weights, target["index"]), "float32")
     values = ops.reshape(ops.cast(features, "float32"), (batch, height * width, FEATURES))
     values = ops.transpose(values, (0, 2, 1))[:, None]
-    cell = ops.arange(height * width, dtype="int32")
-    x = ops.cast(cell % width, "float32") - target["cell"][..., 0, None]
-    y = ops.cast(cell // width, "float32") - target["cell"][..., 1, None]
-    found = ops.sigmoid(apply(vectors, values, x, y))
-    wanted = ops.reshape(target["value"], ops.shape(found))
-    common = ops.sum(found * wanted, axis=-1)
-    squares = ops.sum(found * found, axis=-1) + ops.sum(wanted * wanted, axis=-1)
+    x = ops.arange(width, dtype="float32") - target["cell"][..., 0, None]
+    y = ops.arange(height, dtype="float32") - target["cell"][..., 1, None]
+    found, wanted = ops.sigmoid(apply(vectors, values, x, y)), target["value"]
+    common = ops.sum(found * wanted, axis=(2, 3))
+    squares = ops.sum(found * found, axis=(2, 3)) + ops.sum(wanted * wanted, axis=(2, 3))
     errors, known = 1 - 2 * common / (squares + LEAST), target["mask"]
     return ops.sum(ops.where(known > 0, errors, 0.0)) / ops.maximum(ops.sum(known), 1.0)
 
@@ -119,12 +123,7 @@ def decode(outputs: Mapping[str, Any], peaks: Mapping[str, Any], boxes: Any, sid
     """
     frames = patches.widened(boxes, margin)
     vectors = ops.cast(gather_cells(outputs["conv_weight"], peaks["index"]), "float32")
-    batch, count, _ = ops.shape(vectors)
-    features = sample_all(outputs["seg_feat"], frames, sides)
-    columns = patches.places(frames[..., 0], frames[..., 2], sides[1]) - peaks["cell"][..., 0, None]
-    rows = patches.places(frames[..., 1], frames[..., 3], sides[0]) - peaks["cell"][..., 1, None]
-    x = ops.tile(columns, (1, 1, sides[0]))
-    y = ops.repeat(rows, sides[1], axis=-1)
-    features = ops.transpose(features, (0, 1, 3, 2))
-    masks = ops.sigmoid(apply(vectors, features, x, y))
-    return {"masks": ops.reshape(masks, (batch, count, *sides))}
+    features = ops.transpose(sample_all(outputs["seg_feat"], frames, sides), (0, 1, 3, 2))
+    x = patches.places(frames[..., 0], frames[..., 2], sides[1]) - peaks["cell"][..., 0, None]
+    y = patches.places(frames[..., 1], frames[..., 3], sides[0]) - peaks["cell"][..., 1, None]
+    return {"masks": ops.sigmoid(apply(vectors, features, x, y))}

@@ -59,6 +59,9 @@ def test_labels_and_json_name_who_is_known():
     rows = {"track_ids": np.array([3, UNKNOWN, 0])}
     assert Tracks().labels(["a", "b", "c"], rows) == ["a #3", "b", "c #0"]
     assert Tracks().to_json(rows, 2) == [{"track_id": 3}, {}, {"track_id": 0}]
+    scored = {**rows, "tube_scores": np.float32([1 / 3, 0, 1])}
+    assert Tracks().to_json(scored, 2)[0] == {"track_id": 3, "tube_score": 0.33}
+    assert Tracks().to_json(scored, None)[2] == {"track_id": 0, "tube_score": 1.0}
     assert Tracks().labels([], {"track_ids": np.zeros(0, int)}) == []
 
 

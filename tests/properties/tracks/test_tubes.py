@@ -137,5 +137,10 @@ def test_scores_are_what_is_known_last_or_the_mean():
 
 def test_as_dict_is_json():
     content = tube(4, 2, (0.123456, 0, 9, 9), 1 / 3, label=1).as_dict(("walk", "still"), 2)
-    assert content["label"] == "still" and content["start"] == 4 and content["score"] == 0.33
+    assert (
+        content["label"] == "still"
+        and content["start"] == 4
+        and content["frames"] == [4, 5]
+        and content["score"] == 0.33
+    )
     assert content["boxes"] == [[0.12, 0, 9, 9]] * 2 and json.loads(json.dumps(content)) == content
