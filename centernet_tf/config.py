@@ -11,7 +11,7 @@ import pydantic
 import yaml
 from pydantic_core import PydanticCustomError
 
-from centernet_tf.data.augment import Geometry
+from centernet_tf.data.augment_settings import AugmentSettings
 from centernet_tf.errors import UsageError, brief, closest
 from centernet_tf.host.files import write_text
 from centernet_tf.host.strict_yaml import parse, parse_file
@@ -45,28 +45,6 @@ class DataSettings(Section):
     device_warp: bool = False
     workers: pydantic.PositiveInt | None = None
     shuffle: pydantic.PositiveInt = 2048
-
-
-class AugmentSettings(Section):
-    """Random changes of training images; the defaults are the original's."""
-
-    crop: bool = True
-    shift: float = pydantic.Field(0.1, ge=0)
-    scale: float = pydantic.Field(0.4, ge=0, lt=1)
-    jitter_probability: float = pydantic.Field(1.0, ge=0, le=1)
-    shift_each_side: bool = False
-    rotate: float = pydantic.Field(0.0, ge=0, le=180)
-    rotate_probability: float = pydantic.Field(0.0, ge=0, le=1)
-    flip: float = pydantic.Field(0.5, ge=0, le=1)
-    brightness: float = pydantic.Field(0.4, ge=0, le=1)
-    contrast: float = pydantic.Field(0.4, ge=0, le=1)
-    saturation: float = pydantic.Field(0.4, ge=0, le=1)
-    lighting: float = pydantic.Field(0.1, ge=0)
-    geometry: Geometry = "window"
-    shear: float = pydantic.Field(0.0, ge=0, le=45)
-    scales: tuple[pydantic.PositiveFloat, pydantic.PositiveFloat] = (0.5, 1.2)
-    hsv_saturation: float = pydantic.Field(0.0, ge=0, le=1)
-    hsv_value: float = pydantic.Field(0.0, ge=0, le=1)
 
 
 class TrainSettings(Section):
@@ -115,7 +93,7 @@ class Settings(Section):
 
     task: tuple[str, ...] = ("detect",)
     backbone: str = "resnet18"
-    head_channels: int | None = pydantic.Field(None, ge=0)
+    head_channels: pydantic.NonNegativeInt | dict[str, pydantic.NonNegativeInt] | None = None
     classes: tuple[str, ...] | None = None
     weights: Literal["imagenet"] | Path | None = None
     max_objects: pydantic.PositiveInt = 100

@@ -204,17 +204,24 @@ def _resample_area(images: Any, rows: _AreaTaps, columns: _AreaTaps, size: tuple
 RESAMPLES = {"bilinear": warp, "area": letterbox}
 
 
+def _pictures(images: Any) -> list[Any]:
+    """The pictures [..., 3] that stand one behind the other."""
+    return [images[..., start : start + 3] for start in range(0, images.shape[-1], 3)]
+
+
 def recolor(images: Any, color: Any) -> Any:
     """Brightness, contrast, saturation and lighting, folded by the input pipeline into six numbers an image.
 
     Args:
-        images: [B, h, w, 3] float32 RGB in 0..1.
+        images: [B, h, w, 3] float32 RGB in 0..1, or several pictures, one behind the other in 3 S channels.
         color: [B, 6] float32: factors of the image, of its mean grey and of its grey, then what is added to red, green
             and blue. (1, 0, 0, 0, 0, 0) changes nothing.
 
     Returns:
         [B, h, w, 3] float32, not clipped, as in the original.
     """
+    if images.shape[-1] > 3:
+        return ops.concatenate([recolor(one, color) for one in _pictures(images)], axis=-1)
     color = color[:, None, None]
     grey = ops.sum(images * ops.convert_to_tensor(GREY[::-1], "float32"), axis=-1, keepdims=True)
     mean = ops.mean(grey, axis=(1, 2), keepdims=True)
@@ -225,12 +232,15 @@ def normalize(images: Any, normalization: Normalization) -> Any:
     """Makes a network's input.
 
     Args:
-        images: [B, h, w, 3] float32 RGB in 0..1. Black borders are black here, so they do not become 0.
+        images: [..., h, w, 3] float32 RGB in 0..1. Black borders are black here, so they do not become 0. Or several
+            pictures, one behind the other in 3 S channels.
         normalization: The network's.
 
     Returns:
-        [B, h, w, 3] float32 in the network's channel order.
+        [..., h, w, 3] float32, each picture in the network's channel order.
     """
+    if images.shape[-1] > 3:
+        return ops.concatenate([normalize(one, normalization) for one in _pictures(images)], axis=-1)
     if normalization.order == "bgr":
         images = ops.flip(images, axis=-1)
     mean = ops.convert_to_tensor(normalization.mean, "float32")

@@ -78,7 +78,9 @@ def _train(
 ) -> Path:
     """`train`, once data and settings are known to fit."""
     tasks = card.task_set(**settings.loss.model_dump())
-    _feed(settings, card, tasks).check_augment(Augmentation(**settings.augment.model_dump()))
+    feed = _feed(settings, card, tasks)
+    feed.check_augment(Augmentation(**settings.augment.model_dump()))
+    feed.steps(records, settings.train.batch_size)
     network = build_network(card.backbone, tasks.heads, tasks.inputs, card.head_channels)
     if settings.weights:
         say(_start(network, card.backbone, settings.weights))
@@ -100,7 +102,7 @@ def _run(
 ) -> Path:
     """`train`, once the folder is this run's; `before` has its settings where there were fewer epochs."""
     trainer = Trainer(network, tasks, card.input.normalization, settings.data.size, settings.train.ema)
-    steps = records.images // settings.train.batch_size
+    steps = _feed(settings, card, tasks).steps(records, settings.train.batch_size)
     trainer.compile(build_optimizer(settings, steps), loss=None, jit_compile=_compiled(settings.train.xla))
     trainer.optimizer.build(trainer.trainable_variables)
     if trainer.loss_layers:
@@ -147,7 +149,7 @@ def _fit(
 ) -> None:
     """Runs `fit` from where the run stands; an epoch that was broken off is finished first, on its own."""
     feed, augment = _feed(settings, card, trainer.tasks), Augmentation(**settings.augment.model_dump())
-    steps = records.images // settings.train.batch_size
+    steps = feed.steps(records, settings.train.batch_size)
     epoch, within = divmod(keep.progress.step, steps)
     parts = [(epoch, settings.train.epochs, steps)]
     if within:
@@ -185,7 +187,12 @@ def _feed(settings: Settings, card: ModelCard, tasks: TaskSet) -> Feed:
         inputs=tasks.inputs,
         frames=tasks.frames,
         clip=tasks.clip,
+        canvas=tuple(255 * one for one in _in_rgb(card.input.mean, card.input.order)),
     )
+
+
+def _in_rgb(mean: Sequence[float], order: str) -> Sequence[float]:
+    return mean[::-1] if order == "bgr" else mean
 
 
 def _open_data(settings: Settings) -> tuple[Dataset, Dataset | None]:

@@ -206,6 +206,11 @@ def random_field(random: np.random.Generator, field: Field, boxes: np.ndarray, n
     shape = (len(boxes), *field.shape)
     if field.name == "boxes":
         return boxes
+    if field.motion == "boxes":
+        # Of boxes through several frames, the middle one is the object's own.
+        steps = np.arange(np.prod(field.shape[:-1], dtype=int)) - np.prod(field.shape[:-1], dtype=int) // 2
+        shift = np.tile(np.multiply.outer(random.uniform(-1, 1, (len(boxes), 1)), steps).reshape(-1, len(steps), 1), 4)
+        return (boxes[:, None] + shift).reshape(shape).astype(np.float32)
     if field.dtype == "bool":
         return np.full(shape, field.name in ("has_box3d", "known", "drawn"))
     if field.motion == "patches":

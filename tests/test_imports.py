@@ -54,8 +54,10 @@ TENSORFLOW = {
     "data/examine.py",
     "data/overall.py",
     "data/pipeline.py",
+    "data/pixels.py",
     "data/serialize.py",
     "data/streams.py",
+    "data/whole.py",
     "datasets/encoded.py",
     "datasets/shard_files.py",
     "datasets/tfds.py",
@@ -75,6 +77,7 @@ TENSORFLOW = {
     "benchmark/decode.py",
     "benchmark/input.py",
     "benchmark/keypoints.py",
+    "benchmark/masks.py",
     "benchmark/modes.py",
     "benchmark/render.py",
 }

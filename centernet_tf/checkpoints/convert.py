@@ -15,12 +15,13 @@ from centernet_tf.checkpoints.heads import UNUSED, Heads, find_heads, head_names
 from centernet_tf.checkpoints.origins import ORIGINS, Origin, origin_of
 from centernet_tf.checkpoints.state_dict import StateDict, read_state_dict
 from centernet_tf.checkpoints.weights import assign, match, official_names, our_layout, unused
+from centernet_tf.checkpoints.wrapped import unwrapped
 from centernet_tf.errors import DataError, UsageError, closest
 from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.model.file import load_model
 from centernet_tf.model.network import build_network
 from centernet_tf.points.centers import Centers
-from centernet_tf.points.task import TaskSettings
+from centernet_tf.points.task import Head, TaskSettings
 from centernet_tf.tasks import TASKS, build_tasks, check_tasks, read_task
 from centernet_tf.version import VERSION
 
@@ -78,6 +79,7 @@ def convert_tensors(
     Raises:
         UsageError: It holds another network, lacks tensors or has some too many, or an argument does not fit it.
     """
+    content = dataclasses.replace(content, tensors=unwrapped(content.tensors))
     family, backbone, heads, stems = survey(content.tensors, path)
     entry = find_backbone(backbone)
     if arch and find_backbone(arch) is not entry:
@@ -85,14 +87,15 @@ def convert_tensors(
     source = _origin(origin, heads)
     names = _class_names(classes, heads, source, path)
 
-    channels = {**heads.our_channels, **_stem_channels(content.tensors, family, stems)}
+    channels = {**heads.our_channels, **_stem_channels(content.tensors, family, backbone, stems)}
     tasks, remarks = _tasks(task, settings or {}, heads, channels, source, path)
-    lacking, centers = heads.absent(tasks), Centers(len(names), class_names=names, ltrb=heads.ltrb)
+    built = build_tasks(tasks, Centers(len(names), class_names=names, ltrb=heads.ltrb))
+    read = {head.name for head in built.heads}
+    lacking = {name: value for name, value in heads.absent(tasks).items() if head_names()[name] in read}
     added = {head_names()[name]: value for name, value in lacking.items()}
-    built = build_tasks(tasks, centers)
     further = [head for head in built.heads if head.name in added]
-    at_centers = {head.name: head.at_centers for head in built.heads}
-    own = [dataclasses.replace(head, at_centers=at_centers.get(head.name, False)) for head in heads.ours()]
+    meant = {head.name: head for head in built.heads}
+    own = [_as_meant(head, meant.get(head.name, head)) for head in heads.ours()]
 
     network = build_network(backbone, (*own, *further), built.inputs, heads.width)
     stacks = len(network.output["heatmap"])
@@ -157,7 +160,7 @@ def verify(path: str | Path, model: str | Path) -> int:
     Raises:
         DataError: Some differ.
     """
-    tensors = read_state_dict(path).tensors
+    tensors = unwrapped(read_state_dict(path).tensors)
     network, _ = load_model(model)
     family, backbone, heads, stems = survey(tensors, str(path))
     modules = {**modules_of(family, backbone, stems), **heads.modules(len(network.output["heatmap"]))}
@@ -238,9 +241,12 @@ def _shared_out(given: Mapping[str, Any], tasks: Sequence[str]) -> dict[str, dic
     }
 
 
-def _stem_channels(tensors: Mapping[str, np.ndarray], family: Family, stems: Mapping[str, str]) -> dict[str, int]:
-    """{our name of an input: its channels} of the further inputs that a file has stems for."""
-    kernels = {
+def _stem_channels(
+    tensors: Mapping[str, np.ndarray], family: Family, backbone: str, stems: Mapping[str, str]
+) -> dict[str, int]:
+    """{our name of an input: its channels} of the image and the further inputs that a file has stems for."""
+    first = family.modules(backbone)["stem_image_conv"]
+    kernels = {"image": [tensors.get(f"{first}.weight")]} | {
         ours: [tensors.get(f"{module}.weight") for module in family.stem(ours, theirs).values()]
         for ours, theirs in stems.items()
     }
@@ -256,6 +262,11 @@ def _unread_stems(family: Family, stems: Mapping[str, str]) -> list[tuple[str, s
     ]
 
 
+def _as_meant(head: Head, meant: Head) -> Head:
+    """A head of a file, with as many channels, as the task has it that reads it."""
+    return dataclasses.replace(head, at_centers=meant.at_centers, per_frame=meant.per_frame)
+
+
 def _constant(network: keras.Model, head: str, value: float) -> dict[str, np.ndarray]:
     """Weights of the last layer of a head, by which its map has this value everywhere."""
     return {
@@ -267,8 +278,10 @@ def _constant(network: keras.Model, head: str, value: float) -> dict[str, np.nda
 
 def _headline(heads: Heads, card: ModelCard, used: int, total: int) -> tuple[str, ...]:
     channels = ", ".join(f"{head.name} {head.channels}" for head in heads.ours())
+    each = heads.width if isinstance(heads.width, dict) else {}
+    width = ", ".join(f"{count} ({name})" for name, count in each.items()) if each else heads.width
     return (
-        f"{card.backbone} ({card.about['official']}), heads of width {heads.width}: {channels}",
+        f"{card.backbone} ({card.about['official']}), heads of width {width}: {channels}",
         f"input as for {card.about['origin']}: {card.input.height}x{card.input.width}, {len(card.classes)} classes, "
         f"mean {card.input.mean}, std {card.input.std}, {card.input.order.upper()}",
         f"{used} of {total} tensors loaded",

@@ -41,12 +41,12 @@ class Heads:
 
     Attributes:
         channels: {official name: channels}, in the file's order.
-        width: Of the hidden 3x3 convolution; 0 where there is none.
+        width: Of the hidden 3x3 convolution, {our name: width} where they differ; 0 where there is none.
         stacked: Whether names carry the number of a stack, as the hourglass has them.
     """
 
     channels: dict[str, int]
-    width: int
+    width: int | dict[str, int]
     stacked: bool
 
     @property
@@ -133,7 +133,7 @@ def find_heads(shapes: Shapes, stacked: bool, where: str) -> Heads:
         where: The file, for messages.
 
     Raises:
-        UsageError: No heatmap, a head we have no name for, or hidden convolutions of several widths.
+        UsageError: No heatmap, a head we have no name for, or hidden convolutions in some of them only.
     """
     channels: dict[str, int] = {}
     widths: dict[str, int] = {}
@@ -159,15 +159,20 @@ def find_heads(shapes: Shapes, stacked: bool, where: str) -> Heads:
             f"weights: {where} in the settings of `centernet train`."
         )
     _check_names(channels, where)
-    different = {widths.get(name, 0) for name in channels}
-    if len(different) > 1:
-        raise UsageError(f"{where}: heads with hidden convolutions of widths {sorted(different)}; expected one width.")
+    names = head_names()
+    each = {names[name]: widths.get(name, 0) for name in channels}
+    if 0 in each.values() and any(each.values()):
+        without = ", ".join(name for name in channels if name not in widths)
+        raise UsageError(
+            f"{where}: heads without a hidden convolution, {without}, beside others; expected all or none."
+        )
     if channels.get("wh", 2) not in (2, 4, 2 * channels["hm"]):
         raise UsageError(
             f"{where}: 'wh' has {channels['wh']} channels, expected 2, 4 for the edges, or 2 for each of "
             f"{channels['hm']} classes."
         )
-    return Heads(channels, different.pop(), stacked)
+    width = each["heatmap"]
+    return Heads(channels, width if set(each.values()) == {width} else each, stacked)
 
 
 def _check_names(names: Iterable[str], where: str) -> None:

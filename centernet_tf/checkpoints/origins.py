@@ -33,6 +33,20 @@ NUSCENES = _listed(
     "car, truck, bus, trailer, construction_vehicle, pedestrian, motorcycle, bicycle, traffic_cone, barrier"
 )
 
+UCF_CLASSES = _listed(
+    """
+    Basketball, BasketballDunk, Biking, CliffDiving, CricketBowling, Diving, Fencing, FloorGymnastics, GolfSwing,
+    HorseRiding, IceDancing, LongJump, PoleVault, RopeClimbing, SalsaSpin, SkateBoarding, Skiing, Skijet,
+    SoccerJuggling, Surfing, TennisSwing, TrampolineJumping, VolleyballSpiking, WalkingWithDog
+    """
+)
+JHMDB_CLASSES = _listed(
+    """
+    brush_hair, catch, clap, climb_stairs, golf, jump, kick_ball, pick, pour, pullup, push, run, shoot_ball, shoot_bow,
+    shoot_gun, sit, stand, swing_baseball, throw, walk, wave
+    """
+)
+
 # ImageNet's statistics are of red, green, blue; the official code applies them to blue, green, red in this order, and
 # its weights of Pascal VOC and KITTI are trained so.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -102,6 +116,9 @@ ORIGINS = {
         max_objects=500,
         settings={"threshold": 0.4},
     ),
+    # MOC reads sizes beyond the map a row further, and was scored so.
+    "ucf101_24": Origin("UCF101-24", ("action",), UCF_CLASSES, (288, 288), settings={"clamp": "together"}),
+    "jhmdb": Origin("JHMDB", ("action",), JHMDB_CLASSES, (288, 288), settings={"clamp": "together"}),
 }
 
 

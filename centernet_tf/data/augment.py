@@ -10,10 +10,12 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from centernet_tf.data.distorted import PLAIN, draw_distortion
 from centernet_tf.data.fitted import Shake, fitted_matrices
+from centernet_tf.data.stretched import Cut, Place, draw_canvas, draw_crop
 from centernet_tf.geometry import affine
 
-Geometry = Literal["window", "fitted"]
+Geometry = Literal["window", "fitted", "stretched"]
 
 SCALES = np.arange(6, 14) / 10  # 0.6, 0.7, ..., 1.3
 BORDER = 128
@@ -52,11 +54,22 @@ class Augmentation:
             "fitted" fits the whole image into the input and then turns, scales, shears and moves it there as FairMOT
             does: by any angle up to `rotate`, any shear up to `shear`, any factor of `scales`, and along x by up to
             `shift` of the input's height, along y of its width, all with equal chance. Boxes turn with it and are made
-            smaller for it, see `fitted`; those that are too small, too long or outside then are left out.
+            smaller for it, see `fitted`; those that are too small, too long or outside then are left out. "stretched"
+            mirrors the whole image or clip, puts it onto a larger canvas, crops it and stretches that into the input,
+            as MOC does: only `flip`, `crop` and `expand` count. A crop, `crop`, overlaps with an object by at least
+            0.1, 0.3, 0.5, 0.7 or 0.9; who leaves it in any frame is left out, and boxes are clipped to it.
         shear: The most along each axis in degrees, where the geometry is fitted.
         scales: Smallest and largest factor there.
         hsv_saturation: Half range of the factor around 1 of the saturation in HSV, of the image as it is stored.
         hsv_value: The same of the value.
+        expand: How many times as high and wide a canvas may be, where the geometry is stretched.
+        expand_probability: Fraction of the images that are put onto one.
+        expand_place: Where on it: in the right bottom corner, as the original does, or at random.
+        distort_probability: Probability of each of the next three, and of contrast, all before the geometry and never
+            clipped, see `distorted`.
+        distort_brightness: The most that is added to the pixels, of 255.
+        distort_factors: Smallest and largest factor of contrast, and of saturation.
+        distort_hue: The most that the hue turns, in degrees.
     """
 
     crop: bool = True
@@ -76,6 +89,13 @@ class Augmentation:
     scales: tuple[float, float] = (0.5, 1.2)
     hsv_saturation: float = 0.0
     hsv_value: float = 0.0
+    expand: float = 4.0
+    expand_probability: float = 0.5
+    expand_place: Place = "corner"
+    distort_probability: float = 0.0
+    distort_brightness: float = 32.0
+    distort_factors: tuple[float, float] = (0.5, 1.5)
+    distort_hue: float = 18.0
 
     @property
     def fits(self) -> bool:
@@ -83,22 +103,36 @@ class Augmentation:
         return self.geometry == "fitted"
 
     @property
+    def stretches(self) -> bool:
+        """Whether images are cut and stretched into the input."""
+        return self.geometry == "stretched"
+
+    @property
     def turns(self) -> bool:
         """Whether any image is rotated without its boxes."""
-        return not self.fits and self.rotate > 0 and self.rotate_probability > 0
+        return self.geometry == "window" and self.rotate > 0 and self.rotate_probability > 0
 
     @property
     def jitters_all(self) -> bool:
         """Whether every image is scaled or moved."""
+        if self.stretches:
+            return self.crop or (self.expand_probability == 1 and self.expand > 1)
         return self.crop or self.fits or (self.jitter_probability == 1 and (self.shift > 0 or self.scale > 0))
 
-    def fault(self, clips: bool) -> str:
+    def fault(self, clips: bool, window: affine.Window = "longer side") -> str:
         """What settings of this or another geometry would not do, for people; "" where all is well.
 
         Args:
             clips: Whether samples are frames of videos.
+            window: What of an image fills the input's width.
         """
-        low, high = self.scales
+        (low, high), (least, most) = self.scales, self.distort_factors
+        if self.stretches != (window == "stretched"):
+            kind = "are stretched into the input" if window == "stretched" else "keep their aspect ratio"
+            wanted = "stretched" if window == "stretched" else "window"
+            return f"geometry: images here {kind}. Set augment.geometry to {wanted}."
+        if not least <= most:
+            return f"distort_factors: {least:g} to {most:g}; expected two factors, the smallest first."
         if self.fits and self.crop:
             return "crop: a fitted image is not cropped. Set augment.crop to false, or augment.geometry to window."
         if self.fits and clips:
@@ -155,6 +189,33 @@ class Augmentation:
         x, y = random.uniform(-self.shift, self.shift, 2) * size  # x by the height, as in the original
         scale, mirrored = random.uniform(*self.scales), random.random() < self.flip
         return Shake(angle, scale, (x, y), tuple(shear), bool(mirrored))
+
+    def cut(self, random: np.random.Generator, height: int, width: int, boxes: np.ndarray) -> Cut:
+        """Draws how an image or clip is cut before it is stretched.
+
+        Args:
+            random: Source of chance.
+            height: Of the image in pixels.
+            width: Of the image in pixels.
+            boxes: [N, T, 4] of the objects in each frame, in pixels of the image.
+        """
+        mirrored, canvas, crop = random.random() < self.flip, None, None
+        if mirrored:
+            boxes = np.stack([width - boxes[..., 2], boxes[..., 1], width - boxes[..., 0], boxes[..., 3]], axis=-1)
+        if random.random() < self.expand_probability:
+            canvas = draw_canvas(random, height, width, self.expand, self.expand_place)
+            height, width, top, left = canvas
+            boxes = boxes + np.array([left, top, left, top])
+        if self.crop:
+            crop = draw_crop(random, boxes, height, width)
+        return Cut(bool(mirrored), canvas, crop)
+
+    def distortion(self, random: np.random.Generator) -> np.ndarray:
+        """Draws the colour change of `distorted`, [5] float32."""
+        if not self.distort_probability:
+            return PLAIN
+        chance = self.distort_probability
+        return draw_distortion(random, self.distort_brightness, self.distort_factors, self.distort_hue, chance).numbers
 
     def vivid(self, random: np.random.Generator) -> np.ndarray:
         """Draws the factors of saturation and value in HSV, [2] float32; see `recolored`."""
@@ -226,4 +287,6 @@ def is_plain(
 
 def plain_matrix(height: int, width: int, size: tuple[int, int], window: affine.Window = "longer side") -> np.ndarray:
     """The image centred: what `Augmentation.matrix` is without chance. [2, 3] float64."""
+    if window == "stretched":
+        return Cut().matrix(height, width, size)
     return affine.fit_matrix((width / 2, height / 2), affine.window_side(height, width, window, size), size)

@@ -47,19 +47,21 @@ def told(one: Property, files: tuple[Any, ...], classes: tuple[str, ...]) -> Pro
     if not files:
         return one.over(())
     with reading(files[0].path.parent):
-        return one.over(_images([shard.path for shard in files], classes, one))
+        return one.over(images([shard.path for shard in files], classes, (one,)))
 
 
-def _images(paths: Sequence[Path], classes: Sequence[str], one: Property) -> Iterator[tuple[ImageKey, Rows]]:
+def images(
+    paths: Sequence[Path], classes: Sequence[str], properties: Sequence[Property]
+) -> Iterator[tuple[ImageKey, Rows]]:
     """Place and rows of each record, in file order, images left alone; the number is the place in that order."""
-    keys = {key: kind for key, kind in spec((one,)).items() if key != ENCODED}
+    keys = {key: kind for key, kind in spec(properties).items() if key != ENCODED}
     for key, kind in ((VIDEO, tf.string), (FRAME, tf.int64), (TIME, tf.float32)):
         keys[key] = tf.io.FixedLenSequenceFeature([], kind, allow_missing=True)
     records = tf.data.TFRecordDataset(list(map(str, paths)))
     parsed = records.map(lambda example: tf.io.parse_single_example(example, keys), tf.data.AUTOTUNE)
     for number, lists in enumerate(parsed.prefetch(64).as_numpy_iterator()):
         try:
-            rows = rows_of(lists, stored_size(lists) or _UNIT, classes, (one,))
+            rows = rows_of(lists, stored_size(lists) or _UNIT, classes, properties)
             check_classes(rows, classes)
             place = place_in_video(lists)
         except ValueError as error:

@@ -8,23 +8,23 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 import tensorflow as tf
 
-from centernet_tf.data.augment import Augmentation, recolored
+from centernet_tf.data.augment import Augmentation
 from centernet_tf.data.clips import windows
 from centernet_tf.data.dataset import Dataset
 from centernet_tf.data.example import ENCODED, FILENAME, SOURCE_ID, spec
-from centernet_tf.data.fitted import letterboxed
 from centernet_tf.data.overall import with_overall
+from centernet_tf.data.pixels import side_by_side, stretched_image, warped, with_colors
 from centernet_tf.data.record import BASE
 from centernet_tf.data.sample import AUGMENTED, Sampler
 from centernet_tf.data.streams import end_all_at_exit
+from centernet_tf.data.whole import Flags, only_whole, samples, seen_frames, steps, whole_windows
 from centernet_tf.errors import UsageError
 from centernet_tf.geometry import affine
 from centernet_tf.points.task import IMAGE, Clip, Input
-from centernet_tf.preprocess import Resample
+from centernet_tf.preprocess import COCO_MEAN, Resample
 from centernet_tf.properties.fields import JITTERED, ROTATED, SHARED, ZOOM, Field
 from centernet_tf.properties.property import Property
 
@@ -40,8 +40,8 @@ WARPED_SIDES = 2
 WARPED_PIXELS = 1024
 
 ROWS = "rows"  # among the inputs: the rows that others are drawn from
-# What the draw of a sample gives besides its rows: matrices, colours, zoom and flags.
-_TYPES = (tf.float32, tf.float32, tf.float32, tf.bool, tf.float32, tf.bool)
+# What the draw of a sample gives besides its rows: matrices, three changes of colour, jittered, zoom, valid.
+_TYPES = (*4 * (tf.float32,), tf.bool, tf.float32, tf.bool)
 _VALID = Field("valid", "bool", (), "fixed", False, "which rows are objects")
 
 
@@ -65,6 +65,7 @@ class Feed:
         inputs: Of the network.
         frames: Which frames of a video a sample has, by their distance from its own.
         clip: How they make one sample; None for single images.
+        canvas: Colour [3] RGB, 0 to 255, of the canvas that stretched images are put on.
     """
 
     size: tuple[int, int]
@@ -81,6 +82,7 @@ class Feed:
     inputs: Mapping[str, Input] = dataclasses.field(default_factory=lambda: dict(IMAGE))
     frames: tuple[int, ...] = (0,)
     clip: Clip | None = None
+    canvas: tuple[float, ...] = tuple(255 * one for one in COCO_MEAN[::-1])
 
     def __post_init__(self) -> None:
         known = {*BASE, *(field.name for field in AUGMENTED)}
@@ -121,17 +123,12 @@ class Feed:
             UsageError: Fewer images than one batch, or as `check_augment`.
         """
         self.check_augment(augment)
-        steps = dataset.images // batch
-        if steps == 0:
-            raise UsageError(
-                f"{dataset.directory}: {dataset.images} images do not fill one batch of {batch}. "
-                f"Set train.batch_size to {max(dataset.images, 1)} or less, or add images."
-            )
-        start, feed = step // steps, self._told(dataset)
+        length = self.steps(dataset, batch)
+        start, feed, flags = step // length, self._told(dataset), self._flags(dataset)
 
         def epoch(number: tf.Tensor) -> tf.data.Dataset:
-            examples = self._shuffled(dataset.shards, number).enumerate().take(steps * batch)
-            skipped = tf.where(tf.equal(number, start), step % steps * batch, 0)
+            examples = self._shuffled(dataset.shards, number, flags).enumerate().take(length * batch)
+            skipped = tf.where(tf.equal(number, start), step % length * batch, 0)
             return examples.skip(tf.cast(skipped, tf.int64)).map(lambda place, example: (number, place, example))
 
         def prepare(number: tf.Tensor, place: tf.Tensor, example: tf.Tensor) -> Any:
@@ -166,15 +163,20 @@ class Feed:
                 "augment.rotate: boxes do not rotate, and no task here learns anything else from rotated images. Set "
                 "augment.rotate_probability to 0."
             )
-        if self.clip is not None and self.device_warp:
-            raise UsageError("The device warps single images, not frames of videos. Set data.device_warp to false.")
-        if (augment.turns or augment.fits) and self.device_warp:
+        if (self.clip is not None or self.window == "stretched") and self.device_warp:
+            raise UsageError(
+                "The device warps single images, not frames of videos, and stretches none. Set data.device_warp to "
+                "false."
+            )
+        if self.device_warp and (augment.turns or augment.fits):
             raise UsageError("augment.rotate: the device does not rotate images. Set data.device_warp to false.")
-        if self.fill and self.device_warp:
+        if self.device_warp and self.fill:
             raise UsageError("data.fill: the device fills with black. Set data.device_warp to false, or fill to 0.")
-        if self.resample != "bilinear" and self.device_warp:
+        if self.device_warp and self.resample != "bilinear":
             raise UsageError(f"data.resample: the device has no {self.resample!r}. Set data.device_warp to false.")
-        if fault := augment.fault(self.clip is not None):
+        if self.window == "stretched" and self.resample != "bilinear":
+            raise UsageError(f"data.resample: images are stretched here, without {self.resample!r}. Leave it out.")
+        if fault := augment.fault(self.clip is not None, self.window):
             raise UsageError(f"augment.{fault}")
 
     def validation(self, dataset: Dataset, batch: int) -> tf.data.Dataset:
@@ -183,24 +185,33 @@ class Feed:
         What takes all records of the training set to tell is unknown here.
         """
         paths = tf.data.Dataset.from_tensor_slices(list(map(str, dataset.shards)))
-        examples, feed = paths.flat_map(lambda path: self._read(path, None)), self._told(None)
+        flags, feed = self._flags(dataset), self._told(None)
+        examples = paths.flat_map(lambda path: self._read(path, None, flags))
         prepared = examples.map(lambda example: feed._prepare(example, dataset.classes, None, None), self._parallel)
         # Without its length, Keras warns that the data ran out.
-        counted = self._batched(prepared, batch).apply(
-            tf.data.experimental.assert_cardinality(-(-dataset.images // batch))
-        )
+        length = -(-samples(dataset, flags) // batch)
+        counted = self._batched(prepared, batch).apply(tf.data.experimental.assert_cardinality(length))
         return counted.prefetch(tf.data.AUTOTUNE)
+
+    def steps(self, dataset: Dataset, batch: int) -> int:
+        """How many whole batches of samples an epoch has; errors as of `whole.steps`."""
+        return steps(dataset, self._flags(dataset), self.inputs, batch)
+
+    def _flags(self, dataset: Dataset) -> Flags:
+        """Which records make a sample, by shard; None where all do."""
+        wanted = self.clip is not None and self.clip.whole is not None
+        return whole_windows(dataset, self.properties, self.clip, seen_frames(self.inputs)) if wanted else None
 
     def _told(self, dataset: Dataset | None) -> "Feed":
         """The same with properties that have seen all records of a training set, where fields take that."""
         files, classes = ((), ()) if dataset is None else (dataset.files, dataset.classes)
         return dataclasses.replace(self, properties=with_overall(self.properties, self.fields, files, classes))
 
-    def _shuffled(self, shards: Sequence[Any], epoch: tf.Tensor) -> tf.data.Dataset:
+    def _shuffled(self, shards: Sequence[Any], epoch: tf.Tensor, flags: Flags) -> tf.data.Dataset:
         seed = tf.stack([tf.constant(self.seed, tf.int64), epoch])
         paths = tf.random.experimental.stateless_shuffle(list(map(str, shards)), seed)
         records = tf.data.Dataset.from_tensor_slices(paths).interleave(
-            lambda path: self._read(path, epoch),
+            lambda path: self._read(path, epoch, flags),
             cycle_length=8,
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
@@ -211,7 +222,7 @@ class Feed:
             lambda block, part: tf.random.experimental.stateless_shuffle(part, [self.seed + block, epoch])
         ).unbatch()
 
-    def _read(self, path: tf.Tensor, epoch: tf.Tensor | None) -> tf.data.Dataset:
+    def _read(self, path: tf.Tensor, epoch: tf.Tensor | None, flags: Flags) -> tf.data.Dataset:
         """The records of a shard, each with its neighbours where clips are wanted; without epoch nothing is random."""
         records = tf.data.TFRecordDataset(path)
         if self.clip is None:
@@ -221,7 +232,8 @@ class Feed:
         seed = tf.stack(
             [tf.constant(self.seed, tf.int64) + number, tf.constant(0, tf.int64) if epoch is None else epoch]
         )
-        return windows(records, self.frames, 0 if epoch is None else self.clip.reach, seed)
+        made = windows(records, self.frames, 0 if epoch is None else self.clip.reach, seed)
+        return made if flags is None else only_whole(made, path, flags)
 
     def _prepare(self, examples: Any, classes: Sequence[str], place: Any, augment: Augmentation | None) -> Any:
         """One serialized record, or those of `frames` [F], to inputs and rows."""
@@ -234,7 +246,7 @@ class Feed:
             for key in (FILENAME, SOURCE_ID):
                 del one[key]
         # Pixels take the way through NumPy only where they are warped there.
-        matrices, color, vivid, jittered, zoom, valid, *values = tf.numpy_function(
+        matrices, color, vivid, distortion, jittered, zoom, valid, *values = tf.numpy_function(
             self._draw(sampler, tuple(lists[0])),
             [
                 *(place or (0, 0)),
@@ -246,8 +258,7 @@ class Feed:
             stateful=False,
         )
         matrices = tf.ensure_shape(matrices, (len(frames), 2, 3))
-        if augment is not None and (augment.hsv_saturation or augment.hsv_value):
-            images = [tf.numpy_function(recolored, [image, vivid], tf.uint8, stateful=False) for image in images]
+        images = with_colors(images, augment, vivid, distortion)
         inputs = {**self._shown(images, matrices), "color": tf.ensure_shape(color, (6,))}
         values = [tf.ensure_shape(one, sampler.shape(field)) for one, field in zip(values, self._fields(sampler))]
         rows = {field.name: value for field, value in zip(sampler.padded, values)}
@@ -267,13 +278,9 @@ class Feed:
     def _shown(self, images: Sequence[tf.Tensor], matrices: tf.Tensor) -> dict[str, tf.Tensor]:
         """What the network sees of the frames, and where the device warps, how."""
         if not self.device_warp:
-            warped = [self._warped(image, matrices[place]) for place, image in enumerate(images)]
-            each = {
-                name: [warped[self.frames.index(offset)] for offset in wanted.frames]
-                for name, wanted in self.inputs.items()
-                if wanted.draw is None
-            }
-            return {name: tf.stack(seen) if len(seen) > 1 else seen[0] for name, seen in each.items()}
+            directed = any(wanted.directed for wanted in self.inputs.values())
+            seen = [self._warped(image, matrices[place], directed) for place, image in enumerate(images)]
+            return side_by_side(dict(zip(self.frames, seen)), self.inputs)
         (image,), matrix = images, matrices[0]
         fit = tf.stack([matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]])
         image, fit = tf.cond(
@@ -285,23 +292,14 @@ class Feed:
         return {"image": image, "fit": fit}
 
     def _sampler(self, classes: Sequence[str], augment: Augmentation | None) -> Sampler:
-        sampler = Sampler(
-            self.size,
-            self.window,
-            self.max_objects,
-            self.fields,
-            self.properties,
-            tuple(classes),
-            augment,
-            self.frames,
-            self.clip,
-        )
+        own = self.size, self.window, self.max_objects, self.fields, self.properties
+        sampler = Sampler(*own, tuple(classes), augment, self.frames, self.clip)
         names = {field.name for field in sampler.read}
         used = [one for one in self.properties if names & {field.name for field in one.fields}]
         return dataclasses.replace(sampler, properties=tuple(used))
 
     def _fields(self, sampler: Sampler) -> tuple[Field, ...]:
-        """Of the arrays that `_draw` returns behind the first five."""
+        """Of the arrays that `_draw` returns behind those of `_TYPES`."""
         drawn = (*self.clip.drawn, _VALID) if self.clip is not None and self.clip.drawn else ()
         return (*sampler.padded, *drawn)
 
@@ -314,20 +312,16 @@ class Feed:
             shapes, lists = values[:count], values[count:]
             stored = [(shape, dict(zip(keys, lists[len(keys) * number :]))) for number, shape in enumerate(shapes)]
             one = sampler.draw(random, stored, same)
-            return one.matrices, one.color, one.vivid, one.jittered, one.zoom, one.valid, *one.rows, *one.drawn
+            colors = one.color, one.vivid, one.distortion
+            return one.matrices, *colors, one.jittered, one.zoom, one.valid, *one.rows, *one.drawn
 
         return draw
 
-    def _warped(self, image: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
-        """The input [h, w, 3] uint8; OpenCV's warp is six times as fast as TensorFlow's operator."""
-
-        def warp(pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-            size, border = self.size[::-1], (self.fill,) * 3
-            if self.resample == "area":
-                pixels, matrix = letterboxed(pixels, matrix, self.size, self.fill)
-            return cv2.warpAffine(pixels, matrix.astype(np.float64), size, flags=cv2.INTER_LINEAR, borderValue=border)
-
-        return tf.ensure_shape(tf.numpy_function(warp, [image, matrix], tf.uint8, stateful=False), (*self.size, 3))
+    def _warped(self, image: tf.Tensor, matrix: tf.Tensor, directed: bool = False) -> tf.Tensor:
+        """The input [h, w, 3]: of the image's type, or float32 of images that are stretched."""
+        if self.window == "stretched":
+            return stretched_image(image, matrix, self.size, self.canvas, directed)
+        return warped(image, matrix, self.size, self.fill, self.resample)
 
     def _batched(self, samples: tf.data.Dataset, batch: int) -> tf.data.Dataset:
         end_all_at_exit()

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from centernet_tf.data import stretched
 from centernet_tf.data.augment import PLAIN_COLOR, Augmentation, is_plain, perturbed, plain_matrix
 from centernet_tf.data.checks import check_classes, check_numbers
+from centernet_tf.data.distorted import PLAIN
 from centernet_tf.data.example import rows_of, stored_size
 from centernet_tf.data.fitted import Shake, fitted_matrices, shaken_boxes, worth_learning
 from centernet_tf.geometry import affine
@@ -75,17 +77,20 @@ class Sampler:
         """
         present = self.frames.index(0)
         sizes = [(int(shape[0]), int(shape[1])) for shape, _ in stored]
-        shake = None
-        if self.augment is not None and random is not None and self.augment.fits:
-            shake = self.augment.shake(random, self.size)
-        matrix, color, vivid = self._matrix(random, *sizes[present], shake)
+        if self.window == "stretched" and len(set(sizes)) > 1:  # one matrix stretches all
+            raise ValueError(f"frames of one video have sizes {sorted(set(sizes))}, expected one")
+        read = [self._read(lists, size) for (_, lists), size in zip(stored, sizes)]
+        shake = cut = None
+        if self.augment is not None and random is not None:
+            shake = self.augment.shake(random, self.size) if self.augment.fits else None
+            cut = self._cut(random, read, sizes, same) if self.augment.stretches else None
+        matrix = self._matrix(random, *sizes[present], shake, cut)
+        color, vivid, distortion = self._colors(random)
         matrices = [matrix if place == present else self._other(matrix, random, one) for place, one in enumerate(same)]
-        moved = [self._moved(lists, size, one, shake) for (_, lists), size, one in zip(stored, sizes, matrices)]
-        rows, drawn = moved[present], {}
-        if self.clip is not None:
-            for one, frame in zip(same, moved):
-                frame[PRESENT] = np.where(one, np.arange(len(frame["boxes"])), -1)
-            rows, drawn = self.clip.join(dict(zip(self.frames, moved)), self.size, random)
+        moved = [self._moved(rows, size, one, shake) for rows, size, one in zip(read, sizes, matrices)]
+        rows, drawn = self._joined(moved, same, self.size, random)
+        if cut is not None and (limit := cut.limit(*sizes[present], self.size)) is not None:
+            rows = self._cropped(rows, limit)
         count = len(rows["boxes"])
         if count > self.max_objects:
             rows = select(rows, self.padded, np.arange(self.max_objects), count)
@@ -93,6 +98,7 @@ class Sampler:
             matrices=np.stack(matrices).astype(np.float32),
             color=color,
             vivid=vivid,
+            distortion=distortion,
             jittered=np.bool_(not is_plain(matrix, *sizes[present], self.size, self.window)),
             zoom=self._zoom(matrix, *sizes[present]),
             valid=np.arange(self.max_objects) < count,
@@ -105,16 +111,62 @@ class Sampler:
         return field.shape if field.level == "image" else (self.max_objects, *field.shape)
 
     def _matrix(
-        self, random: np.random.Generator | None, height: int, width: int, shake: Shake | None
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Geometry and colour of the present frame."""
+        self,
+        random: np.random.Generator | None,
+        height: int,
+        width: int,
+        shake: Shake | None,
+        cut: stretched.Cut | None,
+    ) -> np.ndarray:
+        """Geometry of the present frame."""
         if self.augment is None or random is None:
-            return plain_matrix(height, width, self.size, self.window), PLAIN_COLOR, np.ones(2, np.float32)
+            return plain_matrix(height, width, self.size, self.window)
         if shake is not None:
-            matrix = fitted_matrices(shake, height, width, self.size)[0]
-        else:
-            matrix = self.augment.matrix(random, height, width, self.size, self.window)
-        return matrix, self.augment.color(random), self.augment.vivid(random)
+            return fitted_matrices(shake, height, width, self.size)[0]
+        if cut is not None:
+            return cut.matrix(height, width, self.size)
+        return self.augment.matrix(random, height, width, self.size, self.window)
+
+    def _colors(self, random: np.random.Generator | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """`Sample.color`, `vivid` and `distortion`, the same for all frames."""
+        if self.augment is None or random is None:
+            return PLAIN_COLOR, np.ones(2, np.float32), PLAIN
+        return self.augment.color(random), self.augment.vivid(random), self.augment.distortion(random)
+
+    def _cut(
+        self, random: np.random.Generator, read: Sequence[Rows], sizes: Sequence[tuple[int, int]], same: Sequence[bool]
+    ) -> stretched.Cut:
+        """How all frames are cut, around what is learnt of them."""
+        height, width = sizes[self.frames.index(0)]
+        whole = [{**rows, "boxes": rows["full_boxes"]} for rows in read]
+        rows, _ = self._joined(whole, same, (height, width), random)
+        (*_, followed) = (field for field in self._boxes)
+        boxes = rows[followed.name]
+        return self.augment.cut(random, height, width, boxes.reshape(len(boxes), -1, 4))
+
+    @property
+    def _boxes(self) -> list[Field]:
+        """The fields of boxes, those through several frames last."""
+        return sorted((one for one in self.padded if one.motion == "boxes"), key=lambda one: len(one.shape))
+
+    def _cropped(self, rows: Rows, limit: np.ndarray) -> dict[str, np.ndarray]:
+        """The rows of objects that stay within a crop in every frame, clipped to it."""
+        (*_, followed) = self._boxes
+        boxes = rows[followed.name]
+        kept = np.flatnonzero(stretched.inside(boxes.reshape(len(boxes), -1, 4), limit))
+        rows = select(rows, self.padded, kept, len(boxes))
+        clipped = {one.name: np.clip(rows[one.name], 0, np.tile(limit, 2)) for one in self._boxes}
+        return {**rows, **{name: values.astype(np.float32) for name, values in clipped.items()}}
+
+    def _joined(
+        self, frames: Sequence[Rows], same: Sequence[bool], size: tuple[int, int], random: np.random.Generator | None
+    ) -> tuple[Rows, Rows]:
+        """Of `Clip.join`; the rows of the present frame where there are no clips."""
+        if self.clip is None:
+            return frames[self.frames.index(0)], {}
+        present = [np.where(one, np.arange(len(frame["boxes"])), -1) for one, frame in zip(same, frames)]
+        marked = [{**frame, PRESENT: place} for frame, place in zip(frames, present)]
+        return self.clip.join(dict(zip(self.frames, marked)), size, random)
 
     def _zoom(self, matrix: np.ndarray, height: int, width: int) -> np.float32:
         plain = plain_matrix(height, width, self.size, self.window)
@@ -126,13 +178,17 @@ class Sampler:
             return matrix
         return perturbed(matrix, random, self.size, self.clip.shift, self.clip.scale)
 
-    def _moved(
-        self, lists: Rows, size: tuple[int, int], matrix: np.ndarray, shake: Shake | None
-    ) -> dict[str, np.ndarray]:
-        """Rows of one frame in pixels of the network's input. Boxes of a window move as if nothing rotated."""
+    def _read(self, lists: Rows, size: tuple[int, int]) -> Rows:
+        """Rows of one frame in pixels of the image."""
         rows = rows_of(lists, stored_size(lists) or size[::-1], self.classes, self.properties)
         check_classes(rows, self.classes)
         check_numbers(rows)
+        return rows
+
+    def _moved(
+        self, rows: Rows, size: tuple[int, int], matrix: np.ndarray, shake: Shake | None
+    ) -> dict[str, np.ndarray]:
+        """Rows of one frame in pixels of the network's input. Boxes of a window move as if nothing rotated."""
         # What is cut off is decided on the output grid, from boxes as they were annotated, as in the original.
         rows = {**rows, "boxes": rows["full_boxes"]}
         straight = affine.upright(matrix, self.size) if matrix[0, 1] and shake is None else matrix
@@ -177,6 +233,7 @@ class Sample:
         matrices: [F, 2, 3] float32, pixels of each frame to those of the network's input.
         color: [6] float32, as `preprocess.recolor` takes it.
         vivid: [2] float32, factors of saturation and value, as `augment.recolored` takes them.
+        distortion: [5] float32, as `distorted.distorted` takes them.
         jittered: [] bool, whether augmentation scaled or moved the image.
         zoom: [] float32, how many times as large it shows the image.
         valid: [N] bool, which rows are objects.
@@ -187,6 +244,7 @@ class Sample:
     matrices: np.ndarray
     color: np.ndarray
     vivid: np.ndarray
+    distortion: np.ndarray
     jittered: np.bool_
     zoom: np.float32
     valid: np.ndarray

@@ -15,11 +15,11 @@ from centernet_tf.detector import batches, frames, tiles
 from centernet_tf.detector import extras as own
 from centernet_tf.detector.entries import Entry, Image, Look, as_entries, as_image
 from centernet_tf.detector.field import find_halo
-from centernet_tf.detector.found import as_detections
+from centernet_tf.detector.found import as_detections, check_finite
 from centernet_tf.detector.graph import HEATMAP, SEEN, DetectorGraph, FrameGraph, PointGraph, WindowGraph
 from centernet_tf.detector.options import Options
 from centernet_tf.detector.point import at_points
-from centernet_tf.errors import DataError, UsageError, closest
+from centernet_tf.errors import UsageError, closest
 from centernet_tf.model.card import ModelCard
 from centernet_tf.model.file import load_model
 from centernet_tf.points.task import Extra
@@ -324,9 +324,7 @@ class Detector:
     ) -> Iterator[tuple[Any, np.ndarray, Detections]]:
         keys, images, extras, seen = zip(*waiting)
         found = self._find(images, extras, seen, look is not None)
-        if not all(np.isfinite(values).all() for values in found.values()):
-            # A score that is NaN is above no threshold, so it would pass for an empty image.
-            raise DataError("The network's outputs are NaN or infinite: its training diverged. Use another model.")
+        check_finite(found)
         looks = [found.pop(name) for name in (SEEN, HEATMAP)] if look else []
         for row, (key, image) in enumerate(zip(keys, images)):
             if look:

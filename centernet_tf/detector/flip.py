@@ -3,16 +3,35 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from keras import ops
 
-from centernet_tf.points.task import Head
+from centernet_tf.points.task import Head, Input
+from centernet_tf.preprocess import Normalization
 
 WIDTH = -2  # axis of [B, h, w, C], and of clips [B, T, h, w, C]
 
 
-def both_sides(inputs: Any) -> Any:
-    """Images [B, h, w, C] or clips to twice as many: all inputs, then all their mirror images."""
-    return ops.concatenate([inputs, ops.flip(inputs, axis=WIDTH)])
+def both_sides(inputs: Any, wanted: Input | None = None, normalization: Normalization | None = None) -> Any:
+    """Images [B, h, w, C] or clips to twice as many: all inputs, then all their mirror images.
+
+    Args:
+        inputs: Pixels from 0 to 1, or normalised ones.
+        wanted: What they are; in mirror images of optical flow, what went right goes left.
+        normalization: By which they are; None for pixels from 0 to 1.
+    """
+    mirrored = ops.flip(inputs, axis=WIDTH)
+    if wanted is not None and wanted.directed:
+        red, total = (0, 1.0) if normalization is None else _red(normalization)
+        right = np.arange(wanted.channels) % 3 == red
+        mirrored = ops.where(right, total - mirrored, mirrored)
+    return ops.concatenate([inputs, mirrored])
+
+
+def _red(normalization: Normalization) -> tuple[int, float]:
+    """Where the red of a picture stands once it is normalised, and what p and 1 - p add up to there."""
+    place = normalization.order.index("r")
+    return place, (1 - 2 * normalization.mean[place]) / normalization.std[place]
 
 
 def mean_score(first: Any, second: Any) -> Any:

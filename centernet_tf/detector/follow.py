@@ -9,6 +9,7 @@ import numpy as np
 from centernet_tf.detector import frames as beside
 from centernet_tf.detector.detector import Detector
 from centernet_tf.detector.entries import Image, Look, as_image
+from centernet_tf.detector.stream import Stream, suits
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.results import Detections
 from centernet_tf.tasks import read_task
@@ -169,8 +170,10 @@ class _Video:
         self._association, self._extras, self._keep = association, dict(extras or {}), keep
         self._together = batch_size if association.recall is None else 1
         self._memory = association.start()
+        streams = look is None and suits(detector)
+        self._stream = Stream(detector, threshold, self._extras) if streams else None
         # Where the network sees a frame more than once, it is fitted when it comes.
-        self._fit = detector.fit_frame if beside.shown(detector.tasks.inputs) else None
+        self._fit = detector.fit_frame if beside.shown(detector.tasks.inputs) and not streams else None
         self._window: beside.Window[_Frame] = beside.Window(detector.tasks.inputs)
         self._waiting: list[tuple[_Frame, dict[str, list[_Frame]]]] = []
         self._public: collections.deque[np.ndarray | None] = collections.deque()  # of frames that are not told yet
@@ -190,7 +193,8 @@ class _Video:
         if self._count == 0 and self._public[0] is not None:
             self._memory = self._association.begin(self._public[0])
         self._count += 1
-        for entry in self._window.push(_Frame(image, self._fit and self._fit(image))):
+        frame = _Frame(image, self._fit and self._fit(image))
+        for entry in [(frame, {})] if self._stream else self._window.push(frame):
             self._waiting.append(entry)
             if len(self._waiting) == self._together:
                 yield from self._run()
@@ -210,22 +214,31 @@ class _Video:
 
     def finish(self) -> Iterator[Detections]:
         """What was held back until the end."""
-        for entry in self._window.finish():
+        for entry in () if self._stream else self._window.finish():
             self._waiting.append(entry)
             if len(self._waiting) == self._together:
                 yield from self._run()
         yield from self._run()
+        if self._stream:
+            yield from self._tell(self._stream.finish())
         yield from self._association.finish(self._memory)
 
     def _run(self) -> Iterator[Detections]:
         waiting, self._waiting = self._waiting, []
+        if self._stream:
+            yield from self._tell(self._stream.push([present.image for present, _ in waiting]))
+            return
         recall = self._association.recall
         known = {**self._extras, **({} if recall is None else {beside.ROWS: recall(self._memory)})}
         searched = self._search((present.image, {**known, **_fitted(present, seen)}) for present, seen in waiting)
-        for found, (present, _) in zip(searched, waiting):
+        yield from self._tell((present.image, found) for found, (present, _) in zip(searched, waiting))
+
+    def _tell(self, searched: Iterable[tuple[np.ndarray, Detections]]) -> Iterator[Detections]:
+        """What the association makes of frames and of what was found in them."""
+        for image, found in searched:
             if self._keep is not None:
                 self._keep(found)
-            seen = [present.image] if self._association.looks else []
+            seen = [image] if self._association.looks else []
             boxes = self._public.popleft()
             near = {} if boxes is None else {"public": boxes}
             told, self._memory = self._association.step(found, self._memory, *seen, **near)

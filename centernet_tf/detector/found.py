@@ -5,11 +5,18 @@ from typing import Any
 
 import numpy as np
 
+from centernet_tf.errors import DataError
 from centernet_tf.properties.property import Property
 from centernet_tf.results import Detections, Pairs
 
 OWN = ("boxes", "scores", "classes")
 PAIRS = {"pairs": "rows", "verbs": "verbs", "pair_scores": "scores"}  # fields of pairs of objects, as `Pairs` has them
+
+
+def check_finite(found: Mapping[str, np.ndarray]) -> None:
+    """Raises DataError where arrays hold NaN, which is above no threshold, so that it would pass for an empty image."""
+    if not all(np.isfinite(values).all() for values in found.values()):
+        raise DataError("The network's outputs are NaN or infinite: its training diverged. Use another model.")
 
 
 def as_detections(

@@ -14,8 +14,8 @@ from centernet_tf.properties.property import Rows
 
 ROWS = "rows"
 # A frame of a video is the present one and later stands beside those that follow. Fitted when it comes, it is fitted
-# once. Beside an image this is the present frame, and {input that is not drawn: the frames that it shows}, each as
-# `graph.FrameGraph.fit` made it; in a batch, for each scale {input: [B, h, w, 3] or [B, T, h, w, 3]}.
+# once. Beside an image this is the present frame, and {input that is not drawn: the frames of its pictures}, each as
+# `graph.FrameGraph.fit` made it; in a batch, for each scale {input: [B, h, w, 3 S] or [B, T, h, w, 3 S]}.
 FITTED = "fitted"
 
 Frame = TypeVar("Frame")
@@ -23,7 +23,7 @@ Frame = TypeVar("Frame")
 
 def shown(inputs: Mapping[str, Input]) -> dict[str, Input]:
     """The inputs that show more than the present image."""
-    single = {"image"} if "image" in inputs and len(inputs["image"].frames) == 1 else set()
+    single = {"image"} if "image" in inputs and len(inputs["image"].pictures) == 1 else set()
     return {name: wanted for name, wanted in inputs.items() if wanted.draw is None and name not in single}
 
 
@@ -44,16 +44,16 @@ def windows(
         inputs: Of the network.
 
     Yields:
-        The present frame, and {input: [H, W, 3], or [T, H, W, 3] of clips}.
+        The present frame, and {input: [H, W, 3], or [T, H, W, 3] of clips}; of S pictures for each frame 3 S channels.
     """
     window, wanted = Window(inputs), shown(inputs)
     for present, seen in itertools.chain(itertools.chain.from_iterable(map(window.push, frames)), window.finish()):
-        yield present, {name: np.stack(seen[name]) if len(seen[name]) > 1 else seen[name][0] for name in wanted}
+        yield present, {name: side_by_side(seen[name], one) for name, one in wanted.items()}
 
 
 def reach(inputs: Mapping[str, Input]) -> tuple[int, int]:
     """How far before and behind the present frame the network sees, such as (-2, 0)."""
-    offsets = [0, *(offset for one in shown(inputs).values() for offset in one.frames)]
+    offsets = [0, *(offset for one in shown(inputs).values() for offset in one.pictures)]
     return min(offsets), max(offsets)
 
 
@@ -71,19 +71,27 @@ class Window(Generic[Frame]):
         self._held: collections.deque[Frame] = collections.deque(maxlen=self._before + 1 + self._after)
 
     def push(self, frame: Frame) -> Iterator[tuple[Frame, dict[str, list[Frame]]]]:
-        """What can be seen once this frame is there: a present one, and {input that is not drawn: those it shows}."""
+        """What can be seen once this frame is there: a present one, and {input that is not drawn: its `pictures`}."""
         # The first frame stands for those before it.
         for one in itertools.repeat(frame, 1 if self._held else 1 + self._before):
             self._held.append(one)
         if len(self._held) == self._held.maxlen:
             place, wanted = self._before, self._wanted.items()
-            seen = {name: [self._held[place + offset] for offset in one.frames] for name, one in wanted}
+            seen = {name: [self._held[place + offset] for offset in one.pictures] for name, one in wanted}
             yield self._held[place], seen
 
     def finish(self) -> Iterator[tuple[Frame, dict[str, list[Frame]]]]:
         """The frames that waited for later ones; the last one stands for those."""
         for _ in range(self._after if self._held else 0):
             yield from self.push(self._held[-1])
+
+
+def side_by_side(pictures: Sequence[np.ndarray], wanted: Input) -> np.ndarray:
+    """Pictures [H, W, 3] in the order of `Input.pictures` as the network sees them: [H, W, 3 S], or [T, H, W, 3 S]."""
+    each = wanted.stacked
+    groups = [pictures[start : start + each] for start in range(0, len(pictures), each)]
+    frames = [np.concatenate(group, axis=-1) if each > 1 else group[0] for group in groups]
+    return np.stack(frames) if len(frames) > 1 else frames[0]
 
 
 def split(given: Mapping[str, Any], inputs: Mapping[str, Input]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -110,9 +118,12 @@ def complete(given: Mapping[str, Any], tasks: TaskSet, image: np.ndarray) -> dic
     """
     seen: dict[str, Any] = {FITTED: given[FITTED]} if FITTED in given else {}
     for name, wanted in {} if seen else shown(tasks.inputs).items():
-        count = len(wanted.frames)
-        shape = (count, *image.shape) if count > 1 else image.shape
-        seen[name] = np.asarray(given[name]) if name in given else np.broadcast_to(image, shape)
+        if name in given:
+            seen[name] = np.asarray(given[name])
+        else:
+            seen[name] = side_by_side([image] * len(wanted.pictures), wanted)
+        shape = (*image.shape[:2], image.shape[2] * wanted.stacked)
+        shape = (len(wanted.frames), *shape) if len(wanted.frames) > 1 else shape
         if seen[name].shape != shape:
             raise ValueError(f"{name} has shape {seen[name].shape}; expected {shape} beside an image {image.shape}.")
     if are_drawn(tasks.inputs):
@@ -137,11 +148,11 @@ def pack(seen: Sequence[Mapping[str, Any]], tasks: TaskSet, shape: tuple[int, in
         limit: Rows are padded to a multiple of it, so that few shapes need compiling.
 
     Returns:
-        {input: [B, H, W, 3] or [B, T, H, W, 3]}, or `FITTED` with "images" and "sizes"; and "rows" {field: [B, N, ...],
-        "valid": [B, N] bool}.
+        {input: [B, H, W, 3 S] or [B, T, H, W, 3 S]}, or `FITTED` with "images" and "sizes"; and "rows" {field:
+        [B, N, ...], "valid": [B, N] bool}.
     """
     fitted = [one[FITTED] for one in seen if FITTED in one]
-    packed: dict[str, Any] = _pack_fitted(fitted) if fitted else {}
+    packed: dict[str, Any] = _pack_fitted(fitted, tasks.inputs) if fitted else {}
     for name in {} if fitted else shown(tasks.inputs):
         frames = [one[name] for one in seen]
         packed[name] = np.zeros((len(frames), *frames[0].shape[:-3], *shape, frames[0].shape[-1]), np.uint8)
@@ -152,12 +163,14 @@ def pack(seen: Sequence[Mapping[str, Any]], tasks: TaskSet, shape: tuple[int, in
     return packed
 
 
-def _pack_fitted(given: Sequence[tuple[Any, Mapping[str, Sequence[Any]]]]) -> dict[str, Any]:
+def _pack_fitted(
+    given: Sequence[tuple[Any, Mapping[str, Sequence[Any]]]], inputs: Mapping[str, Input]
+) -> dict[str, Any]:
     present = [frame for frame, _ in given]
     packed = {name: _joined([frame[name] for frame in present]) for name in present[0] if name != FITTED}
     packed[FITTED] = [
         {
-            name: _joined([_clip([frame[FITTED][scale] for frame in seen[name]]) for _, seen in given])
+            name: _joined([_clip([frame[FITTED][scale] for frame in seen[name]], inputs[name]) for _, seen in given])
             for name in given[0][1]
         }
         for scale in range(len(present[0][FITTED]))
@@ -165,13 +178,16 @@ def _pack_fitted(given: Sequence[tuple[Any, Mapping[str, Sequence[Any]]]]) -> di
     return packed
 
 
-def _clip(fitted: Sequence[Any]) -> Any:
-    return fitted[0] if len(fitted) == 1 else ops.stack(fitted, axis=1)
+def _clip(fitted: Sequence[Any], wanted: Input) -> Any:
+    """`side_by_side` of pictures [1, h, w, 3] that are fitted: [1, h, w, 3 S] or [1, T, h, w, 3 S]."""
+    each = wanted.stacked
+    frames = [_joined(fitted[start : start + each], axis=-1) for start in range(0, len(fitted), each)]
+    return frames[0] if len(frames) == 1 else ops.stack(frames, axis=1)
 
 
-def _joined(parts: Sequence[Any]) -> Any:
-    """One batch of several; a single one stays as it is, which costs nothing."""
-    return parts[0] if len(parts) == 1 else ops.concatenate(parts)
+def _joined(parts: Sequence[Any], axis: int = 0) -> Any:
+    """One of several; a single one stays as it is, which costs nothing."""
+    return parts[0] if len(parts) == 1 else ops.concatenate(parts, axis)
 
 
 def _pack_rows(rows: Sequence[Rows], tasks: TaskSet, limit: int) -> dict[str, np.ndarray]:

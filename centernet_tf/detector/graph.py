@@ -12,6 +12,7 @@ from centernet_tf import preprocess
 from centernet_tf.detector import flip, scales, soft_nms, tiles
 from centernet_tf.detector.frames import FITTED
 from centernet_tf.detector.options import Options
+from centernet_tf.errors import UsageError
 from centernet_tf.geometry import affine
 from centernet_tf.model.card import InputCard
 from centernet_tf.model.network import as_argument
@@ -77,6 +78,8 @@ class DetectorGraph(keras.Model):
             shift = ops.cast(ops.stack([left, top]), "float32")
             shift = ops.broadcast_to(shift, (ops.shape(images)[0], 2))
             return fitted / 255.0, ops.concatenate([ops.ones_like(shift) * float(scale), shift], axis=-1)
+        if self.tasks.window == "stretched":
+            return self._stretch(images, sizes, scale)
         sizes = ops.cast(sizes, "float32")
         ratio, left, top = affine.fixed_fit(sizes[:, 0], sizes[:, 1], (self.card.height, self.card.width), side)
         fit = ops.stack([ratio, ratio, left, top], axis=-1)
@@ -84,13 +87,26 @@ class DetectorGraph(keras.Model):
         fitted = preprocess.RESAMPLES[self.card.resample](images, fit, target, self.card.fill, whole)
         return fitted / 255.0, fit * ops.convert_to_tensor([float(scale), float(scale), 1.0, 1.0])
 
+    def _stretch(self, images: Any, sizes: Any, scale: Fraction) -> tuple[Any, Any]:
+        """`fit_images` where all of an image fills all of the input, outline on outline; at other scales its middle."""
+        target = (self.card.height, self.card.width)
+        if self.card.resample != "bilinear":
+            raise UsageError(f"resample: images are stretched here, without {self.card.resample!r}. Leave it out.")
+        if scale != 1:
+            raise UsageError("Images are stretched into the input here, so they have no scale. Leave scales out.")
+        wanted = ops.broadcast_to(ops.convert_to_tensor(target, "int32"), ops.shape(sizes))
+        fitted = preprocess.resize(images, sizes, wanted, target) / 255.0
+        ratio = ops.convert_to_tensor(target, "float32") / ops.cast(sizes, "float32")
+        fit = ops.stack([ratio[:, 1], ratio[:, 0]], axis=-1)
+        return fitted, ops.concatenate([fit, ops.zeros_like(fit)], axis=-1)
+
     def show(self, inputs: Mapping[str, Any], scale: Fraction = Fraction(1)) -> tuple[dict[str, Any], Any]:
         """Makes everything that the network sees.
 
         Args:
             inputs: "images" and "sizes" as in `fit_images`; other frames by the name of the input that shows them, [B,
-                H, W, 3] or clips [B, T, H, W, 3] of the same sizes, or `frames.FITTED` in their place; "rows" {field:
-                [B, N, ...]} and "valid" among them, in pixels of the images, where an input is drawn.
+                H, W, 3 S] or clips [B, T, H, W, 3 S] of the same sizes, or `frames.FITTED` in their place; "rows"
+                {field: [B, N, ...]} and "valid" among them, in pixels of the images, where an input is drawn.
             scale: As in `fit_images`.
 
         Returns:
@@ -138,7 +154,8 @@ class DetectorGraph(keras.Model):
         alone = not isinstance(shown, Mapping)
         inputs = {"image": preprocess.normalize(shown, self.card.normalization)} if alone else shown
         if self.options.flip:
-            inputs = {name: flip.both_sides(value) for name, value in inputs.items()}
+            wanted, colors = self.tasks.inputs, self.card.normalization
+            inputs = {name: flip.both_sides(value, wanted[name], colors) for name, value in inputs.items()}
         outputs = self.network(as_argument(inputs), training=False)
         last = {name: maps[-1] for name, maps in outputs.items()}
         return flip.join_sides(last, self.tasks.heads) if self.options.flip else last
@@ -165,6 +182,24 @@ class DetectorGraph(keras.Model):
             found["boxes"] = affine.with_sides_added(found["boxes"], -shift / scale)
         return self.tasks.place(found, extras)
 
+    def cut(self, found: dict[str, Any], sizes: Any) -> dict[str, Any]:
+        """Boxes cut to their images, where a task says so.
+
+        Args:
+            found: {field: [B, K, ...]}, boxes in pixels of the images.
+            sizes: [B, 2] height and width of each image.
+        """
+        if not self.tasks.clipped:
+            return found
+        last = ops.cast(sizes, "float32")[:, ::-1] - 1
+        moved = {}
+        for name, motion in self.tasks.motions.items():
+            if motion == "boxes" and name in found:
+                limit = ops.concatenate([last, last], axis=-1)
+                limit = ops.reshape(limit, (-1, *(1 for _ in found[name].shape[1:-1]), 4))
+                moved[name] = ops.minimum(ops.maximum(found[name], 0.0), limit)
+        return {**found, **moved}
+
     def call(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """What `show` takes, and "name" [B, ...] of each extra, to {field: [B, K, ...]}.
 
@@ -176,7 +211,7 @@ class DetectorGraph(keras.Model):
         for scale in fractions:
             shown, fit = self.show(inputs, scale)
             maps = self.answer(shown)
-            parts.append(self.find(maps, fit, extras))
+            parts.append(self.cut(self.find(maps, fit, extras), inputs["sizes"]))
             if self.looks and scale == looked:
                 looks = _look(self.fit_images(inputs["images"], inputs["sizes"], scale)[0], maps)
         if not self.options.merges:
@@ -195,7 +230,7 @@ class PointGraph(DetectorGraph):
         """
         extras = {extra.name: inputs[extra.name] for extra in self.tasks.extras}
         shown, fit = self.show(inputs)
-        return self.find(self.answer(shown), fit, extras, inputs["points"])
+        return self.cut(self.find(self.answer(shown), fit, extras, inputs["points"]), inputs["sizes"])
 
 
 class FrameGraph(DetectorGraph):

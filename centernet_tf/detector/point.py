@@ -8,8 +8,8 @@ import numpy as np
 from centernet_tf.detector import extras as own
 from centernet_tf.detector import frames
 from centernet_tf.detector.entries import Image, as_image
-from centernet_tf.detector.found import as_detections
-from centernet_tf.errors import DataError, UsageError
+from centernet_tf.detector.found import as_detections, check_finite
+from centernet_tf.errors import UsageError
 from centernet_tf.geometry import affine
 from centernet_tf.results import Detections
 
@@ -42,8 +42,7 @@ def at_points(detector: "Detector", image: Image, points: Any, extras: Mapping[s
     inputs = detector.pack([image], [given], [frames.complete({}, detector.tasks, image)])
     found = detector.pointing.predict_on_batch({**inputs, "points": _padded(points)[None]})
     fields = {name: values[0, : len(points)] for name, values in found.items()}
-    if not all(np.isfinite(values).all() for values in fields.values()):
-        raise DataError("The network's outputs are NaN or infinite: its training diverged. Use another model.")
+    check_finite(fields)
     return as_detections(fields, detector.names, image.shape[1::-1], detector.properties, given)
 
 
@@ -74,7 +73,7 @@ def _checked(points: Any, image: np.ndarray) -> np.ndarray:
 def _check_shown(detector: "Detector", image: np.ndarray, points: np.ndarray) -> None:
     """Raises UsageError where a fixed input is too low or too narrow to show a point."""
     card = detector.card.input
-    if card.mode == "keep" or not len(points):
+    if card.mode == "keep" or detector.tasks.window == "stretched" or not len(points):
         return
     height, width = image.shape[:2]
     side = affine.window_side(height, width, detector.tasks.window, (card.height, card.width))

@@ -2,5 +2,6 @@
 
 from typing import Literal
 
-# What of an image fills the width of a fixed input. Here, for clients of servers read it and have no Keras.
-Window = Literal["longer side", "width", "whole image"]
+# What of an image fills the width of a fixed input, or "stretched": all of it fills all of the input, each axis with a
+# scale of its own. Here, for clients of servers read it and have no Keras.
+Window = Literal["longer side", "width", "whole image", "stretched"]

@@ -1,7 +1,8 @@
 """Fitting an image to a network's input, and moving every field of an object by the same matrix.
 
 A matrix is [2, 3] and maps (x, y) pixel indices of a source frame to those of a target frame; there is no half-pixel
-shift. All maps of boxes here are similarities, with a mirror where the image is flipped.
+shift. Maps of boxes here are similarities, with a mirror where the image is flipped; or scale each axis by itself,
+where an image is stretched into the input. The matrix of those maps points, x = 0 being the image's left edge.
 """
 
 from typing import Any
@@ -173,8 +174,8 @@ def move(values: np.ndarray, matrix: np.ndarray, motion: str) -> np.ndarray:
     elif motion == "vectors":
         moved = values @ matrix[:, :2].T
     elif motion == "boxes":
-        corners = move_points(values.reshape(-1, 2, 2), matrix)
-        moved = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=-1)
+        corners = move_points(values.reshape(*values.shape[:-1], 2, 2), matrix)
+        moved = np.concatenate([corners.min(axis=-2), corners.max(axis=-2)], axis=-1)
     elif motion == "angles":
         moved = wrap(np.pi - values) if np.linalg.det(matrix[:, :2]) < 0 else values
     elif motion == "projections":

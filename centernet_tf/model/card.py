@@ -78,7 +78,8 @@ class ModelCard(pydantic.BaseModel):
         max_objects: Detections per image, and objects trained on.
         class_specific_size: Whether the size head has two channels per class.
         ltrb: Whether the size head has the distances to the four edges instead of width and height.
-        head_channels: Width of the hidden convolution of each head, 0 for none; the backbone's own if None.
+        head_channels: Width of the hidden convolution of each head, 0 for none; the backbone's own if None. Of some
+            heads by their names.
         input: How an image becomes its input.
         about: Where it comes from: settings, data, score. For people; nothing reads it.
     """
@@ -92,7 +93,7 @@ class ModelCard(pydantic.BaseModel):
     max_objects: pydantic.PositiveInt
     class_specific_size: bool = False
     ltrb: bool = False
-    head_channels: pydantic.NonNegativeInt | None = None
+    head_channels: pydantic.NonNegativeInt | dict[str, pydantic.NonNegativeInt] | None = None
     input: InputCard
     about: dict[str, Any] = {}
 

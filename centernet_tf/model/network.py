@@ -8,6 +8,7 @@ from keras import layers
 
 from centernet_tf.backbones import find_backbone
 from centernet_tf.backbones.blocks import torch_uniform
+from centernet_tf.errors import UsageError, closest
 from centernet_tf.layers import CellKernel, FoldFrames, UnfoldFrames
 from centernet_tf.points.task import IMAGE, Head, Input
 
@@ -47,7 +48,7 @@ def build_network(
     backbone: str,
     heads: Sequence[Head],
     inputs: Mapping[str, Input] | None = None,
-    head_channels: int | None = None,
+    head_channels: int | Mapping[str, int] | None = None,
 ) -> keras.Model:
     """Builds a network.
 
@@ -59,7 +60,8 @@ def build_network(
         heads: What to predict.
         inputs: The named inputs; an image of three channels if left out. Clips have the same number of frames in all of
             them.
-        head_channels: Width of the 3x3 convolution of each head, 0 for none; the backbone's own if left out.
+        head_channels: Width of the 3x3 convolution of each head, 0 for none; the backbone's own if left out. Of some
+            heads by their names.
 
     Returns:
         Model from normalised images [B, H, W, 3], or clips [B, T, H, W, 3] (a dict where there are several inputs, see
@@ -67,7 +69,7 @@ def build_network(
         T channels] of heads that are `per_frame`, and no map but a dict of those `at_centers`, see `head_map`.
 
     Raises:
-        UsageError: Unknown backbone.
+        UsageError: Unknown backbone, or a width for a head that there is not.
         ValueError: Inputs show different numbers of frames, or a head is per frame and at centers.
     """
     inputs = inputs or IMAGE
@@ -83,14 +85,14 @@ def build_network(
     stacks = each
     if frames > 1:
         stacks = {stack: UnfoldFrames(frames, name=f"{stack}_clip")(maps) for stack, maps in each.items()}
-    width = entry.head_channels if head_channels is None else head_channels
+    widths = _widths(heads, head_channels, entry.head_channels)
     outputs = {}
     for head in heads:
         apart = head.per_frame and frames > 1
         if apart and head.at_centers:
             raise ValueError(f"Head {head.name!r} is per frame and at centers. Choose one of them.")
         outputs[head.name] = [
-            head_map(features, head, width, f"{head.name}_{stack}")
+            head_map(features, head, widths[head.name], f"{head.name}_{stack}")
             for stack, features in (each if apart else stacks).items()
         ]
         if apart:
@@ -104,6 +106,17 @@ def build_network(
 def as_argument(inputs: Mapping[str, Any]) -> Any:
     """Named inputs as a network takes them: a lone one without its name."""
     return next(iter(inputs.values())) if len(inputs) == 1 else dict(inputs)
+
+
+def _widths(heads: Sequence[Head], given: int | Mapping[str, int] | None, usual: int) -> dict[str, int]:
+    """{head: width of its hidden convolution}."""
+    names = [head.name for head in heads]
+    if not isinstance(given, Mapping):
+        return dict.fromkeys(names, usual if given is None else given)
+    for name in given:
+        if name not in names:
+            raise UsageError(f"head_channels: no head {name!r}.{closest(name, names)} Known here: {', '.join(names)}.")
+    return {name: given.get(name, usual) for name in names}
 
 
 def _frames(inputs: Mapping[str, Input]) -> int:

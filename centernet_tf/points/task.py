@@ -77,11 +77,22 @@ class Input:
             [B, T, H, W, channels].
         draw: (rows, size) -> [B, H, W, channels]: draws it on the device from rows of objects, in pixels of the
             network's input of this height and width; None for pixels of images.
+        stacked: How many pictures of three channels stand for each of the frames, its own and those that follow it in
+            the video, one behind the other in its channels.
+        directed: Whether the pictures are of optical flow, whose first channel, red, is the motion to the right, which
+            a mirror image turns round.
     """
 
     channels: int = 3
     frames: tuple[int, ...] = (0,)
     draw: Callable[[Mapping[str, Any], tuple[int, int]], Any] | None = None
+    stacked: int = 1
+    directed: bool = False
+
+    @property
+    def pictures(self) -> tuple[int, ...]:
+        """The frames of the video whose pictures it shows, by number from the present one, in order of its channels."""
+        return tuple(frame + place for frame in self.frames for place in range(self.stacked))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,6 +196,8 @@ class Clip:
         same_crop: Whether all frames are shown in the same crop, but where the other one is the present one.
         shift: Else, the standard deviation of the other crop's motion, as a fraction of its side.
         scale: And of the change of its side.
+        whole: {frame: rows} -> whether a window is trained and validated on at all; where not None, windows that reach
+            beyond their video, or over frames that are missing in it, are not.
     """
 
     join: Callable[[Mapping[int, Rows], tuple[int, int], Any], tuple[Rows, Rows]]
@@ -195,6 +208,7 @@ class Clip:
     same_crop: bool = True
     shift: float = 0.0
     scale: float = 0.0
+    whole: Callable[[Mapping[int, Rows]], bool] | None = None
 
 
 IMAGE = {"image": Input()}
@@ -229,10 +243,12 @@ class Task:
             or not; where several tasks share a trunk, they are if all of them say so.
         every_object: Whether the heatmap has as many centres as there are objects, where two share a cell too, and none
             for cells at 1 that no object stands for; where several tasks share a trunk, it has if any of them says so.
-        window: What of an image fills the width of a fixed input; where several tasks share a trunk and
-            disagree, its longer side.
+        window: What of an image fills the width of a fixed input, see `geometry.Window`; where several tasks share a
+            trunk and disagree, its longer side.
         shifted_sizes: Whether widths and heights of boxes move from cells to pixels as points do, shift included, as in
             one of the originals; where several tasks share a trunk, they do if all of them say so.
+        clipped: Whether found boxes are cut to an image's last pixels, width - 1 and height - 1, as in one of the
+            originals; where several tasks share a trunk, they are if all of them say so.
         boxed: rows -> [B, N] bool: whose box it trains; None for all objects. Where several tasks share a trunk, a box
             is trained if any of them wants it.
         clip: How several frames of a video make one sample; None for single images.
@@ -259,6 +275,7 @@ class Task:
     every_object: bool = False
     window: Window = "longer side"
     shifted_sizes: bool = False
+    clipped: bool = False
     boxed: Callable[[Mapping[str, Any]], Any] | None = None
     clip: Clip | None = None
     associate: Association | None = None

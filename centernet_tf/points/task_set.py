@@ -113,6 +113,11 @@ class TaskSet:
         return all(task.shifted_sizes for task in self.tasks)
 
     @property
+    def clipped(self) -> bool:
+        """Whether found boxes are cut to the images' last pixels."""
+        return all(task.clipped for task in self.tasks)
+
+    @property
     def associate(self) -> Association | None:
         """What makes detections of a video belong together; None for single images.
 
@@ -134,7 +139,7 @@ class TaskSet:
     @property
     def frames(self) -> tuple[int, ...]:
         """Which frames of a video the network sees, by their distance from the present one, in order."""
-        shown = {offset for wanted in self.inputs.values() if wanted.draw is None for offset in wanted.frames}
+        shown = {offset for wanted in self.inputs.values() if wanted.draw is None for offset in wanted.pictures}
         return tuple(sorted({0, *shown}))
 
     def _only(self, name: str, fault: str) -> Any:

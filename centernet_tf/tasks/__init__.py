@@ -10,6 +10,7 @@ from centernet_tf.errors import UsageError, closest
 from centernet_tf.points.centers import Centers
 from centernet_tf.points.task import TaskSettings, first_problem
 from centernet_tf.points.task_set import TaskSet
+from centernet_tf.tasks.action import Action
 from centernet_tf.tasks.box3d import Box3d
 from centernet_tf.tasks.detect import Detect
 from centernet_tf.tasks.mask import Mask
@@ -23,6 +24,7 @@ TASKS: dict[str, type[TaskSettings]] = {
     "box3d": Box3d,
     "track": Track,
     "reid": Reid,
+    "action": Action,
     "mask": Mask,
 }
 

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from centernet_tf.checkpoints.families import recognise
 from centernet_tf.checkpoints.heads import head_modules, head_names
 from centernet_tf.checkpoints.state_dict import read_state_dict
 from centernet_tf.checkpoints.weights import assign, official_names, our_layout, some, their_shape
+from centernet_tf.checkpoints.wrapped import unwrapped
 from centernet_tf.errors import UsageError
 from centernet_tf.model.card import ModelCard
 
@@ -29,9 +31,10 @@ def start_from(network: keras.Model, source: keras.Model, card: ModelCard, where
     Raises:
         UsageError: Nothing fits: another backbone.
     """
-    given = {weight.path: weight for weight in source.weights}
-    wanted = {weight.path: weight for weight in network.weights}
-    fitting = [name for name in wanted if name in given and given[name].shape == wanted[name].shape]
+    given = {weight.path: keras.ops.convert_to_numpy(weight) for weight in source.weights}
+    wanted = {weight.path: tuple(weight.shape) for weight in network.weights}
+    given |= {name: widened(given[name], shape, name) for name, shape in wanted.items() if name in given}
+    fitting = [name for name in wanted if name in given and given[name].shape == wanted[name]]
     if not fitting:
         raise UsageError(
             f"{where}: none of its weights fit this network; it is a {card.backbone}. Set backbone: {card.backbone}."
@@ -58,7 +61,7 @@ def start_from_checkpoint(network: keras.Model, backbone: str, path: str | Path)
     Raises:
         UsageError: The file cannot be read, or is of another backbone.
     """
-    tensors = read_state_dict(path).tensors
+    tensors = unwrapped(read_state_dict(path).tensors)
     family, found = recognise({name: tensor.shape for name, tensor in tensors.items()}, str(path))
     if found.removesuffix(DEFORMABLE) != backbone.removesuffix(DEFORMABLE):
         raise UsageError(f"{path}: weights of a {found} do not fit a {backbone}. Set backbone: {found}.")
@@ -72,7 +75,7 @@ def start_from_checkpoint(network: keras.Model, backbone: str, path: str | Path)
         name = body.get(weight.path) or heads.get(weight.path)
         if name not in tensors:
             continue
-        value = our_layout(tensors[name], weight.path)
+        value = widened(our_layout(tensors[name], weight.path), tuple(weight.shape), weight.path)
         if value.shape == tuple(weight.shape):
             values[weight.path] = value
         elif weight.path in body:
@@ -84,6 +87,23 @@ def start_from_checkpoint(network: keras.Model, backbone: str, path: str | Path)
     assign(network, values)
     used = {body.get(path) or heads[path] for path in values}
     return _told(str(path), network, list(values), [name for name in tensors if name not in used])
+
+
+def widened(value: np.ndarray, shape: tuple[int, ...], path: str) -> np.ndarray:
+    """The first convolution of images for several pictures: its mean over the channels for each (MOC, `convert2flow`).
+
+    Args:
+        value: A weight of a trained network.
+        shape: Of the same weight in another one.
+        path: Its name.
+
+    Returns:
+        An array of that shape where it is such a kernel, [h, w, 3, D] of [h, w, 3 S, D]; else the value as it is.
+    """
+    kernel = "stem_image" in path and len(shape) == 4 and value.ndim == 4
+    if not kernel or value.shape[2] != 3 or shape[2] == 3 or value.shape[:2] + value.shape[3:] != shape[:2] + shape[3:]:
+        return value
+    return np.repeat(value.mean(axis=2, keepdims=True), shape[2], axis=2)
 
 
 def _told(where: str, network: keras.Model, fitting: list[str], left: list[str]) -> str:

@@ -252,7 +252,14 @@ def changed(name, value):
         (changed("layer1.1.conv1.weight", None), {}, "a residual network with (1, 2, 2, 2) blocks in its stages"),
         (changed("rubbish.2.weight", np.zeros((2, 64, 1, 1))), {}, "unknown head 'rubbish'"),
         (changed("wh.2.weight", np.zeros((5, 64, 1, 1))), {}, "'wh' has 5 channels"),
-        (changed("wh.0.weight", np.zeros((32, 256, 3, 3))), {}, "widths [32, 64]"),
+        (changed("wh.0.weight", np.zeros((32, 256, 3, 3))), {}, "wh.2.weight is (2, 64, 1, 1), expected (2, 32, 1, 1)"),
+        (
+            lambda tensors: changed("wh.weight", np.zeros((2, 256, 1, 1)))(
+                {name: one for name, one in tensors.items() if not name.startswith("wh.")}
+            ),
+            {},
+            "heads without a hidden convolution, wh, beside others",
+        ),
         (lambda tensors: {n: t for n, t in tensors.items() if n[:3] not in ("hm.", "wh.", "reg")}, {}, "no head 'hm'"),
         (
             lambda tensors: {n.replace("hm.", "hm_t.").replace("reg.", "reg_t."): t for n, t in tensors.items()},

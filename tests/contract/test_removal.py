@@ -15,7 +15,7 @@ MEMBERS = {
     "keypoints": (["pose"], ["datasets/coco.py", "datasets/coco_keypoints.py", "datasets/drawn/figures.py"]),
     "boxes3d": (["box3d"], ["datasets/kitti.py", "datasets/kitti_tracking.py", "datasets/drawn/scenes.py"]),
     "tracks": (
-        ["track", "reid"],
+        ["track", "reid", "action"],
         [
             "datasets/jde.py",
             "datasets/mot.py",
@@ -26,8 +26,6 @@ MEMBERS = {
             "datasets/drawn/film.py",
             "datasets/drawn/motions.py",
             "cli/track.py",
-            "tasks/action/link.py",
-            "tasks/action/memory.py",
         ],
     ),
     "masks": (

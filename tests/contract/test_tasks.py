@@ -14,6 +14,7 @@ from centernet_tf.points.centers import STRIDE, Centers
 from centernet_tf.preprocess import Normalization
 from centernet_tf.properties.keypoints.skeleton import Skeleton
 from centernet_tf.tasks import TASKS, build_tasks
+from centernet_tf.tasks.action.targets import frames_l1
 from centernet_tf.tasks.box3d import losses as box3d_losses
 from centernet_tf.tasks.mask import losses as mask_losses
 from centernet_tf.tasks.reid.losses import Classifier
@@ -25,14 +26,17 @@ NEEDED = {"pose": {"skeleton": FACE}, "reid": {"identities": (3, 3, 3), "embeddi
 # A mix of tasks is one more row.
 SETS = [*((name,) for name in TASKS), ("detect", "pose"), ("detect", "box3d"), ("detect", "reid")]
 SETS += [("mask", "pose"), ("mask", "track"), ("mask", "reid")]
+ONE_SIZE = ("action",)  # tasks that have sizes of their own and refuse others
+SIZED = [names for names in SETS if not {*names} & {*ONE_SIZE}]
 # (tasks, settings of the points, settings of tasks) that change what is encoded or decoded.
 OPTIONS = [
-    *((names, {"class_specific_size": True}, {}) for names in SETS),
-    *((names, {"ltrb": True}, {}) for names in SETS if len(names) == 1),
+    *((names, {"class_specific_size": True}, {}) for names in SIZED),
+    *((names, {"ltrb": True}, {}) for names in SIZED if len(names) == 1),
     *((names, {"ignore_crowd": True}, {}) for names in SETS if len(names) == 1),
     (("box3d",), {}, {"box3d": {"amodal_offset": True}}),
     (("box3d",), {}, {"box3d": {"size": False}}),
     (("mask",), {}, {"mask": {"saliency": "agnostic"}}),
+    *((("action",), {}, {"action": {"frames": frames}}) for frames in (1, 4)),
 ]
 # Whose targets no map of the grid meets exactly.
 INEXACT = [(("mask",), {}, {"mask": {"direct": True}}), (("mask",), {}, {"mask": {"head": "dynamic"}})]
@@ -63,6 +67,17 @@ def task_set(names, options=None, more=None):
     return build_tasks(tasks, Centers(CLASSES, max_objects=5, **(options or {})))
 
 
+def shape_of(wanted, *sides):
+    """Of one image or clip of an input, channels last."""
+    return (*((len(wanted.frames),) if len(wanted.frames) > 1 else ()), *sides, wanted.channels)
+
+
+def channels_of(tasks):
+    """{head: channels of its map}."""
+    frames = len(tasks.inputs["image"].frames)
+    return {head.name: head.channels * (frames if head.per_frame else 1) for head in tasks.heads}
+
+
 def perfect_heatmap(target, channels):
     del channels
     heatmap = np.clip(ops.convert_to_numpy(target["heatmap"]), 1e-6, 1 - 1e-6)
@@ -76,6 +91,15 @@ def perfect_values(target, channels):
     for image, row in np.argwhere(mask.any(axis=-1)):
         wanted = np.broadcast_to(mask[image, row], channels) > 0
         filled[image, index[image, row], wanted] = value[image, row, wanted]
+    return filled.reshape(len(index), *GRID, channels)
+
+
+def perfect_sizes(target, channels):
+    """The sizes of each frame at cells of its own."""
+    index, value, mask = (ops.convert_to_numpy(target[name]) for name in ("index", "value", "mask"))
+    filled = np.full((len(index), GRID[0] * GRID[1] * channels // 2, 2), 7.0)
+    for image, row in np.argwhere(mask[..., 0] > 0):
+        filled[image, index[image, row]] = value[image, row]
     return filled.reshape(len(index), *GRID, channels)
 
 
@@ -144,6 +168,7 @@ EXTRAS = {"camera": DEFAULT_CAMERA}  # What each image brings beside its pixels.
 PERFECT = {
     losses.focal: perfect_heatmap,
     losses.masked_l1: perfect_values,
+    frames_l1: perfect_sizes,
     box3d_losses.depth: perfect_depth,
     box3d_losses.rotation: perfect_rotation,
     Classifier: perfect_embedding,
@@ -186,7 +211,7 @@ def test_perfect_maps_give_the_objects_back(case, objects, rows):
     tasks = task_set(*case)
     truth = rows(tasks.fields, SIZE, objects=objects, num_classes=CLASSES, seed=objects)
     targets = tasks.encode(truth, GRID)
-    channels = {head.name: head.channels for head in tasks.heads}
+    channels = channels_of(tasks)
     maps = {}
     for term in tasks.terms:
         for head, values in perfect(term, targets[term.name], channels).items():
@@ -230,7 +255,7 @@ def test_a_step_moves_every_weight_and_none_is_finite_without_objects(case, rows
     trainer.compile(keras.optimizers.Adam(0.01), loss=None, **FASTEST)
     random = np.random.default_rng(0)
     inputs = {
-        name: random.integers(0, 256, (2, *SIZE, wanted.channels)).astype(np.uint8)
+        name: random.integers(0, 256, (2, *shape_of(wanted, *SIZE))).astype(np.uint8)
         for name, wanted in tasks.inputs.items()
         if wanted.draw is None
     }
@@ -268,7 +293,7 @@ def test_the_saved_network_gives_the_same_maps(case, tmp_path):
     assert card_again == card
     random = np.random.default_rng(1)
     images = {
-        name: random.normal(size=(1, 32, 64, wanted.channels)).astype("float32")
+        name: random.normal(size=(1, *shape_of(wanted, 32, 64))).astype("float32")
         for name, wanted in tasks.inputs.items()
     }
     images = images if len(images) > 1 else images["image"]
@@ -277,5 +302,5 @@ def test_the_saved_network_gives_the_same_maps(case, tmp_path):
     for head in tasks.heads:
         (first,), (second,) = expected[head.name], given[head.name]
         first, second = losses.whole_map(first), losses.whole_map(second)
-        assert first.shape == (1, 8, 16, head.channels)
+        assert first.shape == (1, 8, 16, channels_of(tasks)[head.name])
         np.testing.assert_array_equal(ops.convert_to_numpy(first), ops.convert_to_numpy(second), err_msg=head.name)

@@ -284,3 +284,5 @@ def test_settings_that_contradict_each_other(changes, device_warp, message):
         Feed(SIZE, device_warp=True, fill=127.5).check_augment(Augmentation())
     with pytest.raises(UsageError, match=r"data\.resample: the device has no 'area'"):
         Feed(SIZE, device_warp=True, resample="area").check_augment(Augmentation())
+    with pytest.raises(UsageError, match=r"data\.resample: images are stretched here, without 'area'"):
+        Feed(SIZE, window="stretched", resample="area").check_augment(Augmentation(geometry="stretched"))

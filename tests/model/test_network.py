@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from centernet_tf.errors import UsageError
 from centernet_tf.losses import gather_cells
 from centernet_tf.model.network import build_network
 from centernet_tf.points.task import Head, Input
@@ -110,6 +111,14 @@ def test_a_saved_network_answers_as_before(heads, inputs, tmp_path):
     given = [noise(1, *(side or 32 for side in tensor.shape[1:])) for tensor in network.inputs]
     given = given[0] if len(given) == 1 else dict(zip([tensor.name for tensor in network.inputs], given))
     keras.tree.map_structure(np.testing.assert_array_equal, run(again, given), run(network, given))
+
+
+def test_heads_have_widths_of_their_own():
+    heads = [HEATMAP, Head("size", 2)]
+    network = build_network("tiny", heads, head_channels={"size": 5})
+    assert network.get_layer("size_stack1_conv").filters == 5 and network.get_layer("heatmap_stack1_conv").filters == 8
+    with pytest.raises(UsageError, match=r"no head 'sise'. Did you mean 'size'\?"):
+        build_network("tiny", heads, head_channels={"sise": 5})
 
 
 def test_inputs_of_different_lengths_are_refused():

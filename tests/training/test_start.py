@@ -7,7 +7,7 @@ from centernet_tf.checkpoints.weights import official_names
 from centernet_tf.errors import UsageError
 from centernet_tf.model.network import build_network
 from centernet_tf.points.centers import Centers
-from centernet_tf.training.start import start_from, start_from_checkpoint
+from centernet_tf.training.start import start_from, start_from_checkpoint, widened
 
 
 def network(channels=3, head="heatmap", stem="stem"):
@@ -42,6 +42,20 @@ def test_new_and_dropped_heads(spot_card):
     said = start_from(network(head="depth"), network(), spot_card, "old.keras")
     assert "Start from scratch: depth/kernel, depth/bias." in said
     assert "Left out: heatmap/kernel, heatmap/bias." in said
+
+
+def test_a_stem_of_images_starts_one_of_several_pictures():
+    kernel = np.random.default_rng(0).normal(size=(3, 3, 3, 4)).astype(np.float32)
+    wide = widened(kernel, (3, 3, 15, 4), "stem_image_conv/kernel")
+    assert wide.shape == (3, 3, 15, 4)
+    for channel in range(15):
+        np.testing.assert_allclose(wide[:, :, channel], kernel.mean(axis=2), rtol=1e-6)
+    for shape, path in (
+        ((3, 3, 3, 4), "stem_image_conv/kernel"),
+        ((3, 3, 15, 4), "level0/kernel"),
+        ((9,), "stem_image"),
+    ):
+        assert widened(kernel, shape, path) is kernel
 
 
 def test_nothing_fits(spot_card):

@@ -1,1 +1,136 @@
-"""Actions: objects of a video that do something for some of its frames."""
+"""Actions as moving points: tubelets, the boxes of one action through K frames (Li et al., ECCV 2020)."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import pydantic
+
+from centernet_tf import losses
+from centernet_tf.errors import UsageError
+from centernet_tf.geometry import Window
+from centernet_tf.points.centers import HEATMAP_BIAS, Centers
+from centernet_tf.points.task import Association, Clip, Find, Head, Input, Task, TaskSettings, Term, unmirrored
+from centernet_tf.properties.fields import SHARED, Field
+from centernet_tf.properties.property import Rows
+from centernet_tf.properties.tracks import Tracks
+from centernet_tf.properties.tracks.tubelets import OVERLAP, Suppression
+from centernet_tf.tasks.action import decode, join, link, targets, tubes
+
+
+class Action(TaskSettings):
+    """What is done, where and when: each class is an action, and each object one that is seen doing it.
+
+    The network sees K frames at once. An action is a peak at the key frame, K // 2, from which its centre moves through
+    the others. Without an offset within the cell, which the movement carries too.
+
+    Attributes:
+        frames: How many frames are seen at once, K.
+        flow: Where above 0, the network sees optical flow instead of images: so many pictures of it for each frame,
+            from its own on, one behind the other (official code: 5). The records then hold pictures of flow.
+        window: What of an image fills a fixed input; stretched as in the original.
+        clamp: Where a size is read whose centre lies beyond the map, see `decode.Clamp`.
+        suppression: What becomes of tubelets that show what a better one does; see `link.Rules`, as for the next ones.
+        overlap: The overlap above which they do.
+        most: Tubelets of a class and window that count.
+        link_overlap: A tubelet goes on a tube where they overlap at least so much.
+        min_length: Frames of the shortest tube.
+    """
+
+    official: ClassVar[Mapping[str, str]] = {"mov": "movement"}
+
+    frames: int = pydantic.Field(7, ge=1, le=64)
+    flow: int = pydantic.Field(0, ge=0, le=64)
+    window: Window = "stretched"
+    clamp: decode.Clamp = "apart"
+    suppression: Suppression = "original"
+    overlap: float = pydantic.Field(OVERLAP, ge=0, le=1)
+    most: int = pydantic.Field(10, ge=1)
+    link_overlap: float = pydantic.Field(0.5, ge=0, le=1)
+    min_length: int = pydantic.Field(15, ge=1)
+
+    def from_heads(self, channels: Mapping[str, int], origin: Any) -> tuple["Action", list[str]]:
+        pictures = channels.get("image", 3) // 3
+        found = {"frames": channels["movement"] // 2, "flow": pictures if pictures > 1 else 0}
+        remarks = [f"optical flow, {pictures} pictures of it for each frame"] if found["flow"] else []
+        clamp = origin.settings.get("clamp")
+        if clamp and "clamp" not in self.model_fields_set:
+            found["clamp"] = clamp
+            remarks.append(f"clamp {clamp}, as {origin.title} was scored")
+        return self.model_copy(update=found), remarks
+
+    @property
+    def offsets(self) -> tuple[int, ...]:
+        """The frames of a window, by number from the key frame."""
+        return tuple(range(-(self.frames // 2), self.frames - self.frames // 2))
+
+    def build(self, centers: Centers) -> Task:
+        if centers.class_specific_size or centers.ltrb:
+            raise UsageError(
+                "class_specific_size and ltrb: an action has one width and height in each frame. Set them to false."
+            )
+        tubelets = Field(
+            "tubelets",
+            "float32",
+            (self.frames, 4),
+            "boxes",
+            0.0,
+            "left, top, right, bottom in each frame of a window, pixels of the input",
+        )
+
+        def encode(rows: Mapping[str, Any], located: Mapping[str, Any]) -> dict[str, Any]:
+            return {"heatmap": centers.encode(rows, located)["heatmap"], **targets.encode(rows, located)}
+
+        return Task(
+            name="action",
+            heads=(
+                Head("heatmap", centers.num_classes, bias=HEATMAP_BIAS, heatmap=True, mirror=unmirrored),
+                # Its mirror image is not averaged, as in the original.
+                Head("movement", 2 * self.frames),
+                Head("size", 2, mirror=unmirrored, per_frame=True),
+            ),
+            terms=(
+                Term("heatmap", ("heatmap",), losses.focal),
+                Term("movement", ("movement",), losses.masked_l1),
+                Term("size", ("size",), targets.frames_l1, 0.1),
+            ),
+            encode=encode,
+            decode=lambda outputs, peaks: decode.decode(outputs, peaks, self.clamp),
+            fields=(*SHARED, tubelets),
+            finds=(Find("tubelets", "boxes"),),
+            property=Tracks(tubes=True),
+            inputs={"image": self._input()},
+            clip=Clip(self._join, fields=(tubelets,), reads=(*SHARED, *Tracks().fields), whole=self._is_whole),
+            whole_boxes=True,
+            window=self.window,
+            clipped=True,
+            associate=Association(self._start, self._step, self._finish),
+        )
+
+    @property
+    def rules(self) -> link.Rules:
+        """When tubelets are one tube."""
+        return link.Rules(self.frames, self.suppression, self.overlap, self.most, self.link_overlap, self.min_length)
+
+    def _start(self) -> tubes.Linked:
+        """Of `Association`; likewise `_step` and `_finish`."""
+        return tubes.start(self.rules)
+
+    def _step(self, found: Any, linked: tubes.Linked) -> tuple[list[Any], tubes.Linked]:
+        return tubes.step(found, linked, self.rules)
+
+    def _finish(self, linked: tubes.Linked) -> list[Any]:
+        return tubes.finish(linked, self.rules)
+
+    def _input(self) -> Input:
+        if not self.flow:
+            return Input(frames=self.offsets)
+        return Input(3 * self.flow, self.offsets, stacked=self.flow, directed=True)
+
+    def _join(self, frames: Mapping[int, Rows], size: tuple[int, int], random: Any) -> tuple[Rows, Rows]:
+        """Of `Clip`; nothing is drawn from rows."""
+        del size, random
+        return join.join(frames, self.offsets), {}
+
+    def _is_whole(self, frames: Mapping[int, Rows]) -> bool:
+        """Of `Clip`."""
+        return join.is_whole(frames, self.offsets)
