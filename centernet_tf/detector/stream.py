@@ -24,10 +24,14 @@ FIT, SIZES = "fit", "sizes"  # beside what a frame is remembered by: how it was 
 
 
 def suits(detector: Detector) -> bool:
-    """Whether all that a detector's network sees are the frames of clips, one picture each, in one pass."""
+    """Whether all that a detector's network sees are the frames of clips, one picture each, in one pass.
+
+    And whether it is one of `network.build_network`, which `split` can take apart.
+    """
     inputs, options = list(detector.tasks.inputs.values()), detector.options
     clips = len(inputs) == 1 and len(inputs[0].frames) > 1 and inputs[0].stacked == 1 and inputs[0].draw is None
-    return clips and not options.merges and not options.tile
+    trunks = sum(isinstance(layer, keras.Model) for layer in detector.network.layers)
+    return clips and trunks == 1 and not options.merges and not options.tile
 
 
 class FeatureGraph(keras.Model):
