@@ -11,7 +11,7 @@ from keras import ops
 from centernet_tf.detector.found import OWN
 from centernet_tf.detector.frames import ROWS
 from centernet_tf.detector.remember import Remembered
-from centernet_tf.export.answers import NAMES, REFRAMED, answer_names, answers_of
+from centernet_tf.export.answers import NAMES, REFRAMED, answers_of
 from centernet_tf.export.carried import PREFIX, PREVIOUS
 from centernet_tf.export.tfod import in_pixels, tfod_answers, without_nan
 from centernet_tf.losses import whole_map
@@ -98,7 +98,9 @@ class PhoneGraph(keras.Model):
 
     def name_answers(self, found: Mapping[str, Any], sizes: Any, height: Any, width: Any) -> dict[str, Any]:
         """`tfod_answers` of those fields that are answered, in images of this one size."""
-        wanted = self.answers or answer_names(self.tasks.finds)
+        if self.answers is None:  # Associations tell more than the tasks find.
+            return tfod_answers(found, sizes, 0, self.tasks.properties)
+        wanted = self.answers
         fields = {answer.field for answer in answers_of(self.tasks.finds) if answer.name in wanted}
         told = {name: value for name, value in found.items() if name in fields or name in OWN}
         reframed = (height, width) if any(name.endswith(REFRAMED) for name in wanted) else None
