@@ -88,7 +88,7 @@ def test_batches_of_training_have_the_numbers_and_those_of_validation_do_not(fil
 
 def test_records_are_read_once_and_only_where_a_field_takes_it(film, fresh, monkeypatch):
     calls = []
-    monkeypatch.setattr(overall, "_images", lambda *given: calls.append(given) or iter(()))
+    monkeypatch.setattr(overall, "images", lambda *given: calls.append(given) or iter(()))
     Feed((64, 64), fields=SHARED, properties=(Tracks(),)).training(film, 4, Augmentation())
     Feed((64, 64), fields=(FIELDS["boxes"], *Tracks().fields), properties=(Tracks(),)).training(film, 4, Augmentation())
     assert not calls
