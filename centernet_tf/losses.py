@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from keras import ops
 
 
@@ -49,29 +50,65 @@ def gather_cells(values: Any, index: Any) -> Any:
     Args:
         values: [B, h, w, D]; or, of a head whose map is never made, {"features" [B, h, w, C], "kernel" [C, D], "bias"
             [D]}: the last 1x1 layer is then applied to these cells alone, in float32. A map of 1,024 channels and 128 x
-            128 cells is 64 MB an image; 256 features at 100 cells are 0.1 MB, and their kernel 1 MB a batch.
+            128 cells is 64 MB an image; 256 features at 100 cells are 0.1 MB, and their kernel 1 MB a batch. With
+            "hidden_kernel" [3, 3, C', C] and "hidden_bias" [C], and features [B, h, w, C'], the 3x3 layer with ReLU
+            before it is, too.
         index: [B, M] int32, y * w + x.
 
     Returns:
         [B, M, D].
     """
-    if isinstance(values, Mapping):
-        features = ops.cast(gather_cells(values["features"], index), "float32")
-        batch, count, depth = ops.shape(features)
-        products = ops.matmul(ops.reshape(features, (batch * count, depth)), values["kernel"])
-        return ops.reshape(products + values["bias"], (batch, count, values["kernel"].shape[1]))
+    if not isinstance(values, Mapping):
+        return _take(values, index)
+    if "hidden_kernel" in values and _many(values["features"], index):
+        return gather_cells(whole_map(values), index)
+    read = _hidden if "hidden_kernel" in values else _take
+    features = ops.cast(read(values if read is _hidden else values["features"], index), "float32")
+    batch, count, depth = ops.shape(features)
+    products = ops.matmul(ops.reshape(features, (batch * count, depth)), values["kernel"])
+    return ops.reshape(products + values["bias"], (batch, count, values["kernel"].shape[1]))
+
+
+def whole_map(values: Any) -> Any:
+    """The map [B, h, w, D] of each form that `gather_cells` takes, for what has to have all of it."""
+    if not isinstance(values, Mapping):
+        return values
+    features = values["features"]
+    if "hidden_kernel" in values:
+        hidden = ops.conv(features, values["hidden_kernel"], padding="same") + values["hidden_bias"]
+        features = ops.relu(hidden)
+    return ops.conv(ops.cast(features, "float32"), values["kernel"][None, None]) + values["bias"]
+
+
+def _take(values: Any, index: Any) -> Any:
+    """[B, M, D] of [B, h, w, D]."""
     batch, height, width, depth = ops.shape(values)
     flat = ops.reshape(values, (-1, depth))
     start = ops.arange(batch, dtype="int32")[:, None] * (height * width)
     return ops.take(flat, start + index, axis=0)
 
 
-def whole_map(values: Any) -> Any:
-    """The map [B, h, w, D] of either form that `gather_cells` takes, for what has to have all of it."""
-    if isinstance(values, Mapping):
-        features = ops.cast(values["features"], "float32")
-        return ops.conv(features, values["kernel"][None, None]) + values["bias"]
-    return values
+def _many(features: Any, index: Any) -> bool:
+    """Whether cells are so many that all of a small map is made sooner; gathering costs what three cells do."""
+    _, height, width, _ = features.shape
+    count = index.shape[1]
+    return None not in (height, width, count) and 3 * count > height * width
+
+
+def _hidden(values: Mapping[str, Any], index: Any) -> Any:
+    """[B, M, C]: a 3x3 convolution and ReLU at cells [B, M], with zeros around the map."""
+    features, kernel = values["features"], values["hidden_kernel"]
+    _, height, width, depth = ops.shape(features)
+    batch, count = ops.shape(index)
+    step = np.arange(-1, 2, dtype="int32")
+    row = (index // width)[..., None, None] + step[:, None]
+    column = (index % width)[..., None, None] + step
+    inside = ops.logical_and(ops.logical_and(row >= 0, row < height), ops.logical_and(column >= 0, column < width))
+    place = ops.clip(row, 0, height - 1) * width + ops.clip(column, 0, width - 1)
+    around = _take(features, ops.reshape(place, (batch, count * 9)))
+    around = around * ops.cast(ops.reshape(inside, (batch, count * 9, 1)), around.dtype)
+    products = ops.matmul(ops.reshape(around, (batch * count, 9 * depth)), ops.reshape(kernel, (-1, kernel.shape[-1])))
+    return ops.reshape(ops.relu(products + values["hidden_bias"]), (batch, count, kernel.shape[-1]))
 
 
 def masked_l1(values: Any, target: Mapping[str, Any]) -> Any:

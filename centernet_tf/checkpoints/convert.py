@@ -264,7 +264,7 @@ def _unread_stems(family: Family, stems: Mapping[str, str]) -> list[tuple[str, s
 
 def _as_meant(head: Head, meant: Head) -> Head:
     """A head of a file, with as many channels, as the task has it that reads it."""
-    return dataclasses.replace(head, at_centers=meant.at_centers, per_frame=meant.per_frame)
+    return dataclasses.replace(head, at_centers=meant.at_centers, at_cells=meant.at_cells, per_frame=meant.per_frame)
 
 
 def _constant(network: keras.Model, head: str, value: float) -> dict[str, np.ndarray]:

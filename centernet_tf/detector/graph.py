@@ -15,6 +15,7 @@ from centernet_tf.detector.options import Options
 from centernet_tf.errors import UsageError
 from centernet_tf.geometry import affine
 from centernet_tf.model.card import InputCard
+from centernet_tf.model.cells import LAST, at_cells
 from centernet_tf.model.network import as_argument
 from centernet_tf.points.centers import STRIDE
 from centernet_tf.points.task_set import MOVING, TaskSet
@@ -49,6 +50,7 @@ class DetectorGraph(keras.Model):
         self.card = card
         self.options = options or Options()
         self.looks = looks
+        self._at_cells = at_cells(network, tasks.heads, LAST)
         self.built = True
 
     def fit_images(self, images: Any, sizes: Any, scale: Fraction = Fraction(1)) -> tuple[Any, Any]:
@@ -149,16 +151,17 @@ class DetectorGraph(keras.Model):
             shown: As `show` makes it, or the images alone as `fit_images` makes them, not normalised.
 
         Returns:
-            {head: [B, h/4, w/4, channels]} without activation; parts of it of heads `at_centers`.
+            {head: [B, h/4, w/4, channels]} without activation, or what `losses.gather_cells` takes instead.
         """
         alone = not isinstance(shown, Mapping)
         inputs = {"image": preprocess.normalize(shown, self.card.normalization)} if alone else shown
         if self.options.flip:
             wanted, colors = self.tasks.inputs, self.card.normalization
             inputs = {name: flip.both_sides(value, wanted[name], colors) for name, value in inputs.items()}
-        outputs = self.network(as_argument(inputs), training=False)
-        last = {name: maps[-1] for name, maps in outputs.items()}
-        return flip.join_sides(last, self.tasks.heads) if self.options.flip else last
+        if self.options.flip:  # Maps are joined whole.
+            outputs = self.network(as_argument(inputs), training=False)
+            return flip.join_sides({name: maps[-1] for name, maps in outputs.items()}, self.tasks.heads)
+        return {name: maps[-1] for name, maps in self._at_cells(as_argument(inputs)).items()}
 
     def find(self, maps: dict[str, Any], fit: Any, extras: Mapping[str, Any], points: Any = None) -> dict[str, Any]:
         """Maps to objects.

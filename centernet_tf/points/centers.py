@@ -83,11 +83,11 @@ class Centers:
         """
         if self.ltrb and self.class_specific_size:
             raise UsageError("ltrb and class_specific_size exclude each other. Set one of them to false.")
-        size = Head("size", 2 * self.num_classes if self.class_specific_size else 2, mirror=unmirrored)
+        size = Head("size", 2 * self.num_classes if self.class_specific_size else 2, mirror=unmirrored, at_cells=True)
         return (
             Head("heatmap", self.num_classes, bias=HEATMAP_BIAS, heatmap=True, mirror=unmirrored),
-            Head("offset", 2),
-            Head("size", 4, mirror=mirrored_edges) if self.ltrb else size,
+            Head("offset", 2, at_cells=True),
+            Head("size", 4, mirror=mirrored_edges, at_cells=True) if self.ltrb else size,
         )
 
     def terms(self) -> tuple[Term, ...]:

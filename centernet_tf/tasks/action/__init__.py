@@ -85,7 +85,7 @@ class Action(TaskSettings):
             heads=(
                 Head("heatmap", centers.num_classes, bias=HEATMAP_BIAS, heatmap=True, mirror=unmirrored),
                 # Its mirror image is not averaged, as in the original.
-                Head("movement", 2 * self.frames),
+                Head("movement", 2 * self.frames, at_cells=True),
                 Head("size", 2, mirror=unmirrored, per_frame=True),
             ),
             terms=(

@@ -130,10 +130,10 @@ class Box3d(TaskSettings):
             name="box3d",
             heads=(
                 *(head for head in centers.heads() if head.name not in unused),
-                Head("depth", 1),
-                Head("rotation", 8),
-                Head("dimensions", 3),
-                *([Head("amodal_offset", 2, mirror=negated_x)] if self.amodal_offset else []),
+                Head("depth", 1, at_cells=True),
+                Head("rotation", 8, at_cells=True),
+                Head("dimensions", 3, at_cells=True),
+                *([Head("amodal_offset", 2, mirror=negated_x, at_cells=True)] if self.amodal_offset else []),
             ),
             terms=(
                 *(term for term in centers.terms() if term.name not in unused),

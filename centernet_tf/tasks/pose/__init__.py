@@ -150,9 +150,9 @@ class Pose(TaskSettings):
             name="pose",
             heads=(
                 *centers.heads(),
-                Head("keypoints", 2 * count, mirror=MirrorOffsets(order)),
+                Head("keypoints", 2 * count, mirror=MirrorOffsets(order), at_cells=True),
                 Head("keypoint_heatmap", count, bias=HEATMAP_BIAS, heatmap=True, mirror=MirrorScores(order)),
-                Head("keypoint_offset", 2),
+                Head("keypoint_offset", 2, at_cells=True),
             ),
             terms=(
                 *centers.terms(),

@@ -89,7 +89,7 @@ class Track(TaskSettings):
         inputs = {**IMAGE, "previous": Input(frames=(-1,))}
         if self.prior:
             inputs["prior"] = Input(channels=1, draw=prior.draw)
-        amodal = [Head("amodal_box", 4)] if self.amodal_box else []
+        amodal = [Head("amodal_box", 4, at_cells=True)] if self.amodal_box else []
 
         def encode(rows: Mapping[str, Any], located: Mapping[str, Any]) -> dict[str, Any]:
             found = targets.encode(rows, located)
@@ -98,7 +98,7 @@ class Track(TaskSettings):
 
         return Task(
             name="track",
-            heads=(*centers.heads(), Head("displacement", 2), *amodal),
+            heads=(*centers.heads(), Head("displacement", 2, at_cells=True), *amodal),
             terms=(
                 *centers.terms(),
                 Term("displacement", ("displacement",), losses.masked_l1),
