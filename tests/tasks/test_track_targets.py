@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from centernet_tf.geometry import affine
+from centernet_tf.geometry import affine, gaussian
 from centernet_tf.points.centers import STRIDE, Centers
 from centernet_tf.tasks.track import Track, prior, targets
 
@@ -74,6 +74,29 @@ def test_prior_heatmap_of_tracks_equals_the_original(golden):
     boxes = corners(arrays["track_bbox"][shown], arrays["trans_input"]).astype(np.float32)[None]
     heatmap = prior.draw({"boxes": boxes, "valid": np.ones(boxes.shape[:2], bool)}, tuple(meta["input_hw"]))
     np.testing.assert_allclose(ops.convert_to_numpy(heatmap), arrays["out_prior"], atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(64, 96), (3, 40), (50, 33)], ids=str)
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 22])
+def test_prior_heatmap_is_the_largest_of_all_planes(count, size):
+    height, width = size
+    random = np.random.default_rng(count)
+    corner = random.uniform(-10, [width, height], (2, 22, 2))
+    boxes = np.concatenate([corner, corner + random.uniform(-2, 30, corner.shape)], axis=-1).astype(np.float32)
+    valid = np.arange(22) < [[count], [count // 2]]
+    expected = np.zeros((2, height, width))
+    down, across = np.mgrid[:height, :width]
+    for image, number in np.argwhere(valid):
+        left, top, right, bottom = np.clip(boxes[image, number], 0, [width - 1, height - 1] * 2)
+        if right <= left or bottom <= top:
+            continue
+        reach = int(ops.floor(gaussian.radius(np.ceil(bottom - top), np.ceil(right - left))))
+        away = np.stack([down - int((top + bottom) / 2), across - int((left + right) / 2)])
+        plane = np.exp(-(away**2).sum(axis=0) / (2 * ((2 * reach + 1) / 6) ** 2)) * (abs(away) <= reach).all(axis=0)
+        expected[image] = np.maximum(expected[image], plane)
+    found = ops.convert_to_numpy(prior.draw({"boxes": boxes, "valid": valid}, size))
+    np.testing.assert_allclose(found[..., 0], expected, atol=1e-6)
+    assert count < 3 or expected.any()
 
 
 @pytest.mark.parametrize("name", SAMPLES)

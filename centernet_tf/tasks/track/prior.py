@@ -5,6 +5,7 @@ doubled (Tracking Objects as Points, section 4.4; official code, `GenericDataset
 comes with the rows, as numbers, so that a step can be repeated; here they become places.
 """
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ from centernet_tf.geometry import gaussian
 
 DRAWS = 6  # numbers for each object: two of its shift, missing, doubled, and two of the double's shift
 NEARBY = 0.05  # of an object's sides, the standard deviation of its double's place
+# The heatmap is drawn strip by strip, a few objects at once: as many planes as there are strips take the memory of one.
+STRIPS = TOGETHER = 4
 
 
 def clipped(boxes: Any, size: tuple[int, int]) -> Any:
@@ -52,14 +55,26 @@ def draw(rows: Mapping[str, Any], size: tuple[int, int]) -> Any:
     inside = ops.all(ops.logical_and(center >= 0, center <= last[:2]), axis=-1)
     reach = ops.where(inside, reach, -1.0)
     rows, columns = gaussian.profile(center[..., 1], reach, height), gaussian.profile(center[..., 0], reach, width)
+    # The last rows of a batch are padding, and most objects are small: each strip is drawn of those that reach into it.
+    edges = [height * number // STRIPS for number in range(STRIPS + 1)]
+    strips = [_largest(rows[:, :, first:last], columns) for first, last in itertools.pairwise(edges)]
+    return ops.concatenate(strips, axis=1)[..., None]
+
+
+def _largest(rows: Any, columns: Any) -> Any:
+    """The largest of the products of profiles, 0 or more, [B, N, h] along y and [B, N, W] along x: [B, h, W].
+
+    A few objects after the others: all planes of 100 together would be 200 MB for each image of 544 x 960 pixels.
+    """
+    batch, count, height = ops.shape(rows)
+    reaching = ops.cast(ops.any(rows > 0, axis=(0, 2)), "float32")
+    order = ops.top_k(reaching, count)[1]
 
     def add(number: Any, heatmap: Any) -> Any:
-        row, column = ops.take(rows, number, axis=1), ops.take(columns, number, axis=1)
-        return ops.maximum(heatmap, row[..., None] * column[:, None])
+        # The last one again where there are no more of them.
+        place = ops.take(order, ops.minimum(number * TOGETHER + ops.arange(TOGETHER, dtype="int32"), count - 1))
+        row, column = ops.take(rows, place, axis=1), ops.take(columns, place, axis=1)
+        return ops.maximum(heatmap, ops.max(row[..., None] * column[:, :, None], axis=1))
 
-    # One after another: all planes of 100 objects together would be 200 MB for each image of 544 x 960 pixels. Rows
-    # behind the last that is drawn, most of a batch's padding, are left out.
-    drawn = ops.any(reach >= 0, axis=0)
-    last_drawn = ops.max(ops.where(drawn, ops.arange(1, ops.shape(drawn)[0] + 1, dtype="int32"), 0), initial=0)
-    empty = ops.zeros((ops.shape(rows)[0], height, width), "float32")
-    return ops.fori_loop(0, last_drawn, add, empty)[..., None]
+    steps = (ops.cast(ops.sum(reaching), "int32") + TOGETHER - 1) // TOGETHER
+    return ops.fori_loop(0, steps, add, ops.zeros((batch, height, ops.shape(columns)[2]), "float32"))
