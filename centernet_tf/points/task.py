@@ -34,8 +34,8 @@ class Head:
             of many channels: the same numbers without a map of them.
         spread: Whether the last layer starts with weights as large as a heatmap's, for numbers that are multiplied with
             each other and would not leave 0.
-        at_cells: Whether tasks read it by `losses.gather_cells` and in no other way, so that training and detection compute
-            it at these cells alone, see `model.cells`. The network itself still answers a map.
+        at_cells: Whether tasks read it by `losses.gather_cells` and in no other way, so that training and detection
+            compute it at these cells alone, see `model.cells`. The network itself still answers a map.
         per_frame: Of clips: whether it reads the features of each frame alone, and gives the frames' maps one behind
             the other, instead of reading those of all frames at once.
     """

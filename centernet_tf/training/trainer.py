@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from centernet_tf import preprocess
+from centernet_tf.model.cells import at_cells
 from centernet_tf.model.network import as_argument
 from centernet_tf.points.task_set import TaskSet
 from centernet_tf.training import read_order
@@ -39,6 +40,7 @@ class Trainer(keras.Model):
     ):
         super().__init__(name="trainer", dtype="float32")  # Another policy would cast pixels and fits to 16 bits.
         self.network = network
+        self._at_cells = at_cells(network, tasks.heads)
         self.tasks = tasks
         self.normalization = normalization
         self.size = size
@@ -73,7 +75,7 @@ class Trainer(keras.Model):
             name: wanted.draw(inputs["rows"], self.size) if wanted.draw else self._prepare(inputs[name], inputs)
             for name, wanted in self.tasks.inputs.items()
         }
-        return self.network(as_argument(shown), training=training)
+        return self._at_cells(as_argument(shown), training=training)
 
     def _prepare(self, images: Any, inputs: Mapping[str, Any]) -> Any:
         """Fits, recolours and normalises images [B, H, W, 3], or every frame of clips [B, T, H, W, 3] alike."""
