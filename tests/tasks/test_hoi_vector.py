@@ -7,8 +7,14 @@ from hypothesis import strategies as st
 from keras import ops
 
 from centernet_tf.detector import flip
+from centernet_tf.detector.detector import Detector
+from centernet_tf.errors import UsageError
+from centernet_tf.model.card import InputCard, ModelCard
+from centernet_tf.model.network import build_network
 from centernet_tf.points.centers import Centers
+from centernet_tf.results import Detections
 from centernet_tf.tasks.hoi import Hoi, decode, vector
+from centernet_tf.tasks.hoi.given import pair_up
 
 ALONE = (3, 17, 22, 27)
 
@@ -205,3 +211,52 @@ def test_of_what_one_does_the_best_counts():
     assert made["verbs"][0][told].tolist() == [1, 0]
     sure = [lis(score) / vector.SURE for score in (0.9, 0.8)]
     np.testing.assert_allclose(made["pair_scores"][0][told], [0.4 * sure[0], 0.6 * sure[0] * sure[1]], rtol=1e-4)
+
+
+CLASSES, SIZE = ("person", "ball"), (128, 192)
+
+
+def model_of(**settings):
+    """A detector whose network says that a person throws a ball, wherever it is."""
+    plain = InputCard(height=SIZE[0], width=SIZE[1], stride=4, mean=(0, 0, 0), std=(1, 1, 1), order="rgb")
+    hoi = {"verbs": ["throw", "run"], "alone": ["run"], "head": "vector", **settings}
+    card = ModelCard(tasks={"hoi": hoi}, backbone="tiny", classes=CLASSES, max_objects=6, input=plain)
+    detector = Detector(build_network("tiny", card.task_set().heads), card)
+    maps = {head.name: np.full((1, 32, 48, head.channels), -9.0, np.float32) for head in detector.tasks.heads}
+    maps["verb"][0, 10, 20, 0], maps["vector"][0, 10, 20] = 5.0, (20.0, 8.0)
+    maps["verb"][0, 14, 10, 1] = 4.0
+    detector.graph.answer = lambda shown: {name: ops.convert_to_tensor(value) for name, value in maps.items()}
+    return detector, maps
+
+
+def objects_of(names=CLASSES):
+    """A person at cell (10, 14) and a ball at (30, 6) of the grid, in an image of twice the input's size."""
+    centers = np.array([[10.5, 14.5], [30.5, 6.5]]) * 8
+    boxes = np.concatenate([centers - 40, centers + 40], axis=1)
+    return Detections(boxes, [0.9, 0.8], [0, 1], names, (2 * SIZE[1], 2 * SIZE[0]))
+
+
+def test_objects_of_another_detector_are_paired():
+    detector, _ = model_of()
+    image = np.zeros((2 * SIZE[0], 2 * SIZE[1], 3), np.uint8)
+    made = pair_up(detector, image, objects_of())
+    assert made.pairs.rows.tolist() == [[0, -1], [0, 1]]
+    assert made.pairs.verbs.tolist() == [1, 0]
+    assert made.properties[0].verbs == ("throw", "run")
+    assert len(pair_up(detector, image, objects_of()[:0]).pairs) == 0
+    with pytest.raises(UsageError, match="unknown 'dog'"):
+        pair_up(model_of(subject=["dog"], verbs=["throw", "run"])[0], image, objects_of())
+
+
+def test_the_detector_pairs_its_own_objects():
+    """The same through the whole graph, whose boxes and points move to the image alike."""
+    detector, maps = model_of()
+    maps["offset"][:] = 0.5
+    maps["size"][:] = 10.0
+    maps["heatmap"][0, 14, 10, 0], maps["heatmap"][0, 6, 30, 1] = 3.0, 2.0
+    found = detector(np.zeros((2 * SIZE[0], 2 * SIZE[1], 3), np.uint8), threshold=0.05)
+    np.testing.assert_allclose(found.boxes[:2], objects_of().boxes, atol=1e-3)
+    assert sorted(map(tuple, found.pairs.rows.tolist())) == [(0, -1), (0, 1)]
+    assert found.fields == {}, "what only pairs are made of is not told"
+    with pytest.raises(UsageError, match="pairs of objects"):
+        detector.with_options(nms=True)

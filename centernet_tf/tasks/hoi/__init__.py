@@ -21,7 +21,6 @@ from centernet_tf.tasks.hoi import decode, targets, vector
 SEEN = 1000  # Records that are looked at for verbs without objects.
 PEOPLE = "person"
 PAIRS = ("pairs", "verbs", "pair_scores")
-LIMITS = tuple(vector.Limits.__dataclass_fields__)
 
 
 def negated_x(values: Any) -> Any:
@@ -122,6 +121,12 @@ class Hoi(TaskSettings):
         return type(self).model_validate({**self.model_dump(), **found}), remarks
 
     @property
+    def limits(self) -> vector.Limits:
+        """Of "vector": when a point belongs to two objects."""
+        scores = self.subject_score, self.object_score, self.point_score
+        return vector.Limits(self.reach, self.alone_reach, *scores)
+
+    @property
     def property(self) -> Interactions:
         """Interactions as records hold them and as they are found."""
         return Interactions(verbs=self.verbs, allowed=self.allowed)
@@ -192,7 +197,6 @@ class Hoi(TaskSettings):
     def _vector(self, centers: Centers, rules: decode.Rules) -> tuple[Any, ...]:
         """As `_offsets`. The original starts the vector at a heatmap's bias."""
         del centers
-        limits = vector.Limits(self.reach, self.alone_reach, self.subject_score, self.object_score, self.point_score)
         inner = (
             Find("verb_boxes", "boxes", "pair", inner=True),
             *(Find(name, level="pair", inner=True) for name in ("point_verbs", "point_scores")),
@@ -204,7 +208,7 @@ class Hoi(TaskSettings):
             lambda outputs, peaks: vector.decode(outputs, rules.points),
             {
                 "finds": (*(Find(name, level="pair") for name in PAIRS), *inner),
-                "place": lambda found, extras: vector.place(found, rules, limits),
+                "place": lambda found, extras: vector.place(found, rules, self.limits),
             },
         )
 
