@@ -9,7 +9,7 @@ from keras import ops
 
 from centernet_tf.layers import CenterPool, FromNodes, ToNodes
 
-SIDES = st.tuples(st.integers(1, 2), st.integers(1, 5), st.integers(1, 6))
+SIDES = st.sampled_from([(1, 1, 1), (2, 5, 3), (1, 2, 6)])
 
 
 @settings(max_examples=20, deadline=None)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
+from centernet_tf.detector import flip
 from centernet_tf.points import peaks as maxima
 from centernet_tf.points.centers import Centers
 from centernet_tf.tasks.hoi import Hoi, decode
@@ -229,6 +230,21 @@ def test_the_task_finds_what_its_own_objects_allow(points_golden):
     same({key: found[key] for key in expected}, expected)
 
 
+@pytest.mark.parametrize("head", ["offsets", "vector"])
+def test_the_flip_test_changes_nothing_of_mirrored_maps(head):
+    task = Hoi(verbs=("a", "b"), head=head).build(Centers(3))
+    random = np.random.default_rng(0)
+    own = [one for one in task.heads if one.name in ("verb", "subject_offset", "object_offset", "vector")]
+    assert all(one.mirror is not None for one in own)
+    maps = {one.name: random.normal(size=(1, 6, 8, one.channels)).astype(np.float32) for one in own}
+    # What lies to the left of a point lies to its right in a mirror image; a distance stays.
+    mirrored = {name: value[:, :, ::-1] * ([-1, 1] if "offset" in name else 1) for name, value in maps.items()}
+    both = {name: ops.convert_to_tensor(np.concatenate([maps[name], mirrored[name]]), "float32") for name in maps}
+    joined = numpy_of(flip.join_sides(both, own))
+    for name, value in maps.items():
+        np.testing.assert_allclose(joined[name], value, atol=1e-4)
+
+
 def test_rules_follow_the_settings():
     centers = Centers(3, class_names=("person", "dog", "ball"))
     hoi = Hoi(verbs=("walk", "throw"), alone=("walk",), allowed={"throw": ("ball",)}, subject=("person", "dog"))
@@ -236,6 +252,7 @@ def test_rules_follow_the_settings():
     assert rules.subjects.tolist() == [True, True, False]
     assert rules.alone.tolist() == [True, False]
     assert rules.allowed.tolist() == [[1, 1, 1], [0, 0, 1]]
+    assert Hoi(verbs=("walk", "throw"), allowed={"walk": ()}).rules(centers).alone.tolist() == [True, False]
     assert Hoi(verbs=("walk",)).rules(centers).subjects.tolist() == [True, False, False]
     everything = Hoi(verbs=("walk",)).rules(dataclasses.replace(centers, class_names=("a", "b", "c")))
     assert everything.subjects.all() and everything.allowed is None
