@@ -250,9 +250,10 @@ def test_objects_of_another_detector_are_paired():
         pair_up(model_of(subject=["dog"], verbs=["throw", "run"])[0], image, objects_of())
 
 
-def test_the_detector_pairs_its_own_objects():
+@pytest.mark.parametrize("pixels", ["image", "input"])
+def test_the_detector_pairs_its_own_objects(pixels):
     """The same through the whole graph, whose boxes and points move to the image alike."""
-    detector, maps = model_of()
+    detector, maps = model_of(pixels=pixels)
     maps["offset"][:] = 0.5
     maps["size"][:] = 10.0
     maps["heatmap"][0, 14, 10, 0], maps["heatmap"][0, 6, 30, 1] = 3.0, 2.0
@@ -262,3 +263,14 @@ def test_the_detector_pairs_its_own_objects():
     assert found.fields == {}, "what only pairs are made of is not told"
     with pytest.raises(UsageError, match="pairs of objects"):
         detector.with_options(nms=True)
+
+
+@pytest.mark.parametrize(("pixels", "known"), [("image", 0), ("input", 1)])
+def test_how_near_is_near_counts_pixels(pixels, known):
+    """The corners are 6 pixels of the input off, and 12 of an image that is twice as large."""
+    detector, maps = model_of(pixels=pixels, reach=10.0, alone_reach=1.0)
+    maps["offset"][:], maps["size"][:] = 0.5, 10.0
+    maps["vector"][0, 10, 20] += 3.0 / np.sqrt(2)
+    maps["heatmap"][0, 14, 10, 0], maps["heatmap"][0, 6, 30, 1] = 3.0, 2.0
+    found = detector(np.zeros((2 * SIZE[0], 2 * SIZE[1], 3), np.uint8), threshold=0.05)
+    assert [row for row in found.pairs.rows.tolist() if row[1] >= 0] == [[0, 1]] * known

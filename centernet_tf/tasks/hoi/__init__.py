@@ -12,7 +12,7 @@ from keras import ops
 
 from centernet_tf import losses
 from centernet_tf.errors import UsageError, closest
-from centernet_tf.points.centers import HEATMAP_BIAS, Centers
+from centernet_tf.points.centers import HEATMAP_BIAS, STRIDE, Centers
 from centernet_tf.points.task import Find, Head, Task, TaskSettings, Term, unmirrored
 from centernet_tf.properties.fields import SHARED
 from centernet_tf.properties.interactions import Interactions
@@ -42,6 +42,8 @@ class Hoi(TaskSettings):
         subject: Names of the classes whose objects may be subjects; "person" if left out, or all where there is no such
             class.
         max_pairs: Pairs of an image that are trained on.
+        pixels: Of "vector": whose pixels `reach` and `alone_reach` count, the image's as in the original, or those of
+            the network's input, which files that take fitted images (ONNX, TFLite) need.
         reach: Of "vector": see `vector.Limits`, as for the next ones.
         alone_reach: How far a verb without an object lies from its subject's centre.
         subject_score: Score that a subject is above; likewise `object_score` and `point_score`.
@@ -64,6 +66,7 @@ class Hoi(TaskSettings):
     alone: tuple[str, ...] | None = None
     subject: tuple[str, ...] | None = None
     max_pairs: pydantic.PositiveInt = 64
+    pixels: Literal["image", "input"] = "image"
     reach: float = pydantic.Field(vector.Limits.reach, gt=0)
     alone_reach: float = pydantic.Field(vector.Limits.alone_reach, gt=0)
     subject_score: float = pydantic.Field(vector.Limits.subject, ge=0, lt=1)
@@ -77,7 +80,7 @@ class Hoi(TaskSettings):
         for name in (*self.allowed, *(self.alone or ())) if self.verbs else ():
             if name not in self.verbs:
                 raise ValueError(f"unknown verb {name!r}.{closest(name, self.verbs)} Known: {', '.join(self.verbs)}")
-        for name in ("reach", "alone_reach", "subject_score", "object_score", "point_score"):
+        for name in ("pixels", "reach", "alone_reach", "subject_score", "object_score", "point_score"):
             if self.head == "offsets" and getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"{name} is a setting of head vector, and head is offsets. Leave it out")
         if self.subject == ():
@@ -196,20 +199,27 @@ class Hoi(TaskSettings):
 
     def _vector(self, centers: Centers, rules: decode.Rules) -> tuple[Any, ...]:
         """As `_offsets`. The original starts the vector at a heatmap's bias."""
-        del centers
+        told = tuple(Find(name, level="pair") for name in PAIRS)
         inner = (
             Find("verb_boxes", "boxes", "pair", inner=True),
             *(Find(name, level="pair", inner=True) for name in ("point_verbs", "point_scores")),
         )
+
+        def points(outputs: Mapping[str, Any], peaks: Mapping[str, Any]) -> dict[str, Any]:
+            del peaks
+            return vector.decode(outputs, rules.points)
+
+        def pairs(outputs: Mapping[str, Any], peaks: Mapping[str, Any]) -> dict[str, Any]:
+            found = {**centers.decode(outputs, peaks), **vector.decode(outputs, rules.points)}
+            in_pixels = {name: found[name] * STRIDE for name in ("boxes", "verb_boxes")}
+            return vector.place({**found, **in_pixels}, rules, self.limits)
+
+        of_image = {"finds": (*told, *inner), "place": lambda found, extras: vector.place(found, rules, self.limits)}
         return (
             (Head("vector", 2, bias=HEATMAP_BIAS, mirror=unmirrored, context=True),),
             (Term("vector", ("vector",), losses.masked_l1, 0.1),),
             lambda rows, located: targets.vectors(rows, located, rules.alone, self.max_pairs),
-            lambda outputs, peaks: vector.decode(outputs, rules.points),
-            {
-                "finds": (*(Find(name, level="pair") for name in PAIRS), *inner),
-                "place": lambda found, extras: vector.place(found, rules, self.limits),
-            },
+            *((points, of_image) if self.pixels == "image" else (pairs, {"finds": told})),
         )
 
 
