@@ -138,7 +138,7 @@ def test_options_in_sentences_exist(page, program):
 def test_settings_in_sentences_exist(page):
     """`augment.rotate`, `--set train.epochs=200`."""
     text = {**CURRENT, **CONFIGS}[page].read_text(encoding="utf-8")
-    sections = settings_type()(data={"train": "records"}, task=["detect", "pose", "box3d", "action"])
+    sections = settings_type()(data={"train": "records"}, task=["detect", "pose", "box3d", "action", "hoi"])
     for section in settings_type().model_fields:
         for name in re.findall(rf"(?:`|--set ){section}\.([a-z_0-9]+)\b(?!\()", text):
             if name != "py":

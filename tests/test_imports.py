@@ -77,6 +77,7 @@ TENSORFLOW = {
     "benchmark/decode.py",
     "benchmark/input.py",
     "benchmark/keypoints.py",
+    "benchmark/interactions.py",
     "benchmark/masks.py",
     "benchmark/modes.py",
     "benchmark/render.py",

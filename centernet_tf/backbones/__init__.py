@@ -75,7 +75,16 @@ BACKBONES = {
     },
     "dla34": Backbone(dla34, head_channels=256, official="dlav0_34"),
     "dla34_dcn": Backbone(functools.partial(dla34, deformable=True), head_channels=256, official="dla_34"),
+    **{
+        f"dla34_dcn_{context}": Backbone(
+            functools.partial(dla34, deformable=True, context=context),
+            head_channels=256,
+            official=f"dla{context.replace('_', '')}_34",
+        )
+        for context in ("3level", "glob", "3level_glob")
+    },
     "hourglass104": Backbone(hourglass, stride=128, head_channels=256, official="hourglass"),
+    "hourglass104_pooled": Backbone(functools.partial(hourglass, pooled=True), stride=128, head_channels=256),
     "mobilenetv2_dla": Backbone(mobilenetv2_dla, official="mobilenet"),
     "mobilenetv2_fpn": _with_width(mobilenetv2_fpn),
     "mobilenetv3_fpn": _with_width(mobilenetv3_fpn),

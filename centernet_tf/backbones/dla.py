@@ -1,22 +1,25 @@
 """DLA-34: residual blocks joined by trees, and levels joined again and again on the way back up to a quarter.
 
 The trunk is Deep Layer Aggregation's (sections 3.1 and 3.2). Of the two official necks, `dla_34` (Objects as Points,
-section 5) joins levels by deformable convolutions and sums, `dlav0_34` by plain convolutions and concatenation.
+section 5) joins levels by deformable convolutions and sums, `dlav0_34` by plain convolutions and concatenation. PPDM's
+variants of `dla_34` have a second map, from which what lies between objects is told.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import keras
 from keras import layers
 
 from centernet_tf.backbones.blocks import batch_norm, convolution, he_normal, torch_uniform
+from centernet_tf.backbones.wider import global_reasoning
 from centernet_tf.layers import DeformableConv2D, DepthwiseUpsample
 
 CHANNELS = (16, 32, 64, 128, 256, 512)  # of levels 0 to 5, at strides 1 to 32
 DEEP = (3, 4)  # levels of two trees, the second of which sees what the first one made
 JUNCTIONS = (256, 128, 64)  # channels; the first joins level 5 into 4, the second both into 3, the third all into 2
 
+Context = Literal["", "3level", "glob", "3level_glob"]
 Start = Callable[[], keras.initializers.Initializer]
 
 
@@ -122,6 +125,11 @@ def join(maps: Sequence[Any], filters: int, factors: Sequence[int], name: str, d
 
 
 def neck(levels: Sequence[Any], junctions: Sequence[int], deformable: bool) -> Any:
+    """The last of `steps_of_neck`, [B, H/4, W/4, channels of the first level]."""
+    return steps_of_neck(levels, junctions, deformable)[-1]
+
+
+def steps_of_neck(levels: Sequence[Any], junctions: Sequence[int], deformable: bool) -> list[Any]:
     """Joins the levels of a trunk into the first, again and again.
 
     Args:
@@ -130,26 +138,36 @@ def neck(levels: Sequence[Any], junctions: Sequence[int], deformable: bool) -> A
         deformable: Whether convolutions are deformable, and what each of the joints ends with is joined once more.
 
     Returns:
-        [B, H/4, W/4, channels of the first level].
+        What holds more and more of them, [B, H/4, W/4, channels of the first level] each; one where not deformable.
     """
     maps, ends = list(levels), []
     for number, filters in enumerate(junctions):
         first = len(maps) - 2 - number
         maps[first + 1 :] = join(maps[first:], filters, (2,) * (number + 1), f"joint{number + 1}", deformable)
         ends.insert(0, maps[-1])
-    return join(ends, junctions[-1], (2, 4), "last_joint", deformable)[-1] if deformable else maps[-1]
+    if not deformable:
+        return maps[-1:]
+    return [ends[0], *join(ends, junctions[-1], (2, 4), "last_joint", deformable)]
 
 
-def dla34(inputs: Mapping[str, int], deformable: bool = False) -> keras.Model:
+def dla34(inputs: Mapping[str, int], deformable: bool = False, context: Context = "") -> keras.Model:
     """DLA-34 at a quarter of the input size.
 
     Args:
         inputs: Channels of each named input. Their stems are summed.
         deformable: The official `dla_34`, instead of `dlav0_34`. What each of its joints ends with is joined once more.
+        context: Of the deformable one, PPDM's second map: "3level", the three steps of the last joint side by side,
+            behind a global reasoning unit with "3level_glob"; or "glob", the map behind one.
 
     Returns:
-        Model from {name: [B, H, W, channels]}, sides multiples of 32, to {"stack1": [B, H/4, W/4, 64]}.
+        Model from {name: [B, H, W, channels]}, sides multiples of 32, to {"stack1": [B, H/4, W/4, 64]}; and "context1"
+        of 64 channels, or 192 of three steps.
     """
     images = {name: keras.Input((None, None, channels), name=name) for name, channels in inputs.items()}
-    x = neck(trunk(images, torch_uniform if deformable else he_normal), JUNCTIONS, deformable)
-    return keras.Model(images, {"stack1": x}, name=f"dla34{'_dcn' if deformable else ''}")
+    steps = steps_of_neck(trunk(images, torch_uniform if deformable else he_normal), JUNCTIONS, deformable)
+    outputs = {"stack1": steps[-1]}
+    if context:
+        further = steps[-1] if context == "glob" else layers.Concatenate(name="context_concatenate")(steps)
+        outputs["context1"] = further if context == "3level" else global_reasoning(further, "context")
+    name = "_".join(("dla34", *(["dcn"] if deformable else []), *([context] if context else [])))
+    return keras.Model(images, outputs, name=name)

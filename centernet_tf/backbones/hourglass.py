@@ -12,6 +12,7 @@ from keras import layers
 
 from centernet_tf.backbones.blocks import batch_norm, convolution, torch_uniform
 from centernet_tf.backbones.resnet import basic_block
+from centernet_tf.backbones.wider import center_pooling
 from centernet_tf.layers.upsampling import NearestUpsample
 
 STACKS = 2
@@ -55,11 +56,12 @@ def level(x: Any, depth: int, name: str) -> Any:
     return layers.Add(name=f"{here}_add")([side, NearestUpsample(name=f"{here}_up")(x)])
 
 
-def hourglass(inputs: Mapping[str, int]) -> keras.Model:
+def hourglass(inputs: Mapping[str, int], pooled: bool = False) -> keras.Model:
     """Two stacked hourglasses at a quarter of the input size.
 
     Args:
         inputs: Channels of each named input. Their stems are summed.
+        pooled: Center pooling behind each stack; the next stack reads what was before it (IP-Net, section 4.1).
 
     Returns:
         Model from {name: [B, H, W, channels]}, sides multiples of 128, to
@@ -75,10 +77,11 @@ def hourglass(inputs: Mapping[str, int]) -> keras.Model:
     for number in range(1, STACKS + 1):
         name = f"stack{number}"
         features = _convolution(level(x, 0, name), 256, 3, 1, f"{name}_out")
-        outputs[name] = features = layers.ReLU(name=f"{name}_out_relu")(features)
+        features = layers.ReLU(name=f"{name}_out_relu")(features)
+        outputs[name] = center_pooling(features, f"{name}_center") if pooled else features
         if number < STACKS:
             # Before the activation, what entered the stack and what came out of it.
             both = [_convolution(part, 256, 1, 1, f"{name}_{end}") for end, part in (("first", x), ("last", features))]
             x = layers.ReLU(name=f"{name}_next_relu")(layers.Add(name=f"{name}_next_add")(both))
             x = residual(x, 256, 1, f"{name}_next_block")
-    return keras.Model(images, outputs, name="hourglass104")
+    return keras.Model(images, outputs, name=f"hourglass104{'_pooled' if pooled else ''}")

@@ -1,5 +1,5 @@
 """Prints the tables: `python -m centernet_tf.benchmark [input render step decode keypoints kitti deformable tracking
-identities masks networks looks]`.
+identities masks interactions networks looks]`.
 
 Words after `networks` choose among them: `networks resnet18 dla34 1`, backbones and batch sizes. `looks` needs words:
 records of videos, and models that track.
@@ -65,6 +65,10 @@ TABLES = {
     "masks": (
         "Masks beside plain detection, 512x512, 80 classes, 100 objects an image",
         ("", "ms", "beyond detection, ms", "x detection"),
+    ),
+    "interactions": (
+        "Decode of pairs of objects, 512x512, 80 classes, 117 verbs, 100 objects, 100 verb points, one core",
+        ("", "ms", "beyond peaks of verbs, ms"),
     ),
     "networks": (
         "Networks, 512x512, heads of 80 classes",

@@ -178,21 +178,21 @@ def verify(path: str | Path, model: str | Path) -> int:
 
 def _origin(name: str | None, heads: Heads) -> Origin:
     if name is None:
-        return origin_of(heads.tasks, heads.classes)
+        return origin_of(heads.tasks, heads.classes, heads.our_channels)
     if name not in ORIGINS:
         raise UsageError(f"Unknown origin {name!r}.{closest(name, ORIGINS)} Known: {', '.join(ORIGINS)}.")
     return ORIGINS[name]
 
 
 def _class_names(given: Sequence[str] | None, heads: Heads, source: Origin, path: str) -> tuple[str, ...]:
-    if given is None and len(source.classes) == heads.classes:
+    if given is None and heads.classes in (0, len(source.classes)):
         return source.classes
     if given is None:
         raise UsageError(
             f"{path}: its heatmap has {heads.classes} channels, unlike any official data set. Name the classes: "
             "--classes FILE, one name on each line."
         )
-    if len(given) != heads.classes:
+    if heads.classes and len(given) != heads.classes:
         raise UsageError(
             f"{path}: its heatmap has {heads.classes} channels, but {len(given)} classes were given. Name each "
             "channel, in order."
@@ -264,7 +264,8 @@ def _unread_stems(family: Family, stems: Mapping[str, str]) -> list[tuple[str, s
 
 def _as_meant(head: Head, meant: Head) -> Head:
     """A head of a file, with as many channels, as the task has it that reads it."""
-    return dataclasses.replace(head, at_centers=meant.at_centers, at_cells=meant.at_cells, per_frame=meant.per_frame)
+    said = {name: getattr(meant, name) for name in ("at_centers", "at_cells", "context", "per_frame")}
+    return dataclasses.replace(head, **said)
 
 
 def _constant(network: keras.Model, head: str, value: float) -> dict[str, np.ndarray]:

@@ -8,6 +8,14 @@ DEFORMABLE = {"deformable": "conv", "norm": "actf.0"}
 BLOCK = {"conv1": "conv1", "norm1": "bn1", "conv2": "conv2", "norm2": "bn2"}
 ROOT = {"conv": "conv", "norm": "bn"}
 
+REASONING = {
+    "features": "phy",
+    "shares": "theta",
+    "between_nodes": "reasoning.node_conv",
+    "within_nodes": "reasoning.feat_conv",
+    "back": "extend",
+}
+
 UNUSED: tuple[tuple[str, str], ...] = (
     (r"(base\.)?fc\.(weight|bias)", "ImageNet classifier"),
     (
@@ -21,12 +29,12 @@ def modules(backbone: str) -> dict[str, str]:
     """The official module of each layer that has weights.
 
     Args:
-        backbone: "dla34" or "dla34_dcn".
+        backbone: "dla34", "dla34_dcn" or one of its variants with a further map.
 
     Returns:
         {our layer: prefix of its keys in an official state dict}, without heads.
     """
-    deformable = backbone == "dla34_dcn"
+    deformable = backbone.startswith("dla34_dcn")
     names = _part("stem_image", "base.base_layer", UNIT)
     for level in (0, 1):
         names |= _part(f"level{level}", f"base.level{level}", UNIT)
@@ -37,6 +45,9 @@ def modules(backbone: str) -> dict[str, str]:
             names |= _tree(f"level{level}_tree2", f"base.level{level}.tree2", False)
         else:
             names |= _tree(f"level{level}", f"base.level{level}", True)
+    if backbone.endswith("_glob"):
+        for ours, theirs in REASONING.items():
+            names |= _part(f"context_{ours}", f"glore.{theirs}", UNIT)
     return names | neck("", deformable)
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import re
 from collections.abc import Callable, Mapping
 
+from centernet_tf.backbones.dla import JUNCTIONS
 from centernet_tf.backbones.resnet import BLOCKS, BOTTLENECK_FROM
 from centernet_tf.checkpoints import dla, hourglass, mobilenet, resnet
 from centernet_tf.checkpoints.heads import Shapes, stem_names
@@ -47,11 +48,17 @@ def _resnet(shapes: Shapes) -> str:
 
 
 def _dla(shapes: Shapes) -> str:
-    return "dla34_dcn" if any("conv_offset_mask" in name for name in shapes) else "dla34"
+    if not any("conv_offset_mask" in name for name in shapes):
+        return "dla34"
+    # Heads of PPDM's variants read another map, which is three times as deep or not.
+    reasons = "glore.phy.0.weight" in shapes
+    read = shapes.get("glore.phy.0.weight", shapes.get("hm_rel.0.weight", (0, 0)))
+    context = [*(["3level"] if read[1] == 3 * JUNCTIONS[-1] else []), *(["glob"] if reasons else [])]
+    return "_".join(("dla34_dcn", *context))
 
 
 def _hourglass(shapes: Shapes) -> str:
-    return "hourglass104"
+    return f"hourglass104{'_pooled' if any(name.startswith('ct_cnvs.') for name in shapes) else ''}"
 
 
 def _mobilenet(shapes: Shapes) -> str:

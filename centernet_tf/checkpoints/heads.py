@@ -26,8 +26,14 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 def head_names() -> dict[str, str]:
     """{official name: ours} of the heads of all tasks. Those with "hm" in their official names score cells."""
-    own = {theirs: ours for settings in TASKS.values() for theirs, ours in settings.official.items()}
+    forms = (form for name in TASKS for form in forms_of(name))
+    own = {theirs: ours for form in forms for theirs, ours in form.items()}
     return SHARED | own | {theirs: ours for settings in TASKS.values() for theirs, ours in settings.companions.items()}
+
+
+def forms_of(task: str) -> tuple[Mapping[str, str], ...]:
+    """{official name: ours} of the heads that only this task has, of each form that its checkpoints may have."""
+    return (TASKS[task].official, *TASKS[task].forms)
 
 
 def stem_names() -> dict[str, str]:
@@ -52,13 +58,13 @@ class Heads:
     @property
     def tasks(self) -> tuple[str, ...]:
         """Our names of the tasks: all with a head that only they have."""
-        own = (name for name, settings in TASKS.items() if any(head in self.channels for head in settings.official))
+        own = (name for name in TASKS if any(head in self.channels for form in forms_of(name) for head in form))
         return tuple(own) or ("detect",)
 
     def missing(self, task: str) -> list[str]:
         """Official heads that the task needs and the file lacks."""
-        settings = TASKS[task]
-        return [head for head in settings.official if head not in self.channels and head not in settings.absent]
+        form = max(forms_of(task), key=lambda form: len({*form} & {*self.channels}))
+        return [head for head in form if head not in self.channels and head not in TASKS[task].absent]
 
     def absent(self, tasks: Iterable[str]) -> dict[str, float]:
         """{official name: value of all cells} of the heads that the file lacks and need not have."""
@@ -75,8 +81,8 @@ class Heads:
 
     @property
     def classes(self) -> int:
-        """Channels of the heatmap."""
-        return self.channels["hm"]
+        """Channels of the heatmap; 0 where the file has none."""
+        return self.channels.get("hm", 0)
 
     @property
     def class_specific_size(self) -> bool:
@@ -153,7 +159,8 @@ def find_heads(shapes: Shapes, stacked: bool, where: str) -> Heads:
             f"{where}: heads {', '.join(extreme)} find extreme points (the original's task exdet), which no task here "
             f"does. Its trunk alone starts a training: set weights: {where} in the settings of `centernet train`."
         )
-    if "hm" not in channels:
+    without = {head for name in TASKS if "hm" in TASKS[name].absent for form in forms_of(name) for head in form}
+    if "hm" not in channels and not without & {*channels}:
         raise UsageError(
             f"{where}: no head 'hm', so nothing that detects. Weights of a trunk alone start a training: set "
             f"weights: {where} in the settings of `centernet train`."
@@ -166,12 +173,12 @@ def find_heads(shapes: Shapes, stacked: bool, where: str) -> Heads:
         raise UsageError(
             f"{where}: heads without a hidden convolution, {without}, beside others; expected all or none."
         )
-    if channels.get("wh", 2) not in (2, 4, 2 * channels["hm"]):
+    if channels.get("wh", 2) not in (2, 4, 2 * channels.get("hm", 1)):
         raise UsageError(
             f"{where}: 'wh' has {channels['wh']} channels, expected 2, 4 for the edges, or 2 for each of "
             f"{channels['hm']} classes."
         )
-    width = each["heatmap"]
+    width = each.get("heatmap", next(iter(each.values())))
     return Heads(channels, width if set(each.values()) == {width} else each, stacked)
 
 

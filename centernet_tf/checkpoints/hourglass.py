@@ -7,6 +7,14 @@ UNUSED: tuple[tuple[str, str], ...] = ()
 # Ours: theirs.
 BLOCK = {"conv1": "conv1", "norm1": "bn1", "conv2": "conv2", "norm2": "bn2"}
 SHORTCUT = {"shortcut_conv": "skip.0", "shortcut_norm": "skip.1"}
+# Of center pooling: convolution and its normalisation.
+POOLING = {
+    "columns": ("p1_conv1.conv", "p1_conv1.bn"),
+    "rows": ("p2_conv1.conv", "p2_conv1.bn"),
+    "pooled": ("p_conv1", "p_bn1"),
+    "shortcut": ("conv1", "bn1"),
+    "last": ("conv2.conv", "conv2.bn"),
+}
 PARTS = {"side": "up1", "down": "low1", "inner": "low2", "up": "low3"}
 
 
@@ -14,7 +22,7 @@ def modules(backbone: str = "hourglass104") -> dict[str, str]:
     """The official module of each layer that has weights.
 
     Args:
-        backbone: Name in the table of backbones; the family has one member.
+        backbone: Name in the table of backbones, with center pooling or without.
 
     Returns:
         {our layer: prefix of its keys in an official state dict}, without heads.
@@ -25,6 +33,9 @@ def modules(backbone: str = "hourglass104") -> dict[str, str]:
         names |= {f"{name}_out_conv": f"cnvs.{stack}.conv", f"{name}_out_norm": f"cnvs.{stack}.bn"}
         for depth in range(len(LEVELS)):
             names |= _level(f"{name}_level{depth + 1}", f"kps.{stack}{'.low2' * depth}", depth)
+        for ours, (conv, norm) in POOLING.items() if backbone.endswith("_pooled") else ():
+            names[f"{name}_center_{ours}_conv"] = f"ct_cnvs.{stack}.{conv}"
+            names[f"{name}_center_{ours}_norm"] = f"ct_cnvs.{stack}.{norm}"
         if stack + 1 < STACKS:
             for end, prefix in (("first", "inters_"), ("last", "cnvs_")):
                 names |= {f"{name}_{end}_conv": f"{prefix}.{stack}.0", f"{name}_{end}_norm": f"{prefix}.{stack}.1"}

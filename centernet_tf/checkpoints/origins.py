@@ -47,6 +47,30 @@ JHMDB_CLASSES = _listed(
     """
 )
 
+# Verbs of human-object interactions in channel order.
+HICO_VERBS = _listed(
+    """
+    adjust, assemble, block, blow, board, break, brush_with, buy, carry, catch, chase, check, clean, control, cook, cut,
+    cut_with, direct, drag, dribble, drink_with, drive, dry, eat, eat_at, exit, feed, fill, flip, flush, fly, greet,
+    grind, groom, herd, hit, hold, hop_on, hose, hug, hunt, inspect, install, jump, kick, kiss, lasso, launch, lick,
+    lie_on, lift, light, load, lose, make, milk, move, no_interaction, open, operate, pack, paint, park, pay, peel, pet,
+    pick, pick_up, point, pour, pull, push, race, read, release, repair, ride, row, run, sail, scratch, serve, set,
+    shear, sign, sip, sit_at, sit_on, slide, smell, spin, squeeze, stab, stand_on, stand_under, stick, stir, stop_at,
+    straddle, swing, tag, talk_on, teach, text_on, throw, tie, toast, train, turn, type_on, walk, wash, watch, wave,
+    wear, wield, zip
+    """
+)
+VCOCO_VERBS = _listed(
+    """
+    surf_instr, ski_instr, cut_instr, walk, cut_obj, ride_instr, talk_on_phone_instr, kick_obj, work_on_computer_instr,
+    eat_obj, sit_instr, jump_instr, lay_instr, drink_instr, carry_obj, throw_obj, eat_instr, smile, look_obj, hit_instr,
+    hit_obj, snowboard_instr, run, point_instr, read_obj, hold_obj, skateboard_instr, stand, catch_obj
+    """
+)
+VCOCO_ALONE = ("walk", "smile", "run", "stand")  # without objects; PPDM leaves them out
+HOIA_VERBS = _listed("smoke, call, play phone, eat, drink, ride, hold, kick, read, play computer")
+PPDM_VCOCO_VERBS = tuple(verb for verb in VCOCO_VERBS if verb not in VCOCO_ALONE)
+
 # ImageNet's statistics are of red, green, blue; the official code applies them to blue, green, red in this order, and
 # its weights of Pascal VOC and KITTI are trained so.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -69,6 +93,7 @@ class Origin:
         resample: How they are scaled to it.
         max_objects: Detections per image.
         settings: Of the tasks, with which its published scores were made.
+        channels: Of heads of its tasks, by our names, that tell it from other data with as many classes.
     """
 
     title: str
@@ -82,6 +107,12 @@ class Origin:
     resample: preprocess.Resample = "bilinear"
     max_objects: int = 100
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    channels: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+
+def _interactions(title: str, verbs: tuple[str, ...], alone: tuple[str, ...] = (), **more: Any) -> Origin:
+    settings = {"verbs": verbs, "alone": alone}
+    return Origin(title, ("hoi",), COCO_CLASSES, settings=settings, channels={"verb": len(verbs)}, **more)
 
 
 PEDESTRIANS = {"threshold": 0.4, "prior_threshold": 0.5}
@@ -118,11 +149,26 @@ ORIGINS = {
     ),
     # MOC reads sizes beyond the map a row further, and was scored so.
     "ucf101_24": Origin("UCF101-24", ("action",), UCF_CLASSES, (288, 288), settings={"clamp": "together"}),
+    "hico": _interactions("HICO-DET", HICO_VERBS),
+    "vcoco": _interactions("V-COCO", PPDM_VCOCO_VERBS),
+    # IP-Net takes the mean of blue, green, red for red, green, blue.
+    "vcoco_points": _interactions("V-COCO, interaction points", VCOCO_VERBS, VCOCO_ALONE, order="rgb"),
     "jhmdb": Origin("JHMDB", ("action",), JHMDB_CLASSES, (288, 288), settings={"clamp": "together"}),
 }
 
 
-def origin_of(tasks: Collection[str], classes: int) -> Origin:
-    """The official data set of one of these tasks with as many classes, all of these tasks at best; else COCO."""
+def origin_of(tasks: Collection[str], classes: int, channels: Mapping[str, int] | None = None) -> Origin:
+    """The official data set that a checkpoint is of, as far as it tells; COCO where there is none.
+
+    Args:
+        tasks: That it does, of which the data set has one, all at best.
+        classes: Channels of its heatmap.
+        channels: Of all its heads, by our names.
+    """
     same = [one for one in ORIGINS.values() if {*one.tasks} & {*tasks}]
-    return max(same or [ORIGINS["coco"]], key=lambda one: (len(one.classes) == classes, {*one.tasks} == {*tasks}))
+
+    def fitting(one: Origin) -> tuple[bool, bool, bool]:
+        fits = one.channels.items() <= dict(channels or {}).items()
+        return len(one.classes) == classes, fits, {*one.tasks} == {*tasks}
+
+    return max(same or [ORIGINS["coco"]], key=fitting)

@@ -39,12 +39,14 @@ def our_layout(tensor: np.ndarray, path: str) -> np.ndarray:
 
     Convolutions are (output, input, row, column) in PyTorch and (row, column, input, output) in Keras, transposed ones
     (input, output, row, column) and (row, column, output, input): the same exchange. Of depthwise ones, (channel, 1,
-    row, column) in PyTorch, Keras has (row, column, channel, 1).
+    row, column) in PyTorch, Keras has (row, column, channel, 1). Those along one axis exchange their first and last.
 
     Args:
         tensor: Theirs.
         path: Of our weight.
     """
+    if tensor.ndim == 3:
+        return tensor.transpose(2, 1, 0)
     if tensor.ndim != 4:
         return tensor
     return tensor.transpose(2, 3, 0, 1) if _is_depthwise(path) else tensor.transpose(2, 3, 1, 0)
@@ -131,7 +133,7 @@ def unused(tensors: Mapping[str, Any], used: Sequence[str], known: Sequence[tupl
 def their_shape(shape: tuple[int, ...], path: str) -> tuple[int, ...]:
     """Of the tensor that our weight of this shape and path takes."""
     axes = (2, 3, 0, 1) if _is_depthwise(path) else (3, 2, 0, 1)
-    return tuple(shape[axis] for axis in axes) if len(shape) == 4 else shape
+    return tuple(shape[axis] for axis in axes) if len(shape) == 4 else shape[::-1]
 
 
 def _is_depthwise(path: str) -> bool:

@@ -17,7 +17,6 @@ from centernet_tf.geometry import affine
 
 Geometry = Literal["window", "fitted", "stretched"]
 
-SCALES = np.arange(6, 14) / 10  # 0.6, 0.7, ..., 1.3
 BORDER = 128
 PLAIN_COLOR = np.array([1, 0, 0, 0, 0, 0], np.float32)
 
@@ -37,7 +36,8 @@ class Augmentation:
     """How far a training image is changed; the defaults are the original's.
 
     Attributes:
-        crop: Random scale from 0.6 to 1.3 and random centre; otherwise `shift` and `scale` jitter the whole image.
+        crop: Random scale and random centre; otherwise `shift` and `scale` jitter the whole image.
+        crop_scales: Of crops, the smallest and the largest, with those between in steps of 0.1.
         shift: Standard deviation of the centre's jitter, as a fraction of the window's side; cut at twice that.
         scale: Standard deviation of the jitter of the scale; cut at that.
         jitter_probability: Fraction of the images that `shift` and `scale` change; cropping changes all.
@@ -73,6 +73,7 @@ class Augmentation:
     """
 
     crop: bool = True
+    crop_scales: tuple[float, float] = (0.6, 1.3)
     shift: float = 0.1
     scale: float = 0.4
     jitter_probability: float = 1.0
@@ -168,7 +169,8 @@ class Augmentation:
         center = np.array([width / 2, height / 2])
         side = float(affine.window_side(height, width, window, size))
         if self.crop:
-            side *= random.choice(SCALES)
+            first, last = (round(10 * scale) for scale in self.crop_scales)
+            side *= random.choice(np.arange(first, last + 1) / 10)
             center = np.array([random.integers(border(full), full - border(full)) for full in (width, height)], float)
         elif self.jitter_probability == 1 or random.random() < self.jitter_probability:
             sides = np.array([width, height]) if self.shift_each_side else side

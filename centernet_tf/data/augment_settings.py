@@ -11,6 +11,7 @@ class AugmentSettings(Section):
     """Random changes of training images; the defaults are the original's."""
 
     crop: bool = True
+    crop_scales: tuple[pydantic.PositiveFloat, pydantic.PositiveFloat] = (0.6, 1.3)
     shift: float = pydantic.Field(0.1, ge=0)
     scale: float = pydantic.Field(0.4, ge=0, lt=1)
     jitter_probability: float = pydantic.Field(1.0, ge=0, le=1)
@@ -34,3 +35,11 @@ class AugmentSettings(Section):
     distort_brightness: float = pydantic.Field(32.0, ge=0, le=255)
     distort_factors: tuple[pydantic.NonNegativeFloat, pydantic.NonNegativeFloat] = (0.5, 1.5)
     distort_hue: float = pydantic.Field(18.0, ge=0, le=180)
+
+    @pydantic.field_validator("crop_scales")
+    @classmethod
+    def _in_steps(cls, value: tuple[float, float]) -> tuple[float, float]:
+        tenths = [10 * scale for scale in value]
+        if value[0] > value[1] or any(abs(tenth - round(tenth)) > 1e-6 or tenth < 1 for tenth in tenths):
+            raise ValueError(f"{value} is no smallest and largest of scales in steps of 0.1, such as [0.6, 1.3]")
+        return value

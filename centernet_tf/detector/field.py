@@ -26,7 +26,7 @@ POINTWISE = frozenset((
     "SpatialDropout2D", "StochasticDepth", "Subtract", "TrueDivide",
 ))
 # fmt: on
-GLOBAL = frozenset(("GlobalAveragePooling2D", "GlobalMaxPooling2D", "Flatten", "Mean", "Max"))
+GLOBAL = frozenset(("GlobalAveragePooling2D", "GlobalMaxPooling2D", "Flatten", "Mean", "Max", "ToNodes"))
 
 
 @dataclasses.dataclass(frozen=True)

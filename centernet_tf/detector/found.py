@@ -35,14 +35,14 @@ def as_detections(
         image_size: Width and height in pixels.
         properties: What is said of the fields, such as names of their parts.
         extras: {name: value} of the image beside its pixels.
-        threshold: Objects and pairs of scores up to this are left out; None keeps all.
+        threshold: Objects and pairs of scores up to this are left out; None keeps all objects, and pairs with a score.
     """
     fields = {name: value for name, value in found.items() if name not in (*OWN, *PAIRS)}
     boxes, scores, classes = (found[name] for name in OWN)
     pairs = None
     if set(PAIRS) <= set(found):
         parts = {part: np.asarray(found[name]) for name, part in PAIRS.items()}
-        sure = slice(None) if threshold is None else parts["scores"] > threshold
+        sure = parts["scores"] > (threshold or 0.0)  # Those of a score of 0 only fill up their number.
         pairs = Pairs(**{part: values[sure] for part, values in parts.items()})
     if threshold is not None and pairs is None:
         # Rows that nobody sees need not be finite: those below the number of peaks hold what lies at cell 0.

@@ -37,8 +37,14 @@ NAMES = (BOXES, CLASSES, SCORES, COUNT)
 
 
 def all_answers() -> tuple[Answer, ...]:
-    """All outputs there can be beyond `NAMES`."""
-    return tuple(answer for entry in PROPERTIES.values() for answer in entry.answers)
+    """All outputs there can be beyond `NAMES`. Of properties that answer one field, the first in the table does."""
+    answering: dict[str, str] = {}
+    return tuple(
+        answer
+        for name, entry in PROPERTIES.items()
+        for answer in entry.answers
+        if answering.setdefault(answer.field, name) == name
+    )
 
 
 def answers_of(finds: Iterable[Find]) -> tuple[Answer, ...]:
@@ -100,11 +106,16 @@ def as_found(
         "scores": answers[SCORES],
         "classes": np.rint(answers[CLASSES]).astype(int) - first_class,
     }
+    columns: dict[str, list[np.ndarray]] = {}
     for answer in all_answers():
-        if answer.name in answers:
-            value = answers[answer.name]
+        if answer.name not in answers:
+            continue
+        value = answers[answer.name]
+        if answer.column is not None:
+            columns.setdefault(answer.field, []).append(value)  # in their order, as properties say them
+        else:
             found[answer.field] = in_image(value) if answer.kind == "points" else value
-    return found
+    return {**found, **{name: np.stack(values, axis=-1) for name, values in columns.items()}}
 
 
 def label_lines(names: Sequence[str]) -> str:

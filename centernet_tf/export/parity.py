@@ -166,6 +166,7 @@ def _apart(first: Pairs, second: Pairs, rows: np.ndarray) -> float:
         second: Pairs of the second's.
         rows: Of the second's objects, by row of the first's; -1 where it has none.
     """
+    rows = np.append(np.where(rows < 0, -2, rows), -1)  # What is no object of a pair, -1, is none in both.
     known = {(*map(int, row), int(verb)): score for row, verb, score in zip(second.rows, second.verbs, second.scores)}
     keys = [(*map(int, rows[row]), int(verb)) for row, verb in zip(first.rows, first.verbs)]
     return max((abs(float(score - known[key])) for key, score in zip(keys, first.scores) if key in known), default=0.0)

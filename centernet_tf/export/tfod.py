@@ -61,6 +61,7 @@ def tfod_answers(
     for answer in all_answers():
         if answer.field in found:
             value = ops.cast(told[answer.field], "float32")
+            value = value if answer.column is None else value[..., answer.column]
             answers[answer.name] = _as_fractions(value, sides) if answer.kind == "points" else value
     return answers if reframed is None else {**answers, **_laid_out(found, properties, *reframed)}
 

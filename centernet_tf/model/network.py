@@ -12,6 +12,8 @@ from centernet_tf.errors import UsageError, closest
 from centernet_tf.layers import CellKernel, FoldFrames, UnfoldFrames
 from centernet_tf.points.task import IMAGE, Head, Input
 
+STACK, CONTEXT = "stack", "context"  # of a backbone's maps, each followed by its number
+
 
 def head_map(features: Any, head: Head, channels: int, name: str) -> Any:
     """One head on one stack: 3x3 convolution, ReLU, 1x1 convolution (official code, every architecture but hourglass).
@@ -53,7 +55,8 @@ def build_network(
     """Builds a network.
 
     The frames of clips pass through the trunk one by one, as further images of the batch. Heads read the features of
-    all frames, one frame's channels behind the other's, but those that are `per_frame`.
+    all frames, one frame's channels behind the other's, but those that are `per_frame`. Those with `context` read the
+    further map "context1", ... of each stack, of backbones that have it.
 
     Args:
         backbone: Name in the table of backbones, or its official name.
@@ -82,9 +85,9 @@ def build_network(
     if frames > 1:
         folded = {name: FoldFrames(name=f"{name}_frames")(image) for name, image in images.items()}
     each = trunk(folded)
-    stacks = each
+    joined = each
     if frames > 1:
-        stacks = {stack: UnfoldFrames(frames, name=f"{stack}_clip")(maps) for stack, maps in each.items()}
+        joined = {stack: UnfoldFrames(frames, name=f"{stack}_clip")(maps) for stack, maps in each.items()}
     widths = _widths(heads, head_channels, entry.head_channels)
     outputs = {}
     for head in heads:
@@ -93,14 +96,23 @@ def build_network(
             raise ValueError(f"Head {head.name!r} is per frame and at centers. Choose one of them.")
         outputs[head.name] = [
             head_map(features, head, widths[head.name], f"{head.name}_{stack}")
-            for stack, features in (each if apart else stacks).items()
+            for stack, features in _read(each if apart else joined, head).items()
         ]
         if apart:
             outputs[head.name] = [
-                UnfoldFrames(frames, name=f"{head.name}_{stack}_clip")(maps)
-                for stack, maps in zip(each, outputs[head.name])
+                UnfoldFrames(frames, name=f"{head.name}_stack{number}_clip")(maps)
+                for number, maps in enumerate(outputs[head.name], start=1)
             ]
     return keras.Model(as_argument(images), outputs, name="centernet")
+
+
+def _read(features: Mapping[str, Any], head: Head) -> dict[str, Any]:
+    """{stack: what a head reads of it}."""
+    stacks = {name: maps for name, maps in features.items() if name.startswith(STACK)}
+    return {
+        name: features.get(name.replace(STACK, CONTEXT), maps) if head.context else maps
+        for name, maps in stacks.items()
+    }
 
 
 def as_argument(inputs: Mapping[str, Any]) -> Any:

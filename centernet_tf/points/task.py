@@ -36,6 +36,7 @@ class Head:
             each other and would not leave 0.
         at_cells: Whether tasks read it by `losses.gather_cells` and in no other way, so that training and detection
             compute it at these cells alone, see `model.cells`. The network itself still answers a map.
+        context: Whether it reads the further map of backbones that have one, which sees more than the others.
         per_frame: Of clips: whether it reads the features of each frame alone, and gives the frames' maps one behind
             the other, instead of reading those of all frames at once.
     """
@@ -48,12 +49,13 @@ class Head:
     at_centers: bool = False
     spread: bool = False
     at_cells: bool = False
+    context: bool = False
     per_frame: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class Term:
-    """One term of the loss: function(*maps read, target) -> scalar, summed over stacks and divided by their number.
+    """One term of the loss: function(*maps read, target) -> scalar, averaged over stacks.
 
     Attributes:
         name: Key of its target, and its name in the logs.
@@ -62,12 +64,14 @@ class Term:
             or with `build(None)`, where it owns weights, such as a classifier, which are trained and saved for resuming
             but are no part of the model.
         weight: Factor in the total.
+        summed: Whether it is the sum over stacks instead of their average.
     """
 
     name: str
     reads: tuple[str, ...]
     function: Callable[..., Any]
     weight: float = 1.0
+    summed: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,14 +132,15 @@ class Find:
 
     Attributes:
         name: Key of the array [B, K, ...] that `decode` or `place` gives.
-        motion: How it moves from cells of the output grid to pixels of the image: points or vectors; None where it
-            does not.
+        motion: How it moves from cells of the output grid to pixels of the image: points or vectors; or not at all.
         level: Whether objects or pairs of them have it.
+        inner: Whether `place` alone reads it, so that nobody is told.
     """
 
     name: str
     motion: Motion | None = None
     level: Level = "object"
+    inner: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,8 +173,7 @@ class Association:
         graph: The same inside a graph; None where only the host can.
         looks: Whether `step` takes the frame's pixels [H, W, 3] as its third argument.
         begin: ([P, 5] boxes left, top, right, bottom that another detector found in the first frame, and their scores)
-            -> memory of a video that begins with them; `step` then takes such boxes of its frame as `public`. None
-            where it takes none.
+            -> memory of a video that begins with them; `step` then takes such boxes of its frame as `public`; or None.
         follows: The find of points by which objects are followed, in place of which it is given another task's
             `anchor`; "" where there is none.
     """
@@ -236,8 +240,7 @@ class Task:
         extras: What `place` needs of each image beside its pixels.
         place: (what is found, with boxes and points in pixels of the images; {extra: [B, ...]}) -> more of it, [B, K,
             ...]; None for a task of the image alone.
-        anchor: Which of `finds` is the place of an object for a task that follows it over time; None leaves the
-            corner of its cell.
+        anchor: Which of `finds` is the place of an object for a task that follows it; None for its cell's corner.
         whole_sides: Whether the sides of objects are rounded up before the radius of their Gaussians; where several
             tasks share a trunk, they are if any of them says so.
         whole_boxes: Whether centre and size are those of all of a box, beyond the image's edge too, with the centre
@@ -304,17 +307,18 @@ class TaskSettings(Section):
 
     Attributes:
         official: Heads of published checkpoints that only this task has, and our names of them.
+        forms: Likewise, of checkpoints of another form of this task, which have these instead.
         companions: Heads that a checkpoint of this task may have beside those, and our names of them.
         stems: First layers of published checkpoints that only this task has, one for each further input of the
             network, and our names of the inputs.
         absent: Those of them that a checkpoint may lack, and the value that all cells of their maps then have, so that
             decoding goes on as the official one does.
         trained: Names of settings that only the records that are trained on say, not those that validate.
-        edges: Whether four channels of size are always distances to the edges in its checkpoints, and never the sizes
-            of two classes.
+        edges: Whether four channels of size are always distances to the edges in its checkpoints, never two sizes.
     """
 
     official: ClassVar[Mapping[str, str]] = {}
+    forms: ClassVar[tuple[Mapping[str, str], ...]] = ()
     companions: ClassVar[Mapping[str, str]] = {}
     stems: ClassVar[Mapping[str, str]] = {}
     absent: ClassVar[Mapping[str, float]] = {}

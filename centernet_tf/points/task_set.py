@@ -67,6 +67,11 @@ class TaskSet:
     @property
     def finds(self) -> tuple[Find, ...]:
         """What is found besides boxes, scores and classes, each once."""
+        return tuple(find for find in self._all_finds if not find.inner)
+
+    @property
+    def _all_finds(self) -> tuple[Find, ...]:
+        """With those that only `place` reads."""
         return _union(find for task in self.tasks for find in task.finds)
 
     @property
@@ -83,7 +88,7 @@ class TaskSet:
     def motions(self) -> dict[str, Motion]:
         """How what is found moves from cells of the grid to pixels of the image, for all that does."""
         shared = {field.name: field.motion for field in SHARED if field.motion in MOVING}
-        return {**shared, **{find.name: find.motion for find in self.finds if find.motion in MOVING}}
+        return {**shared, **{find.name: find.motion for find in self._all_finds if find.motion in MOVING}}
 
     @property
     def inputs(self) -> dict[str, Input]:
@@ -173,7 +178,7 @@ class TaskSet:
         return {name: target for task in self.tasks for name, target in task.encode(rows, centers).items()}
 
     def losses(self, outputs: Mapping[str, list[Any]], targets: Mapping[str, Any]) -> dict[str, Any]:
-        """Unweighted value of every term, averaged over the stacks.
+        """Unweighted value of every term, averaged over the stacks, or summed where it says so.
 
         Args:
             outputs: {head: [map per stack]}.
@@ -185,7 +190,8 @@ class TaskSet:
         values = {}
         for term in self.terms:
             stacks = list(zip(*(outputs[name] for name in term.reads)))
-            values[term.name] = sum(term.function(*maps, targets[term.name]) for maps in stacks) / len(stacks)
+            total = sum(term.function(*maps, targets[term.name]) for maps in stacks)
+            values[term.name] = total if term.summed else total / len(stacks)
         return values
 
     def total(self, losses: Mapping[str, Any]) -> Any:
@@ -227,6 +233,9 @@ class TaskSet:
         placed = dict(found)
         for task in self.tasks:
             placed.update(task.place(placed, extras) if task.place else {})
+        for find in self._all_finds:
+            if find.inner:
+                placed.pop(find.name, None)
         if self.associate is not None and self.associate.follows:
             anchor = self._only("anchor", "Several tasks say which point of an object is followed. Use them apart.")
             placed |= {self.associate.follows: placed[anchor]} if anchor else {}

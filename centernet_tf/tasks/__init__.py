@@ -13,6 +13,7 @@ from centernet_tf.points.task_set import TaskSet
 from centernet_tf.tasks.action import Action
 from centernet_tf.tasks.box3d import Box3d
 from centernet_tf.tasks.detect import Detect
+from centernet_tf.tasks.hoi import Hoi
 from centernet_tf.tasks.mask import Mask
 from centernet_tf.tasks.pose import Pose
 from centernet_tf.tasks.reid import Reid
@@ -26,6 +27,7 @@ TASKS: dict[str, type[TaskSettings]] = {
     "reid": Reid,
     "action": Action,
     "mask": Mask,
+    "hoi": Hoi,
 }
 
 

@@ -1,5 +1,6 @@
 """Starting a training from weights that are there already: a model of ours, a checkpoint, or a trunk from ImageNet."""
 
+import re
 from pathlib import Path
 
 import keras
@@ -13,7 +14,7 @@ from centernet_tf.checkpoints.wrapped import unwrapped
 from centernet_tf.errors import UsageError
 from centernet_tf.model.card import ModelCard
 
-DEFORMABLE = "_dcn"  # Ending of the names whose trunk is that of the plain network.
+VARIANT = r"_dcn(_\w+)?$|_pooled$"  # Ending of the names whose trunk is that of the plain network.
 
 
 def start_from(network: keras.Model, source: keras.Model, card: ModelCard, where: str) -> str:
@@ -63,7 +64,7 @@ def start_from_checkpoint(network: keras.Model, backbone: str, path: str | Path)
     """
     tensors = unwrapped(read_state_dict(path).tensors)
     family, found = recognise({name: tensor.shape for name, tensor in tensors.items()}, str(path))
-    if found.removesuffix(DEFORMABLE) != backbone.removesuffix(DEFORMABLE):
+    if re.sub(VARIANT, "", found) != re.sub(VARIANT, "", backbone):
         raise UsageError(f"{path}: weights of a {found} do not fit a {backbone}. Set backbone: {found}.")
     if family.mark not in tensors:
         tensors = {family.trunk + name: tensor for name, tensor in tensors.items()}

@@ -9,7 +9,7 @@ from keras import ops
 
 from centernet_tf.backbones import BACKBONES, find_backbone, own_name
 from centernet_tf.errors import UsageError
-from centernet_tf.model.network import build_network
+from centernet_tf.model.network import CONTEXT, STACK, build_network
 from centernet_tf.points.centers import STRIDE, Centers
 
 # Larger networks of the same blocks are `long`. JAX compiles each network for a minute: there, those with published
@@ -19,6 +19,7 @@ MARKS |= {
     name: [pytest.mark.long]
     for name in ("hourglass104", "resnet18", "dla34_dcn", "mobilenetv2_dla", "mobilenetv2_fpn", "mobilenetv3_fpn")
 }
+MARKS |= {name: [pytest.mark.long] for name in BACKBONES if name.startswith(("dla34_dcn_", "hourglass104_"))}
 QUICK = ("resnet18_dcn", "dla34", "mobilenetv3_fpn:0.35", "keras_application:MobileNet")
 MARKS |= {name: [pytest.mark.slow] for name in QUICK}
 PLAIN = [name for name, entry in BACKBONES.items() if entry.build and name != "tiny"]  # that of the tests
@@ -44,6 +45,8 @@ OFFICIAL_PARAMETERS = {
     "hourglass": 191_284_008,
     "mobilenet": 2_620_924,  # with heads of width 64
 }
+# Variants whose further map heads of interactions alone read; see tests/checkpoints/test_interactions.py.
+CONTEXTS = ("dla3level_34", "dlaglob_34", "dla3levelglob_34")
 # Of these, those that cannot change the output, which we leave out: in DLA-34 two projections, 64 to 128 and 128 to 256
 # channels, with a normalisation each.
 DEAD_PARAMETERS = dict.fromkeys(("dlav0_34", "dla_34"), (64 * 128 + 2 * 128) + (128 * 256 + 2 * 256))
@@ -98,7 +101,9 @@ def test_further_inputs_cost_one_stem_each(name):
     build = find_backbone(name).build
     several, single = build({"image": 3, "previous": 3, "prior": 1}), build({"image": 3})
     assert [tensor.name for tensor in several.inputs] == ["image", "previous", "prior"]
-    assert list(several.output) == list(single.output) == [f"stack{n + 1}" for n in range(len(single.output))]
+    stacks = [output for output in single.output if not output.startswith(CONTEXT)]
+    assert list(several.output) == list(single.output)
+    assert stacks == [f"{STACK}{n + 1}" for n in range(len(stacks))]
     shapes = {weight.path: tuple(weight.shape) for weight in single.weights}
     added = {w.path: tuple(w.shape) for w in several.weights if w.path not in shapes}
     assert shapes.items() <= {w.path: tuple(w.shape) for w in several.weights}.items()
@@ -115,6 +120,8 @@ def test_parameters_are_as_many_as_officially(name):
     official = find_backbone(name).official
     if not official:
         pytest.skip("not in the official code")
+    if official in CONTEXTS:
+        pytest.skip("their heads are those of interactions: tests/checkpoints/test_interactions.py")
     count = sum(int(np.prod(weight.shape)) for weight in network_of(name).trainable_weights)
     assert count == OFFICIAL_PARAMETERS[official] - DEAD_PARAMETERS.get(official, 0)
 

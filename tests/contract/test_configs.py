@@ -3,6 +3,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from centernet_tf.backbones import find_backbone
@@ -11,6 +12,7 @@ from centernet_tf.geometry.camera import DEFAULT_CAMERA
 from centernet_tf.model.network import build_network
 from centernet_tf.points.centers import Centers
 from centernet_tf.properties.boxes3d import Boxes3d
+from centernet_tf.properties.interactions import Interactions
 from centernet_tf.properties.keypoints import Keypoints
 from centernet_tf.properties.keypoints.skeleton import COCO_PERSON
 from centernet_tf.properties.masks import Masks
@@ -29,10 +31,12 @@ class Records:
         return SimpleNamespace(identities=SimpleNamespace(per_class=(5, 3)))
 
     def property(self, name):
-        return {"keypoints": Keypoints(skeleton=COCO_PERSON), "boxes3d": Boxes3d(), "masks": Masks()}[name]
+        known = (Keypoints(skeleton=COCO_PERSON), Boxes3d(), Masks(), Interactions(verbs=("drive", "walk")))
+        return {one.name: one for one in known}[name]
 
     def head(self, count):
-        return [SimpleNamespace(rows={"camera": DEFAULT_CAMERA})]
+        pairs = {"pairs": np.array([[0, 1], [0, -1]]), "verbs": np.array([0, 1])}
+        return [SimpleNamespace(rows={"camera": DEFAULT_CAMERA, **pairs})]
 
 
 RECORDS = Records()
@@ -85,3 +89,13 @@ def test_tracking_as_the_original_s_scripts(name):
     assert (*told, settings.data.size, settings.max_objects) == TRACKING[name]
     assert (track.moved, track.doubled, track.reach, settings.backbone) == (0.05, 0.1, 2, "dla34_dcn")
     assert train.drop_epochs == ((90, 120) if train.epochs == 140 else (60,))
+
+
+@pytest.mark.parametrize("name", ["hoi_hico", "hoi_vcoco", "hoi_hoia"])
+def test_interactions_as_the_original_s_scripts(name):
+    (path,) = (path for path in CONFIGS if path.stem == name)
+    settings = read_settings(path)
+    train = settings.train
+    assert (train.epochs, train.batch_size, train.learning_rate, train.drop_epochs) == (140, 112, 4.5e-4, (90, 120))
+    assert (settings.backbone, settings.max_objects, settings.data.size) == ("dla34_dcn", 128, (512, 512))
+    assert (settings.augment.crop_scales, settings.tasks["hoi"].max_pairs) == ((0.7, 1.3), 64)

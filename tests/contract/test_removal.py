@@ -38,6 +38,7 @@ MEMBERS = {
             "datasets/drawn/masked_shapes.py",
         ],
     ),
+    "interactions": (["hoi"], []),
 }
 TRAIN = """
 backbone: tiny

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from centernet_tf.data.augment import PLAIN_COLOR, SCALES, Augmentation, border, is_plain, plain_matrix
+from centernet_tf.data.augment import PLAIN_COLOR, Augmentation, border, is_plain, plain_matrix
 from centernet_tf.geometry import affine
 
 COLORLESS = {"brightness": 0, "contrast": 0, "saturation": 0, "lighting": 0}
@@ -38,13 +38,14 @@ def test_plain_matrix_is_the_published_one():
     np.testing.assert_allclose(plain_matrix(640, 480, (512, 512)), [[0.8, 0, 64], [0, 0.8, 0]])
 
 
-def test_crops_have_the_published_scales_and_centers():
-    matrices = draw(Augmentation(flip=0), 4000)
+@pytest.mark.parametrize("tenths", [range(6, 14), range(7, 14), range(10, 11)])
+def test_crops_have_the_published_scales_and_centers(tenths):
+    matrices = draw(Augmentation(flip=0, crop_scales=(tenths[0] / 10, tenths[-1] / 10)), 4000)
     centers, sides = window(matrices)
     scales = sides / 640
     found, counts = np.unique(scales.round(6), return_counts=True)
-    np.testing.assert_allclose(found, SCALES)
-    assert counts.min() > 4000 / 8 * 0.8
+    np.testing.assert_allclose(found, np.array(tenths) / 10)
+    assert counts.min() > 4000 / len(tenths) * 0.8
     np.testing.assert_allclose(centers, centers.round(), atol=1e-6)
     low, high = centers.round().min(axis=0), centers.round().max(axis=0)
     assert (low >= [128, 128]).all() and (low <= [131, 131]).all()
