@@ -103,8 +103,8 @@ class Detections:
             if values.dtype.kind == "f" and not np.isfinite(values).all():
                 raise ValueError(f"Detections: {name} of the image is NaN or infinite: {values.tolist()!r:.200}.")
         self._check_properties(count)
-        pairs = np.zeros(0, int) if self.pairs is None else self.pairs.rows
-        if ((pairs < 0) | (pairs >= count)).any():
+        pairs = np.zeros((0, 2), int) if self.pairs is None else self.pairs.rows
+        if ((pairs < (0, -1)) | (pairs >= count)).any():
             raise ValueError(f"Detections: pairs name rows {pairs.min()} to {pairs.max()} of {count} objects.")
         if count and not 0 <= self.classes.min() <= self.classes.max() < len(self.names):
             raise ValueError(

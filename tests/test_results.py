@@ -294,6 +294,13 @@ def test_pairs_are_renumbered(index, rows, verbs):
     assert part.rows.shape == (len(verbs), 2)
 
 
+def test_pairs_without_an_object_go_with_their_subject():
+    found = detections(pairs=Pairs([[0, -1], [2, -1], [1, 0]], [1, 2, 3], [0.9, 0.8, 0.7]))
+    assert found[[2, 1]].pairs.rows.tolist() == [[0, -1]] and found[[2, 1]].pairs.verbs.tolist() == [2]
+    assert found[::-1].pairs.rows.tolist() == [[2, -1], [0, -1], [1, 2]]
+    assert len(found[:0].pairs) == 0
+
+
 def test_pairs_come_back_from_json():
     for pairs in (PAIRS, Pairs([], [], [])):
         back = Detections.from_dict(json.loads(json.dumps(detections(pairs=pairs).to_dict()))).pairs
@@ -308,6 +315,7 @@ def test_pairs_come_back_from_json():
     [
         (lambda: Pairs([[0, 3]], [0], [1]), "pairs name rows 0 to 3 of 3 objects"),
         (lambda: Pairs([[-1, 0]], [0], [1]), "pairs name rows -1 to 0"),
+        (lambda: Pairs([[0, -2]], [0], [1]), "pairs name rows -2 to 0"),
         (lambda: Pairs([[0, 1]], [0, 1], [1]), r"1 pairs with verbs \(2,\)"),
         (lambda: Pairs([[0, 1]], [0], [np.nan]), "a finite score for each"),
         (lambda: Pairs([[0, 0.5]], [0], [1]), "pairs must be integers"),

@@ -11,7 +11,8 @@ class Pairs:
     """What ties two objects of one image together. The arrays are copies and cannot be written to.
 
     Attributes:
-        rows: [P, 2] int64, which rows of the detections are the subject and the object.
+        rows: [P, 2] int64, which rows of the detections are the subject and the object; -1 for no object, where a verb
+            has none.
         verbs: [P] int64, 0-based; a property of the detections names them.
         scores: [P] float32, confidence from 0 to 1.
 
@@ -41,10 +42,10 @@ class Pairs:
         return len(self.rows)
 
     def of(self, chosen: np.ndarray, count: int) -> "Pairs":
-        """The pairs both of whose members are among `chosen` rows of `count` detections, numbered as these are."""
-        places = np.full(count, -1)
+        """The pairs all of whose members are among `chosen` rows of `count` detections, numbered as these are."""
+        places = np.full(count + 1, -1)  # the last is that of -1, no object
         places[chosen[::-1]] = np.arange(len(chosen))[::-1]  # of a row that is chosen twice, the first counts
-        kept = (places[self.rows] >= 0).all(axis=1)
+        kept = ((places[self.rows] >= 0) | (self.rows < 0)).all(axis=1)
         return Pairs(places[self.rows[kept]], self.verbs[kept], self.scores[kept])
 
 

@@ -19,7 +19,7 @@ def select(rows: Rows, fields: Sequence[Field], index: np.ndarray, count: int) -
 
     Returns:
         The same arrays for M objects. What the image has one of stays; pairs keep their order, those that lost an
-        object are left out, and numbers of objects are the new ones.
+        object, or name none at all, are left out, and numbers of objects are the new ones; -1 stays, no object.
     """
     places = np.full(count + 1, -1)  # The last is that of -1, no object.
     places[np.asarray(index, np.int64)] = np.arange(len(index))
@@ -28,8 +28,9 @@ def select(rows: Rows, fields: Sequence[Field], index: np.ndarray, count: int) -
     kept = None  # [P] bool
     for field in present.values():
         if field.level == "pair" and field.refers:
-            values = places[rows[field.name]] >= 0
-            whole = values.all(axis=tuple(range(1, values.ndim)))
+            before, named = rows[field.name], places[rows[field.name]] >= 0
+            axes = tuple(range(1, before.ndim))
+            whole = (named | (before < 0)).all(axis=axes) & named.any(axis=axes)
             kept = whole if kept is None else kept & whole
     chosen = {}
     for name, field in present.items():

@@ -45,3 +45,14 @@ def test_an_image_without_objects():
     chosen = select(rows, FIELDS, np.zeros(0, int), 0)
     assert chosen["hue"].shape == (0,)
     assert chosen["links"].shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("index", "links", "verbs"),
+    [([], np.zeros((0, 2)), []), ([0, 1, 2], [[0, 1], [2, -1]], [5, 6]), ([2, 0], [[0, -1]], [6]), ([1], [], [])],
+)
+def test_a_pair_may_have_no_object_and_empty_rows_are_none(index, links, verbs):
+    rows = {"links": np.int32([[0, 1], [2, -1], [-1, -1]]), "verbs": np.int32([5, 6, -1])}
+    chosen = select(rows, FIELDS, np.array(index, int), 3)
+    np.testing.assert_array_equal(chosen["links"], np.reshape(links, (-1, 2)))
+    np.testing.assert_array_equal(chosen["verbs"], verbs)
