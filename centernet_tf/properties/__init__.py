@@ -7,6 +7,7 @@ import pydantic
 
 from centernet_tf.errors import DataError, closest
 from centernet_tf.properties.boxes3d import Boxes3d
+from centernet_tf.properties.interactions import Interactions
 from centernet_tf.properties.keypoints import Keypoints
 from centernet_tf.properties.masks import Masks
 from centernet_tf.properties.property import Property
@@ -17,6 +18,7 @@ PROPERTIES: dict[str, type[Property]] = {
     "boxes3d": Boxes3d,
     "tracks": Tracks,
     "masks": Masks,
+    "interactions": Interactions,
 }
 
 
