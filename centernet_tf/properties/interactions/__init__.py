@@ -8,6 +8,8 @@ import pydantic
 
 from centernet_tf.properties.fields import Field
 from centernet_tf.properties.interactions import draw, records, survey
+from centernet_tf.properties.interactions.scores import InteractionMetric, Vocabulary
+from centernet_tf.properties.metric import Metric
 from centernet_tf.properties.notebook import Notebook
 from centernet_tf.properties.property import Fault, Look, Property, Rows, Size, Survey
 
@@ -100,3 +102,8 @@ class Interactions(Property):
 
     def image_to_json(self, rows: Rows) -> dict[str, Any]:
         return {"interactions": records.to_json(rows, self.verbs)} if "pairs" in rows else {}
+
+    def metrics(self, names: Sequence[str], digits: int | None = None, **options: Any) -> list[Metric]:
+        alone = frozenset(verb for verb in self.verbs if self.allowed.get(verb) == ())
+        words = Vocabulary(tuple(names), self.verbs, self.actions or self.verbs, alone, self.trained)
+        return [InteractionMetric(words, digits)]
