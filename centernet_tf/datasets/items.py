@@ -24,6 +24,11 @@ SMALLEST = 1e-3
 # Pixels. What lies further out is no place in a photo but a damaged number; records hold boxes as float32.
 FARTHEST = 1e7
 
+OUTSIDE = Fault(
+    "image outside the folder",
+    "its file_name leads out of the folder of images; pass --outside to read it all the same, if you trust the file",
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Item:

@@ -33,6 +33,7 @@ class Answer:
         meaning: What it is, for people who read a model's files: shape, unit, frame.
         label: Name that TFLite's metadata gives it.
         level: Whether each object or each pair has one.
+        column: Which column of the field it tells, where several answers share it; None for all of it.
     """
 
     field: str
@@ -41,6 +42,7 @@ class Answer:
     meaning: str
     label: str = ""
     level: Level = "object"
+    column: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)

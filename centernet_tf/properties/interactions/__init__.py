@@ -11,7 +11,7 @@ from centernet_tf.properties.interactions import draw, records, survey
 from centernet_tf.properties.interactions.scores import InteractionMetric, Vocabulary
 from centernet_tf.properties.metric import Metric
 from centernet_tf.properties.notebook import Notebook
-from centernet_tf.properties.property import Fault, Look, Property, Rows, Size, Survey
+from centernet_tf.properties.property import Answer, Fault, Look, Property, Rows, Size, Survey
 
 
 class Interactions(Property):
@@ -36,8 +36,16 @@ class Interactions(Property):
     keys = records.KEYS
     checks = survey.CHECKS
     broken = "bad_interactions"
+    answers = (
+        Answer("pairs", "interaction_subjects", "values", "rows of subjects", "subject", level="pair", column=0),
+        Answer(
+            "pairs", "interaction_objects", "values", "rows of objects, -1 for none", "object", level="pair", column=1
+        ),
+        Answer("verbs", "interaction_verbs", "values", "verbs, from 0", "verb", level="pair"),
+        Answer("pair_scores", "interaction_scores", "scores", "score of each pair", "pair score", level="pair"),
+    )
 
-    verbs: tuple[str, ...] = pydantic.Field(min_length=1)
+    verbs: tuple[str, ...] = ()
     allowed: dict[str, tuple[str, ...]] = pydantic.Field(default={})
     actions: tuple[str, ...] = ()
     trained: dict[str, dict[str, pydantic.NonNegativeInt]] = pydantic.Field(default={})

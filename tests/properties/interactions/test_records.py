@@ -156,8 +156,6 @@ def test_settings_come_back():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({}, "required"),
-        ({"verbs": []}, "at least 1"),
         ({"verbs": ["a", "a"]}, "none twice"),
         ({"verbs": ["a"], "allowed": {"b": []}}, "'b', which is no verb"),
         ({"verbs": ["a"], "trained": {"a": {"cup": -1}}}, "greater than or equal to 0"),
