@@ -51,6 +51,7 @@ MEMBERS = {
             "datasets/hoi_hico.py",
             "datasets/hoi_json.py",
             "datasets/hoi_pairs.py",
+            "datasets/drawn/interactions.py",
         ],
     ),
 }
