@@ -111,7 +111,33 @@ class Interactions(Property):
     def image_to_json(self, rows: Rows) -> dict[str, Any]:
         return {"interactions": records.to_json(rows, self.verbs)} if "pairs" in rows else {}
 
+    def mismatch(self, model: Property) -> str:
+        unknown = [verb for verb in model.verbs if verb not in self.verbs]
+        return f"verbs of the model that the records lack: {', '.join(unknown)[:200]}" if unknown else ""
+
+    def scored_as(self, model: Property) -> "Interactions":
+        if model.verbs == self.verbs:
+            return self
+        told = {name: getattr(self, name) for name in Interactions.model_fields}
+        return _Renumbered(**told, found=model.verbs)
+
     def metrics(self, names: Sequence[str], digits: int | None = None, **options: Any) -> list[Metric]:
+        return [InteractionMetric(self._words(names), digits)]
+
+    def _words(self, names: Sequence[str]) -> Vocabulary:
         alone = frozenset(verb for verb in self.verbs if self.allowed.get(verb) == ())
-        words = Vocabulary(tuple(names), self.verbs, self.actions or self.verbs, alone, self.trained)
-        return [InteractionMetric(words, digits)]
+        return Vocabulary(tuple(names), self.verbs, self.actions or self.verbs, alone, self.trained)
+
+
+class _Renumbered(Interactions):
+    """Interactions of records, scored for a model whose verbs are others or in another order.
+
+    Attributes:
+        found: The verbs of the model, each of which the records have.
+    """
+
+    found: tuple[str, ...] = pydantic.Field(exclude=True)
+
+    def metrics(self, names: Sequence[str], digits: int | None = None, **options: Any) -> list[Metric]:
+        numbers = [self.verbs.index(verb) for verb in self.found]
+        return [InteractionMetric(self._words(names), digits, numbers)]

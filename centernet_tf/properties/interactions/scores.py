@@ -171,10 +171,11 @@ class InteractionMetric(Metric):
     Args:
         words: What pairs are made of.
         digits: Decimals that found boxes and scores are rounded to; None rounds nothing.
+        numbers: Of the verbs of `words`, in the order in which found pairs count them; None where they are these.
     """
 
-    def __init__(self, words: Vocabulary, digits: int | None = None) -> None:
-        self._words, self._digits = words, digits
+    def __init__(self, words: Vocabulary, digits: int | None = None, numbers: Sequence[int] | None = None) -> None:
+        self._words, self._digits, self._numbers = words, digits, numbers
         self._images: list[tuple[Told, Told, np.ndarray]] = []
 
     def update(self, image: ImageKey, found: Rows, truth: Rows) -> None:
@@ -192,6 +193,8 @@ class InteractionMetric(Metric):
             }
         )
         observed = np.asarray(truth["observed"], bool) & ~unwanted[:-1]
+        if self._numbers is not None:
+            found = {**found, "verbs": np.asarray(self._numbers, np.int64)[found["verbs"]]}
         self._images.append((Told.of(found, self._digits), told, observed))
 
     def result(self) -> InteractionScores | None:

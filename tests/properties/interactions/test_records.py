@@ -174,7 +174,9 @@ def test_the_table_of_allowed_pairs():
 
 def test_what_differs():
     assert not RIDES.difference(Interactions(verbs=RIDES.verbs))
-    assert RIDES.mismatch(Interactions(verbs=("ride", "hold"))) == "verbs ride, hold, walk and ride, hold"
+    assert RIDES.difference(Interactions(verbs=("ride", "hold"))) == "verbs ride, hold, walk and ride, hold"
+    assert not RIDES.mismatch(Interactions(verbs=("walk", "ride")))
+    assert RIDES.mismatch(Interactions(verbs=("fly", "ride"))) == "verbs of the model that the records lack: fly"
 
 
 def test_the_report_tells_of_verbs():

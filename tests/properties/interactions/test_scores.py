@@ -238,3 +238,12 @@ def test_records_are_scored_with_what_was_found():
     (own,) = scores.scores
     assert own.main == {"interactions": 1.0}
     assert main_numbers(own)["AP_role_1"] == 1
+
+
+def test_models_may_count_verbs_in_another_order_and_know_fewer():
+    model = Interactions(verbs=("walk", "ride"))
+    (metric,) = TOLD.scored_as(model).metrics(NAMES)
+    metric.update(ImageKey(0), rows((0, 2, 1), (1, -1, 0), scores=[0.5, 0.4]), rows((0, 2, 0), (1, -1, 4), (0, 3, 1)))
+    kinds = metric.result().as_dict()["interactions"]["classes"]
+    assert {one["verb"]: one["AP"] for one in kinds} == {"ride": 1.0, "walk": 1.0, "hold_obj": 0.0}
+    assert TOLD.scored_as(TOLD) is TOLD
