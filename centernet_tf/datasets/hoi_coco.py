@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from centernet_tf.datasets import coco
-from centernet_tf.datasets.hoi_pairs import Pairs
+from centernet_tf.datasets.hoi_pairs import Pairs, whole_id
 from centernet_tf.datasets.items import Item, Split
 from centernet_tf.properties.interactions import Interactions
 from centernet_tf.properties.property import Fault, Rows
@@ -32,9 +32,10 @@ class Objects:
 
     @classmethod
     def of(cls, item: Item, classes: Sequence[str]) -> "Objects":
-        ids = [int(name.rpartition(" ")[2]) for name in item.box_names or ()]  # of "annotation 12"
+        ids = [whole_id(name.removeprefix("annotation ")) for name in item.box_names or ()]
         names = [classes[label] if label >= 0 else "" for label in item.classes]
-        return cls({number: row for row, number in enumerate(ids)}, np.asarray(item.boxes).reshape(-1, 4), names)
+        rows = {number: row for row, number in enumerate(ids) if number is not None}
+        return cls(rows, np.asarray(item.boxes).reshape(-1, 4), names)
 
 
 def read_with(

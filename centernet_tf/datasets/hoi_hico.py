@@ -10,6 +10,7 @@ import numpy as np
 from centernet_tf.datasets.coco_names import COCO_CLASSES
 from centernet_tf.datasets.hoi_pairs import Pairs, whole_number
 from centernet_tf.datasets.items import OUTSIDE, Item, Split, leads_out, number_images
+from centernet_tf.datasets.mat_files import read_mat
 from centernet_tf.errors import DataError, UsageError, brief
 from centernet_tf.properties.interactions import Interactions
 
@@ -90,16 +91,7 @@ def _count(images: Sequence[Any], words: _Words) -> dict[str, dict[str, int]]:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    from scipy.io import loadmat
-
-    if not path.is_file():
-        raise UsageError(f"{path}: no such file. Give HICO-DET's anno_bbox.mat.")
-    try:
-        content = loadmat(path, struct_as_record=False, squeeze_me=True)
-    except NotImplementedError:
-        raise DataError(f"{path}: a MAT file of version 7.3. Save it with -v7 in MATLAB, as it is published.") from None
-    except Exception as error:  # SciPy tells of damaged files by any kind of exception
-        raise DataError(f"{path}: not readable as a MAT file ({str(error)[:200]}). Copy it again.") from error
+    content = read_mat(path)
     wanted = ("list_action", *(f"bbox_{part}" for part in PARTS))
     if missing := [name for name in wanted if name not in content]:
         names = ", ".join(name for name in content if not name.startswith("__")) or "nothing"

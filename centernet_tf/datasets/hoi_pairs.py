@@ -11,6 +11,7 @@ from centernet_tf.errors import DataError, UsageError, brief
 from centernet_tf.properties.property import Fault, Rows
 
 FARTHEST = 1e30  # integers of JSON may be larger than any float
+MOST_DIGITS = 18  # of an id, see `coco.MOST_DIGITS`
 LARGEST = 10**6  # no image has as many objects; beyond, int32 would give another number
 TWICE = "pair that is named twice"
 UNREADABLE = "pair not readable"
@@ -65,7 +66,11 @@ def whole_number(value: Any) -> int | None:
 
 def whole_id(value: Any) -> int | None:
     """An id of COCO, which may be larger than what `whole_number` takes; None for what is none."""
-    return value if type(value) is int and abs(value) < 10**18 else whole_number(value)
+    text = value.strip() if isinstance(value, str) else ""
+    digits = text.removeprefix("-")
+    if digits.isascii() and digits.isdigit() and len(digits) <= MOST_DIGITS:
+        return int(text)
+    return value if type(value) is int and abs(value) < 10**MOST_DIGITS else whole_number(value)
 
 
 def read_box(values: Any) -> tuple[float, ...] | None:

@@ -23,6 +23,7 @@ from centernet_tf.datasets.hoi_pairs import Pairs, read_box, read_json, told, wh
 from centernet_tf.datasets.items import OUTSIDE, Item, Split, leads_out, number_images
 from centernet_tf.errors import DataError, UsageError, brief
 from centernet_tf.geometry.boxes import box_iou
+from centernet_tf.host.reading import is_file
 from centernet_tf.properties.interactions import Interactions
 from centernet_tf.properties.interactions.records import ALONE
 
@@ -239,7 +240,7 @@ def _item(place: int, number: int, image: Mapping[str, Any], folder: Path, words
     return Item(
         key=f"{place:08d}",
         image_id=number,
-        source=folder / (name if (folder / name).is_file() else plain),
+        source=folder / (name if is_file(folder / name) else plain),
         filename=plain,
         boxes=np.array(boxes, np.float64).reshape(-1, 4),
         classes=[one[4] for one in objects],

@@ -50,7 +50,11 @@ def mat(path, train=(ALL,), test=(), **further):
         Image.new("RGB", (64, 48)).save(path / one["filename"])
     actions = structs([{"nname": name, "vname": verb} for name, verb in ACTIONS])
     content = {"bbox_train": structs(train), "bbox_test": structs(test), "list_action": actions, **further}
-    savemat(path / "anno_bbox.mat", {name: value for name, value in content.items() if value is not None})
+    savemat(
+        path / "anno_bbox.mat",
+        {name: value for name, value in content.items() if value is not None},
+        do_compression=True,
+    )
     return path / "anno_bbox.mat", path
 
 
