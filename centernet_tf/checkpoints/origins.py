@@ -5,23 +5,13 @@ from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 from centernet_tf import preprocess
+from centernet_tf.datasets.coco_names import COCO_CLASSES
 
 
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in " ".join(text.split()).split(","))
 
 
-COCO_CLASSES = _listed(
-    """
-    person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, stop sign,
-    parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe, backpack, umbrella,
-    handbag, tie, suitcase, frisbee, skis, snowboard, sports ball, kite, baseball bat, baseball glove, skateboard,
-    surfboard, tennis racket, bottle, wine glass, cup, fork, knife, spoon, bowl, banana, apple, sandwich, orange,
-    broccoli, carrot, hot dog, pizza, donut, cake, chair, couch, potted plant, bed, dining table, toilet, tv,
-    laptop, mouse, remote, keyboard, cell phone, microwave, oven, toaster, sink, refrigerator, book, clock, vase,
-    scissors, teddy bear, hair drier, toothbrush
-    """
-)
 PASCAL_CLASSES = _listed(
     """
     aeroplane, bicycle, bird, boat, bottle, bus, car, cat, chair, cow, diningtable, dog, horse, motorbike, person,

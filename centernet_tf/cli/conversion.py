@@ -105,10 +105,15 @@ def print_report(report: Report, properties: Sequence[Property], out: Path, cons
     for label, images, boxes in _rows(report):
         table.add_row(plain(label), _figure(images), _figure(boxes))
     console.print(table)
+    if report.pairs_in:
+        dropped = [f"{_figure(count)} {reason}" for reason, count in sorted(report.pairs_dropped.items())]
+        left_out = f", left out: {', '.join(dropped)}" if dropped else ""
+        told = f"Pairs of objects: {_figure(report.pairs_in)} in, {_figure(report.pairs_written)} written{left_out}."
+        console.print(plain(told), soft_wrap=True, highlight=False)
     for one in properties:
         if told := one.tell(report.properties[one.name]):
             console.print(plain(told), soft_wrap=True, highlight=False)
-    troubles = [*report.images_skipped, *report.dropped]
+    troubles = [*report.images_skipped, *report.dropped, *report.dropped_pairs]
     for name, detail in troubles[:LISTED]:
         console.print(plain(f"left out: {name}: {detail}"), soft_wrap=True, highlight=False)
     if len(troubles) > LISTED:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from centernet_tf.cli import records_made, records_masks, records_tubes
+from centernet_tf.cli import records_interactions, records_made, records_masks, records_tubes
 from centernet_tf.cli.conversion import (
     Classes,
     Name,
@@ -320,5 +320,8 @@ def index(
 
 app.command()(records_masks.masks)
 app.command()(records_tubes.tubes)
+app.command()(records_interactions.hico)
+app.command()(records_interactions.vcoco)
+app.command()(records_interactions.interactions)
 app.command()(records_made.shapes)
 app.command()(records_made.tfds)

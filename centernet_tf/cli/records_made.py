@@ -28,6 +28,9 @@ def shapes(
     pose: Annotated[bool, typer.Option("--pose", help="Draw persons with 13 keypoints, and balls, instead.")] = False,
     boxes: Annotated[bool, typer.Option("--3d", help="Render 3D boxes before a known camera instead.")] = False,
     masks: Annotated[bool, typer.Option("--masks", help="Record which pixels of each shape are seen, too.")] = False,
+    interactions: Annotated[
+        bool, typer.Option("--interactions", help="Draw arrows that touch, point at, ... shapes instead.")
+    ] = False,
     video: Annotated[bool, typer.Option("--video", help="Draw videos of moving shapes instead.")] = False,
     frames: Annotated[int | None, typer.Option(min=1, help="Frames of a video. Default: 48.")] = None,
     speed: Annotated[
@@ -64,11 +67,12 @@ def shapes(
     shapes move, turn, cross, hide each other, leave and come back, and keep their identity; with --look-alikes too all
     circles have one colour, and all rectangles, each wears a pattern of its own, and half of them leave over one edge
     and come back over another; with --actions too classes are left, right, grow, turn and stop, which no single frame
-    tells. With --masks the pixels that are seen of each shape are recorded.
+    tells. With --masks the pixels that are seen of each shape are recorded. With --interactions arrows touch shapes,
+    lie inside frames, stand above shapes or point at them, and --objects counts these arrows.
 
     Example: centernet records shapes --count 500 --out tfrecords/shapes/train
     """
-    _check_kind({"--pose": pose, "--3d": boxes, "--video": video, "--masks": masks})
+    _check_kind({"--pose": pose, "--3d": boxes, "--video": video, "--masks": masks, "--interactions": interactions})
     of_videos = {"frames": frames, "speed": speed, "camera": camera, "rate": rate, "away": away}
     of_videos["elsewhere"] = elsewhere
     given = {option: value for option, value in of_videos.items() if value is not None}
@@ -78,6 +82,8 @@ def shapes(
         raise UsageError(f"--{option} is of videos. Give --video too, or leave it out.")
     if video and difficulty:
         raise UsageError("--difficulty does not apply to videos. Give --speed, --camera and --objects.")
+    if interactions and difficulty:
+        raise UsageError("--difficulty does not apply to interactions. Give --objects.")
     pixels = parse_size(size or ("192x320" if boxes else "128x128"))
     counts = None if objects is None else _span(objects)
     # Imported here for the same reason as readers, see `cli.records`.
@@ -95,6 +101,12 @@ def shapes(
         yard = Yard.at(difficulty)
         yard = dataclasses.replace(yard, objects=counts or yard.objects)
         data = scenes.read(count, pixels, seed=seed, split=split, yard=yard)
+    elif interactions:
+        from centernet_tf.datasets.drawn import interactions as acts
+
+        data = acts.read(
+            count, pixels, seed=seed, split=split, scene=acts.Scene() if counts is None else acts.Scene(arrows=counts)
+        )
     elif actions:
         from centernet_tf.datasets.drawn import motions as acting
 

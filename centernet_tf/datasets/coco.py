@@ -13,7 +13,7 @@ import numpy as np
 from centernet_tf.datasets import coco_videos
 from centernet_tf.datasets.coco_keypoints import KeypointLayout, describe, is_number, keypoint_layout
 from centernet_tf.datasets.coco_masks import ImageMasks
-from centernet_tf.datasets.items import Item, Split, leads_out
+from centernet_tf.datasets.items import OUTSIDE, Item, Split, leads_out
 from centernet_tf.errors import DataError, UsageError, brief, closest
 from centernet_tf.host.reading import is_text
 from centernet_tf.properties.keypoints import Keypoints
@@ -24,11 +24,6 @@ from centernet_tf.properties.tracks import Tracks
 
 # An image's id is one number in result files, whose readers hold it as int64 or, of JSON, as a double.
 MOST_DIGITS = 18
-
-OUTSIDE = Fault(
-    "image outside the folder",
-    "its file_name leads out of the folder of images; pass --outside to read it all the same, if you trust the file",
-)
 
 
 def read(

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from centernet_tf.datasets.pairs import usable_pairs
 from centernet_tf.errors import DataError
 from centernet_tf.host.reading import printable
 from centernet_tf.properties.fields import Field
@@ -22,6 +23,11 @@ ROUNDING = 0.01
 SMALLEST = 1e-3
 # Pixels. What lies further out is no place in a photo but a damaged number; records hold boxes as float32.
 FARTHEST = 1e7
+
+OUTSIDE = Fault(
+    "image outside the folder",
+    "its file_name leads out of the folder of images; pass --outside to read it all the same, if you trust the file",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +54,9 @@ class Item:
         box_names: [N] what reports call each box, such as "line 3 of a.txt"; "box 3 of 12" where absent.
         faults: Annotations that are not even boxes, with whole sentences as details; each counts as one box.
         left_out: How many boxes the reader left out on purpose, by reason.
+        pair_faults: Annotations of pairs that are not even pairs, as `faults`; pairs that name no object of this image
+            may stand in `rows`, the writer finds them.
+        pairs_left_out: How many pairs the reader left out on purpose, by reason.
         broken: Why the whole image cannot be used, when already the reader knows it.
         counts: What the reader counts of a property in these annotations, by the property's name, for what the records
             do not show any more; see `Property.count`.
@@ -75,6 +84,8 @@ class Item:
     box_names: Sequence[str] | None = None
     faults: tuple[Fault, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
+    pair_faults: tuple[Fault, ...] = ()
+    pairs_left_out: Mapping[str, int] = field(default_factory=dict)
     broken: Fault | None = None
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     video: str = ""
@@ -114,6 +125,8 @@ class Objects:
     Attributes:
         clipped: How many of the boxes reached over the edge of the image.
         faults: Why each of the other boxes was not usable.
+        pairs: How many pairs there are among them.
+        pair_faults: Why each of the other pairs was not usable.
         broken: Why the whole image cannot be used, if so.
     """
 
@@ -128,6 +141,8 @@ class Objects:
     rows: Rows
     clipped: int
     faults: tuple[Fault, ...]
+    pairs: int = 0
+    pair_faults: tuple[Fault, ...] = ()
     broken: Fault | None = None
 
 
@@ -188,6 +203,7 @@ def usable_objects(
     kept = clipped[keep]
     moved = np.abs(kept - boxes[keep]).max(axis=1, initial=0) > ROUNDING
     full = np.where(moved[:, None], boxes[keep], kept)
+    rows, pair_faults, pairs = usable_pairs(rows, keep, properties)
     if not keep.all():
         rows = select(rows, _fields(properties), np.flatnonzero(keep), count)
     for one in properties:
@@ -209,6 +225,8 @@ def usable_objects(
         rows=rows,
         clipped=int(moved.sum()),
         faults=(*item.faults, *(fault for fault in faults if fault is not None)),
+        pairs=pairs,
+        pair_faults=(*item.pair_faults, *pair_faults),
         broken=broken,
     )
 

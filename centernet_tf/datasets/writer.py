@@ -19,6 +19,7 @@ from centernet_tf.data.record import Record
 from centernet_tf.data.serialize import serialize
 from centernet_tf.datasets.encoded import to_encoded
 from centernet_tf.datasets.items import Item, usable_objects
+from centernet_tf.datasets.pairs import count_pairs
 from centernet_tf.datasets.report import Report
 from centernet_tf.datasets.shard_files import MAX_SHARDS, NAMING_FILE, ShardFiles, check_only_ours
 from centernet_tf.errors import DataError, UsageError
@@ -113,6 +114,8 @@ class _Outcome:
     broken: Fault | None = None
     change: str | None = None
     faults: tuple[Fault, ...] = ()
+    pairs: int = 0
+    pair_faults: tuple[Fault, ...] = ()
     clipped: int = 0
     classes: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
@@ -154,15 +157,16 @@ def _checked_order(items: Iterable[Item]) -> Iterator[Item]:
 
 def _convert(item: Item, classes: tuple[str, ...], properties: tuple[Property, ...]) -> _Outcome:
     if item.broken:
-        return _Outcome(item, broken=item.broken)
+        return _Outcome(item, broken=item.broken, pairs=count_pairs(item.rows, properties))
     declared = (item.width, item.height) if item.width and item.height else None
     try:
         encoded = to_encoded(item.source, item.filename, declared)
     except DataError as error:
-        return _Outcome(item, broken=Fault("image skipped", str(error).removeprefix(f"{item.filename}: ").rstrip(".")))
+        fault = Fault("image skipped", str(error).removeprefix(f"{item.filename}: ").rstrip("."))
+        return _Outcome(item, broken=fault, pairs=count_pairs(item.rows, properties))
     objects = usable_objects(item, encoded.width, encoded.height, classes, properties)
     if objects.broken:
-        return _Outcome(item, broken=objects.broken)
+        return _Outcome(item, broken=objects.broken, pairs=count_pairs(item.rows, properties))
     record = Record(
         image=encoded.data,
         format=encoded.format,
@@ -188,6 +192,8 @@ def _convert(item: Item, classes: tuple[str, ...], properties: tuple[Property, .
         serialized=serialize(record, classes, properties),
         change=encoded.change,
         faults=objects.faults,
+        pairs=objects.pairs,
+        pair_faults=objects.pair_faults,
         clipped=objects.clipped,
         classes=tuple(classes[number] for number in objects.classes[~objects.ignored]),
         ignored=tuple(itertools.compress(record.names or ("",) * len(record.ignored), record.ignored)),
@@ -200,11 +206,12 @@ def _convert(item: Item, classes: tuple[str, ...], properties: tuple[Property, .
 def _count(report: Report, outcome: _Outcome, skip_bad: bool) -> None:
     name = outcome.item.filename
     if not skip_bad:
-        for fault in (outcome.broken, *outcome.faults):
+        for fault in (outcome.broken, *outcome.faults, *outcome.pair_faults):
             if fault is not None:
                 raise DataError(f"{name}: {fault.detail}. {_REMEDY}")
     report.images_in += 1
     report.boxes_in += outcome.item.num_boxes
+    _count_pairs(report, outcome)
     if outcome.broken:
         report.images_skipped.append((name, outcome.broken.detail))
         report.boxes_dropped["image skipped"] += outcome.item.num_boxes
@@ -221,6 +228,20 @@ def _count(report: Report, outcome: _Outcome, skip_bad: bool) -> None:
     report.ignored.update(outcome.ignored)
     for own, counts in outcome.counts.items():
         report.properties[own].update(counts)
+
+
+def _count_pairs(report: Report, outcome: _Outcome) -> None:
+    left_out, faults = outcome.item.pairs_left_out, outcome.pair_faults
+    if outcome.broken:
+        given = outcome.pairs + len(outcome.item.pair_faults) + sum(left_out.values())
+        report.pairs_in += given
+        report.pairs_dropped.update({"image skipped": given} if given else {})
+        return
+    report.pairs_in += outcome.pairs + len(faults) + sum(left_out.values())
+    report.pairs_written += outcome.pairs
+    report.pairs_dropped.update(left_out)
+    report.pairs_dropped.update(fault.reason for fault in faults)
+    report.dropped_pairs.extend((outcome.item.filename, fault.detail) for fault in faults)
 
 
 def _describe(

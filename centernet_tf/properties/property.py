@@ -227,6 +227,15 @@ class Property(pydantic.BaseModel):
         objects = [rows[field.name] for field in self.fields if field.level == "object"]
         return [None] * (len(objects[0]) if objects else 0)
 
+    def pair_faults(self, rows: Rows, count: int) -> list[Fault | None]:
+        """What is wrong with each pair among `count` objects, if anything; they stay where it has no pairs.
+
+        Unlike `faults`, these leave out pairs, and no object.
+        """
+        del count
+        pairs = [rows[field.name] for field in self.fields if field.level == "pair"]
+        return [None] * (len(pairs[0]) if pairs else 0)
+
     def image_fault(self, rows: Rows) -> Fault | None:
         """Why the whole image cannot be used, if so."""
         del rows

@@ -19,6 +19,7 @@ OWN = ("properties/", "tasks/", "datasets/", "checkpoints/", "benchmark/", "geom
 ALLOWED = {
     "keypoints": {
         "cli/records.py": "options of readers that read them: --keypoints, --skeleton",
+        "cli/records_interactions.py": "the option --keypoints of readers of COCO's persons",
         "cli/records_made.py": "the option --pose of drawn records",
         "cli/convert.py": "the option --skeleton of published checkpoints",
     },

@@ -11,8 +11,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 # Property, tasks, and the readers, drawn data sets and commands that are about them; nothing else is touched.
+OF_COCO = ["datasets/hoi_coco.py", "datasets/hoi_plain.py", "datasets/hoi_vcoco.py"]  # read with datasets/coco.py
 MEMBERS = {
-    "keypoints": (["pose"], ["datasets/coco.py", "datasets/coco_keypoints.py", "datasets/drawn/figures.py"]),
+    "keypoints": (
+        ["pose"],
+        ["datasets/coco.py", "datasets/coco_keypoints.py", "datasets/drawn/figures.py", *OF_COCO],
+    ),
     "boxes3d": (["box3d"], ["datasets/kitti.py", "datasets/kitti_tracking.py", "datasets/drawn/scenes.py"]),
     "tracks": (
         ["track", "reid", "action"],
@@ -21,6 +25,7 @@ MEMBERS = {
             "datasets/mot.py",
             "datasets/kitti_tracking.py",
             "datasets/coco.py",
+            *OF_COCO,
             "datasets/coco_videos.py",
             "datasets/tubes.py",
             "datasets/drawn/film.py",
@@ -32,13 +37,23 @@ MEMBERS = {
         ["mask"],
         [
             "datasets/coco.py",
+            *OF_COCO,
             "datasets/coco_masks.py",
             "datasets/mask_files.py",
             "datasets/mask_folders.py",
             "datasets/drawn/masked_shapes.py",
         ],
     ),
-    "interactions": (["hoi"], []),
+    "interactions": (
+        ["hoi"],
+        [
+            *OF_COCO,
+            "datasets/hoi_hico.py",
+            "datasets/hoi_json.py",
+            "datasets/hoi_pairs.py",
+            "datasets/drawn/interactions.py",
+        ],
+    ),
 }
 TRAIN = """
 backbone: tiny

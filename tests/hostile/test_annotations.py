@@ -12,10 +12,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.io import savemat
 
 from centernet_tf.data.dataset import open_dataset
 from centernet_tf.data.example import read_record
-from centernet_tf.datasets import coco, jde, kitti, kitti_tracking, tfds, voc, yolo
+from centernet_tf.datasets import (
+    coco,
+    hoi_hico,
+    hoi_json,
+    hoi_plain,
+    hoi_vcoco,
+    jde,
+    kitti,
+    kitti_tracking,
+    tfds,
+    voc,
+    yolo,
+)
 from centernet_tf.datasets.items import Split
 from centernet_tf.datasets.writer import write_records
 from centernet_tf.errors import DataError, UsageError
@@ -71,6 +84,42 @@ def video_files() -> dict[str, bytes]:
     for number, row in enumerate(content["annotations"]):
         row["track_id"] = number
     return {**files, "a.json": json.dumps(content).encode()}
+
+
+def hoi_files() -> dict[str, bytes]:
+    """The same objects, and who does what to which, in four formats."""
+    files, boxes = coco_files(), [[4, 5, 24, 35], [30.5, 5, 50.5, 35.25], [0, 0, 64, 48]]
+    objects = [{"bbox": box, "category_id": label} for box, label in zip(boxes, (1, "44\n", 2))]
+    pairs = [{"subject_id": 0, "object_id": other, "category_id": 1 + other} for other in (1, 2, -1)]
+    listed = [{"file_name": f"{n}.png", "annotations": objects[:n], "hoi_annotation": pairs[:n]} for n in (1, 2, 3)]
+    actions = [
+        {"action_name": name, "role_name": roles, "image_id": [1, 1], "ann_id": [1, 2], "label": [1, 0]}
+        | {"role_object_id": [1, 2, *[2, 0] * (len(roles) - 1)]}
+        for name, roles in (("hold", ["agent", "obj"]), ("walk", ["agent"]), ("hit", ["agent", "instr", "obj"]))
+    ]
+    lists = {"boxes_h": boxes[:1] * 2, "boxes_o": [boxes[1], None], "actions": [0, 1], "objects": [2, 0]}
+    plain = {
+        "classes": ["hold", "walk"],
+        "objects": ["background", "person", "ball"],
+        "annotations": [{"file_name": f"{n}.png", **lists, "ann_h": [1, 1], "ann_o": [2, None]} for n in (1, 2)],
+    }
+    named = {"listed": listed, "actions": actions, "plain": plain}
+    return {**files, **{f"{name}.json": json.dumps(content).encode() for name, content in named.items()}}
+
+
+def hico_files() -> dict[str, bytes]:
+    def structs(*rows: dict) -> np.ndarray:
+        array = np.empty(len(rows), object)
+        array[:] = rows
+        return array
+
+    person, cup = ({"x1": left, "x2": left + 20, "y1": 3, "y2": 40} for left in (2, 30))
+    act = {"id": 1, "bboxhuman": structs(person), "bboxobject": structs(cup), "connection": [[1.0, 1.0]], "invis": 0}
+    images = [{"filename": f"{n}.png", "size": {"width": 64, "height": 48}, "hoi": structs(act)} for n in (1, 2, 3)]
+    stream = io.BytesIO()
+    content = {"bbox_train": structs(*images), "bbox_test": structs(*images[:1])}
+    savemat(stream, {**content, "list_action": structs({"nname": "cup", "vname": "hold"})}, do_compression=True)
+    return {"anno_bbox.mat": stream.getvalue(), **{f"images/{n}.png": png(n) for n in (1, 2, 3)}}
 
 
 def voc_files() -> dict[str, bytes]:
@@ -163,6 +212,19 @@ READERS = {
     "yolo": (yolo_files, (".txt", ".yaml"), lambda root: yolo.read(root / "data.yaml")),
     "yolo_list": (yolo_files, (".txt", ".yaml"), lambda root: yolo.read(root / "data.yaml", "val")),
     "jde": (jde_files, (".txt", ".train"), lambda root: jde.read([root / "a.train"], classes=("cat", "dog"))),
+    "hoi": (hoi_files, "listed.json", lambda root: hoi_json.read(root / "listed.json", root / "images")),
+    "hoi_plain": (hoi_files, "plain.json", lambda root: hoi_plain.read(root / "plain.json", root / "images")),
+    "hoi_plain_boxes": (
+        hoi_files,
+        ("plain.json", "a.json"),
+        lambda root: hoi_plain.read(root / "plain.json", root / "images", boxes=root / "a.json"),
+    ),
+    "hoi_vcoco": (
+        hoi_files,
+        ("actions.json", "a.json"),
+        lambda root: hoi_vcoco.read(root / "actions.json", root / "a.json", root / "images"),
+    ),
+    "hico": (hico_files, ".mat", lambda root: hoi_hico.read(root / "anno_bbox.mat", root / "images")),
     "kitti_tracking": (kitti_video_files, ".txt", kitti_tracking.read),
     "kitti": (kitti_files, ".txt", lambda root: kitti.read(root, root / "names.txt")),
 }
@@ -212,7 +274,7 @@ def mutate_json(data: bytes, random: np.random.Generator) -> bytes:
     """One to three values of any depth replaced, removed or doubled."""
     content = json.loads(data)
     for _ in range(random.integers(1, 4)):
-        rows = content.get("annotations")
+        rows = content.get("annotations") if isinstance(content, dict) else None
         # Rather annotations than ids, whose faults end it all.
         here = rows if isinstance(rows, list) and random.random() < 0.6 else content
         while True:
@@ -285,6 +347,10 @@ def check(record) -> None:
     if "keypoints" in rows:
         assert np.isin(rows["keypoint_labels"], (0, 1, 2)).all(), rows
         assert (np.abs(rows["keypoints"]) <= 11 * max(width, height)).all(), rows
+    if "pairs" in rows:
+        pairs = rows["pairs"]
+        assert ((pairs >= (0, -1)) & (pairs < len(boxes))).all() and (pairs[:, 0] != pairs[:, 1]).all(), rows
+        assert (rows["verbs"] >= 0).all(), rows
     if "camera" in rows:
         has = rows["has_box3d"]
         assert (np.abs(rows["camera"]) <= 1e7).all() and (np.diag(rows["camera"]) > 0).all(), rows

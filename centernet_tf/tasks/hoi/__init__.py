@@ -190,7 +190,7 @@ class Hoi(TaskSettings):
             return targets.displacements(rows, located, rules.alone, self.max_pairs, centers.corrected_radius)
 
         return (
-            tuple(Head(name, 2, mirror=negated_x, context=True) for name in names),
+            tuple(Head(name, 2, mirror=negated_x, context=True, at_cells=True) for name in names),
             tuple(Term(name, (name,), losses.masked_l1, 0.1, summed=True) for name in names),
             encode,
             lambda outputs, peaks: decode.decode(outputs, peaks, rules),
@@ -216,7 +216,7 @@ class Hoi(TaskSettings):
 
         of_image = {"finds": (*told, *inner), "place": lambda found, extras: vector.place(found, rules, self.limits)}
         return (
-            (Head("vector", 2, bias=HEATMAP_BIAS, mirror=unmirrored, context=True),),
+            (Head("vector", 2, bias=HEATMAP_BIAS, mirror=unmirrored, context=True, at_cells=True),),
             (Term("vector", ("vector",), losses.masked_l1, 0.1),),
             lambda rows, located: targets.vectors(rows, located, rules.alone, self.max_pairs),
             *((points, of_image) if self.pixels == "image" else (pairs, {"finds": told})),
