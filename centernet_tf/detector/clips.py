@@ -4,28 +4,31 @@ Clips come whole, or a video does, around each of whose frames there is one, or 
 the trunk made of the last frames is a state, as in `detector.remember`: named arrays of fixed shapes, each with one row
 for its one video:
 
-    frames  [1] int32                        frames seen so far; 0 begins a video, whatever the others hold
-    model   [1] int32                        number of the model that made it
-    size    [1, 2] int32                     height and width of the frames, where they are fitted in the graph
-    NAME    [1, h, w, (T - 1) C] float32     what was made of the last frames, the oldest first
+    frames      [1] int32                     frames seen so far; 0 begins a video, whatever the others hold
+    model       [1] int32                     number of the model that made it
+    frame_size  [1, 2] int32                  height and width of the frames, where they are fitted in the graph
+    NAME        [1, h, w, (T - 1) C] float32  what was made of the last frames, the oldest first
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import keras
+import numpy as np
 from keras import ops
 
 from centernet_tf import preprocess
 from centernet_tf.detector import flip, frames
 from centernet_tf.detector.graph import DetectorGraph
-from centernet_tf.detector.remember import FRAMES, MODEL, Shapes
+from centernet_tf.detector.remember import FRAMES, MODEL, Shapes, number_of
+from centernet_tf.errors import UsageError
 from centernet_tf.model.card import InputCard
-from centernet_tf.model.split import FEATURES
+from centernet_tf.model.split import FEATURES, can_split, split
 from centernet_tf.points.centers import STRIDE
 from centernet_tf.points.task import Input
 from centernet_tf.points.task_set import TaskSet
 
-SIZE = "size"
+SIZE = "frame_size"
 
 
 def seen_by(tasks: TaskSet) -> Input | None:
@@ -41,11 +44,19 @@ def pictures_of(wanted: Input) -> tuple[int, ...]:
     return tuple(sorted(set(wanted.pictures)))
 
 
+def shown_to(tasks: TaskSet, pictures: np.ndarray) -> dict[str, np.ndarray]:
+    """What `DetectorGraph.show` takes of one clip, but sizes; of pictures [P, H, W, 3] of `pictures_of`."""
+    (name,) = tasks.inputs
+    wanted, known = tasks.inputs[name], pictures_of(tasks.inputs[name])
+    clip = frames.side_by_side([pictures[known.index(number)] for number in wanted.pictures], wanted)
+    return {"images": pictures[known.index(0)][None], name: clip[None]}
+
+
 def stack(pictures: Any, wanted: Input) -> Any:
     """Pictures [B, P, h, w, 3] of `pictures_of` as the frames that the network sees, [B, T, h, w, 3 S]."""
     known = pictures_of(wanted)
     order = [known.index(number) for number in wanted.pictures]
-    if order == list(range(len(known))):
+    if wanted.stacked == 1 and order == list(range(len(known))):
         return pictures
     groups = [order[start : start + wanted.stacked] for start in range(0, len(order), wanted.stacked)]
     seen = [ops.concatenate([pictures[:, place] for place in group], axis=-1) for group in groups]
@@ -141,6 +152,34 @@ class Held:
     def told(self, found: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]:
         """What is found, with scores of 0 as long as the frame that it is of is none of the video's."""
         return {**found, "scores": ops.where(state[FRAMES][:, None] >= self.behind, found["scores"], 0.0)}
+
+
+def taken_apart(network: keras.Model, tasks: TaskSet) -> tuple[keras.Model, keras.Model]:
+    """`split` of a network of clips.
+
+    Raises:
+        UsageError: It cannot be split.
+    """
+    if not can_split(network):
+        raise UsageError("This network of clips has no trunk of its own, by which files see each frame once.")
+    return split(network, tasks.heads, len(seen_by(tasks).frames))
+
+
+def held_by(network: keras.Model, tasks: TaskSet, card: InputCard, sized: bool = False) -> Held | None:
+    """The state of a video of a network of clips; None where its frames cannot come one by one.
+
+    Args:
+        network: It.
+        tasks: Of it; `seen_by` gives one.
+        card: Of its input.
+        sized: Whether frames are fitted in the graph.
+    """
+    wanted = seen_by(tasks)
+    if not Held.holds(wanted, card):
+        return None
+    each, _ = taken_apart(network, tasks)
+    channels = {name: values.shape[-1] for name, values in each.output.items()}
+    return Held(wanted, channels, card, number_of(network), sized)
 
 
 class Clips:

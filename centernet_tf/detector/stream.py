@@ -12,8 +12,8 @@ import numpy as np
 from keras import ops
 
 from centernet_tf import preprocess
-from centernet_tf.detector import extras as own
 from centernet_tf.detector import clips, flip, frames
+from centernet_tf.detector import extras as own
 from centernet_tf.detector.detector import Detector
 from centernet_tf.detector.found import as_detections, check_finite
 from centernet_tf.detector.graph import DetectorGraph
