@@ -53,14 +53,26 @@ def shown_to(tasks: TaskSet, pictures: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def stack(pictures: Any, wanted: Input) -> Any:
-    """Pictures [B, P, h, w, 3] of `pictures_of` as the frames that the network sees, [B, T, h, w, 3 S]."""
+    """Pictures [B P, h, w, 3] of `pictures_of`, clip after clip, as frames that the network sees, [B T, h, w, 3 S]."""
     known = pictures_of(wanted)
     order = [known.index(number) for number in wanted.pictures]
     if wanted.stacked == 1 and order == list(range(len(known))):
         return pictures
+    _, height, width, channels = ops.shape(pictures)
+    pictures = ops.reshape(pictures, (-1, len(known), height, width, channels))
     groups = [order[start : start + wanted.stacked] for start in range(0, len(order), wanted.stacked)]
     seen = [ops.concatenate([pictures[:, place] for place in group], axis=-1) for group in groups]
-    return ops.stack(seen, axis=1)
+    return ops.reshape(ops.stack(seen, axis=1), (-1, height, width, channels * wanted.stacked))
+
+
+def side_by_side(values: Any, wanted: Input) -> Any:
+    """[B T, h, w, C] of the frames of clips as [B, h, w, T C], a frame's channels behind those of the one before."""
+    count = len(wanted.frames)
+    if count == 1:
+        return values
+    _, height, width, channels = ops.shape(values)
+    apart = ops.reshape(values, (-1, count, height, width, channels))
+    return ops.reshape(ops.transpose(apart, (0, 2, 3, 1, 4)), (-1, height, width, count * channels))
 
 
 def search(
@@ -198,12 +210,8 @@ class Clips:
 
     def of_clips(self, fitted: Any) -> dict[str, Any]:
         """Of whole clips, [B P, h, w, 3] in 0..1, the pictures of a clip one behind the other."""
-        seen = preprocess.normalize(fitted, self._normalization)
-        _, height, width, channels = ops.shape(seen)
-        seen = stack(ops.reshape(seen, (-1, len(self.pictures), height, width, channels)), self._wanted)
-        count = len(self._wanted.frames)
-        made = self._each(ops.reshape(seen, (-1, height, width, channels * self._wanted.stacked)), training=False)
-        return {name: _side_by_side(values, count) for name, values in made.items()}
+        seen = stack(preprocess.normalize(fitted, self._normalization), self._wanted)
+        return {name: side_by_side(values, self._wanted) for name, values in self._each(seen, training=False).items()}
 
     def of_video(self, fitted: Any) -> dict[str, Any]:
         """Of all frames of a video, [N, h, w, 3] in 0..1, with a clip around each.
@@ -229,10 +237,3 @@ class Clips:
     def of_frame(self, fitted: Any) -> dict[str, Any]:
         """What is made of frames [N, h, w, 3] in 0..1 by themselves."""
         return self._each(preprocess.normalize(fitted, self._normalization), training=False)
-
-
-def _side_by_side(values: Any, count: int) -> Any:
-    """[B T, h, w, C] to [B, h, w, T C], a frame's channels behind those of the one before."""
-    _, height, width, channels = ops.shape(values)
-    apart = ops.reshape(values, (-1, count, height, width, channels))
-    return ops.reshape(ops.transpose(apart, (0, 2, 3, 1, 4)), (-1, height, width, count * channels))

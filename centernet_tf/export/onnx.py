@@ -8,15 +8,17 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from centernet_tf.detector.clips import pictures_of, seen_by, stack
+from centernet_tf.detector.clips import pictures_of, seen_by, side_by_side, stack, taken_apart
 from centernet_tf.errors import UsageError
 from centernet_tf.export.about import ABOUT, about_text, check_single_image
 from centernet_tf.export.answers import BOXES, SCORES, answer_names
 from centernet_tf.export.phone import PhoneGraph
 from centernet_tf.export.tfod import in_pixels, without_nan
 from centernet_tf.host.files import write_bytes
-from centernet_tf.model.card import ModelCard
+from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.model.file import load_model
+from centernet_tf.model.split import FEATURES
+from centernet_tf.points.task_set import TaskSet
 
 OPSET = 18
 
@@ -37,16 +39,31 @@ class OnnxGraph(PhoneGraph):
 
 
 class OnnxClips(OnnxGraph):
-    """As `OnnxGraph`, of clips [B, P, H, W, 3], the pictures of each in order of time."""
+    """As `OnnxGraph`, of clips [B, P, H, W, 3], the pictures of each in order of time.
+
+    The network is in two parts, for the converter confuses the sides of clips that are folded, unfolded and folded.
+
+    Args:
+        network: As there.
+        card: As there.
+        tasks: As there.
+        answers: As there.
+    """
+
+    def __init__(self, network: keras.Model, card: InputCard, tasks: TaskSet, answers: Sequence[str]):
+        each, together = taken_apart(network, tasks)
+        super().__init__(each, card, tasks, answers)
+        self.together = together
 
     def call(self, images: Any, given: Mapping[str, Any]) -> dict[str, Any]:
         """Clips, and {name: [B, ...]} of `arguments` for the pixels of their present frames."""
-        _, count, height, width, channels = ops.shape(images)
+        height, width, channels = ops.shape(images)[2:]
         wanted = seen_by(self.tasks)
-        pictures = self.normalize(ops.reshape(images, (-1, height, width, channels)))
-        seen = stack(ops.reshape(pictures, (-1, count, height, width, channels)), wanted)
-        seen = seen if len(wanted.frames) > 1 else seen[:, 0]
-        return self.answer(self.network(seen, training=False), (ops.shape(images)[0], height, width), given)
+        seen = stack(self.normalize(ops.reshape(images, (-1, height, width, channels))), wanted)
+        made = {name: side_by_side(maps, wanted) for name, maps in self.network(seen, training=False).items()}
+        maps = {**self.together(made[FEATURES], training=False), **made}
+        outputs = {head.name: [maps[head.name]] for head in self.tasks.heads}
+        return self.answer(outputs, (ops.shape(images)[0], height, width), given)
 
 
 def export_onnx(model: str | Path | tuple[keras.Model, ModelCard], out: str | Path, reframed: bool = False) -> Path:
