@@ -73,7 +73,7 @@ class Remembered:
         number: Of the model, as `number_of` gives it.
     """
 
-    behind = 0  # frames: what is found is of the one that comes in
+    behind = None  # see `clips.Held`: what is found is of the frame that comes in
 
     def __init__(self, tasks: TaskSet, count: int, number: int):
         self.count, self.number = count, number

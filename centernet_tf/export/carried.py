@@ -27,18 +27,19 @@ class State:
         model: By which a state knows its model.
         arrays: {argument: (shape, type)}.
         previous: Whether the last frame is an argument too, `PREVIOUS`, of the same kind as the frame.
-        behind: By how many frames an answer comes behind the frame that came last; before, scores are 0.
+        behind: Of a model that sees clips, by how many frames an answer comes behind the frame that came last; until
+            then, scores are 0. None of a model that tracks.
     """
 
     model: int
     arrays: Mapping[str, tuple[tuple[int, ...], str]]
     previous: bool
-    behind: int = 0
+    behind: int | None = None
 
     def as_plain(self) -> dict[str, Any]:
         """Ready for JSON."""
         arrays = {name: [list(shape), dtype] for name, (shape, dtype) in self.arrays.items()}
-        behind = {"behind": self.behind} if self.behind else {}
+        behind = {} if self.behind is None else {"behind": self.behind}
         return {"model": self.model, "previous": self.previous, **behind, "arrays": arrays}
 
     @classmethod
@@ -48,7 +49,8 @@ class State:
             str(name): (tuple(map(int, shape)), np.dtype(dtype).name)
             for name, (shape, dtype) in plain["arrays"].items()
         }
-        return cls(int(plain["model"]), arrays, bool(plain["previous"]), int(plain.get("behind", 0)))
+        behind = plain.get("behind")
+        return cls(int(plain["model"]), arrays, bool(plain["previous"]), None if behind is None else int(behind))
 
 
 class Carried:
