@@ -161,9 +161,10 @@ class Held:
             after[name] = windows[name][..., channels:]
         return windows, after
 
-    def told(self, found: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]:
-        """What is found, with scores of 0 as long as the frame that it is of is none of the video's."""
-        return {**found, "scores": ops.where(state[FRAMES][:, None] >= self.behind, found["scores"], 0.0)}
+    def told(self, values: Any, state: Mapping[str, Any]) -> Any:
+        """Scores [1, R], or their number [1]; 0 as long as the frame that they are of is none of the video's."""
+        begun = ops.reshape(state[FRAMES] >= self.behind, (1,) * len(values.shape))
+        return ops.where(begun, values, ops.zeros_like(values))
 
 
 def taken_apart(network: keras.Model, tasks: TaskSet) -> tuple[keras.Model, keras.Model]:

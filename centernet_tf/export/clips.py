@@ -28,6 +28,7 @@ import tensorflow as tf
 from centernet_tf.detector import clips, remember
 from centernet_tf.detector.clips import Clips, Held, taken_apart
 from centernet_tf.detector.graph import DetectorGraph
+from centernet_tf.export.answers import COUNT, SCORES
 from centernet_tf.export.carried import PREFIX
 from centernet_tf.export.tfod import tfod_answers
 from centernet_tf.export.video import Endpoint
@@ -62,7 +63,8 @@ class _Served:
 
         @tf.function(input_signature=find, autograph=False)
         def search(seen: Any, fit: Any, sizes: Any, extras: Any) -> dict[str, Any]:
-            return clips.search(graph, run_together, seen, fit, sizes, extras)
+            found = clips.search(graph, run_together, seen, fit, sizes, extras)
+            return tfod_answers(found, sizes, 1, graph.tasks.properties)
 
         def cast(seen: dict[str, Any]) -> dict[str, Any]:
             return {name: tf.cast(values, windows[name].dtype) for name, values in seen.items()}
@@ -83,27 +85,34 @@ def endpoints(
         fit_files: Makes files to what the graph sees.
         xla: Compile the network with XLA.
     """
-    served, properties = _Served(graph, network, xla), graph.tasks.properties
+    served = _Served(graph, network, xla)
     count, present = len(served.clips.pictures), served.clips.present
     names = [extra.name for extra in graph.tasks.extras]
     extras = [tf.TensorSpec((None, *extra.shape), tf.float32, extra.name) for extra in graph.tasks.extras]
 
-    def fit_pixels(pixels: Any) -> tuple[Any, Any, Any]:
+    def fit_images(pixels: Any) -> tuple[Any, Any, Any]:
         shape = tf.shape(pixels)
         sizes = tf.broadcast_to(shape[1:3], (shape[0], 2))
         return (*graph.fit_images(pixels, sizes), sizes)
 
+    # Functions of their own too, each of which several signatures share.
+    specs = {dtype: [tf.TensorSpec((None, None, None, 3), dtype)] for dtype in (tf.uint8, tf.float32)}
+    fits = {dtype: tf.function(fit_images, spec, autograph=False) for dtype, spec in specs.items()}
+    fit_all = tf.function(lambda files: fit_files(files, graph), [tf.TensorSpec((None,), tf.string)], autograph=False)
+
+    def fit_pixels(pixels: Any) -> tuple[Any, Any, Any]:
+        return fits[pixels.dtype](pixels)
+
     def of_clips(fitted: Any, fit: Any, sizes: Any, values: Any) -> dict[str, Any]:
         fit, sizes = fit[present::count], sizes[present::count]
-        found = served.search(served.clips.of_clips(fitted), fit, sizes, dict(zip(names, values)))
-        return tfod_answers(found, sizes, 1, properties)
+        return served.search(served.clips.of_clips(fitted), fit, sizes, dict(zip(names, values)))
 
     def pixels(input_tensor: Any, *values: Any) -> dict[str, Any]:
         shape = tf.shape(input_tensor)
         return of_clips(*fit_pixels(tf.reshape(input_tensor, (-1, shape[2], shape[3], 3))), values)
 
     def image_bytes(image_bytes: Any, *values: Any) -> dict[str, Any]:
-        fitted, fit, sizes = fit_files(tf.reshape(image_bytes, (-1,)), graph)
+        fitted, fit, sizes = fit_all(tf.reshape(image_bytes, (-1,)))
         clip = tf.reshape(sizes, (-1, count, 2))
         with tf.control_dependencies([tf.debugging.assert_equal(clip, clip[:, :1], _SIZES)]):
             return of_clips(tf.identity(fitted), fit, sizes, values)
@@ -111,13 +120,13 @@ def endpoints(
     def of_video(fitted: Any, fit: Any, sizes: Any, values: Any) -> dict[str, Any]:
         with tf.control_dependencies([tf.debugging.assert_equal(sizes, sizes[:1], _SIZES)]):
             seen = served.clips.of_video(tf.identity(fitted))
-        return tfod_answers(served.search(seen, fit, sizes, dict(zip(names, values))), sizes, 1, properties)
+        return served.search(seen, fit, sizes, dict(zip(names, values)))
 
     def video(input_tensor: Any, *values: Any) -> dict[str, Any]:
         return of_video(*fit_pixels(input_tensor), values)
 
     def video_bytes(image_bytes: Any, *values: Any) -> dict[str, Any]:
-        return of_video(*fit_files(image_bytes, graph), values)
+        return of_video(*fit_all(image_bytes), values)
 
     shape = (None, count, None, None, 3)
     signatures: list[Endpoint] = [
@@ -137,15 +146,15 @@ def endpoints(
         with tf.control_dependencies(_faults(sizes, given, held.number)):
             made = served.clips.of_frame(tf.identity(fitted))
         seen, after = held.join(made, given, sizes)
-        found = held.told(served.search(seen, fit, sizes, {name: given[name] for name in names}), given)
-        answers = tfod_answers(found, sizes, 1, properties)
+        answers = served.search(seen, fit, sizes, {name: given[name] for name in names})
+        answers |= {name: held.told(answers[name], given) for name in (SCORES, COUNT)}
         return {**answers, **{PREFIX + name: value for name, value in after.items()}}
 
     def stream(input_tensor: Any, *values: Any) -> dict[str, Any]:
         return step(*fit_pixels(input_tensor), values)
 
     def stream_bytes(image_bytes: Any, *values: Any) -> dict[str, Any]:
-        return step(*fit_files(image_bytes, graph), values)
+        return step(*fit_all(image_bytes), values)
 
     frame = tf.TensorSpec((1, *shape[2:]), tf.uint8, "input_tensor")
     return [

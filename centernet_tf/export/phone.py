@@ -174,7 +174,8 @@ class PhoneClips(PhoneGraph):
         seen, after = self.held.join(self.network(self.normalize(images), training=False), state)
         maps = {**self.together(seen[FEATURES], training=False), **seen}
         outputs = {head.name: [maps[head.name]] for head in self.tasks.heads}
-        found = self.held.told(self.find(outputs, given), state)
+        found = self.find(outputs, given)
+        found = {**found, "scores": self.held.told(found["scores"], state)}
         return {**self.tell(found), **{PREFIX + name: value for name, value in after.items()}}
 
     def under_way(self, images: Any, given: Mapping[str, Any]) -> dict[str, Any]:
