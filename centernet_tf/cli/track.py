@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def track(
-    model: Annotated[Path, typer.Argument(help="A .keras file, trained with task: track.")],
+    model: Annotated[Path, typer.Argument(help="A .keras file, trained with task: track, reid or action.")],
     inputs: Annotated[
         list[str],
         typer.Argument(metavar="VIDEO", help="Videos, folders of images, each of them one video, webcam, rtsp://."),
