@@ -239,7 +239,8 @@ def _search_frames(
         told = follow(detector, images(), outputs.threshold, outputs.batch_size, extras, look, public=public)
     try:
         for found in told:
-            yield waiting.popleft(), found
+            # An association may go on with what it takes for another view of something better, at scores below 0.
+            yield waiting.popleft(), found[found.scores > 0]
     except DataError as error:
         raise error if source.name in str(error) else DataError(f"{source.name}: {error}") from error
 

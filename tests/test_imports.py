@@ -72,6 +72,7 @@ TENSORFLOW = {
     "export/savedmodel.py",
     "export/serving_files.py",
     "export/tflite.py",
+    "export/clips.py",
     "export/video.py",
     "media/remote.py",
     "benchmark/decode.py",

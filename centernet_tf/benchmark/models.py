@@ -58,11 +58,11 @@ def _one(runner, file: bytes) -> list[float]:
     marks = [time.perf_counter()]
     image = as_image(file)
     marks.append(time.perf_counter())
-    inputs, fit = runner.fit(image)
+    inputs, fit = runner.fit(runner.shown(image))
     extras = complete({}, runner.extras)
     fitted = runner.fit_extras(extras, fit)
     marks.append(time.perf_counter())
-    answers = runner.run(inputs, fitted)
+    answers = runner.run(inputs, {**fitted, **runner.beginning(inputs)})
     marks.append(time.perf_counter())
     runner.finish(answers, inputs, fit, image, extras)
     marks.append(time.perf_counter())

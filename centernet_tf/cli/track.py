@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def track(
-    model: Annotated[Path, typer.Argument(help="A .keras file, trained with task: track.")],
+    model: Annotated[Path, typer.Argument(help="A .keras file, trained with task: track, reid or action.")],
     inputs: Annotated[
         list[str],
         typer.Argument(metavar="VIDEO", help="Videos, folders of images, each of them one video, webcam, rtsp://."),
@@ -126,6 +126,7 @@ def track(
             more = f" So it is at {len(told) - 1} more places." if len(told) > 1 else ""
             console.print(plain(f"{told[0]}{more} Objects may lose their identities there."))
     people: dict[Source, int] = {}
+    lengths: dict[Source, int] = {}
 
     @contextlib.contextmanager
     def onlooker(source: Source) -> "Iterator[Onlooker]":
@@ -135,6 +136,7 @@ def track(
 
             def look(frame: Frame, found: "Detections") -> np.ndarray:
                 ids = found.fields["track_ids"]
+                lengths[source] = lengths.get(source, 0) + 1
                 people[source] = max(people.get(source, 0), int(ids.max(initial=0)))
                 if text:
                     lines = mot_files.result_lines(frame.number + 1, ids, found.boxes, found.scores)
@@ -156,6 +158,9 @@ def track(
     console.print(f"{sum(people.values())} identities")
     for line in report(summary, outputs):
         console.print(plain(line))
+    for source, length in lengths.items():
+        if too_short := _too_short(detector, length):
+            console.print(plain(f"{source.name}: {too_short}"))
     beyond = sum(len(boxes) for frame, boxes in (given or {}).items() if not 1 <= frame <= summary.frames)
     if beyond and max_frames is None:
         console.print(plain(f"{public}: {beyond} boxes are of frames that the video does not have."))
@@ -183,7 +188,22 @@ def _tracking(detector: "Detector", wanted: dict[str, Any]) -> "Detector":
     from centernet_tf.detector.follow import with_settings
 
     given = {name: value for name, value in wanted.items() if value is not None}
+    task, known = _associating(detector)
+    if "threshold" not in known:
+        given.pop("threshold", None)  # what scores less is not found at all, see `_threshold`
+    for name in given:
+        if name not in known:
+            option = "--hungarian and --greedy are" if name == "hungarian" else f"--{name.replace('_', '-')} is"
+            raise UsageError(
+                f"{option} not for a model of {task}, which decides otherwise what belongs together. Leave it out."
+            )
     return with_settings(detector, **given)
+
+
+def _associating(detector: "Detector") -> tuple[str, dict[str, Any]]:
+    """The task that associates, and its settings; none of a tracker of others."""
+    (name,) = (task.name for task in detector.tasks.tasks if task.associate is not None)
+    return name, detector.card.tasks.get(name, {})
 
 
 def _by_boxes(detector: "Detector", name: str, wanted: dict[str, Any]) -> "Detector":
@@ -201,10 +221,20 @@ def _by_boxes(detector: "Detector", name: str, wanted: dict[str, Any]) -> "Detec
 
 def _threshold(detector: "Detector", given: float | None) -> float:
     """Of the task that associates, which sorts out by itself what scores lower; or of what another tracker is shown."""
-    (name,) = (task.name for task in detector.tasks.tasks if task.associate is not None)
+    name, settings = _associating(detector)
     if name in detector.card.tasks:
-        return float(detector.card.tasks[name].get("threshold", 0.3))
+        return float(settings.get("threshold", 0.3 if given is None else given))
     return BY_BOXES if given is None else given
+
+
+def _too_short(detector: "Detector", length: int) -> str:
+    """Why nothing can be told of a video of so many frames, if so."""
+    from centernet_tf.detector.clips import seen_by
+
+    clip = seen_by(detector.tasks)
+    if clip is None or length >= len(clip.frames):
+        return ""
+    return f"{length} frames, fewer than the {len(clip.frames)} that this model sees at once, so nothing is told of it."
 
 
 def _check_folders(sources: list[Source], out: Path) -> None:

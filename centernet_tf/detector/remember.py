@@ -73,6 +73,8 @@ class Remembered:
         number: Of the model, as `number_of` gives it.
     """
 
+    behind = None  # see `clips.Held`: what is found is of the frame that comes in
+
     def __init__(self, tasks: TaskSet, count: int, number: int):
         self.count, self.number = count, number
         self._graph = tasks.associate.graph

@@ -12,12 +12,12 @@ import numpy as np
 from keras import ops
 
 from centernet_tf import preprocess
+from centernet_tf.detector import clips, flip, frames
 from centernet_tf.detector import extras as own
-from centernet_tf.detector import flip, frames
 from centernet_tf.detector.detector import Detector
 from centernet_tf.detector.found import as_detections, check_finite
 from centernet_tf.detector.graph import DetectorGraph
-from centernet_tf.model.split import FEATURES, split
+from centernet_tf.model.split import can_split, split
 from centernet_tf.results import Detections
 
 FIT, SIZES = "fit", "sizes"  # beside what a frame is remembered by: how it was fitted, and its height and width
@@ -29,9 +29,8 @@ def suits(detector: Detector) -> bool:
     And whether it is one of `network.build_network`, which `split` can take apart.
     """
     inputs, options = list(detector.tasks.inputs.values()), detector.options
-    clips = len(inputs) == 1 and len(inputs[0].frames) > 1 and inputs[0].stacked == 1 and inputs[0].draw is None
-    trunks = sum(isinstance(layer, keras.Model) for layer in detector.network.layers)
-    return clips and trunks == 1 and not options.merges and not options.tile
+    plain = len(inputs) == 1 and len(inputs[0].frames) > 1 and inputs[0].stacked == 1 and inputs[0].draw is None
+    return plain and can_split(detector.network) and not options.merges and not options.tile
 
 
 class FeatureGraph(keras.Model):
@@ -85,12 +84,8 @@ class ClipGraph(keras.Model):
                 _, _, height, width, channels = ops.shape(windows)
                 # All images, then all mirror images, as the flip test has them.
                 beside[name] = ops.reshape(ops.transpose(windows, (1, 0, 2, 3, 4)), (-1, height, width, channels))
-        maps = {**self.together(beside.pop(FEATURES), training=False), **beside}
-        maps = {head.name: maps[head.name] for head in self.graph.tasks.heads}
-        if self.graph.options.flip:
-            maps = flip.join_sides(maps, self.graph.tasks.heads)
         extras = {extra.name: inputs[extra.name] for extra in self.graph.tasks.extras}
-        return self.graph.cut(self.graph.find(maps, inputs[FIT], extras), inputs[SIZES])
+        return clips.search(self.graph, self.together, beside, inputs[FIT], inputs[SIZES], extras)
 
 
 class Stream:

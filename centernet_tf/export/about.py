@@ -17,13 +17,14 @@ import keras
 import numpy as np
 
 from centernet_tf.detector import remember
+from centernet_tf.detector.clips import Held, seen_by
 from centernet_tf.detector.extras import complete
 from centernet_tf.errors import UsageError
 from centernet_tf.export.carried import PREFIX, State
 from centernet_tf.geometry.affine import Window
 from centernet_tf.model.card import ModelCard
 from centernet_tf.points.centers import Centers
-from centernet_tf.points.task import Association, Extra
+from centernet_tf.points.task import Association, Extra, Input
 from centernet_tf.points.task_set import TaskSet
 from centernet_tf.preprocess import Resample
 from centernet_tf.properties import as_plain, read_properties
@@ -48,6 +49,9 @@ class About:
         state: What it carries from frame to frame; None where it takes single images.
         associate: What makes its detections of a video belong together, for its caller to do; None where nothing does,
             or the file.
+        clip: What its network sees, where that is clips of videos; else None.
+        clipped: Whether found boxes are cut to the last pixels of images, which a file that is given fitted images
+            does not know.
     """
 
     classes: tuple[str, ...]
@@ -59,6 +63,8 @@ class About:
     shifted_sizes: bool = False
     state: State | None = None
     associate: Association | None = None
+    clip: Input | None = None
+    clipped: bool = False
 
 
 def check_single_image(tasks: TaskSet, kind: str) -> None:
@@ -82,8 +88,8 @@ def remembered_by(network: keras.Model, tasks: TaskSet, count: int) -> remember.
     return remember.Remembered(tasks, count, remember.number_of(network))
 
 
-def about_text(card: ModelCard, remembered: remember.Remembered | None = None) -> str:
-    """The JSON text of a model."""
+def about_text(card: ModelCard, remembered: remember.Remembered | Held | None = None) -> str:
+    """The JSON text of a model, and of the state of its videos."""
     tasks = card.task_set()
     content = {
         "classes": card.classes,
@@ -96,10 +102,10 @@ def about_text(card: ModelCard, remembered: remember.Remembered | None = None) -
     return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
 
 
-def state_of(remembered: remember.Remembered) -> State:
+def state_of(remembered: remember.Remembered | Held) -> State:
     """What a file says of its state."""
     arrays = {PREFIX + name: shape for name, shape in remembered.shapes().items()}
-    return State(remembered.number, arrays, bool(remembered.shows_previous))
+    return State(remembered.number, arrays, bool(remembered.shows_previous), remembered.behind)
 
 
 def read_about(text: str, where: str) -> About:
@@ -122,6 +128,8 @@ def read_about(text: str, where: str) -> About:
     check_tasks(list(tasks))
     settings = {name: TASKS[name].model_validate(values) for name, values in tasks.items()}
     built = build_tasks(settings, Centers(len(classes), class_names=classes))
+    # What no graph can do, the host does.
+    hosted = built.associate is not None and built.associate.graph is None
     return About(
         classes,
         read_properties(properties, where),
@@ -131,7 +139,9 @@ def read_about(text: str, where: str) -> About:
         content.get("resample", "bilinear"),
         built.shifted_sizes,
         state,
-        None if remember.is_needed(built) else built.associate,
+        built.associate if hosted else None,
+        seen_by(built),
+        built.clipped,
     )
 
 

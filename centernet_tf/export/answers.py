@@ -7,7 +7,8 @@ TFOD's clients, its TFLite apps and its evaluation read these names, shapes and 
     detection_scores   [B, K]     best first
     num_detections     [B]        rows with a score above 0
 
-and, of a model that finds more, the answers of `PROPERTIES`, [B, K, ...] each, points as y, x fractions of the image.
+and, of a model that finds more, the answers of `PROPERTIES`, [B, K, ...] each, points as y, x fractions of the image,
+and boxes as those above.
 Patches, grids [B, K, h, w] such as masks, lie over their object's box. Beside them boxes are whole, beyond 0..1 where
 objects reach over the image's edge; cut, they would stretch what lies over them. Where asked for, there is
 
@@ -71,6 +72,11 @@ def have_patches(found: Container[str]) -> bool:
     return any(answer.kind == "patches" and answer.field in found for answer in all_answers())
 
 
+def boxes_of(found: Container[str]) -> tuple[str, ...]:
+    """The fields that hold boxes, "boxes" itself among them."""
+    return ("boxes", *(answer.field for answer in all_answers() if answer.kind == "boxes" and answer.field in found))
+
+
 def as_exported(found: Mapping[str, Any], properties: Iterable[Property]) -> dict[str, Any]:
     """Fields [..., S, S] that show more than their box, cut to the part that `Property.exported` tells.
 
@@ -101,8 +107,13 @@ def as_found(
         in_image: Points [..., 2] (y, x) as fractions to (x, y) in pixels of the image.
         first_class: Number of the first class: 1 of a SavedModel, 0 of a file for phones.
     """
+
+    def boxes_in_image(values: np.ndarray) -> np.ndarray:
+        return in_image(values.reshape(-1, 2, 2)).reshape(values.shape)
+
+    moved = {"points": in_image, "boxes": boxes_in_image}
     found = {
-        "boxes": in_image(answers[BOXES].reshape(-1, 2, 2)).reshape(-1, 4),
+        "boxes": boxes_in_image(answers[BOXES]).reshape(-1, 4),
         "scores": answers[SCORES],
         "classes": np.rint(answers[CLASSES]).astype(int) - first_class,
     }
@@ -114,7 +125,7 @@ def as_found(
         if answer.column is not None:
             columns.setdefault(answer.field, []).append(value)  # in their order, as properties say them
         else:
-            found[answer.field] = in_image(value) if answer.kind == "points" else value
+            found[answer.field] = moved.get(answer.kind, np.asarray)(value)
     return {**found, **{name: np.stack(values, axis=-1) for name, values in columns.items()}}
 
 

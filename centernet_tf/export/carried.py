@@ -15,7 +15,7 @@ import numpy as np
 from centernet_tf.errors import DataError, UsageError
 
 PREFIX = "state_"  # of arguments and answers
-PREVIOUS, MODEL = f"{PREFIX}previous", f"{PREFIX}model"
+PREVIOUS, MODEL, FRAMES = f"{PREFIX}previous", f"{PREFIX}model", f"{PREFIX}frames"
 PREVIOUS_BYTES = f"{PREVIOUS}_bytes"  # in place of it, where frames are files
 
 
@@ -27,16 +27,20 @@ class State:
         model: By which a state knows its model.
         arrays: {argument: (shape, type)}.
         previous: Whether the last frame is an argument too, `PREVIOUS`, of the same kind as the frame.
+        behind: Of a model that sees clips, by how many frames an answer comes behind the frame that came last; until
+            then, scores are 0. None of a model that tracks.
     """
 
     model: int
     arrays: Mapping[str, tuple[tuple[int, ...], str]]
     previous: bool
+    behind: int | None = None
 
     def as_plain(self) -> dict[str, Any]:
         """Ready for JSON."""
         arrays = {name: [list(shape), dtype] for name, (shape, dtype) in self.arrays.items()}
-        return {"model": self.model, "previous": self.previous, "arrays": arrays}
+        behind = {} if self.behind is None else {"behind": self.behind}
+        return {"model": self.model, "previous": self.previous, **behind, "arrays": arrays}
 
     @classmethod
     def from_plain(cls, plain: Any) -> "State":
@@ -45,7 +49,8 @@ class State:
             str(name): (tuple(map(int, shape)), np.dtype(dtype).name)
             for name, (shape, dtype) in plain["arrays"].items()
         }
-        return cls(int(plain["model"]), arrays, bool(plain["previous"]))
+        behind = plain.get("behind")
+        return cls(int(plain["model"]), arrays, bool(plain["previous"]), None if behind is None else int(behind))
 
 
 class Carried:
@@ -105,6 +110,11 @@ class Carried:
                 f"{self._where}: {name} comes out as {came}; expected {shape} {dtype}. Export the model again."
             )
         return found.astype(dtype)
+
+    @property
+    def frames(self) -> int:
+        """How many frames are in the state."""
+        return int(self._held[FRAMES][0])
 
     @property
     def state(self) -> dict[str, Any]:

@@ -9,11 +9,13 @@ from rich.table import Table
 
 from centernet_tf.data.dataset import Dataset, iterate
 from centernet_tf.datasets.drawn import shapes
+from centernet_tf.detector import frames as beside
 from centernet_tf.detector.detector import Detector, load
 from centernet_tf.errors import UsageError
 from centernet_tf.evaluate import with_properties
-from centernet_tf.export.parity import Parity, measure, require, write_report
-from centernet_tf.export.runners import KerasRunner, LiteRunner, Runner, clipped, open_runner
+from centernet_tf.export.parity import Parity, compare, measure, require, write_report
+from centernet_tf.export.runner import Runner, clipped
+from centernet_tf.export.runners import KerasRunner, LiteRunner, SavedModelRunner, open_runner
 from centernet_tf.media.images import read_image
 from centernet_tf.results import Detections
 
@@ -38,6 +40,8 @@ def runners_of(out: Path) -> dict[str, Runner]:
     if out.suffix == ".tflite":
         return {"TFLite, XNNPACK": LiteRunner(out), "TFLite, built-in kernels": LiteRunner(out, delegate=False)}
     runner = open_runner(out)
+    if isinstance(runner, SavedModelRunner) and runner.clip is not None and runner.state is not None:
+        return {f"{runner.kind}, clips": SavedModelRunner(out, streams=False), f"{runner.kind}, frames": runner}
     return {runner.kind: runner}
 
 
@@ -61,8 +65,9 @@ def check_export(model: Path, out: Path, kind: str, records: Dataset | None) -> 
     records = with_properties(records, detector) if records else None
     first = next(iter(runners.values()))
     detector = detector.with_input(first.size) if first.size else detector
-    if first.carried is not None:
-        results = _compare_videos(detector, runners, records)
+    if first.carried is not None or first.clip is not None:
+        compare_video = _compare_videos if first.clip is None else _compare_windows
+        results = compare_video(detector, runners, records)
         write_report(_report_of(out), results)
         require(results, kind)
         return _table(results, records)
@@ -98,11 +103,30 @@ def sample_frames(records: Dataset | None, most: int) -> Iterator[np.ndarray]:
         yield read_image(record.image)
 
 
-def _compare_videos(detector: Detector, runners: dict[str, Runner], records: Dataset | None) -> list[Parity]:
-    """Each file beside the tracker of its model, on the frames of one video."""
+def _frames_of_one(records: Dataset | None) -> list[np.ndarray]:
     frames = list(sample_frames(records, COMPARED))
     if not frames:
         raise UsageError("The records hold no video, with which a model of videos is compared. Leave out --data.")
+    return frames
+
+
+def _compare_windows(detector: Detector, runners: dict[str, Runner], records: Dataset | None) -> list[Parity]:
+    """Each file of a model of clips beside whole clips through the model, on the frames of one video."""
+    frames = _frames_of_one(records)
+    expected = list(detector.stream(beside.windows(frames, detector.tasks.inputs), 0.0))
+    results = []
+    for name, runner in runners.items():
+        pairs = (
+            (clipped(one, runner.window(frame)), found)
+            for frame, one, found in zip(frames, expected, runner.windows(frames))
+        )
+        results.append(compare(name, pairs, runner.limit))
+    return results
+
+
+def _compare_videos(detector: Detector, runners: dict[str, Runner], records: Dataset | None) -> list[Parity]:
+    """Each file beside the tracker of its model, on the frames of one video."""
+    frames = _frames_of_one(records)
     results = []
     for name, runner in runners.items():
         tracker = detector.tracker()

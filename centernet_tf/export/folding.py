@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from centernet_tf.layers.deformable import DeformableConv2D
+from centernet_tf.layers.frames import UnfoldFrames
 
 # Layers that are linear in their kernel, and how a scale [F] of the output channels multiplies it.
 KERNELS: dict[type, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
@@ -37,7 +38,7 @@ def inference_network(network: keras.Model, policy: str = "float32") -> keras.Mo
         return network
     pairs = dict(_pairs(network))
     norms = set(pairs.values())
-    last = {id(tensor._keras_history.operation) for tensor in network.outputs}
+    last = {id(_maker(tensor)) for tensor in network.outputs}
     originals: dict[keras.layers.Layer, keras.layers.Layer] = {}
 
     def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
@@ -58,6 +59,12 @@ def inference_network(network: keras.Model, policy: str = "float32") -> keras.Mo
         elif layer not in norms:
             copy.set_weights(layer.get_weights())
     return rewritten
+
+
+def _maker(tensor: Any) -> keras.layers.Layer:
+    """The layer that computes an output, before the frames of clips are put side by side."""
+    layer = tensor._keras_history.operation
+    return _maker(layer.input) if isinstance(layer, UnfoldFrames) else layer
 
 
 def _pairs(model: keras.Model) -> Iterator[tuple[keras.layers.Layer, keras.layers.Layer]]:

@@ -1,6 +1,6 @@
 """An ONNX file, for runtimes beside TensorFlow: the network and its decode, any batch and input size."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +8,17 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from centernet_tf.detector.clips import pictures_of, seen_by, side_by_side, stack, taken_apart
 from centernet_tf.errors import UsageError
 from centernet_tf.export.about import ABOUT, about_text, check_single_image
 from centernet_tf.export.answers import BOXES, SCORES, answer_names
 from centernet_tf.export.phone import PhoneGraph
 from centernet_tf.export.tfod import in_pixels, without_nan
 from centernet_tf.host.files import write_bytes
-from centernet_tf.model.card import ModelCard
+from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.model.file import load_model
+from centernet_tf.model.split import FEATURES
+from centernet_tf.points.task_set import TaskSet
 
 OPSET = 18
 
@@ -25,11 +28,42 @@ class OnnxGraph(PhoneGraph):
 
     def call(self, images: Any, given: Mapping[str, Any]) -> dict[str, Any]:
         """Images [B, H, W, 3], and {name: [B, ...]} of `arguments` for these very pixels."""
-        batch, height, width, _ = ops.shape(images)
-        found = in_pixels(self.tasks.decode(self.network(self.normalize(images), training=False)), self.tasks)
-        found = self.tasks.place(found, given)
+        return self.answer(self.network(self.normalize(images), training=False), ops.shape(images)[:3], given)
+
+    def answer(self, outputs: Mapping[str, Any], shape: Sequence[Any], given: Mapping[str, Any]) -> dict[str, Any]:
+        """The network's maps to the outputs, for so many images of this height and width."""
+        batch, height, width = shape
+        found = self.tasks.place(in_pixels(self.tasks.decode(outputs), self.tasks), given)
         sizes = ops.broadcast_to(ops.stack([height, width]), (batch, 2))
         return without_nan(_as_numbers(self.name_answers(found, sizes, height, width)))
+
+
+class OnnxClips(OnnxGraph):
+    """As `OnnxGraph`, of clips [B, P, H, W, 3], the pictures of each in order of time.
+
+    The network is in two parts, for the converter confuses the sides of clips that are folded, unfolded and folded.
+
+    Args:
+        network: As there.
+        card: As there.
+        tasks: As there.
+        answers: As there.
+    """
+
+    def __init__(self, network: keras.Model, card: InputCard, tasks: TaskSet, answers: Sequence[str]):
+        each, together = taken_apart(network, tasks)
+        super().__init__(each, card, tasks, answers)
+        self.together = together
+
+    def call(self, images: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Clips, and {name: [B, ...]} of `arguments` for the pixels of their present frames."""
+        height, width, channels = ops.shape(images)[2:]
+        wanted = seen_by(self.tasks)
+        seen = stack(self.normalize(ops.reshape(images, (-1, height, width, channels))), wanted)
+        made = {name: side_by_side(maps, wanted) for name, maps in self.network(seen, training=False).items()}
+        maps = {**self.together(made[FEATURES], training=False), **made}
+        outputs = {head.name: [maps[head.name]] for head in self.tasks.heads}
+        return self.answer(outputs, (ops.shape(images)[0], height, width), given)
 
 
 def export_onnx(model: str | Path | tuple[keras.Model, ModelCard], out: str | Path, reframed: bool = False) -> Path:
@@ -39,8 +73,9 @@ def export_onnx(model: str | Path | tuple[keras.Model, ModelCard], out: str | Pa
     "detection_boxes" [B, K, 4] top, left, bottom, right as fractions of the input, "detection_classes" [B, K] from
     0, "detection_scores" [B, K] and "num_detections" [B], all float32, and what else is found, see `answers`. What the
     model takes beside pixels is further inputs [B, ...] under the extras' names: of the input's pixels, to which
-    `Extra.fit` takes those of the image by the way it came to the input's size, which is the caller's. The file's
-    metadata has the names of the classes, one on each line, the height and width it was made for, and model.json.
+    `Extra.fit` takes those of the image by the way it came to the input's size, which is the caller's. A model of clips
+    takes "input" [B, K, H, W, 3] instead, and answers what is found around their present frames. The file's metadata
+    has the names of the classes, one on each line, the height and width it was made for, and model.json.
 
     Args:
         model: Model file, or network and card.
@@ -64,10 +99,13 @@ def export_onnx(model: str | Path | tuple[keras.Model, ModelCard], out: str | Pa
         raise UsageError(f"{out}: {error.name} is missing. Install it: pip install 'centernet_tf[onnx]'.") from None
     network, card = model if isinstance(model, tuple) else load_model(model)
     tasks = card.task_set(flat=True)
-    check_single_image(tasks, "an ONNX file")
+    wanted = seen_by(tasks)
+    if wanted is None:
+        check_single_image(tasks, "an ONNX file")
     names = answer_names(tasks.finds, reframed)
-    graph = OnnxGraph(network, card.input, tasks, names)
-    signature = [tf.TensorSpec((None, None, None, 3), tf.float32, name="input")]
+    graph = (OnnxGraph if wanted is None else OnnxClips)(network, card.input, tasks, names)
+    clip = () if wanted is None else (len(pictures_of(wanted)),)
+    signature = [tf.TensorSpec((None, *clip, None, None, 3), tf.float32, name="input")]
     signature += [tf.TensorSpec((None, *one.shape[1:]), one.dtype, name=one.name) for one in graph.arguments]
     content, _ = tf2onnx.convert.from_function(tf.function(graph.serve), signature, opset=OPSET)
     # The converter names outputs Identity, Identity:0, ... in the order of their sorted names.

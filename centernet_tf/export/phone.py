@@ -1,4 +1,7 @@
-"""What a TFLite file holds: one image of fixed size in, TFOD's outputs or the network's maps out."""
+"""What a TFLite file holds: one image of fixed size in, TFOD's outputs or the network's maps out.
+
+Of a video the image is its next frame, and the state goes in and comes out with it.
+"""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -8,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from centernet_tf.detector.clips import Held
 from centernet_tf.detector.found import OWN
 from centernet_tf.detector.frames import ROWS
 from centernet_tf.detector.remember import Remembered
@@ -17,6 +21,7 @@ from centernet_tf.export.tfod import in_pixels, tfod_answers, without_nan
 from centernet_tf.losses import whole_map
 from centernet_tf.model.card import InputCard
 from centernet_tf.model.network import as_argument
+from centernet_tf.model.split import FEATURES
 from centernet_tf.points.task import Extra
 from centernet_tf.points.task_set import TaskSet
 
@@ -106,6 +111,10 @@ class PhoneGraph(keras.Model):
         reframed = (height, width) if any(name.endswith(REFRAMED) for name in wanted) else None
         return tfod_answers(told, sizes, 0, self.tasks.properties, reframed)
 
+    def under_way(self, images: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments with which a file is tried out, {name: [1, ...]} of `arguments`: those given."""
+        return dict(given)
+
     def serve(self, images: Any, *values: Any) -> dict[str, Any]:
         """`call` with the arguments in their order, as signatures of files have them."""
         return self.call(images, {one.name: value for one, value in zip(self.arguments, values)})
@@ -126,10 +135,7 @@ class PhoneVideo(PhoneGraph):
         self.remembered = remembered
         last = Argument(PREVIOUS, (1, card.height, card.width, 3), "float32", "The input of the frame before.")
         self.arguments += (last,) if remembered.shows_previous else ()
-        self.arguments += tuple(
-            Argument(PREFIX + name, shape, dtype, "As it came out with the frame before; 0 where a video begins.")
-            for name, (shape, dtype) in remembered.shapes().items()
-        )
+        self.arguments += _carried(remembered)
 
     def call(self, images: Any, given: Mapping[str, Any]) -> dict[str, Any]:
         """The outputs, and the next state under the names of its arguments."""
@@ -145,3 +151,42 @@ class PhoneVideo(PhoneGraph):
         found, after = self.remembered.step(self.find(outputs, given), state)
         carried = {PREFIX + name: value for name, value in after.items()}
         return {**self.tell(found), **carried, **({PREVIOUS: images} if self.remembered.shows_previous else {})}
+
+
+class PhoneClips(PhoneGraph):
+    """As `PhoneGraph`, one frame of a video after another, of which clips are seen: the state is `detector.clips`'.
+
+    Args:
+        parts: Of the network, see `model.split`.
+        card: As there.
+        tasks: As there.
+        held: What is held of a video.
+    """
+
+    def __init__(self, parts: tuple[keras.Model, keras.Model], card: InputCard, tasks: TaskSet, held: Held):
+        super().__init__(parts[0], card, tasks)
+        self.together, self.held = parts[1], held
+        self.arguments += _carried(held)
+
+    def call(self, images: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The outputs, of the frame that `Held.behind` says, and the next state under the names of its arguments."""
+        state = {name.removeprefix(PREFIX): value for name, value in given.items() if name.startswith(PREFIX)}
+        seen, after = self.held.join(self.network(self.normalize(images), training=False), state)
+        maps = {**self.together(seen[FEATURES], training=False), **seen}
+        outputs = {head.name: [maps[head.name]] for head in self.tasks.heads}
+        found = self.find(outputs, given)
+        found = {**found, "scores": self.held.told(found["scores"], state)}
+        return {**self.tell(found), **{PREFIX + name: value for name, value in after.items()}}
+
+    def under_way(self, images: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Those after as many frames as are waited for, for before nothing is found."""
+        for _ in range(self.held.behind):
+            answers = self.call(images, given)
+            given = {name: answers.get(name, value) for name, value in given.items()}
+        return {name: ops.convert_to_numpy(value) for name, value in given.items()}
+
+
+def _carried(remembered: Remembered | Held) -> tuple[Argument, ...]:
+    """The state as arguments."""
+    told = "As it came out with the frame before; 0 where a video begins."
+    return tuple(Argument(PREFIX + name, shape, dtype, told) for name, (shape, dtype) in remembered.shapes().items())

@@ -13,8 +13,9 @@ detection_multiclass_scores [B, P, classes], how sure it is of each class. Point
 as the nearest that it does.
 
 Models that take more of each image than its pixels have an argument for it beside each of these, float32 [B, ...] under
-the extra's name. Models that track objects over time have the signatures of `export.video`. assets/model.json says what
-there is to know of the model, and holds the usual value of each extra.
+the extra's name. Models that track objects over time have the signatures of `export.video`, those that see clips of
+videos those of `export.clips`. assets/model.json says what there is to know of the model, and holds the usual value of
+each extra.
 
 Arguments that hold files end in `_bytes`, which REST needs to accept {"b64": ...}. TensorFlow's decoders leave the EXIF
 orientation alone and drop transparency, and so do these signatures. A file that cannot be decoded fails its whole batch
@@ -29,10 +30,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from centernet_tf.detector.clips import Held, held_by, pictures_of, seen_by, shown_to
 from centernet_tf.detector.graph import DetectorGraph
 from centernet_tf.detector.remember import Remembered
 from centernet_tf.errors import DataError, UsageError, closest
-from centernet_tf.export import about, serving_files, video
+from centernet_tf.export import about, clips, serving_files, video
 from centernet_tf.export.about import ABOUT, about_text, remembered_by, usual_extras
 from centernet_tf.export.answers import SCORES, answer_names, label_lines, label_map
 from centernet_tf.export.carried import Carried
@@ -84,16 +86,20 @@ def export_savedmodel(
     lines = label_lines(card.classes)
     exported = inference_network(network, PRECISIONS[precision])
     tasks = card.task_set()
-    remembered = remembered_by(network, tasks, card.max_objects)
+    sees_clips = seen_by(tasks) is not None
+    if sees_clips:
+        remembered = held_by(network, tasks, card.input, sized=True)
+    else:
+        remembered = remembered_by(network, tasks, card.max_objects)
     answer_names(tasks.finds, reframed)  # before the work, for it may refuse
-    if reframed and remembered is not None:
+    if reframed and (sees_clips or remembered is not None):
         raise UsageError("reframed: only models of single images have it. Leave it out.")
-    graph = DetectorGraph(_Compiled(exported) if xla else exported, tasks, card.input)
+    graph = DetectorGraph(_Compiled(exported) if xla and not sees_clips else exported, tasks, card.input)
     usual = usual_extras(tasks.extras)
     with whole_folder(out) as temporary:
         folder = temporary / str(version)
         with telling(out, temporary, kinds=(tf.errors.OpError,)):
-            _archive(graph, remembered, reframed).write_out(folder, verbose=False)
+            _archive(graph, remembered, reframed, xla).write_out(folder, verbose=False)
             write_text(folder / "assets" / "labels.txt", lines)
             write_text(folder / "assets" / "label_map.pbtxt", label_map(card.classes))
             write_text(folder / "assets" / ABOUT, about_text(card, remembered))
@@ -128,10 +134,15 @@ class _Compiled:
         return self._run(images)
 
 
-def _archive(graph: DetectorGraph, remembered: Remembered | None, reframed: bool) -> keras.export.ExportArchive:
+def _archive(
+    graph: DetectorGraph, remembered: Remembered | Held | None, reframed: bool, xla: bool
+) -> keras.export.ExportArchive:
     """All signatures, traced."""
     archive = keras.export.ExportArchive()
-    traced = _endpoints(graph, reframed) if remembered is None else video.endpoints(graph, remembered, _decode)
+    if seen_by(graph.tasks) is not None:
+        traced = clips.endpoints(graph, graph.network, remembered, _fit_files, xla)
+    else:
+        traced = _endpoints(graph, reframed) if remembered is None else video.endpoints(graph, remembered, _decode)
     for name, function, signature in traced:
         archive.add_endpoint(name, function, input_signature=signature)
     return archive
@@ -153,22 +164,25 @@ def _endpoints(graph: DetectorGraph, reframed: bool) -> list[video.Endpoint]:
     def find(fitted: Any, fit: Any, *values: Any) -> dict[str, Any]:
         return graph.find(answer(fitted), fit, dict(zip(names, values)))
 
+    def told(found: dict[str, Any], sizes: Any, reframed: Any = None) -> dict[str, Any]:
+        return tfod_answers(graph.cut(found, sizes), sizes, 1, properties, reframed)
+
     def pixels(input_tensor: Any, *values: Any) -> dict[str, Any]:
         shape = tf.shape(input_tensor)
         sizes = tf.broadcast_to(shape[1:3], (shape[0], 2))
         found = find(*graph.fit_images(input_tensor, sizes), *values)
-        return tfod_answers(found, sizes, 1, properties, (shape[1], shape[2]) if reframed else None)
+        return told(found, sizes, (shape[1], shape[2]) if reframed else None)
 
     def at_points(input_tensor: Any, points: Any, *values: Any) -> dict[str, Any]:
         shape = tf.shape(input_tensor)
         sizes = tf.broadcast_to(shape[1:3], (shape[0], 2))
         fitted, fit = graph.fit_images(input_tensor, sizes)
         found = graph.find(answer(fitted), fit, dict(zip(names, values)), points)
-        return {**tfod_answers(found, sizes, 1, properties), CLASS_SCORES: found["class_scores"]}
+        return {**told(found, sizes), CLASS_SCORES: found["class_scores"]}
 
     def image_bytes(image_bytes: Any, *values: Any) -> dict[str, Any]:
         fitted, fit, sizes = _fit_files(image_bytes, graph)
-        return tfod_answers(find(fitted, fit, *values), sizes, 1, properties)
+        return told(find(fitted, fit, *values), sizes)
 
     def tf_example(example_bytes: Any, *values: Any) -> dict[str, Any]:
         parsed = tf.io.parse_example(example_bytes, {ENCODED: tf.io.FixedLenFeature((), tf.string)})
@@ -233,13 +247,18 @@ def _compare(
     graph: DetectorGraph,
     limit: float,
     extras: Mapping[str, np.ndarray],
-    remembered: Remembered | None = None,
+    remembered: Remembered | Held | None = None,
 ) -> None:
     """Raises DataError where the written file answers noise otherwise than the model it was made from."""
-    image = np.random.default_rng(0).integers(0, 256, (1, graph.card.height, graph.card.width, 3), np.uint8)
-    sizes = np.array([image.shape[1:3]], np.int32)
+    wanted, side = seen_by(graph.tasks), (graph.card.height, graph.card.width, 3)
+    shown = (1, *side) if wanted is None else (1, len(pictures_of(wanted)), *side)
+    image = np.random.default_rng(0).integers(0, 256, shown, np.uint8)
+    sizes = np.array([side[:2]], np.int32)
     given = dict(extras)
-    if remembered is None:
+    if wanted is not None:
+        found = graph({"sizes": sizes, **shown_to(graph.tasks, image[0]), **extras})
+        expected = tfod_answers(found, sizes, 1, graph.tasks.properties)
+    elif remembered is None:
         found = graph({"images": image, "sizes": sizes, **extras})
         expected = tfod_answers(found, sizes, 1, graph.tasks.properties)
     else:

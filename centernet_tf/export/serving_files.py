@@ -8,8 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from centernet_tf.detector import remember
+from centernet_tf.detector.clips import Held, pictures_of, seen_by
 from centernet_tf.detector.remember import Remembered
-from centernet_tf.export import video
+from centernet_tf.export import clips, video
 from centernet_tf.export.about import ABOUT, state_of, usual_extras
 from centernet_tf.export.answers import answers_of
 from centernet_tf.export.carried import PREVIOUS_BYTES, Carried
@@ -21,14 +22,14 @@ from centernet_tf.properties.property import Answer
 WARMUP = "tf_serving_warmup_requests"  # The server's name for it, in assets.extra.
 
 
-def write_warmup(folder: Path, name: str, card: ModelCard, remembered: Remembered | None = None) -> Path:
+def write_warmup(folder: Path, name: str, card: ModelCard, remembered: Remembered | Held | None = None) -> Path:
     """Writes requests that the server runs before it calls itself ready, so that no client waits for the first run.
 
     Args:
         folder: Of the SavedModel.
         name: Of the served model.
         card: Of the model; the image in them has the size of its input, and its usual extras.
-        remembered: What it remembers from frame to frame.
+        remembered: What it remembers from frame to frame, or holds of clips.
 
     Returns:
         The file: a TFRecord of serialized tensorflow.serving.PredictionLog.
@@ -36,11 +37,14 @@ def write_warmup(folder: Path, name: str, card: ModelCard, remembered: Remembere
     image = np.random.default_rng(0).integers(0, 256, (card.input.height, card.input.width, 3), np.uint8)
     extras = usual_extras(card.task_set().extras)
     file = np.array([tf.io.encode_jpeg(image).numpy()])
+    wanted = seen_by(card.task_set())
     inputs = {
         "image_bytes": {"image_bytes": file, **extras},
         "serving_default": {"input_tensor": image[None], **extras},
     }
-    if remembered is not None:
+    if wanted is not None:
+        inputs = _of_clips(inputs, len(pictures_of(wanted)), remembered)
+    elif remembered is not None:
         state = state_of(remembered)
         pixels = Carried(state, name).arguments(image[None])
         files = Carried(state, name, PREVIOUS_BYTES).arguments(file)
@@ -57,6 +61,22 @@ def write_warmup(folder: Path, name: str, card: ModelCard, remembered: Remembere
             }
             writer.write(_prediction_log(name, signature, tensors))
     return path
+
+
+def _of_clips(
+    inputs: Mapping[str, Mapping[str, np.ndarray]], count: int, held: Held | None
+) -> dict[str, dict[str, np.ndarray]]:
+    """The requests for one image as those for a clip of so many pictures, for a video, and for its next frame."""
+    first = {"image_bytes": "image_bytes", "serving_default": "input_tensor"}
+    frame, whole = {"image_bytes": clips.STREAM_BYTES, "serving_default": clips.STREAM}, {}
+    for signature, given in inputs.items():
+        name = first[signature]
+        video = np.repeat(given[name], count, axis=0)
+        whole[signature] = {**given, name: video[None]}
+        if held is not None:
+            state = Carried(state_of(held), signature).arguments(given[name])
+            whole[frame[signature]] = {**given, **state}
+    return whole
 
 
 def _prediction_log(name: str, signature: str, tensors: Mapping[str, bytes]) -> bytes:
@@ -94,7 +114,13 @@ def write_guide(folder: Path, name: str, card: ModelCard) -> None:
     fits = "keeps their resolution" if kept else f"fits them to {card.input.height}x{card.input.width}"
     tasks = card.task_set()
     answers, extras = _answers_text(answers_of(tasks.finds)), _extras_text(tasks.extras)
-    request = (TRACK if remember.is_needed(tasks) else IMAGES).format(name=name)
+    wanted = seen_by(tasks)
+    if wanted is not None:
+        held = STREAM if Held.holds(wanted, card.input) else ""
+        request = CLIPS.format(count=len(pictures_of(wanted)), what="pictures" if wanted.stacked > 1 else "frames")
+        request += held.format(name=name, behind=max(wanted.frames))
+    else:
+        request = (TRACK if remember.is_needed(tasks) else IMAGES).format(name=name)
     guide = GUIDE.format(name=name, fits=fits, backbone=card.backbone, request=request, answers=answers, extras=extras)
     write_text(folder / "serving.txt", guide)
 
@@ -161,6 +187,27 @@ Signatures: track (input_tensor, uint8 RGB), also as serving_default; track_byte
 frame each takes the state of the video, state_NAME, and answers with the next one under the same names, to be sent with
 the next frame; the server keeps nothing. "state" in assets/model.json has its shapes and types. Zeros begin a video,
 with the frame itself as state_previous (state_previous_bytes of files).
+"""
+
+CLIPS = """It sees clips, {count} {what} of a video at once, and answers what is in the one that is present.
+
+Signatures: serving_default (input_tensor, uint8 RGB [B, {count}, H, W, 3]), float_image (the same in float32 from 0 to
+255), image_bytes (image_bytes, files [B, {count}]), video (input_tensor, uint8 [N, H, W, 3]) and video_bytes
+(image_bytes, files [N]), which answer for each picture of a video, the first and the last standing for those beyond.
+"""
+
+STREAM = """Frame by frame: stream (input_tensor, uint8 [1, H, W, 3]) and stream_bytes (image_bytes, one file), of which
+each frame passes the network's trunk once. In Python:
+
+    from centernet_tf.serving.client import GrpcClient
+    tracker = GrpcClient("localhost:8500", "{name}", names).tracker("assets/model.json")
+    for found in tracker.windows(files): ...   # or tracker.follow(files), which says what belongs together
+
+Beside the frame they take the state of the video, state_NAME, and answer with the next one under the same names, to be
+sent with the next frame; the server keeps nothing. "state" in assets/model.json has its shapes and types. Zeros begin a
+video. Answers are of {behind} frames before; until then all scores are 0, and at the end the last frame is sent
+{behind} times more. The state is as large as the features of so many frames: over REST, video_bytes may be quicker.
+
 """
 
 EXTRAS = """

@@ -15,6 +15,7 @@ from keras import ops
 from tensorflow.lite.tools import flatbuffer_utils
 
 from centernet_tf.detector import remember
+from centernet_tf.detector.clips import Held, held_by, seen_by, taken_apart
 from centernet_tf.detector.detector import Image, as_image
 from centernet_tf.detector.graph import DetectorGraph
 from centernet_tf.errors import DataError, UsageError
@@ -22,12 +23,13 @@ from centernet_tf.export import decoder
 from centernet_tf.export.about import about_text, check_single_image, remembered_by, usual_extras
 from centernet_tf.export.answers import NAMES, SCORES, answer_names
 from centernet_tf.export.metadata import add_metadata
-from centernet_tf.export.phone import PhoneGraph, PhoneVideo
+from centernet_tf.export.phone import PhoneClips, PhoneGraph, PhoneVideo
 from centernet_tf.export.quantize import quantized
 from centernet_tf.host.files import telling, write_bytes
-from centernet_tf.model.card import ModelCard
+from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.model.file import load_model
 from centernet_tf.points.centers import Centers
+from centernet_tf.points.task_set import TaskSet
 
 MAX_OBJECTS = 10  # TFOD's, which its sample apps expect.
 REPRESENTATIVE = 100  # Images whose values set the ranges of eight-bit numbers.
@@ -55,7 +57,8 @@ def export_tflite(
     [1, K, 4], classes [1, K] counted from 0, scores [1, K] and the count [1], and what else is found, all float32. What
     the model takes beside pixels is further inputs [1, ...] float32 under the extras' names: of the input's pixels, to
     which `Extra.fit` takes those of the image by the way it came to that size. A model of videos takes the state of
-    the video besides, and answers with the next one; see `detector.remember`. Without the decode, the file answers
+    the video besides, and answers with the next one; see `detector.remember`, and `detector.clips` of those that see
+    clips, whose answers come some frames late. Without the decode, the file answers
     with the heads' maps [1, H/4, W/4, channels] float32 without activation, as `export.decoder` reads them. Class names
     and MediaPipe's metadata are in the file, and model.json with what else there is to know.
 
@@ -85,18 +88,20 @@ def export_tflite(
     fixed = card.input.resized(size or (card.input.height, card.input.width))
     # With fewer objects, each still finds its parts among all that are in the image.
     candidates = max(card.max_objects, Centers.candidates)
-    follows = remember.is_needed(card.task_set())
+    follows, sees_clips = remember.is_needed(card.task_set()), seen_by(card.task_set()) is not None
     max_objects = max_objects or (card.max_objects if follows else MAX_OBJECTS)
     card = card.model_copy(update={"input": fixed, "max_objects": max_objects})
     tasks = card.task_set(flat=True, candidates=candidates)
     if follows and (decode != "graph" or quantize == "int8"):
         check_single_image(tasks, f"a TFLite file with quantize {quantize!r} and decode {decode!r}")
-    remembered = remembered_by(network, tasks, max_objects)
+    remembered = _held(network, tasks, fixed) if sees_clips else remembered_by(network, tasks, max_objects)
     if reframed and (follows or decode != "graph"):
         raise UsageError("reframed: only files of single images with the whole decode have it. Leave it out.")
     answers = {"graph": answer_names(tasks.finds, reframed), "boxes": NAMES}.get(decode)
     if remembered is None:
         graph = PhoneGraph(network, fixed, tasks if answers else None, answers)
+    elif sees_clips:
+        graph = PhoneClips(taken_apart(network, tasks), fixed, tasks, remembered)
     else:
         graph = PhoneVideo(network, fixed, tasks, remembered)
     if decode != "graph" and "size" not in {head.name for head in tasks.heads}:
@@ -127,7 +132,7 @@ def export_tflite(
     order_inputs(parsed, [one.name for one in graph.arguments])
     about = about_text(card, remembered)
     content = add_metadata(parsed, names, card.classes, about, {one.name: one.meaning for one in graph.arguments})
-    _compare(content, names, graph, {"input": seen, **usual}, LIMITS[quantize])
+    _compare(content, names, graph, {"input": seen, **graph.under_way(seen, usual)}, LIMITS[quantize])
     write_bytes(out, content)
     return out
 
@@ -151,6 +156,17 @@ def _check(out: Path, quantize: str, decode: str, images: Any, max_objects: int)
         )
     if max_objects is not None and max_objects < 1:
         raise UsageError(f"max_objects is {max_objects}; expected 1 or more.")
+
+
+def _held(network: keras.Model, tasks: TaskSet, card: InputCard) -> Held:
+    """The state of a model of clips. Raises UsageError where frames cannot come one by one."""
+    held = held_by(network, tasks, card)
+    if held is None:
+        raise UsageError(
+            "A TFLite file takes the frames of a video one by one, and this model sees several pictures of each, or "
+            "frames that are no neighbours. Export a SavedModel or an ONNX file, which take clips."
+        )
+    return held
 
 
 def _fit(graph: DetectorGraph, image: Image) -> np.ndarray:

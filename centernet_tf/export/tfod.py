@@ -48,8 +48,7 @@ def tfod_answers(
     """
     sides = ops.cast(sizes, "float32")
     scale = ops.concatenate([sides, sides], axis=-1)[:, None]  # [B, 1, 4]
-    left, top, right, bottom = (ops.cast(found["boxes"][..., side], "float32") for side in range(4))
-    boxes = ops.stack([top, left, bottom, right], axis=-1) / scale
+    boxes = _rows_first(found["boxes"]) / scale
     scores = ops.cast(found["scores"], "float32")
     answers = {
         BOXES: boxes if have_patches(found) else ops.clip(boxes, 0.0, 1.0),
@@ -62,7 +61,7 @@ def tfod_answers(
         if answer.field in found:
             value = ops.cast(told[answer.field], "float32")
             value = value if answer.column is None else value[..., answer.column]
-            answers[answer.name] = _as_fractions(value, sides) if answer.kind == "points" else value
+            answers[answer.name] = _FRACTIONS[answer.kind](value, sides) if answer.kind in _FRACTIONS else value
     return answers if reframed is None else {**answers, **_laid_out(found, properties, *reframed)}
 
 
@@ -98,5 +97,24 @@ def without_nan(answers: Mapping[str, Any]) -> dict[str, Any]:
 
 def _as_fractions(points: Any, sides: Any) -> Any:
     """Points [B, K, ..., 2] (x, y) in pixels to (y, x) as fractions of images of these heights and widths [B, 2]."""
-    spread = ops.reshape(sides, (-1, *(1,) * (len(points.shape) - 2), 2))
-    return ops.stack([points[..., 1], points[..., 0]], axis=-1) / spread
+    return ops.stack([points[..., 1], points[..., 0]], axis=-1) / _spread(sides, points)
+
+
+def _boxes_as_fractions(boxes: Any, sides: Any) -> Any:
+    """Boxes [B, K, ..., 4] in pixels to top, left, bottom, right as fractions of images [B, 2], clipped to them."""
+    spread = _spread(sides, boxes)
+    return ops.clip(_rows_first(boxes) / ops.concatenate([spread, spread], axis=-1), 0.0, 1.0)
+
+
+def _spread(sides: Any, values: Any) -> Any:
+    """Heights and widths [B, 2] beside values [B, K, ..., D]."""
+    return ops.reshape(sides, (-1, *(1,) * (len(values.shape) - 2), 2))
+
+
+def _rows_first(boxes: Any) -> Any:
+    """Left, top, right, bottom to top, left, bottom, right."""
+    left, top, right, bottom = (ops.cast(boxes[..., side], "float32") for side in range(4))
+    return ops.stack([top, left, bottom, right], axis=-1)
+
+
+_FRACTIONS = {"points": _as_fractions, "boxes": _boxes_as_fractions}

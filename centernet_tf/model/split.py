@@ -13,6 +13,11 @@ from centernet_tf.points.task import Head
 FEATURES = "features"  # what of a frame the other part sees
 
 
+def can_split(network: keras.Model) -> bool:
+    """Whether a network is one of `network.build_network`, with one trunk."""
+    return sum(isinstance(layer, keras.Model) for layer in network.layers) == 1
+
+
 def split(network: keras.Model, heads: Sequence[Head], frames: int) -> tuple[keras.Model, keras.Model]:
     """Takes a network of `network.build_network` apart; the parts share its weights.
 

@@ -27,9 +27,9 @@ class Answer:
     Attributes:
         field: What is found, [B, K, ...], as a task's `Find.name`.
         name: Of the output; TFOD's where it has one.
-        kind: How it is told and compared: points (x, y) in pixels become fractions of the image, y first; scores,
-            metres, angles (radians) and other values stay as they are, and so do patches, grids [S, S] over the
-            object's box; see `Property.exported` and `Property.laid_out`.
+        kind: How it is told and compared: points (x, y) in pixels become fractions of the image, y first, and so do
+            boxes, clipped to it; scores, metres, angles (radians) and other values stay as they are, and so do patches,
+            grids [S, S] over the object's box; see `Property.exported` and `Property.laid_out`.
         meaning: What it is, for people who read a model's files: shape, unit, frame.
         label: Name that TFLite's metadata gives it.
         level: Whether each object or each pair has one.
@@ -38,7 +38,7 @@ class Answer:
 
     field: str
     name: str
-    kind: Literal["points", "scores", "metres", "angles", "values", "patches"]
+    kind: Literal["points", "boxes", "scores", "metres", "angles", "values", "patches"]
     meaning: str
     label: str = ""
     level: Level = "object"

@@ -57,7 +57,7 @@ def checked(outputs: Any, count: int) -> dict[str, np.ndarray]:
     whole = any(name in further and further[name].kind == "patches" for name in found)  # see `export.answers`
     for name, array in found.items():
         rows = array[real] if array.shape[:2] == real.shape and array.size else array
-        unit = not whole if name == BOXES else name in further and further[name].kind in ("scores", "patches")
+        unit = not whole if name == BOXES else name in further and further[name].kind in ("scores", "patches", "boxes")
         _check_range(name, rows, *((0, 1) if unit else (-np.inf, np.inf)))
     return found
 
@@ -78,7 +78,7 @@ def _array(name: str, values: Any, count: int) -> np.ndarray:
 def _inner(name: str, further: Mapping[str, Any]) -> tuple[int, ...] | None:
     """Sides behind [N, K] that are the same for all models; of a known last one only, where others differ."""
     if name in further:
-        return None if further[name].kind != "points" else (2,)
+        return {"points": (2,), "boxes": (4,)}.get(further[name].kind)
     return (4,) if name == BOXES else ()
 
 

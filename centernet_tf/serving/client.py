@@ -33,7 +33,7 @@ from centernet_tf.properties.property import Property
 from centernet_tf.results import Detections
 from centernet_tf.serving.checked import checked, parse_json, told
 from centernet_tf.serving.tensors import as_array, as_json, fill
-from centernet_tf.serving.tracking import HostTracker, ServedTracker, open_tracker
+from centernet_tf.serving.tracking import HostTracker, ServedTracker, ServedWindows, open_tracker
 from centernet_tf.serving.transport import AnswerTooLargeError, Budget, connection_to, post
 
 SIGNATURE = "image_bytes"
@@ -174,7 +174,7 @@ class Client:
         except ValueError as error:
             raise ServerError(f"{self.address} answers what no exported model does: {error}.") from None
 
-    def tracker(self, about: str | Path | Mapping[str, Any]) -> "ServedTracker | HostTracker":
+    def tracker(self, about: str | Path | Mapping[str, Any]) -> "ServedTracker | ServedWindows | HostTracker":
         """Follows the objects of one video through a served model of videos; any number may be open at a time.
 
         Args:

@@ -12,6 +12,7 @@ from centernet_tf.media.draw import save_image
 from centernet_tf.media.video import VideoReader, VideoWriter
 from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.model.file import save_model
+from centernet_tf.model.network import build_network
 from centernet_tf.properties.tracks.mot_files import read_rows
 
 
@@ -145,6 +146,47 @@ def test_what_cannot_be(call, frames, tmp_path, arguments, said):
     code, _, errors = call(*arguments)
     assert code == 2 and said in errors
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def clip_model(tmp_path_factory):
+    """Sees three frames; its scores are 0.5 everywhere, and its boxes 8 cells large."""
+    whole = InputCard(height=64, width=64, stride=32)
+    tasks = {"action": {"frames": 3, "min_length": 4}}
+    options = {"backbone": "mobilenetv2_fpn", "classes": ("red", "green"), "max_objects": 4, "input": whole}
+    card = ModelCard(tasks=tasks, **options)
+    network = build_network(card.backbone, card.task_set().heads, card.task_set().inputs)
+    for layer in network.layers:
+        if layer.name.endswith("_out"):
+            kernel, bias = layer.get_weights()
+            layer.set_weights([0 * kernel, 0 * bias + (8.0 if layer.name.startswith("size") else 0.0)])
+    path = tmp_path_factory.mktemp("clips") / "clips.keras"
+    save_model(path, network, card)
+    return path
+
+
+def test_a_model_of_clips(call, frames, clip_model, tmp_path):
+    quick = (frames, "--out", "out", "--no-draw")
+    code, output, errors = call(*quick, "--max-frames", "5", "--threshold", "0.4", model=clip_model)
+    assert (code, errors.strip()) == (0, "") and "identities" in output
+    results = json.loads((tmp_path / "out" / "tracks.json").read_text())
+    assert results["threshold"] == 0.4 and len(results["images"]) == 5
+    found = results["images"][2]["detections"]
+    assert found and all(one["track_id"] > 0 and one["score"] == one["tube_score"] == 0.5 for one in found)
+    code, output, _ = call(*quick, "--max-frames", "2", model=clip_model)
+    assert code == 0 and "2 frames, fewer than the 3 that this model sees at once" in " ".join(output.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--max-age", "3"), "--max-age is not for a model of action"),
+        (("--greedy",), "--hungarian and --greedy are not for a model of action"),
+    ],
+)
+def test_settings_that_a_model_does_not_have(call, frames, clip_model, arguments, said):
+    code, _, errors = call(frames, "--out", "out", *arguments, model=clip_model)
+    assert code == 2 and said in " ".join(errors.split())
 
 
 def test_a_model_that_does_not_track(call, frames, spot_model):

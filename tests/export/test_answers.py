@@ -82,7 +82,8 @@ def test_rows_with_score_zero_do_not_count():
 def with_all_answers(found=FOUND):
     """What was found, and a field of random numbers for every answer that there is."""
     random = np.random.default_rng(0)
-    fields = {answer.field: random.uniform(0, 50, (2, 3, 4, 2)).astype(np.float32) for answer in all_answers()}
+    sides = {answer.field: 4 if answer.kind == "boxes" else 2 for answer in all_answers()}
+    fields = {name: random.uniform(0, 50, (2, 3, 4, count)).astype(np.float32) for name, count in sides.items()}
     return {**found, **fields}
 
 
@@ -90,12 +91,23 @@ def test_points_are_fractions_y_first_and_the_rest_stays():
     found = with_all_answers()
     made = answers(found)
     assert tuple(made) == answer_names([Find(answer.field) for answer in all_answers()])
-    assert {answer.kind for answer in all_answers()} >= {"points", "scores", "metres", "angles"}
+    assert {answer.kind for answer in all_answers()} >= {"points", "boxes", "scores", "metres", "angles"}
     for answer in all_answers():
         expected = found[answer.field]
         if answer.kind == "points":
             expected = expected[..., ::-1] / SIZES[:, None, None]
+        if answer.kind == "boxes":
+            expected = expected[..., [1, 0, 3, 2]] / np.tile(SIZES, 2)[:, None, None]
         np.testing.assert_allclose(made[answer.name], expected, rtol=1e-6, err_msg=answer.name)
+
+
+def test_boxes_of_every_kind_are_cut_at_the_image():
+    fields = {answer.field: answer.name for answer in all_answers() if answer.kind == "boxes"}
+    beyond = np.array([-30.0, 20.0, 500.0, 999.0], np.float32)
+    made = answers({**FOUND, **dict.fromkeys(fields, np.tile(beyond, (2, 3, 5, 1)))})
+    for name in fields.values():
+        np.testing.assert_allclose(made[name][0], np.tile([0.2, 0, 1, 1], (3, 5, 1)), rtol=1e-6)
+    assert fields
 
 
 def test_names_are_those_of_what_is_found():

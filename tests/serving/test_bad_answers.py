@@ -304,7 +304,8 @@ def test_grpc_ends_with_the_timeout():
 @pytest.mark.parametrize("kind", ["rest", "grpc"])
 def test_every_answer_of_every_property_arrives(kind):
     random = np.random.default_rng(0)
-    values = {answer.name: random.random((1, 2, 5, 2), np.float32) for answer in all_answers()}
+    sides = {answer.name: 4 if answer.kind == "boxes" else 2 for answer in all_answers()}
+    values = {name: random.random((1, 2, 5, count), np.float32) for name, count in sides.items()}
     if kind == "rest":
         server = playing(outputs(**{name: value.tolist() for name, value in values.items()}))
     else:
@@ -317,4 +318,6 @@ def test_every_answer_of_every_property_arrives(kind):
         expected = values[answer.name][0, :1]
         if answer.kind == "points":
             expected = expected[..., ::-1] * [40, 20]
+        if answer.kind == "boxes":
+            expected = expected[..., [1, 0, 3, 2]] * [40, 20, 40, 20]
         np.testing.assert_allclose(found.fields[answer.field], expected, rtol=1e-6)

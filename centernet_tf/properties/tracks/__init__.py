@@ -46,6 +46,13 @@ class Tracks(Property):
     answers = (
         Answer("track_ids", "detection_track_ids", "values", "identity in the video, from 1", "track id"),
         Answer("embeddings", "detection_embeddings", "values", "what it looks like, of length 1", "embedding"),
+        Answer(
+            "tubelets",
+            "detection_tubelets",
+            "boxes",
+            "boxes in the frames of a window: top, left, bottom, right as fractions of the image",
+            "tubelet",
+        ),
     )
     overall = (IDENTITY,)
     checks = survey.CHECKS
