@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from centernet_tf import preprocess
 from centernet_tf.datasets.coco_names import COCO_CLASSES
+from centernet_tf.datasets.hoi_names import HICO_VERBS
 
 
 def _listed(text: str) -> tuple[str, ...]:
@@ -37,19 +38,7 @@ JHMDB_CLASSES = _listed(
     """
 )
 
-# Verbs of human-object interactions in channel order.
-HICO_VERBS = _listed(
-    """
-    adjust, assemble, block, blow, board, break, brush_with, buy, carry, catch, chase, check, clean, control, cook, cut,
-    cut_with, direct, drag, dribble, drink_with, drive, dry, eat, eat_at, exit, feed, fill, flip, flush, fly, greet,
-    grind, groom, herd, hit, hold, hop_on, hose, hug, hunt, inspect, install, jump, kick, kiss, lasso, launch, lick,
-    lie_on, lift, light, load, lose, make, milk, move, no_interaction, open, operate, pack, paint, park, pay, peel, pet,
-    pick, pick_up, point, pour, pull, push, race, read, release, repair, ride, row, run, sail, scratch, serve, set,
-    shear, sign, sip, sit_at, sit_on, slide, smell, spin, squeeze, stab, stand_on, stand_under, stick, stir, stop_at,
-    straddle, swing, tag, talk_on, teach, text_on, throw, tie, toast, train, turn, type_on, walk, wash, watch, wave,
-    wear, wield, zip
-    """
-)
+# Verbs of human-object interactions in channel order; those of HICO-DET are in the order of its files.
 VCOCO_VERBS = _listed(
     """
     surf_instr, ski_instr, cut_instr, walk, cut_obj, ride_instr, talk_on_phone_instr, kick_obj, work_on_computer_instr,
