@@ -124,7 +124,7 @@ def test_written_settings_read_the_same(tmp_path, least):
         (
             {**LEAST, "augment": {"flipp": 1}},
             "here: augment: unknown setting 'flipp'. Did you mean 'flip'? "
-            "Known here: crop, shift, scale, jitter_probability, shift_each_side, rotate, "
+            "Known here: crop, crop_scales, shift, scale, jitter_probability, shift_each_side, rotate, "
             "rotate_probability, flip, brightness, contrast, saturation, lighting, "
             "geometry, shear, scales, hsv_saturation, hsv_value, "
             "expand, expand_probability, expand_place, distort_probability, distort_brightness, distort_factors, "
@@ -134,12 +134,12 @@ def test_written_settings_read_the_same(tmp_path, least):
             {**LEAST, "backbon": "resnet18"},
             "here: unknown setting 'backbon'. Did you mean 'backbone'? Known here: "
             "task, backbone, head_channels, classes, weights, max_objects, class_specific_size, "
-            "ltrb, data, augment, loss, train, evaluate, detect, pose, box3d, track, reid, action, mask.",
+            "ltrb, data, augment, loss, train, evaluate, detect, pose, box3d, track, reid, action, mask, hoi.",
         ),
         (
             {**LEAST, "task": "detekt"},
             "here: task is 'detekt': Unknown task 'detekt'. Did you mean 'detect'? "
-            "Known: action, box3d, detect, mask, pose, reid, track.",
+            "Known: action, box3d, detect, hoi, mask, pose, reid, track.",
         ),
         ({**LEAST, "task": []}, "here: task is []: Tasks []: name at least one, and each only once."),
         ({**LEAST, "task": [["pose"]]}, "here: task: value 1 is ['pose']: Input should be a valid string."),
@@ -152,7 +152,7 @@ def test_written_settings_read_the_same(tmp_path, least):
             {**LEAST, "amodal_ofset": True},
             "here: unknown setting 'amodal_ofset'. Did you mean 'box3d.amodal_offset'? Known here: task, backbone, "
             "head_channels, classes, weights, max_objects, class_specific_size, ltrb, data, augment, loss, train, "
-            "evaluate, detect, pose, box3d, track, reid, action, mask.",
+            "evaluate, detect, pose, box3d, track, reid, action, mask, hoi.",
         ),
         (
             {**LEAST, "task": "pose", "pose": {"clases": ["a"]}},
@@ -208,7 +208,7 @@ def test_written_settings_read_the_same(tmp_path, least):
         (
             {**LEAST, "augment": None},
             "here: augment is None: expected a section, augment: {name: value}, or no such line. "
-            "Known there: crop, shift, scale, jitter_probability, shift_each_side, rotate, "
+            "Known there: crop, crop_scales, shift, scale, jitter_probability, shift_each_side, rotate, "
             "rotate_probability, flip, brightness, contrast, saturation, lighting, "
             "geometry, shear, scales, hsv_saturation, hsv_value, "
             "expand, expand_probability, expand_place, distort_probability, distort_brightness, distort_factors, "
