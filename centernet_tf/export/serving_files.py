@@ -118,7 +118,7 @@ def write_guide(folder: Path, name: str, card: ModelCard) -> None:
     if wanted is not None:
         held = STREAM if Held.holds(wanted, card.input) else ""
         request = CLIPS.format(count=len(pictures_of(wanted)), what="pictures" if wanted.stacked > 1 else "frames")
-        request += held.format(name=name, behind=max(wanted.frames))
+        request += held.format(name=name, behind=max(wanted.frames)) + "\n"
     else:
         request = (TRACK if remember.is_needed(tasks) else IMAGES).format(name=name)
     guide = GUIDE.format(name=name, fits=fits, backbone=card.backbone, request=request, answers=answers, extras=extras)
@@ -196,7 +196,8 @@ Signatures: serving_default (input_tensor, uint8 RGB [B, {count}, H, W, 3]), flo
 (image_bytes, files [N]), which answer for each picture of a video, the first and the last standing for those beyond.
 """
 
-STREAM = """Frame by frame: stream (input_tensor, uint8 [1, H, W, 3]) and stream_bytes (image_bytes, one file), of which
+STREAM = """
+Frame by frame: stream (input_tensor, uint8 [1, H, W, 3]) and stream_bytes (image_bytes, one file), of which
 each frame passes the network's trunk once. In Python:
 
     from centernet_tf.serving.client import GrpcClient
@@ -207,7 +208,6 @@ Beside the frame they take the state of the video, state_NAME, and answer with t
 sent with the next frame; the server keeps nothing. "state" in assets/model.json has its shapes and types. Zeros begin a
 video. Answers are of {behind} frames before; until then all scores are 0, and at the end the last frame is sent
 {behind} times more. The state is as large as the features of so many frames: over REST, video_bytes may be quicker.
-
 """
 
 EXTRAS = """

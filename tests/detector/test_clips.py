@@ -1,4 +1,4 @@
-"""Clips in a graph: whole ones, videos and single frames with a state find what the network finds in whole clips."""
+"""Clips in a graph: whole ones, videos and frames with a state all find what the network finds in whole clips."""
 
 import numpy as np
 import pytest

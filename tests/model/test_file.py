@@ -155,7 +155,7 @@ def changed(**changes):
         (changed(tasks={"box3d": {"camera": [1]}}), "centernet.json is damaged: tasks: box3d.camera: A camera is 3x4"),
         (
             changed(tasks={"detec": {}}),
-            "unknown task 'detec'. Did you mean 'detect'? Known: action, box3d, detect, hoi, mask, pose, reid, track. Add",
+            "unknown task 'detec'. Did you mean 'detect'? Known: action, box3d, detect, hoi, mask, pose, reid, track.",
         ),
         (changed(input={"height": 0, "width": 64, "stride": 32}), "centernet.json is damaged: input.height:"),
         (changed(input={**SOUND, "mean": [0, float("nan"), 0]}), "centernet.json is damaged: input.mean.1:"),
