@@ -12,8 +12,8 @@ from centernet_tf.model.file import load_model, save_model
 
 VERBS = [f"verb{number}" for number in range(10)]
 CLASSES = ["person", *(f"thing{number}" for number in range(10))]
-# Two projections of DLA-34 that nothing reads, with their normalisations.
-DEAD = {"dla34": (64 * 128 + 2 * 128) + (128 * 256 + 2 * 256)}
+# What nothing reads of DLA-34: two projections with their normalisations, and ImageNet's classifier.
+DEAD = {"dla34": (64 * 128 + 2 * 128) + (128 * 256 + 2 * 256) + (512 * 1000 + 1000)}
 BACKBONES = {"dla_34": "dla34_dcn", "resdcn_18": "resnet18_dcn", "dla3levelglob_34": "dla34_dcn_3level_glob"}
 
 

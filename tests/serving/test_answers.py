@@ -68,18 +68,34 @@ def test_all_that_the_detector_finds_arrives(kind, model, connect, image):
         assert_same(one, expected[1])
 
 
-@pytest.mark.parametrize("answer", all_answers(), ids=lambda answer: answer.name)
+THREE = dict(zip(NAMES, (np.tile([0.1, 0.2, 0.3, 0.4], (3, 1)), np.array([1, 2, 1]), np.array([0.9, 0.8, 0.1]))))
+OF_OBJECTS = [answer for answer in all_answers() if answer.level == "object"]
+
+
+@pytest.mark.parametrize("answer", OF_OBJECTS, ids=lambda answer: answer.name)
 def test_every_answer_of_the_table_is_read(answer):
-    answers = dict(zip(NAMES, (np.tile([0.1, 0.2, 0.3, 0.4], (3, 1)), np.array([1, 2, 1]), np.array([0.9, 0.8, 0.1]))))
-    answers[answer.name] = np.random.default_rng(0).random((3, 5, 2))
+    answers = dict(THREE)
+    answers[answer.name] = np.random.default_rng(0).random((3, 5, 4 if answer.kind == "boxes" else 2))
     found = as_detections(answers, (200, 100), ("a", "b"), threshold=0.3)
     expected = answers[answer.name][:2]
     if answer.kind == "points":
         expected = expected[..., ::-1] * [200, 100]
+    if answer.kind == "boxes":
+        expected = expected[..., [1, 0, 3, 2]] * [200, 100, 200, 100]
     assert set(found.fields) == {answer.field}
     np.testing.assert_allclose(found.fields[answer.field], expected)
     np.testing.assert_allclose(found.boxes, [[40, 10, 80, 30]] * 2)
     assert found.classes.tolist() == [0, 1]
+
+
+def test_pairs_of_told_objects_are_read():
+    told = {"subjects": [0, 1, 0, 1], "objects": [1, -1, 2, 0], "verbs": [3, 4, 5, 6], "scores": [0.9, 0.8, 0.7, 0.1]}
+    answers = {**THREE, **{f"interaction_{name}": np.array(values) for name, values in told.items()}}
+    found = as_detections(answers, (200, 100), ("a", "b"), threshold=0.3)
+    assert found.pairs.rows.tolist() == [[0, 1], [1, -1]]  # The third object is not told, the last pair is unsure.
+    assert found.pairs.verbs.tolist() == [3, 4]
+    np.testing.assert_allclose(found.pairs.scores, [0.9, 0.8])
+    assert not found.fields
 
 
 def test_values_that_do_not_fit_are_not_sent(connect, image):

@@ -304,8 +304,12 @@ def test_grpc_ends_with_the_timeout():
 @pytest.mark.parametrize("kind", ["rest", "grpc"])
 def test_every_answer_of_every_property_arrives(kind):
     random = np.random.default_rng(0)
-    sides = {answer.name: 4 if answer.kind == "boxes" else 2 for answer in all_answers()}
+    of_objects = [answer for answer in all_answers() if answer.level == "object"]
+    sides = {answer.name: 4 if answer.kind == "boxes" else 2 for answer in of_objects}
     values = {name: random.random((1, 2, 5, count), np.float32) for name, count in sides.items()}
+    # The first object does something alone, by two verbs.
+    pairs = {"subjects": [0, 0], "objects": [-1, -1], "verbs": [3, 1], "scores": [0.75, 0.5]}
+    values |= {f"interaction_{name}": np.float32([told]) for name, told in pairs.items()}
     if kind == "rest":
         server = playing(outputs(**{name: value.tolist() for name, value in values.items()}))
     else:
@@ -313,8 +317,10 @@ def test_every_answer_of_every_property_arrives(kind):
     with server as address:
         client = (RestClient if kind == "rest" else GrpcClient)(address, "m", ("a", "b"))
         (found,) = client.predict([picture()])
-    assert set(found.fields) == {answer.field for answer in all_answers()}
-    for answer in all_answers():
+    assert set(found.fields) == {answer.field for answer in of_objects}
+    assert (found.pairs.rows.tolist(), found.pairs.verbs.tolist()) == ([[0, -1], [0, -1]], [3, 1])
+    assert found.pairs.scores.tolist() == [0.75, 0.5]
+    for answer in of_objects:
         expected = values[answer.name][0, :1]
         if answer.kind == "points":
             expected = expected[..., ::-1] * [40, 20]

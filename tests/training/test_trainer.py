@@ -192,7 +192,7 @@ def test_frames_of_a_clip_are_prepared_as_images(make_trainer, make_batch):
     color = np.random.default_rng(3).uniform(0.5, 1, (2, 6)).astype(np.float32)
     fit = np.float32([[0.5, 0.5, 3, 1], [-0.7, 0.7, 60, -4]])
     seen = []
-    trainer.network = lambda images, training: seen.append(images)
+    trainer._at_cells = lambda images, training: seen.append(images)
     trainer.call({"image": clips, "color": color, "fit": fit})
     for frame in range(3):
         trainer.call({"image": clips[:, frame], "color": color, "fit": fit})
