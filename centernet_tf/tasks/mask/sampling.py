@@ -40,6 +40,8 @@ def sample(values: Any, channels: Any, frames: Any, sides: Sides) -> Any:
         [B, N, rows, columns] float32.
     """
     batch, height, width, depth = ops.shape(values)
+    if frames.shape[1] == 0:  # What JAX takes from nothing keeps the shape of nothing.
+        return ops.zeros((batch, 0, *sides), "float32")
     count = ops.shape(frames)[1]
     planes = ops.transpose(ops.cast(values, "float32"), (0, 3, 1, 2))
     rows = patches.places(frames[..., 1], frames[..., 3], sides[0])
