@@ -154,7 +154,9 @@ def _near_public(before: np.ndarray, free: np.ndarray, areas: np.ndarray, public
 
 def _distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """[N, M] squared, of every pair of points."""
-    return ((first[:, None] - second[None]) ** 2).sum(axis=-1)
+    # A sum over an axis of two numbers costs NumPy three times as much as the addition.
+    across, down = (first[:, None, axis] - second[None, :, axis] for axis in (0, 1))
+    return across**2 + down**2
 
 
 def _areas(boxes: np.ndarray) -> np.ndarray:
