@@ -161,7 +161,8 @@ class CocoMasks(CocoMetric, Metric):
         """Masks with the area that they have; scores rounded where asked for."""
         masks, scores = _masks(found), found["scores"]
         scores = scores if self.digits is None else scores.round(self.digits)
-        areas = coco.area(masks).tolist() if masks else []
+        # One after another: pycocotools 2.0.11 with NumPy 2 cannot count the areas of more than 255 at once.
+        areas = [int(coco.area(mask)) for mask in masks]
         return [
             {
                 "image_id": image_id,

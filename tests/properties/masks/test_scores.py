@@ -188,6 +188,12 @@ def test_full_images_count_all_their_objects():
         CocoMasks(("x",), max_detections=0)
 
 
+def test_images_of_hundreds_of_objects():
+    one = ellipse(20, 20, 8, 6)
+    shifted = [np.roll(one, (number // 20, number % 20), (0, 1)) for number in range(300)]
+    assert score((found(shifted), truth(shifted)), max_detections=300).main["mask AP"] == pytest.approx(1)
+
+
 def test_masks_of_another_size_are_named():
     shape = ellipse(30, 30, 12, 9)
     wrong = truth([shape], segmentations=as_objects([encoded(shape[:, :100])]))
