@@ -2,6 +2,8 @@
 
 import ast
 import builtins
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +56,13 @@ def test_no_file_needs_what_windows_does_not_have(path):
 def test_the_check_itself(text, modules, names):
     assert loaded_everywhere(text) & MODULES == modules
     assert names_of_some_systems(text) == names
+
+
+def test_the_peak_of_a_program_is_not_that_of_who_started_it():
+    taken = np.ones(100_000_000, np.uint8)  # so that this process is larger than a fresh one
+    import_only = "from centernet_tf.benchmark.timing import highest_memory; print(highest_memory())"
+    told = subprocess.run([sys.executable, "-c", import_only], capture_output=True, text=True, check=True).stdout
+    assert float(told) < timing.highest_memory() - len(taken) / 2e6
 
 
 def test_memory_is_measured_by_what_there_is(monkeypatch):

@@ -2,11 +2,12 @@
 
 import functools
 import gc
+import json
 import time
 
 import numpy as np
 
-from centernet_tf.benchmark.timing import highest_memory, interleaved
+from centernet_tf.benchmark.timing import highest_memory, in_fresh_process, interleaved
 from centernet_tf.detector.detector import Detector
 from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.model.network import build_network
@@ -118,6 +119,10 @@ def measure() -> list[tuple[str, ...]]:
     rows.append(("association of 100 with 100", "", "", f"{association():.2f} ms", ""))
     rows.append(("by appearance, 100 with 150", "", "", f"{association_by_look():.2f} ms", ""))
     rows.append((f"tubes of {FRAMES} frames, 100 tubelets each", "", "", f"{linking():.1f} s", ""))
-    early, late = memory_after((FRAMES // 10, FRAMES))
+    early, late = in_fresh_process(__name__)["MB"]
     rows.append((f"peak memory after {FRAMES // 10} / {FRAMES} frames", "", "", f"{early:.0f} / {late:.0f} MB", ""))
     return rows
+
+
+if __name__ == "__main__":
+    print(json.dumps({"MB": memory_after((FRAMES // 10, FRAMES))}))
