@@ -28,7 +28,8 @@ def _steps(count: int, length: int) -> np.ndarray:
 def sample(values: Any, channels: Any, frames: Any, sides: Sides) -> Any:
     """A channel of a map at equal steps over boxes, interpolated linearly; beyond the map as at its edge.
 
-    Rows of the map are gathered and mixed, then columns of these: single values take ten times as long.
+    Columns of the map are gathered and mixed, then rows of these: single values take ten times as long, and rows
+    first takes a transposition more.
 
     Args:
         values: [B, h, w, C].
@@ -43,14 +44,14 @@ def sample(values: Any, channels: Any, frames: Any, sides: Sides) -> Any:
     if frames.shape[1] == 0:  # What JAX takes from nothing keeps the shape of nothing.
         return ops.zeros((batch, 0, *sides), "float32")
     count = ops.shape(frames)[1]
-    planes = ops.transpose(ops.cast(values, "float32"), (0, 3, 1, 2))
+    planes = ops.transpose(ops.cast(values, "float32"), (0, 3, 2, 1))
     rows = patches.places(frames[..., 1], frames[..., 3], sides[0])
     columns = patches.places(frames[..., 0], frames[..., 2], sides[1])
     plane = ops.arange(batch, dtype="int32")[:, None] * depth + channels
-    lines = _mixed(ops.reshape(planes, (-1, width)), plane, rows, height)  # [B, N, rows, w]
-    lines = ops.reshape(ops.transpose(lines, (0, 1, 3, 2)), (-1, sides[0]))
+    lines = _mixed(ops.reshape(planes, (-1, height)), plane, columns, width)  # [B, N, columns, h]
+    lines = ops.reshape(ops.transpose(lines, (0, 1, 3, 2)), (-1, sides[1]))
     box = ops.reshape(ops.arange(batch * count, dtype="int32"), (batch, count))
-    return ops.transpose(_mixed(lines, box, columns, width), (0, 1, 3, 2))
+    return _mixed(lines, box, rows, height)
 
 
 def _mixed(lines: Any, first: Any, positions: Any, length: Any) -> Any:
