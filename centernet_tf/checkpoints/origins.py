@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from centernet_tf import preprocess
 from centernet_tf.datasets.coco_names import COCO_CLASSES
-from centernet_tf.datasets.hoi_names import HICO_VERBS
+from centernet_tf.datasets.hoi_names import HICO_VERBS, HOIA_CLASSES, HOIA_VERBS
 
 
 def _listed(text: str) -> tuple[str, ...]:
@@ -47,7 +47,6 @@ VCOCO_VERBS = _listed(
     """
 )
 VCOCO_ALONE = ("walk", "smile", "run", "stand")  # without objects; PPDM leaves them out
-HOIA_VERBS = _listed("smoke, call, play phone, eat, drink, ride, hold, kick, read, play computer")
 PPDM_VCOCO_VERBS = tuple(verb for verb in VCOCO_VERBS if verb not in VCOCO_ALONE)
 
 # ImageNet's statistics are of red, green, blue; the official code applies them to blue, green, red in this order, and
@@ -90,8 +89,8 @@ class Origin:
 
 
 def _interactions(title: str, verbs: tuple[str, ...], alone: tuple[str, ...] = (), **more: Any) -> Origin:
-    settings = {"verbs": verbs, "alone": alone}
-    return Origin(title, ("hoi",), COCO_CLASSES, settings=settings, channels={"verb": len(verbs)}, **more)
+    more = {"classes": COCO_CLASSES, **more}
+    return Origin(title, ("hoi",), settings={"verbs": verbs, "alone": alone}, channels={"verb": len(verbs)}, **more)
 
 
 PEDESTRIANS = {"threshold": 0.4, "prior_threshold": 0.5}
@@ -130,6 +129,7 @@ ORIGINS = {
     "ucf101_24": Origin("UCF101-24", ("action",), UCF_CLASSES, (288, 288), settings={"clamp": "together"}),
     "hico": _interactions("HICO-DET", HICO_VERBS),
     "vcoco": _interactions("V-COCO", PPDM_VCOCO_VERBS),
+    "hoia": _interactions("HOI-A", HOIA_VERBS, classes=HOIA_CLASSES),
     # IP-Net takes the mean of blue, green, red for red, green, blue.
     "vcoco_points": _interactions("V-COCO, interaction points", VCOCO_VERBS, VCOCO_ALONE, order="rgb"),
     "jhmdb": Origin("JHMDB", ("action",), JHMDB_CLASSES, (288, 288), settings={"clamp": "together"}),

@@ -28,6 +28,9 @@ def hico(
         str | None, typer.Option(help="Of a JSON, names of its objects from 1 on: 'person,cup', or a text file.")
     ] = None,
     verbs: Annotated[str | None, typer.Option(help="Of a JSON, names of its verbs from 1 on, likewise.")] = None,
+    names: Annotated[
+        str | None, typer.Option(metavar="hico|hoia", help="Of a JSON, whose classes and verbs it has. Default: hico.")
+    ] = None,
     trained: Annotated[
         Path | None, typer.Option(help="Of a JSON, that of its training set, which tells rare pairs in scores.")
     ] = None,
@@ -45,19 +48,20 @@ def hico(
 
     The JSON is a list of images with file_name, annotations (bbox [left, top, right, bottom], category_id) and
     hoi_annotation (subject_id, object_id, category_id), where subjects and objects are places in annotations, from 0,
-    and an object_id of -1 is none. Without --classes and --verbs its numbers mean COCO's ids and HICO-DET's 117 verbs.
+    and an object_id of -1 is none. Its numbers mean COCO's ids and HICO-DET's 117 verbs, with --names hoia HOI-A's 11
+    classes and 10 verbs, or what --classes and --verbs say.
 
     Example: centernet records hico anno_bbox.mat images/train2015 --part train --out tfrecords/hico/train
     """
-    of_json = {"classes": classes, "verbs": verbs, "trained": trained, "one-based": one_based or None}
+    of_json = {"classes": classes, "verbs": verbs, "names": names, "trained": trained, "one-based": one_based or None}
     if annotations.suffix.lower() == ".json":
         from centernet_tf.datasets import hoi_json
         from centernet_tf.datasets.hoi_names import names_of
 
         if part is not None:
             raise UsageError(f"--part {part} is of a MAT file. Leave it out: a JSON has one part.")
-        names = names_of(class_list(classes), class_list(verbs))
-        data = hoi_json.read(annotations, images, names=names, trained=trained, one_based=one_based, outside=outside)
+        told = names_of(class_list(classes), class_list(verbs), names or "hico")
+        data = hoi_json.read(annotations, images, names=told, trained=trained, one_based=one_based, outside=outside)
     else:
         from centernet_tf.datasets import hoi_hico
 

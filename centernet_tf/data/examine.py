@@ -12,8 +12,9 @@ import tensorflow as tf
 
 from centernet_tf.data import example
 from centernet_tf.media.images import lacks_data
+from centernet_tf.properties.faults import BrokenListsError
 from centernet_tf.properties.metric import SINGLE, ImageKey
-from centernet_tf.properties.property import BrokenListsError, Property, Rows, Size
+from centernet_tf.properties.property import Property, Rows, Size
 
 
 @dataclass(frozen=True, eq=False)

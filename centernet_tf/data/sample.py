@@ -16,7 +16,7 @@ from centernet_tf.data.distorted import PLAIN
 from centernet_tf.data.example import rows_of, stored_size
 from centernet_tf.data.fitted import Shake, fitted_matrices, shaken_boxes, worth_learning
 from centernet_tf.geometry import affine
-from centernet_tf.points.task import PRESENT, Clip
+from centernet_tf.points.videos import PRESENT, Clip
 from centernet_tf.properties.fields import JITTERED, ROTATED, ZOOM, Field
 from centernet_tf.properties.property import Property, Rows
 from centernet_tf.properties.rows import select

@@ -161,7 +161,7 @@ def _property_fault(record: Record, properties: Sequence[Property]) -> str:
     for one in properties:
         if fault := one.image_fault(record.rows):
             return fault.detail
-        for row, fault in enumerate(one.faults(record.rows, record.size), start=1):
+        for row, fault in enumerate(one.faults({**record.rows, "boxes": record.boxes}, record.size), start=1):
             if fault is not None:
                 return f"object {row} {fault.detail}"
     return ""

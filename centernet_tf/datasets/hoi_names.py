@@ -1,10 +1,10 @@
-"""What HICO-DET's files call by number: its verbs, and its objects by COCO's ids."""
+"""What the files of HICO-DET and HOI-A call by number: their verbs, and their objects."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
 
 from centernet_tf.datasets.coco_names import COCO_CLASSES, COCO_IDS
-from centernet_tf.errors import UsageError
+from centernet_tf.errors import UsageError, closest
 
 _VERBS = """
     adjust assemble block blow board break brush_with buy carry catch chase check clean control cook cut cut_with
@@ -16,6 +16,10 @@ _VERBS = """
     wear wield zip
     """
 HICO_VERBS = tuple(_VERBS.split())
+# HOI-A counts both from 1, as its official scripts name them.
+HOIA_VERBS = ("smoke", "call", "play_phone", "eat", "drink", "ride", "hold", "kick", "read", "play_computer")
+_HOIA_OBJECTS = ("phone", "cigarette", "drink", "food", "bike", "motorbike", "horse", "ball", "computer", "document")
+HOIA_CLASSES = ("person", *_HOIA_OBJECTS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,15 +35,28 @@ class Names:
     verbs: Mapping[int, str]
 
 
-def names_of(classes: Sequence[str] | None = None, verbs: Sequence[str] | None = None) -> Names:
-    """Names of files that count from 1; HICO-DET's, whose objects have COCO's ids, where none are given.
+# By the name of a data set: its classes, COCO's by their ids where None, and its verbs.
+KNOWN = {"hico": (None, HICO_VERBS), "hoia": (HOIA_CLASSES, HOIA_VERBS)}
+
+
+def names_of(classes: Sequence[str] | None = None, verbs: Sequence[str] | None = None, known: str = "hico") -> Names:
+    """Names of files that count from 1, and those of a data set that is known where none are given.
+
+    Args:
+        classes: Of the objects.
+        verbs: Likewise.
+        known: A key of `KNOWN`. Objects of "hico" have COCO's ids.
 
     Raises:
-        UsageError: A name is given twice.
+        UsageError: A name is given twice, or the data set is unknown.
     """
     for what, names in (("classes", classes), ("verbs", verbs)):
         if names is not None and len(set(names)) < len(names):
             twice = next(name for name in names if list(names).count(name) > 1)
             raise UsageError(f"--{what}: {twice!r:.60} is given twice; expected a name for each number from 1 on.")
+    if known not in KNOWN:
+        raise UsageError(f"--names {known}: unknown.{closest(known, KNOWN)} Known: {', '.join(KNOWN)}.")
+    its_classes, its_verbs = KNOWN[known]
+    classes, verbs = its_classes if classes is None else classes, its_verbs if verbs is None else verbs
     numbered = dict(zip(COCO_IDS, COCO_CLASSES)) if classes is None else dict(enumerate(classes, start=1))
-    return Names(numbered, dict(enumerate(HICO_VERBS if verbs is None else verbs, start=1)))
+    return Names(numbered, dict(enumerate(verbs, start=1)))

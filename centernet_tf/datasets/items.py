@@ -193,7 +193,7 @@ def usable_objects(
     known = (numbers >= 0) | for_all
     names = item.box_names or [f"box {index} of {count}" for index in range(1, count + 1)]
     found = [map(_fault, boxes, clipped, item.classes, known)]
-    found += [one.faults(rows, (width, height)) for one in properties]
+    found += [one.faults({**rows, "boxes": boxes}, (width, height)) for one in properties]
     faults = [
         next((Fault(fault.reason, f"{name} {fault.detail}") for fault in own if fault is not None), None)
         for name, own in zip(names, zip(*found))

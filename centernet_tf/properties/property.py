@@ -5,69 +5,20 @@ inspection, result files and clients of servers need it without Keras. How a net
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pydantic
 from rich.table import Table
 
+from centernet_tf.properties.faults import Fault, endless, endless_of_image, strangers
 from centernet_tf.properties.fields import Field, Level, Rows
 from centernet_tf.properties.metric import SINGLE, ImageKey, Metric
 from centernet_tf.properties.notebook import Check, Notebook
+from centernet_tf.properties.telling import Answer, ResultFiles
 
 Size = tuple[int, int]  # Width and height of an image in pixels.
-
-
-@dataclasses.dataclass(frozen=True)
-class Answer:
-    """An output of exported models beyond boxes, classes and scores.
-
-    Attributes:
-        field: What is found, [B, K, ...], as a task's `Find.name`.
-        name: Of the output; TFOD's where it has one.
-        kind: How it is told and compared: points (x, y) in pixels become fractions of the image, y first, and so do
-            boxes, clipped to it; scores, metres, angles (radians) and other values stay as they are, and so do patches,
-            grids [S, S] over the object's box; see `Property.exported` and `Property.laid_out`.
-        meaning: What it is, for people who read a model's files: shape, unit, frame.
-        label: Name that TFLite's metadata gives it.
-        level: Whether each object or each pair has one.
-        column: Which column of the field it tells, where several answers share it; None for all of it.
-    """
-
-    field: str
-    name: str
-    kind: Literal["points", "boxes", "scores", "metres", "angles", "values", "patches"]
-    meaning: str
-    label: str = ""
-    level: Level = "object"
-    column: int | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Fault:
-    """Why an object or an image cannot be used.
-
-    Attributes:
-        reason: Short and the same for all of its kind, to be counted: "zero area".
-        detail: What was found, to be read behind the object's name: "has zero area: left 181, ...".
-    """
-
-    reason: str
-    detail: str
-
-
-class BrokenListsError(ValueError):
-    """Stored lists that make no rows.
-
-    Attributes:
-        code: The check of an inspection that this belongs to.
-    """
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,27 +36,6 @@ class Look:
     colors: np.ndarray
     truth: Rows | None = None
     before: tuple[Rows, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True)
-class ResultFiles:
-    """Result files that other programs read, one for each image.
-
-    Attributes:
-        suffix: Of the files, with its dot; "" for a folder of files.
-        write: (path, class names [K], rows with those of `Property.at_pixels`, decimals) writes one, whole or not at
-            all.
-        owns: Whether an existing file is such a result, which may be replaced.
-        read: (path, names of all classes) -> rows: "boxes", "scores", "classes" and fields of the property; None where
-            a file does not tell all of that.
-        found: Whether only models that find the property have such results.
-    """
-
-    suffix: str
-    write: Callable[[Path, Sequence[str], Rows, int], None]
-    owns: Callable[[Path], bool]
-    read: Callable[[Path, Sequence[str]], Rows] | None = None
-    found: bool = False
 
 
 class Survey:
@@ -133,7 +63,8 @@ class Survey:
 class Property(pydantic.BaseModel):
     """What objects may have. An instance holds what a data set or a model says of it, such as names of keypoints.
 
-    Every method but `fields` has a default that does nothing, so a property says only what it has to say.
+    Every method but `fields` has a default, so a property says only what it has to say: that of `faults` and its like
+    finds what any field must not be, the others do nothing.
 
     Attributes:
         name: Key in `PROPERTIES`, in dataset.yaml and in the model card.
@@ -201,8 +132,9 @@ class Property(pydantic.BaseModel):
             ValueError: An array has another shape than its field.
         """
         filled = {}
+        leading = {"object": (count,), "pair": (0,), "image": ()}
         for field in self.fields:
-            shape = field.shape if field.level != "object" else (count, *field.shape)
+            shape = (*leading[field.level], *field.shape)
             with np.errstate(over="ignore"):  # to infinity, which `faults` tells
                 values = np.asarray(rows.get(field.name, np.full(shape, field.fill)), field.dtype)
             if values.shape != shape and field.level != "pair":
@@ -222,24 +154,32 @@ class Property(pydantic.BaseModel):
         return {}
 
     def faults(self, rows: Rows, size: Size) -> list[Fault | None]:
-        """What is wrong with the values of each object, if anything."""
+        """What is wrong with the values of each object, if anything; by default, numbers that are not finite.
+
+        Args:
+            rows: Those of `fields`, and "boxes" [N, 4], which tell how many objects there are where no field does.
+            size: Width and height of the image.
+        """
         del size
-        objects = [rows[field.name] for field in self.fields if field.level == "object"]
-        return [None] * (len(objects[0]) if objects else 0)
+        return endless(rows, self._of_level("object"), len(rows["boxes"]))
 
     def pair_faults(self, rows: Rows, count: int) -> list[Fault | None]:
         """What is wrong with each pair among `count` objects, if anything; they stay where it has no pairs.
 
-        Unlike `faults`, these leave out pairs, and no object.
+        By default, rows of objects that are not there, and numbers that are not finite. Unlike `faults`, these leave
+        out pairs, and no object.
         """
-        del count
-        pairs = [rows[field.name] for field in self.fields if field.level == "pair"]
-        return [None] * (len(pairs[0]) if pairs else 0)
+        fields = self._of_level("pair")
+        pairs = len(rows[fields[0].name]) if fields else 0
+        found = zip(strangers(rows, fields, pairs, count), endless(rows, fields, pairs))
+        return [stranger or number for stranger, number in found]
 
     def image_fault(self, rows: Rows) -> Fault | None:
-        """Why the whole image cannot be used, if so."""
-        del rows
-        return None
+        """Why the whole image cannot be used, if so; by default, numbers of it that are not finite."""
+        return endless_of_image(rows, self._of_level("image"))
+
+    def _of_level(self, level: Level) -> list[Field]:
+        return [field for field in self.fields if field.level == level]
 
     def count(self, rows: Rows, size: Size) -> dict[str, int]:
         """What the report of a conversion adds up over the images."""

@@ -71,19 +71,23 @@ def with_heads(tensors, verbs, classes):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("verbs", "title", "first"), [(117, "HICO-DET", "adjust"), (25, "V-COCO", "surf_instr")])
-def test_verbs_tell_the_data(verbs, title, first, golden):
+@pytest.mark.parametrize(
+    ("verbs", "classes", "title", "first"),
+    [(117, 80, "HICO-DET", "adjust"), (25, 80, "V-COCO", "surf_instr"), (10, 11, "HOI-A", "smoke")],
+)
+def test_verbs_tell_the_data(verbs, classes, title, first, golden):
     _, tensors, _ = golden("ppdm-resdcn_18")
-    card = convert_tensors(StateDict(with_heads(tensors, verbs, 80)), "model.pth", size=(96, 160)).card
+    card = convert_tensors(StateDict(with_heads(tensors, verbs, classes)), "model.pth", size=(96, 160)).card
     assert card.about["origin"] == title
     assert (card.tasks["hoi"]["verbs"][0], len(card.tasks["hoi"]["verbs"])) == (first, verbs)
-    assert card.classes[0] == "person"
+    assert (card.classes[0], len(card.classes)) == ("person", classes)
 
 
 def test_unknown_verbs_have_to_be_named(golden):
     _, tensors, _ = golden("ppdm-resdcn_18")
-    with pytest.raises(UsageError, match=r"it has 10 verbs, but 0 are named. Name each, in order"):
-        convert_tensors(StateDict(tensors), "model.pth", classes=CLASSES)
+    others = with_heads(tensors, 9, len(CLASSES))
+    with pytest.raises(UsageError, match=r"it has 9 verbs, but 0 are named. Name each, in order"):
+        convert_tensors(StateDict(others), "model.pth", classes=CLASSES)
     del tensors["sub_offset.2.weight"], tensors["sub_offset.0.weight"]
     del tensors["sub_offset.2.bias"], tensors["sub_offset.0.bias"]
     with pytest.raises(UsageError, match="needs heads sub_offset, which the file lacks"):

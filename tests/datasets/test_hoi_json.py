@@ -9,7 +9,7 @@ from PIL import Image
 from centernet_tf.cli import main
 from centernet_tf.data.dataset import iterate, open_dataset
 from centernet_tf.datasets.hoi_json import read
-from centernet_tf.datasets.hoi_names import HICO_VERBS, names_of
+from centernet_tf.datasets.hoi_names import HICO_VERBS, HOIA_CLASSES, names_of
 from centernet_tf.datasets.hoi_pairs import whole_id, whole_number
 from centernet_tf.datasets.writer import write_records
 from centernet_tf.errors import DataError, UsageError
@@ -151,6 +151,23 @@ def test_names_of_hico_det():
     assert len(HICO_VERBS) == 117 and names.verbs[58] == "no_interaction" and names.verbs[77] == "ride"
     assert len(names.classes) == 80 and names.classes[90] == "toothbrush" and names.classes[44] == "bottle"
     assert 12 not in names.classes
+
+
+def test_names_of_hoi_a(tmp_path):
+    names = names_of(known="hoia")
+    assert (names.verbs[1], names.verbs[3], names.verbs[10]) == ("smoke", "play_phone", "play_computer")
+    assert (len(names.verbs), len(names.classes), names.classes[1], names.classes[11]) == (10, 11, "person", "document")
+    assert names_of(None, ("a", "b"), "hoia").classes == names.classes
+    with pytest.raises(UsageError, match=r"--names hoi-a: unknown\. Did you mean 'hoia'"):
+        names_of(known="hoi-a")
+    annotations, images = folder(tmp_path, ([PERSON, {**CUP, "category_id": 3}], [pair(0, 1, "1\n")]))
+    with pytest.raises(SystemExit) as ended:
+        main(["records", "hico", str(annotations), str(images), "--names", "hoia", "--out", str(tmp_path / "r")])
+    assert not ended.value.code
+    dataset = open_dataset(tmp_path / "r")
+    (record,) = iterate(dataset)
+    assert dataset.classes == HOIA_CLASSES and record.rows["pairs"].tolist() == [[0, 1]]
+    assert [dataset.property("interactions").verbs[verb] for verb in record.rows["verbs"]] == ["smoke"]
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ from centernet_tf.data.dataset import Dataset, Shard, save_dataset, sha256_of
 from centernet_tf.errors import UsageError
 from centernet_tf.inspect import inspect_records, inspect_splits
 from centernet_tf.properties import PROPERTIES
+from centernet_tf.properties.faults import BrokenListsError
 from centernet_tf.properties.fields import Field
 from centernet_tf.properties.notebook import Check
-from centernet_tf.properties.property import BrokenListsError, Fault, Property, Survey
+from centernet_tf.properties.property import Fault, Property, Survey
 
 CLASSES = ("cat", "dog")
 

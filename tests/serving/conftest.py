@@ -22,6 +22,9 @@ SIZE = (64, 96)
 FACE = {"keypoints": ["nose", "left_eye", "right_eye"], "flip_pairs": [["left_eye", "right_eye"]]}
 # {kind: its tasks}
 KINDS = {"pose": {"pose": {"skeleton": FACE}}, "box3d": {"box3d": {"camera": DEFAULT_CAMERA.tolist()}}}
+# Else the object of a subject that lies nearest to its point would be the subject.
+BIASES = {"object_offset": keras.initializers.Constant(8.0)}
+KINDS["hoi"] = {"hoi": {"verbs": ["push", "lift", "walk"], "alone": ["walk"]}}
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +40,12 @@ def model(spot_network, spot_card):
             image = keras.Input((None, None, 3), name="image")
             layer = keras.layers.Conv2D(16, 5, strides=4, padding="same", activation="relu")(image)
             heads = card.task_set().heads
-            maps = {head.name: [keras.layers.Conv2D(head.channels, 1)(layer)] for head in heads}
+            maps = {
+                head.name: [
+                    keras.layers.Conv2D(head.channels, 1, bias_initializer=BIASES.get(head.name, "zeros"))(layer)
+                ]
+                for head in heads
+            }
             made[kind] = keras.Model(image, maps), card
         return made[kind]
 

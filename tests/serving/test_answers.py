@@ -15,6 +15,7 @@ from centernet_tf.serving import load
 from centernet_tf.serving.client import GrpcClient, RestClient, as_detections
 
 OTHER = np.float32([[90, 0, 40, -30], [0, 100, 35, 4], [0, 0, 1, 0.2]])
+THRESHOLDS = {"pose": 0.4, "box3d": 0.4, "hoi": 0.1}  # the score of a pair is a product of three
 GIVEN = {"camera": [DEFAULT_CAMERA, OTHER]}  # values of each extra for two images
 
 
@@ -47,24 +48,31 @@ def assert_same(ours, theirs):
         np.testing.assert_allclose(values, theirs.fields[name], rtol=1e-3, atol=0.01, err_msg=name)
     for name, value in theirs.extras.items():
         np.testing.assert_array_equal(ours.extras[name], value)
+    assert (ours.pairs is None) == (theirs.pairs is None)
+    if theirs.pairs is not None:
+        np.testing.assert_array_equal(ours.pairs.rows, theirs.pairs.rows)
+        np.testing.assert_array_equal(ours.pairs.verbs, theirs.pairs.verbs)
+        np.testing.assert_allclose(ours.pairs.scores, theirs.pairs.scores, rtol=1e-3)
 
 
-@pytest.mark.parametrize("kind", ["pose", pytest.param("box3d", marks=pytest.mark.long)])
+@pytest.mark.parametrize("kind", ["pose", "hoi", pytest.param("box3d", marks=pytest.mark.long)])
 def test_all_that_the_detector_finds_arrives(kind, model, connect, image):
     network, card = model(kind)
     detector = Detector(network, card)
     extras = {extra.name: GIVEN[extra.name] for extra in detector.extras}
-    expected = detector([image] * 2, threshold=0.4, **extras)
+    expected = detector([image] * 2, threshold=THRESHOLDS[kind], **extras)
     assert all(map(len, expected)) and answers_of(detector.tasks.finds)
+    paired = any(find.level == "pair" for find in detector.tasks.finds)
+    assert not paired or (expected[0].pairs.rows >= 0).all(axis=1).any()
     for client in connect(kind, properties=detector.properties):
-        found = client.predict([png(image)] * 2, threshold=0.4, **extras)
+        found = client.predict([png(image)] * 2, threshold=THRESHOLDS[kind], **extras)
         for ours, theirs in zip(found, expected):
             assert ours.properties == theirs.properties == detector.properties
             assert_same(ours, theirs)
             assert ours.draw(image).shape[:2] == image.shape[:2]
         # One value for all, in plain lists.
         plain = {name: np.asarray(values[1]).tolist() for name, values in extras.items()}
-        (one,) = client.predict([png(image)], threshold=0.4, **plain)
+        (one,) = client.predict([png(image)], threshold=THRESHOLDS[kind], **plain)
         assert_same(one, expected[1])
 
 

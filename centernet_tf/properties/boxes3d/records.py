@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from centernet_tf.geometry.camera import as_camera
+from centernet_tf.properties.faults import BrokenListsError, Fault
 from centernet_tf.properties.fields import Field
-from centernet_tf.properties.property import BrokenListsError, Fault, Rows
+from centernet_tf.properties.property import Rows
 
 CAMERA = "image/camera/projection"
 # The keys that TFOD gives KITTI's numbers, in the order of KITTI's columns.

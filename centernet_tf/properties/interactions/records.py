@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from centernet_tf.properties.faults import BrokenListsError, Fault
 from centernet_tf.properties.fields import Field
-from centernet_tf.properties.property import BrokenListsError, Fault, Rows
+from centernet_tf.properties.property import Rows
 
 SUBJECT, OBJECT, VERB = (f"image/interaction/{name}" for name in ("subject", "object", "verb"))
 OBSERVED = "image/object/observed"

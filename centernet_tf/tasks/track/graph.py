@@ -9,7 +9,7 @@ from typing import Any
 
 from keras import ops
 
-from centernet_tf.points.task import GraphAssociation
+from centernet_tf.points.videos import GraphAssociation
 from centernet_tf.tasks.track.associate import Rules
 
 _FAR = 1e18  # stands for pairs that are forbidden, and is no infinity: LiteRT's arithmetic may turn those into NaN

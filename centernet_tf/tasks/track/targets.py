@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from centernet_tf.points.centers import STRIDE
-from centernet_tf.points.task import PRESENT
+from centernet_tf.points.videos import PRESENT
 from centernet_tf.properties.property import Rows
 from centernet_tf.tasks.track.prior import DRAWS, NEARBY, clipped
 
@@ -33,7 +33,7 @@ def join(present: Rows, before: Rows, size: tuple[int, int], noise: Noise, draws
 
     Args:
         present: Rows of this frame, moved to pixels of the network's input: "boxes", "track_ids" [N], -1 unknown, ...
-        before: Rows of the frame before, moved by its own matrix; `task.PRESENT` among them where it may be this one.
+        before: Rows of the frame before, moved by its own matrix; `videos.PRESENT` among them where it may be this one.
         size: Height and width of the network's input.
         noise: Of the prior heatmap.
         draws: [M, 6] of the M objects before, for those that `drawn_rows` keeps: shift x, y (standard normal), missing,
