@@ -221,7 +221,9 @@ def learned_trainer(make_trainer):
         way = Learned([term.name for term in plain.tasks.terms])
         tasks = dataclasses.replace(plain.tasks, tasks=(dataclasses.replace(plain.tasks.tasks[0], combine=way),))
         trainer = Trainer(plain.network, tasks, plain.normalization, SIZE, ema)
-        trainer.compile(keras.optimizers.SGD(0.1), loss=None, jit_compile=keras.backend.backend() == "jax")
+        trainer.compile(
+            keras.optimizers.SGD(0.1), loss=None, run_eagerly=plain.run_eagerly, jit_compile=plain.jit_compile
+        )
         trainer.optimizer.build(trainer.trainable_variables)
         return trainer, way
 
