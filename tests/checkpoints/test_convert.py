@@ -19,6 +19,7 @@ from centernet_tf.tasks.box3d import Box3d
 from centernet_tf.tasks.detect import Detect
 from centernet_tf.tasks.pose import Pose
 
+pytestmark = pytest.mark.usefixtures("one_trunk")
 ARCHS = {"res_18": "resnet18", "resdcn_18": "resnet18_dcn", "dla_34": "dla34_dcn", "hourglass": "hourglass104"}
 THREE = ("one", "two", "three")
 CAMERA = [[190.0, 0, 80, 12], [0, 190, 50, 0], [0, 0, 1, 0]]
