@@ -24,7 +24,10 @@ def compare(network, meta, maps):
         assert np.abs(ours - expected).max() < 1e-3 * np.abs(expected).max(), (stack, head)
 
 
-@pytest.mark.parametrize("arch", [pytest.param(arch, marks=pytest.mark.slow) for arch in BACKBONES])
+@pytest.mark.parametrize(
+    "arch",
+    [pytest.param(arch, marks=[pytest.mark.slow, *[pytest.mark.long] * (arch == "dla_34")]) for arch in BACKBONES],
+)
 def test_equals_the_official_ppdm(arch, golden, tmp_path):
     meta, tensors, maps = golden(f"ppdm-{arch}")
     converted = convert_tensors(
@@ -71,7 +74,10 @@ def with_heads(tensors, verbs, classes):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("verbs", "title", "first"), [(117, "HICO-DET", "adjust"), (25, "V-COCO", "surf_instr")])
+@pytest.mark.parametrize(
+    ("verbs", "title", "first"),
+    [pytest.param(117, "HICO-DET", "adjust", marks=pytest.mark.long), (25, "V-COCO", "surf_instr")],
+)
 def test_verbs_tell_the_data(verbs, title, first, golden):
     _, tensors, _ = golden("ppdm-resdcn_18")
     card = convert_tensors(StateDict(with_heads(tensors, verbs, 80)), "model.pth", size=(96, 160)).card

@@ -96,9 +96,9 @@ def test_float32_equals_keras(kernels, model, exported, blocks):
     "backbone, size",
     [
         ("mobilenetv2_fpn", (64, 96)),
-        ("resnet18", (96, 64)),
+        pytest.param("resnet18", (96, 64), marks=pytest.mark.release),
         ("resnet18_dcn", (64, 64)),
-        ("mobilenetv3_fpn", (64, 64)),
+        pytest.param("mobilenetv3_fpn", (64, 64), marks=pytest.mark.release),
         ("dla34_dcn", (64, 64)),
     ],
 )
