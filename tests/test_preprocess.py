@@ -167,6 +167,7 @@ def test_letterbox_is_that_of_opencv(shape, size):
         assert (difference > 0).mean() < 0.15
 
 
+@pytest.mark.slow
 def test_letterbox_of_a_batch_is_that_of_each_image():
     """Also of images that are smaller than the batch, of whole numbers or not."""
     shapes = [(64, 96), (33, 70), (90, 20), (1, 1), (96, 96)]
