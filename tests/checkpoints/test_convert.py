@@ -50,9 +50,15 @@ CASES = [
 ]
 
 
+def marks_of(arch, task):
+    if arch == "res_18":
+        return []
+    return [pytest.mark.long] if task == "pose" and arch != "resdcn_18" else [pytest.mark.long, pytest.mark.release]
+
+
 @pytest.mark.parametrize(
     ("arch", "task"),
-    [pytest.param(*case, marks=[] if case[0] == "res_18" else pytest.mark.long) for case in CASES],
+    [pytest.param(*case, marks=marks_of(*case)) for case in CASES],
 )
 def test_heads_of_every_task(arch, task, official_state, official_heads):
     tensors = official_state(arch, official_heads[task])

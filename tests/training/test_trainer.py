@@ -49,7 +49,9 @@ def test_center_score_is_the_mean_over_the_centres(make_trainer, make_batch):
 
 
 def test_a_step_learns(make_trainer, make_batch):
+    """Compiled, as training does it."""
     trainer, batch = make_trainer(), make_batch()
+    trainer.run_eagerly = False
     before = losses_of(trainer, batch)["loss"]
     for _ in range(20):
         trainer.train_on_batch(*batch)
