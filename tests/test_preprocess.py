@@ -114,7 +114,7 @@ def test_black_padding_of_a_batch_changes_nothing():
         )
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(4, 12))])
 def test_drawn_matrices_warp_as_opencv_does(seed):
     """The device and the input pipeline make the same image of one matrix."""
     image = noise(75, 100)

@@ -494,8 +494,23 @@ SAID = {
 }
 
 
-@pytest.mark.parametrize("damage", [folder, truncate, scribble, no_example, no_picture, wrong_lists, wrong_label])
-@pytest.mark.parametrize("training", [False, True])
+DAMAGES = (folder, truncate, scribble, no_example, no_picture, wrong_lists, wrong_label)
+
+
+# Training reads as validation does.
+@pytest.mark.parametrize(
+    ("damage", "training"),
+    [
+        *((damage, False) for damage in DAMAGES),
+        (truncate, True),
+        (wrong_label, True),
+        *(
+            pytest.param(damage, True, marks=pytest.mark.long)
+            for damage in DAMAGES
+            if damage not in (truncate, wrong_label)
+        ),
+    ],
+)
 def test_damaged_records_are_named(tmp_path, damage, training):
     dataset = write(tmp_path, [np.zeros((32, 32, 3), np.uint8)] * 6, [[]] * 6)
     damage(dataset.shards[1])

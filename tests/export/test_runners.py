@@ -67,7 +67,7 @@ def test_portrait_images_of_models_that_scale_by_the_width(kind, exported, model
     np.testing.assert_allclose(found.fields["locations"], expected.fields["locations"], rtol=1e-3, atol=1e-2)
 
 
-@pytest.mark.parametrize("kind", ["TFLite", "ONNX"])
+@pytest.mark.parametrize("kind", ["TFLite", pytest.param("ONNX", marks=pytest.mark.long)])
 def test_sizes_that_move_as_points(kind, exported, model):
     """The file does not know the way into its input, so the runner adds its shift."""
     runner = open_runner(exported("box3d", FORMATS[kind][0]))

@@ -58,7 +58,8 @@ def signatures(folder):
     return signatures.loaded.signatures
 
 
-@pytest.fixture(params=["rest", "grpc"])
+# How they talk to a server is shown by the other tests of the clients.
+@pytest.fixture(params=["rest", pytest.param("grpc", marks=pytest.mark.long)])
 def client(request, signatures, rest, grpc_server):
     if request.param == "rest":
         with rest(signatures) as server:
