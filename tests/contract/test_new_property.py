@@ -170,14 +170,14 @@ def test_detect_tells_and_draws_it(run, detector, image, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def exported(run, tmp_path_factory):
-    """A function that makes the export of a format once; its path."""
+def exported(run, records, tmp_path_factory):
+    """A function that makes the export of a format once, compared on images of one size; its path."""
     folder = tmp_path_factory.mktemp("exports")
 
     def make(kind):
         out = folder / {"savedmodel": "served", "tflite": "phone.tflite", "onnx": "model.onnx"}[kind]
         if not out.exists():
-            program("export", run / "last.keras", "--out", out, "--format", kind)
+            program("export", run / "last.keras", "--out", out, "--format", kind, "--data", records)
         return out
 
     return make
