@@ -129,6 +129,22 @@ def as_one():
     return jax.jit
 
 
+@pytest.fixture(scope="module")
+def eagerly():
+    """TensorFlow runs each operation at once: tracing takes a second, and most networks of tests answer once or twice.
+
+    For modules whose networks others compile, too.
+    """
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.fixture(scope="session")
 def spot_card():
     """Card of the spot network: fixed inputs of 128x128, pixels as they are."""

@@ -29,6 +29,8 @@ from centernet_tf.properties.metric import Score as AnyScore
 from centernet_tf.properties.property import Property
 from centernet_tf.results import Detections
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 
 @pytest.fixture(scope="module")
 def spot_records(tmp_path_factory, draw_spots, spot_model):

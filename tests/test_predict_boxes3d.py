@@ -14,6 +14,7 @@ from centernet_tf.media.video import VideoReader, VideoWriter
 from centernet_tf.model.file import save_model
 from centernet_tf.properties.boxes3d.kitti_files import read_lines
 
+pytestmark = pytest.mark.usefixtures("eagerly")
 DEPTH, DIMENSIONS = 8.0, (1.5, 1.7, 4.0)
 CAMERA = [[100, 0, 48, 0], [0, 100, 32, 0], [0, 0, 1, 0]]
 

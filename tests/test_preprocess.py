@@ -114,7 +114,7 @@ def test_black_padding_of_a_batch_changes_nothing():
         )
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(4, 12))])
 def test_drawn_matrices_warp_as_opencv_does(seed):
     """The device and the input pipeline make the same image of one matrix."""
     image = noise(75, 100)
@@ -167,6 +167,7 @@ def test_letterbox_is_that_of_opencv(shape, size):
         assert (difference > 0).mean() < 0.15
 
 
+@pytest.mark.slow
 def test_letterbox_of_a_batch_is_that_of_each_image():
     """Also of images that are smaller than the batch, of whole numbers or not."""
     shapes = [(64, 96), (33, 70), (90, 20), (1, 1), (96, 96)]

@@ -143,6 +143,7 @@ def settings_of(records, out, **task):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_network_learns_from_clips(records, tmp_path):
     model = train(settings_of(records, tmp_path), tmp_path / "run", lambda line: None)
     with (tmp_path / "run" / "log.csv").open(newline="") as file:

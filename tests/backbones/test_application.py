@@ -13,14 +13,20 @@ from centernet_tf.errors import UsageError
 from centernet_tf.preprocess import normalize
 
 
-def quick(names, *slow):
-    return [*names, *(pytest.param(name, marks=pytest.mark.long) for name in slow)]
+def quick(names, *slow, last=()):
+    """The names, those that follow for the long tests, and the last of these for a release."""
+    return [
+        *names,
+        *(pytest.param(name, marks=pytest.mark.long) for name in slow),
+        *(pytest.param(name, marks=[pytest.mark.long, pytest.mark.release]) for name in last),
+    ]
 
 
 # One of each family, the smallest.
 FAMILIES = quick(
-    ["MobileNet", "MobileNetV3Small", "VGG16"],
-    *("EfficientNetB0", "MobileNetV2", "EfficientNetV2B0", "ResNet50", "ResNet50V2", "DenseNet121", "ConvNeXtTiny"),
+    ["MobileNet", "MobileNetV3Small"],
+    *("VGG16", "EfficientNetB0", "MobileNetV2", "ResNet50"),
+    last=("EfficientNetV2B0", "ResNet50V2", "DenseNet121", "ConvNeXtTiny"),
 )
 
 
@@ -39,7 +45,7 @@ def disturbed(name, seed=0):
     return model
 
 
-@pytest.fixture(scope="module", params=quick(["MobileNet"], "EfficientNetB0", "ResNet50", "ConvNeXtTiny"))
+@pytest.fixture(scope="module", params=quick(["MobileNet"], "EfficientNetB0", "ResNet50", last=("ConvNeXtTiny",)))
 def saved(request, tmp_path_factory):
     """(name, file of its weights)."""
     path = tmp_path_factory.mktemp("weights") / f"{request.param}.weights.h5"

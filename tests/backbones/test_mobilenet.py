@@ -23,7 +23,7 @@ def test_scaled(count, width, expected):
     assert scaled(count, width) == expected
 
 
-@pytest.mark.parametrize("build", [mobilenetv2_fpn, mobilenetv3_fpn])
+@pytest.mark.parametrize("build", [mobilenetv2_fpn, pytest.param(mobilenetv3_fpn, marks=pytest.mark.long)])
 def test_width_changes_channels_and_nothing_else(build):
     full, half = build({"image": 3}), build({"image": 3}, width=0.5)
     assert [layer.name for layer in half.layers] == [layer.name for layer in full.layers]

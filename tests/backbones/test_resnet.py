@@ -14,9 +14,19 @@ def test_channels_of_the_neck(deformable, channels):
     assert backbone.output["stack1"].shape == (None, None, None, channels)
 
 
-@pytest.mark.parametrize("deformable", [False, True])
 @pytest.mark.parametrize(
-    "depth", [pytest.param(depth, marks=() if depth in (18, 50) else pytest.mark.long) for depth in BLOCKS]
+    ("depth", "deformable"),
+    [
+        (18, True),
+        (50, False),
+        *(pytest.param(*one, marks=pytest.mark.long) for one in ((18, False), (50, True))),
+        *(
+            pytest.param(depth, deformable, marks=[pytest.mark.long, pytest.mark.release])
+            for depth in BLOCKS
+            for deformable in (False, True)
+            if depth not in (18, 50)
+        ),
+    ],
 )
 def test_every_layer_with_weights_has_an_official_name(depth, deformable):
     layers = {layer.name for layer in resnet({"image": 3}, depth, deformable).layers if layer.weights}

@@ -1,5 +1,6 @@
 """State dicts and inputs of the golden archives, made again by their rule; see `tests/golden/README.md`."""
 
+import dataclasses
 import functools
 import hashlib
 import json
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from centernet_tf.backbones import BACKBONES
 
 FOLDER = Path(__file__).parents[1] / "golden"
 
@@ -113,6 +116,25 @@ def official_state():
 def official_heads():
     """{task: {official head: channels}}."""
     return TASKS
+
+
+@pytest.fixture(scope="module")
+def one_trunk():
+    """Networks of res_18 have one trunk: building it takes half of a conversion, which gives it its weights anew.
+
+    For modules that look at one such network at a time.
+    """
+    entry, made = BACKBONES["resnet18"], {}
+
+    def build(inputs):
+        key = tuple(inputs.items())
+        if key not in made:
+            made[key] = entry.build(inputs)
+        return made[key]
+
+    BACKBONES["resnet18"] = dataclasses.replace(entry, build=build)
+    yield
+    BACKBONES["resnet18"] = entry
 
 
 @pytest.fixture(scope="session")

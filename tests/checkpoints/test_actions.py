@@ -14,7 +14,7 @@ CASES = {"dla_34": ("dla34_dcn", 256), "resnet_18": ("resnet18_dcn", {"heatmap":
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arch", CASES)
+@pytest.mark.parametrize("arch", [pytest.param("dla_34", marks=pytest.mark.long), "resnet_18"])
 def test_equals_the_official_network(arch, golden, tmp_path):
     meta, tensors, maps = golden(f"moc-{arch}")
     converted = convert_tensors(StateDict(tensors), "ucf.pth", size=(64, 96))

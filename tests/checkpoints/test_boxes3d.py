@@ -11,6 +11,7 @@ from centernet_tf.detector.detector import Detector
 from centernet_tf.geometry.camera import DEFAULT_CAMERA
 from centernet_tf.tasks.box3d import Box3d
 
+pytestmark = pytest.mark.usefixtures("one_trunk", "eagerly")
 COUNT = 20
 CAMERA = np.float32([[190, 0, 80, 12], [0, 190, 50, -0.1], [0, 0, 1, 0.003]])
 

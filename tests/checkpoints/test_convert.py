@@ -19,6 +19,7 @@ from centernet_tf.tasks.box3d import Box3d
 from centernet_tf.tasks.detect import Detect
 from centernet_tf.tasks.pose import Pose
 
+pytestmark = pytest.mark.usefixtures("one_trunk")
 ARCHS = {"res_18": "resnet18", "resdcn_18": "resnet18_dcn", "dla_34": "dla34_dcn", "hourglass": "hourglass104"}
 THREE = ("one", "two", "three")
 CAMERA = [[190.0, 0, 80, 12], [0, 190, 50, 0], [0, 0, 1, 0]]
@@ -49,9 +50,15 @@ CASES = [
 ]
 
 
+def marks_of(arch, task):
+    if arch == "res_18":
+        return []
+    return [pytest.mark.long] if task == "pose" and arch != "resdcn_18" else [pytest.mark.long, pytest.mark.release]
+
+
 @pytest.mark.parametrize(
     ("arch", "task"),
-    [pytest.param(*case, marks=[] if case[0] == "res_18" else pytest.mark.long) for case in CASES],
+    [pytest.param(*case, marks=marks_of(*case)) for case in CASES],
 )
 def test_heads_of_every_task(arch, task, official_state, official_heads):
     tensors = official_state(arch, official_heads[task])

@@ -2,6 +2,7 @@
 
 import collections
 import csv
+import os
 
 import numpy as np
 import pytest
@@ -124,6 +125,14 @@ def test_other_networks_from_files(arch, form, tmp_path, call, official_state, o
         assert np.abs(found - expected).max() / np.abs(expected).max() < 1e-3
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, official_state, official_heads):
+    """A file of res_18."""
+    path = tmp_path_factory.mktemp("whole") / "model.pth"
+    FORMS["release"](official_state("res_18", official_heads["detect"]), path)
+    return path
+
+
 @pytest.mark.parametrize(
     ("content", "arguments", "said"),
     [
@@ -138,12 +147,12 @@ def test_other_networks_from_files(arch, form, tmp_path, call, official_state, o
         ("whole", ("--classes", "a,b,c", "--set", "hue=1"), "detect.hue: unknown setting"),
     ],
 )
-def test_wrong_calls(content, arguments, said, tmp_path, call, official_state, official_heads):
+def test_wrong_calls(content, arguments, said, tmp_path, call, whole):
     path = tmp_path / "model.pth"
-    if isinstance(content, str):
-        FORMS["release"](official_state("res_18", official_heads["detect"]), path)
-        if content == "cut":
-            path.write_bytes(path.read_bytes()[:100_000])
+    if content == "cut":
+        path.write_bytes(whole.read_bytes()[:100_000])
+    elif content == "whole":
+        os.link(whole, path)
     elif content is not None:
         path.write_bytes(content)
     code, _, errors = call("convert", "model.pth", "--out", "model.keras", *arguments)

@@ -12,13 +12,18 @@ LIMIT = 1e-3
 ARCHIVES = ("res_18", "res_50", "res_101", "resdcn_18", "resdcn_101", "dla_34", "dlav0_34", "hourglass")
 
 
-# On JAX, which compiles each for seconds, one of each kind of block is enough.
-QUICK = ("resdcn_18", "dla_34")
-# Deeper networks of the same blocks, and a network whose blocks are those of two others.
-MORE = ("res_101", "resdcn_101", "dlav0_34", "hourglass")
+# On JAX, which compiles each for seconds, one is enough: its layers are those of the others.
+QUICK = ("resdcn_18",)
+# Deeper networks of the same blocks, those of blocks that others have, and DLA-34, which trackers have, too.
+MORE = ("res_50", "dla_34", "dlav0_34", "hourglass")
+
+
+DEEPEST = ("res_101", "resdcn_101")
 
 
 def _marks(arch):
+    if arch in DEEPEST:
+        return [pytest.mark.long, pytest.mark.release]
     return pytest.mark.long if arch in MORE else () if arch in QUICK else pytest.mark.slow
 
 

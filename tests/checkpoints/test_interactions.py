@@ -24,7 +24,10 @@ def compare(network, meta, maps):
         assert np.abs(ours - expected).max() < 1e-3 * np.abs(expected).max(), (stack, head)
 
 
-@pytest.mark.parametrize("arch", [pytest.param(arch, marks=pytest.mark.slow) for arch in BACKBONES])
+@pytest.mark.parametrize(
+    "arch",
+    [pytest.param(arch, marks=[pytest.mark.slow, *[pytest.mark.long] * (arch == "dla_34")]) for arch in BACKBONES],
+)
 def test_equals_the_official_ppdm(arch, golden, tmp_path):
     meta, tensors, maps = golden(f"ppdm-{arch}")
     converted = convert_tensors(
@@ -73,7 +76,11 @@ def with_heads(tensors, verbs, classes):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("verbs", "classes", "title", "first"),
-    [(117, 80, "HICO-DET", "adjust"), (25, 80, "V-COCO", "surf_instr"), (10, 11, "HOI-A", "smoke")],
+    [
+        pytest.param(117, 80, "HICO-DET", "adjust", marks=pytest.mark.long),
+        pytest.param(25, 80, "V-COCO", "surf_instr", marks=pytest.mark.long),
+        (10, 11, "HOI-A", "smoke"),
+    ],
 )
 def test_verbs_tell_the_data(verbs, classes, title, first, golden):
     _, tensors, _ = golden("ppdm-resdcn_18")

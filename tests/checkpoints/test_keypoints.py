@@ -12,6 +12,7 @@ from centernet_tf.geometry import affine
 
 torch = pytest.importorskip("torch", reason="reading checkpoints needs the extra [torch]")
 functional = torch.nn.functional
+pytestmark = pytest.mark.usefixtures("one_trunk", "eagerly")
 
 
 def sigmoid(values):

@@ -8,6 +8,8 @@ from centernet_tf.cli import main
 from centernet_tf.media.draw import save_image
 from centernet_tf.media.video import VideoWriter
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 
 @pytest.fixture
 def call(spot_model, tmp_path, monkeypatch, capfd):

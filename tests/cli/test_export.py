@@ -19,6 +19,7 @@ def run(*arguments: str) -> int:
     return ended.value.code
 
 
+@pytest.mark.long
 def test_savedmodel(spot_model, tmp_path, capsys):
     assert run(spot_model, "--out", tmp_path / "spots", "--precision", "bfloat16") == 0
     shown = capsys.readouterr().out
@@ -33,7 +34,7 @@ def test_savedmodel(spot_model, tmp_path, capsys):
             ["--out", "a.tflite", "--format", "tflite", "--quantize", "float16", "--size", "64x96"],
             ["TFLite, XNNPACK", "TFLite, built-in kernels"],
         ),
-        (["--out", "a.onnx", "--format", "onnx"], ["ONNX"]),
+        pytest.param(["--out", "a.onnx", "--format", "onnx"], ["ONNX"], marks=pytest.mark.long),
     ],
 )
 def test_files(spot_model, arguments, rows, tmp_path, monkeypatch, capsys):

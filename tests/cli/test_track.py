@@ -15,6 +15,8 @@ from centernet_tf.model.file import save_model
 from centernet_tf.model.network import build_network
 from centernet_tf.properties.tracks.mot_files import read_rows
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 
 def save_tracking_model(path, names=("red", "green")):
     """Finds red and green spots as `spot_network` does, 8 x 6 cells large, and says that they moved 2 cells right."""

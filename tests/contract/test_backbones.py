@@ -12,15 +12,27 @@ from centernet_tf.errors import UsageError
 from centernet_tf.model.network import CONTEXT, STACK, build_network
 from centernet_tf.points.centers import STRIDE, Centers
 
-# Larger networks of the same blocks are `long`. JAX compiles each network for a minute: there, those with published
-# weights stand in checkpoints/test_golden.py, and one pyramid stands for the others.
+# Larger networks of the same blocks are `long`, and `release`, too, where others of these stand for them. JAX compiles
+# each network for a minute: there, one of those with published weights, in checkpoints/test_golden.py, is enough.
 MARKS = {f"resnet{depth}{end}": [pytest.mark.long] for depth in (34, 50, 101, 152) for end in ("", "_dcn")}
 MARKS |= {
     name: [pytest.mark.long]
-    for name in ("hourglass104", "resnet18", "dla34_dcn", "mobilenetv2_dla", "mobilenetv2_fpn", "mobilenetv3_fpn")
+    for name in (
+        "hourglass104",
+        "resnet18",
+        "dla34",
+        "dla34_dcn",
+        "mobilenetv2_dla",
+        "mobilenetv2_fpn",
+        "mobilenetv3_fpn",
+    )
 }
 MARKS |= {name: [pytest.mark.long] for name in BACKBONES if name.startswith(("dla34_dcn_", "hourglass104_"))}
-QUICK = ("resnet18_dcn", "dla34", "mobilenetv3_fpn:0.35", "keras_application:MobileNet")
+LARGEST = [f"resnet{depth}{end}" for depth in (34, 101, 152) for end in ("", "_dcn")]
+LARGEST += ["dla34_dcn_3level", "dla34_dcn_glob", "hourglass104_pooled"]
+MARKS |= {name: [pytest.mark.long, pytest.mark.release] for name in LARGEST}
+MARKS |= {"mobilenetv2_fpn:0.5": [pytest.mark.long]}
+QUICK = ("resnet18_dcn", "mobilenetv3_fpn:0.35", "keras_application:MobileNet")
 MARKS |= {name: [pytest.mark.slow] for name in QUICK}
 PLAIN = [name for name, entry in BACKBONES.items() if entry.build and name != "tiny"]  # that of the tests
 VARIANTS = ["mobilenetv2_fpn:0.5", "mobilenetv3_fpn:0.35", "keras_application:MobileNet"]

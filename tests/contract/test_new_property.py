@@ -142,6 +142,12 @@ def test_evaluate_scores_it(run, records, tmp_path, capsys):
 
 
 @pytest.fixture(scope="module")
+def detector(run):
+    """The trained model, which is loaded and traced once."""
+    return load(run / "last.keras")
+
+
+@pytest.fixture(scope="module")
 def image(records, tmp_path_factory):
     """The first image as a file."""
     path = tmp_path_factory.mktemp("images") / "first.png"
@@ -150,12 +156,12 @@ def image(records, tmp_path_factory):
     return path
 
 
-def test_detect_tells_and_draws_it(run, image, tmp_path):
+def test_detect_tells_and_draws_it(run, detector, image, tmp_path):
     program("detect", run / "last.keras", image, "--out", tmp_path, "--threshold", "0.01")
     (line,) = json.loads((tmp_path / "detections.json").read_text())["images"]
     assert line["detections"]
     assert all(-np.pi <= one["hue"] <= np.pi for one in line["detections"])
-    found = load(run / "last.keras")(image, threshold=0.01)
+    found = detector(image, threshold=0.01)
     assert found.pairs is not None
     assert len(found.pairs.rows) <= len(found)
     plain = found.__class__(found.boxes, found.scores, found.classes, found.names, found.image_size)
@@ -164,14 +170,14 @@ def test_detect_tells_and_draws_it(run, image, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def exported(run, tmp_path_factory):
-    """A function that makes the export of a format once; its path."""
+def exported(run, records, tmp_path_factory):
+    """A function that makes the export of a format once, compared on images of one size; its path."""
     folder = tmp_path_factory.mktemp("exports")
 
     def make(kind):
         out = folder / {"savedmodel": "served", "tflite": "phone.tflite", "onnx": "model.onnx"}[kind]
         if not out.exists():
-            program("export", run / "last.keras", "--out", out, "--format", kind)
+            program("export", run / "last.keras", "--out", out, "--format", kind, "--data", records)
         return out
 
     return make
@@ -180,9 +186,9 @@ def exported(run, tmp_path_factory):
 @pytest.mark.parametrize(
     "kind", ["savedmodel", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("tflite", "onnx"))]
 )
-def test_exports_answer_it(run, image, kind, exported):
+def test_exports_answer_it(detector, image, kind, exported):
     runner = open_runner(exported(kind))
-    expected, answered = load(run / "last.keras")(image, threshold=0), runner(image)
+    expected, answered = detector(image, threshold=0), runner(image)
     count = min(len(expected), len(answered), 4)
     np.testing.assert_allclose(answered.scores[:count], expected.scores[:count], atol=1e-4)
     np.testing.assert_allclose(answered.fields["hues"][:count], expected.fields["hues"][:count], atol=1e-3)
@@ -208,7 +214,7 @@ class Server(http.server.BaseHTTPRequestHandler):
         """Says nothing."""
 
 
-def test_the_rest_client_reads_it(run, image, exported, page):
+def test_the_rest_client_reads_it(detector, image, exported, page):
     served = open_runner(exported("savedmodel"))
     handler = type("Served", (Server,), {"signature": staticmethod(served.loaded.signatures["image_bytes"])})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
@@ -216,7 +222,7 @@ def test_the_rest_client_reads_it(run, image, exported, page):
         client = RestClient(f"http://127.0.0.1:{server.server_port}", "hues", ["square"], properties=(page.Hue(),))
         (found,) = client.predict([image], threshold=0.01)
         server.shutdown()
-    expected = load(run / "last.keras")(image, threshold=0.01)
+    expected = detector(image, threshold=0.01)
     assert len(found) == len(expected) > 0
     np.testing.assert_allclose(found.fields["hues"], expected.fields["hues"], atol=1e-3)
     np.testing.assert_array_equal(found.pairs.rows, expected.pairs.rows)

@@ -97,10 +97,15 @@ def test_an_epoch_holds_every_image_once(numbered, shuffle):
     assert left_out[0] != left_out[1] or left_out[1] != left_out[2]
 
 
+@pytest.fixture(scope="module")
+def unbroken(numbered):
+    """Thirteen batches from the beginning."""
+    return take(FEED.training(numbered, 5, Augmentation()), 13)
+
+
 @pytest.mark.parametrize("step", [1, 4, 9, *(pytest.param(step, marks=pytest.mark.long) for step in (0, 3, 5))])
-def test_any_step_can_be_begun_with(numbered, step):
+def test_any_step_can_be_begun_with(numbered, unbroken, step):
     """Four steps are an epoch, so these lie within the first, on its end, and in later ones."""
-    unbroken = take(FEED.training(numbered, 5, Augmentation()), 13)
     resumed = take(FEED.training(numbered, 5, Augmentation(), step), 13 - step)
     assert numbers(resumed) == numbers(unbroken[step:])
     assert same(resumed, unbroken[step:])
@@ -123,9 +128,22 @@ def rectangle(height, width, box):
 BOXES = [(20, 30, 50, 44), (5, 8, 90, 60), (60, 10, 96, 40), (30, 30, 60, 64)]
 
 
-@pytest.mark.parametrize("device_warp", [False, True])
-@pytest.mark.parametrize("augment", [STILL, GEOMETRY, Augmentation(crop=False, shift=0.2, flip=1.0)], ids=str)
-@pytest.mark.parametrize("size", [(64, 64), (96, 64), (32, 128)])
+MOVED = Augmentation(crop=False, shift=0.2, flip=1.0)
+# Each way to augment, each size and each place of the warp once; the rest repeats them.
+ONCE = {(STILL, (64, 64), False), (GEOMETRY, (32, 128), True), (GEOMETRY, (96, 64), False), (MOVED, (96, 64), True)}
+WAYS = [
+    (way, size, on)
+    for way in (STILL, GEOMETRY, MOVED)
+    for size in ((64, 64), (96, 64), (32, 128))
+    for on in (False, True)
+]
+
+
+@pytest.mark.parametrize(
+    ("augment", "size", "device_warp"),
+    [pytest.param(*case, marks=() if case in ONCE else pytest.mark.long) for case in WAYS],
+    ids=str,
+)
 def test_objects_move_with_the_image(tmp_path, augment, size, device_warp):
     dataset = write(tmp_path, [rectangle(64, 96, box) for box in BOXES], [[box] for box in BOXES])
     limit = np.array([size[1], size[0]] * 2)
@@ -476,8 +494,23 @@ SAID = {
 }
 
 
-@pytest.mark.parametrize("damage", [folder, truncate, scribble, no_example, no_picture, wrong_lists, wrong_label])
-@pytest.mark.parametrize("training", [False, True])
+DAMAGES = (folder, truncate, scribble, no_example, no_picture, wrong_lists, wrong_label)
+
+
+# Training reads as validation does.
+@pytest.mark.parametrize(
+    ("damage", "training"),
+    [
+        *((damage, False) for damage in DAMAGES),
+        (truncate, True),
+        (wrong_label, True),
+        *(
+            pytest.param(damage, True, marks=pytest.mark.long)
+            for damage in DAMAGES
+            if damage not in (truncate, wrong_label)
+        ),
+    ],
+)
 def test_damaged_records_are_named(tmp_path, damage, training):
     dataset = write(tmp_path, [np.zeros((32, 32, 3), np.uint8)] * 6, [[]] * 6)
     damage(dataset.shards[1])

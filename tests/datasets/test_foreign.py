@@ -48,6 +48,7 @@ def test_foreign_records_become_a_data_set(folder, shapes_train, tmp_path, capsy
     assert str(dataset.objects) in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_a_described_data_set_is_trained_on(folder, shapes_train, tmp_path):
     index(folder, shapes_train.classes)
     data = {"train": str(folder), "size": [64, 64], "shuffle": 8}

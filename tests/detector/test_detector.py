@@ -11,6 +11,7 @@ from centernet_tf.errors import DataError, UsageError
 from centernet_tf.geometry import affine
 from centernet_tf.media.draw import save_image
 
+pytestmark = pytest.mark.usefixtures("eagerly")
 SIZES = [(97, 61), (61, 97), (640, 480), (40, 40), (300, 20), (7, 250), (1, 1), (128, 96)]  # width, height
 
 

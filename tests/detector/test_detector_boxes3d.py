@@ -14,6 +14,7 @@ from centernet_tf.geometry import camera as geometry
 from centernet_tf.geometry.camera import DEFAULT_CAMERA
 from centernet_tf.model.card import InputCard, ModelCard
 
+pytestmark = pytest.mark.usefixtures("eagerly")
 DEPTH, DIMENSIONS, ALPHA = 12.5, (1.5, 1.7, 4.0), 0.4
 
 

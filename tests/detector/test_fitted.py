@@ -71,8 +71,8 @@ def assert_same(found, expected):
     [
         ({}, SIZE),
         ({"mode": "keep"}, SIZE),
-        ({"mode": "keep"}, OTHER),
-        ({"scales": (0.5, 1.0)}, SIZE),
+        pytest.param({"mode": "keep"}, OTHER, marks=pytest.mark.long),
+        pytest.param({"scales": (0.5, 1.0)}, SIZE, marks=pytest.mark.long),
     ],
     ids=str,
 )

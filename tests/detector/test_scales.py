@@ -14,6 +14,7 @@ from centernet_tf.detector.scales import scaled_side
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.geometry import affine
 
+pytestmark = pytest.mark.usefixtures("eagerly")
 SIZES = [(96, 64), (61, 97), (40, 40), (5, 30), (1, 1)]  # width, height
 SCALES = [0.5, 0.75, 1.25, 1.5]
 

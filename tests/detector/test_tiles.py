@@ -15,6 +15,7 @@ from centernet_tf.errors import UsageError
 from centernet_tf.model.network import build_network
 from centernet_tf.points.centers import Centers
 
+pytestmark = pytest.mark.usefixtures("eagerly")
 STRIDE = 8
 
 

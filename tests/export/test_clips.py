@@ -1,5 +1,6 @@
 """Exported models of clips: clips, videos and single frames with a state answer as the detector does in a video."""
 
+import functools
 import json
 import subprocess
 import sys
@@ -89,10 +90,16 @@ def runner(request, folder):
     return SavedModelRunner(folder, streams=False) if request.param == "clips" else request.getfixturevalue("served")
 
 
+@pytest.fixture(scope="module")
+def in_python(model):
+    """A function from a number of frames to what is expected in such a video, which is found once for all runners."""
+    return functools.cache(lambda count: expected_in(model, video_of(count)))
+
+
 @pytest.mark.parametrize("count", [0, 1, 6])
-def test_a_video_frame_by_frame(runner, model, count):
+def test_a_video_frame_by_frame(runner, in_python, count):
     video = video_of(count)
-    found, tubes = expected_in(model, video)
+    found, tubes = in_python(count)
     check_alike(list(runner.windows(video)), found)
     check_alike(list(runner.follow(video)), tubes)
     assert len(tubes) == count and (count < 6 or any(len(one) for one in tubes))

@@ -67,7 +67,7 @@ def test_savedmodel_of_several_images(kind, model, exported):
         assert any(np.abs(values[0] - values[1]).max() > 1 for values in map(ops.convert_to_numpy, expected.values()))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS[:2], pytest.param("reid", marks=pytest.mark.long)])
 @pytest.mark.parametrize("kernels", ["XNNPACK", "built-in"])
 def test_tflite(kind, kernels, model, exported):
     from ai_edge_litert import interpreter as litert

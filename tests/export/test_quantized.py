@@ -44,6 +44,7 @@ def test_a_camera_is_not_rounded(model, exported, blocks, tmp_path):
         assert np.median(wrong) < 0.05
 
 
+@pytest.mark.long
 def test_a_file_of_few_objects_finds_their_keypoints_among_all(model, blocks, tmp_path):
     pytest.importorskip("ai_edge_litert.interpreter", reason="pip install ai-edge-litert")
     from centernet_tf.export.parity import LIMITS, compare

@@ -13,14 +13,20 @@ from centernet_tf.export.runners import MOST_ABOUT, KerasRunner, _packed, open_r
 FORMATS = {"SavedModel": ("savedmodel", {}), "TFLite": ("tflite", {"max_objects": 20}), "ONNX": ("onnx", {})}
 
 
+@pytest.fixture(scope="module")
+def ours(spot_model):
+    """The model itself, which each size is traced for once."""
+    return open_runner(spot_model)
+
+
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("size", [(128, 128), (200, 150), (60, 90)])
-def test_finds_what_the_model_finds(kind, size, exported, spot_model, draw_spots):
+def test_finds_what_the_model_finds(kind, size, exported, ours, draw_spots):
     width, height = size
     image = draw_spots(width, height, (width // 4, height // 2, 0), (3 * width // 4, height // 3, 1))
     format, options = FORMATS[kind]
     runner = open_runner(exported("spots", format, **options))
-    expected, found = open_runner(spot_model)(image), runner(image)
+    expected, found = ours(image), runner(image)
     assert runner.kind == kind
     assert (runner.names, runner.limit, found.image_size) == (("red", "green"), 20, size)
     sure = expected.scores > 0.3
@@ -61,7 +67,7 @@ def test_portrait_images_of_models_that_scale_by_the_width(kind, exported, model
     np.testing.assert_allclose(found.fields["locations"], expected.fields["locations"], rtol=1e-3, atol=1e-2)
 
 
-@pytest.mark.parametrize("kind", ["TFLite", "ONNX"])
+@pytest.mark.parametrize("kind", ["TFLite", pytest.param("ONNX", marks=pytest.mark.long)])
 def test_sizes_that_move_as_points(kind, exported, model):
     """The file does not know the way into its input, so the runner adds its shift."""
     runner = open_runner(exported("box3d", FORMATS[kind][0]))

@@ -103,12 +103,12 @@ def assert_equal(came, expected, sizes):
 @pytest.mark.parametrize(
     ("name", "size"),
     [
-        ("tiny", 64),
-        pytest.param("resnet18", 64, marks=pytest.mark.long),
+        pytest.param("tiny", 64, marks=pytest.mark.long),
+        pytest.param("resnet18", 64, marks=[pytest.mark.long, pytest.mark.release]),
         pytest.param("resnet18_dcn", 64, marks=pytest.mark.long),
         pytest.param("mobilenetv2_fpn:0.5", 64, marks=pytest.mark.long),
         pytest.param("dla34_dcn", 64, marks=pytest.mark.long),
-        pytest.param("hourglass104", 128, marks=pytest.mark.long),
+        pytest.param("hourglass104", 128, marks=[pytest.mark.long, pytest.mark.release]),
     ],
 )
 def test_equal_to_the_model(name, size, tmp_path):

@@ -96,9 +96,9 @@ def test_float32_equals_keras(kernels, model, exported, blocks):
     "backbone, size",
     [
         ("mobilenetv2_fpn", (64, 96)),
-        ("resnet18", (96, 64)),
+        pytest.param("resnet18", (96, 64), marks=pytest.mark.release),
         ("resnet18_dcn", (64, 64)),
-        ("mobilenetv3_fpn", (64, 64)),
+        pytest.param("mobilenetv3_fpn", (64, 64), marks=pytest.mark.release),
         ("dla34_dcn", (64, 64)),
     ],
 )
@@ -203,7 +203,10 @@ def test_int8_leaves_positions_and_decode_in_float(exported):
 
 @pytest.mark.long
 @pytest.mark.parametrize("quantize", ["none", "int8"])
-@pytest.mark.parametrize("backbone", ["resnet18", "mobilenetv2_fpn:0.35", "mobilenetv3_fpn"])
+@pytest.mark.parametrize(
+    "backbone",
+    [pytest.param("resnet18", marks=pytest.mark.release), "mobilenetv2_fpn:0.35", "mobilenetv3_fpn"],
+)
 def test_without_decode_delegates_take_every_operator(backbone, quantize, wide, blocks, tmp_path):
     size = (64, 64)
     images = [blocks(size)] if quantize == "int8" else None

@@ -44,21 +44,20 @@ SETTINGS = [
 
 @pytest.fixture(scope="module")
 def written(spread_maps, tmp_path_factory):
-    """A function from settings to the model, and its SavedModel and its TFLite file as runners; each is made once."""
+    """A function from settings to the detector, and its SavedModel and TFLite file as runners; each is made once."""
 
     @functools.cache
     def make(**settings):
         folder, model = tmp_path_factory.mktemp("written"), tracking_model(spread_maps, **settings)
         served = open_runner(export_savedmodel(model, folder / "served"))
-        return model, served, open_runner(export_tflite(model, folder / "phone.tflite"))
+        return Detector(*model), served, open_runner(export_tflite(model, folder / "phone.tflite"))
 
     return make
 
 
-def assert_same(runner, model, frames):
+def assert_same(runner, detector, frames):
     """Both trackers over the same frames; how many identities there were."""
-    network, card = model
-    tracker, ids = Detector(network, card).tracker(), set()
+    tracker, ids = detector.tracker(), set()
     for number, frame in enumerate(frames):
         expected, found = clipped(tracker.step(frame), runner.window(frame)), runner.step(frame)
         assert found.fields["track_ids"].tolist() == expected.fields["track_ids"].tolist(), number

@@ -33,6 +33,12 @@ def model():
 
 
 @pytest.fixture(scope="module")
+def detector(model):
+    """The model in this process, which traces it once for all videos."""
+    return Detector(*model)
+
+
+@pytest.fixture(scope="module")
 def folder(model, tmp_path_factory):
     return export_savedmodel(model, tmp_path_factory.mktemp("served") / "spots")
 
@@ -45,7 +51,8 @@ def signatures(folder):
     return signatures.loaded.signatures
 
 
-@pytest.fixture(params=["rest", "grpc"])
+# How they talk to a server is shown by the other tests of the clients.
+@pytest.fixture(params=["rest", pytest.param("grpc", marks=pytest.mark.long)])
 def client(request, signatures, rest, grpc_server):
     if request.param == "rest":
         with rest(signatures) as server:
@@ -74,9 +81,9 @@ def check_alike(found, expected):
             np.testing.assert_allclose(one.fields[name], values, atol=0.01, err_msg=name)
 
 
-def test_a_video_as_in_python(client, folder, model):
+def test_a_video_as_in_python(client, folder, detector):
     video, found = video_of(6), []
-    told = list(follow(Detector(*model), video, 0.0, keep=found.append))
+    told = list(follow(detector, video, 0.0, keep=found.append))
     tracker, files = client.tracker(folder / "assets" / "model.json"), [encode_png(frame) for frame in video]
     check_alike(list(tracker.windows(files)), found)
     check_alike(list(tracker.follow(files)), told)

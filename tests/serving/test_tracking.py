@@ -30,6 +30,12 @@ def model():
 
 
 @pytest.fixture(scope="module")
+def detector(model):
+    """The model in this process, which traces it once for all trackers."""
+    return Detector(*model)
+
+
+@pytest.fixture(scope="module")
 def folder(model, tmp_path_factory):
     return export_savedmodel(model, tmp_path_factory.mktemp("served") / "spots")
 
@@ -63,10 +69,10 @@ def encode_png(frame):
     return stream.getvalue()
 
 
-def test_two_videos_at_a_time_as_in_python(client, folder, model):
+def test_two_videos_at_a_time_as_in_python(client, folder, detector):
     about = folder / "assets" / "model.json"
     served = [client.tracker(about), client.tracker(json.loads(about.read_text()))]
-    ours = [Detector(*model).tracker() for _ in served]
+    ours = [detector.tracker() for _ in served]
     frames = frames_of(8)
     for pair in zip(frames, frames[::-1]):
         for frame, there, here in zip(pair, served, ours):

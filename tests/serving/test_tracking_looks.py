@@ -40,6 +40,12 @@ def model():
 
 
 @pytest.fixture(scope="module")
+def detector(model):
+    """The model in this process, which traces it once for all videos."""
+    return Detector(*model)
+
+
+@pytest.fixture(scope="module")
 def folder(model, tmp_path_factory):
     return export_savedmodel(model, tmp_path_factory.mktemp("served") / "spots")
 
@@ -52,7 +58,8 @@ def signatures(folder):
     return signatures.loaded.signatures
 
 
-@pytest.fixture(params=["rest", "grpc"])
+# How they talk to a server is shown by the other tests of the clients.
+@pytest.fixture(params=["rest", pytest.param("grpc", marks=pytest.mark.long)])
 def client(request, signatures, rest, grpc_server):
     if request.param == "rest":
         with rest(signatures) as server:
@@ -71,8 +78,8 @@ def encode_png(frame):
 class Twin:
     """What the client does, in this process; answers end where the image does."""
 
-    def __init__(self, model):
-        self.detector, self.association = Detector(*model), model[1].task_set().associate
+    def __init__(self, detector):
+        self.detector, self.association = detector, detector.card.task_set().associate
         self.memory = self.association.start()
 
     def step(self, frame):
@@ -82,10 +89,10 @@ class Twin:
         return told
 
 
-def test_two_videos_at_a_time_as_in_python(client, folder, model):
+def test_two_videos_at_a_time_as_in_python(client, folder, detector):
     about = folder / "assets" / "model.json"
     served = [client.tracker(about), client.tracker(json.loads(about.read_text()))]
-    ours = [Twin(model) for _ in served]
+    ours = [Twin(detector) for _ in served]
     frames = [item.source for item in film.read(1, (48, 80), film=film.Film(frames=6)).items]
     told = 0
     for pair in zip(frames, frames[::-1]):

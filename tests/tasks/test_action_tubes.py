@@ -47,6 +47,7 @@ def test_every_frame_is_told_once(frames):
         np.testing.assert_allclose(long.boxes[4], [-8 + 5, 2, 8 + 5, 18], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_detector_of_actions_follows():
     card = ModelCard(
         tasks={"action": {"frames": 3, "min_length": 3, "link_overlap": 0.0}},

@@ -50,6 +50,7 @@ def moved(box, c, s, flipped, width, grid):
 
 @pytest.mark.parametrize("head", ["offsets", "vector"])
 @pytest.mark.parametrize("objects", [0, 2])
+@pytest.mark.slow
 def test_without_pairs_nothing_is_learnt(head, objects):
     boxes = np.float32([[4, 4, 20, 30], [30, 30, 50, 60]])[:objects]
     made = encode(built(head=head), rows_of(boxes, [0] * objects, [], []))

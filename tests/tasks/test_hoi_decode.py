@@ -173,6 +173,7 @@ def test_decoding_equals_ppdm_s(points_golden):
     same(best_of(rows), without_own(expected))
 
 
+@pytest.mark.slow
 def test_detection_equals_ppdm_s(points_golden):
     arrays, meta = points_golden("ppdm-detector")
     names = ("hm", "wh", "hm_rel", "sub_offset", "obj_offset", "reg")

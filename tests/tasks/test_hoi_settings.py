@@ -123,6 +123,7 @@ def run(tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_run_learns_who_does_what(run):
     folder, image = run
     lines = (folder / "log.csv").read_text().splitlines()
@@ -143,9 +144,8 @@ def test_a_run_learns_who_does_what(run):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "kind", ["savedmodel", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("tflite", "onnx"))]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["savedmodel", "tflite", "onnx"])
 def test_exports_answer_pair_by_pair(kind, run, tmp_path):
     folder, image = run
     out = tmp_path / {"savedmodel": "served", "tflite": "phone.tflite", "onnx": "model.onnx"}[kind]

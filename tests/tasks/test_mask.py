@@ -183,6 +183,7 @@ def rows_of_kinds():
     return {"masks": masks[None], "boxes": boxes[None], "classes": np.int32([[1, 0, 1, -1, -1]]), **kinds}
 
 
+@pytest.mark.slow
 def test_only_objects_with_masks_are_trained():
     rows = rows_of_kinds()
     tasks = build_tasks({"mask": Mask(direct=True, samples=4)}, Centers(2))
@@ -208,6 +209,7 @@ def test_all_classes_share_a_saliency_where_it_is_agnostic():
     assert {head.name: head.channels for head in tasks.heads}["saliency"] == 1
 
 
+@pytest.mark.slow
 def test_without_objects_everything_is_background(rows):
     tasks = build_tasks({"mask": Mask(direct=True)}, Centers(3))
     found = numpy_of(tasks.encode(rows(tasks.fields, objects=0), (16, 16)))

@@ -32,6 +32,7 @@ def golden_maps(arrays):
     return {name: ops.convert_to_tensor(one) for name, one in maps.items()}
 
 
+@pytest.mark.slow
 def test_masks_equal_golden_at_its_pixels(points_golden):
     arrays, meta = points_golden("centermask-decode")
     maps, centers = golden_maps(arrays), Centers(3, meta["K"])
@@ -248,6 +249,7 @@ def test_no_box_and_boxes_that_are_no_numbers():
     assert numpy_of(sample(values, np.zeros((1, 1), np.int32), point, (3, 3))).tolist() == [[[[1.0] * 3] * 3]]
 
 
+@pytest.mark.slow
 def test_the_flip_test_of_what_is_symmetric_changes_nothing():
     """A network that sees the mirror image as the mirror image, with the columns of its shapes the other way round."""
     random = np.random.default_rng(0)

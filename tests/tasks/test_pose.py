@@ -196,6 +196,7 @@ def test_what_a_mirror_image_does():
 
 
 @pytest.mark.parametrize("names", [("detect", "pose"), ("pose", "detect")])
+@pytest.mark.slow
 def test_beside_detect_every_box_is_trained(names):
     """Alone, the original leaves out boxes of persons without labelled keypoint; other classes have none at all."""
     rows = tensors_of(random_rows((16, 11), images=9, objects=6, seed=1))

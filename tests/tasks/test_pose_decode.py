@@ -172,6 +172,7 @@ def test_when_a_keypoint_moves(told, peaks, box, keypoint, score, as_one):
         assert place == pytest.approx(keypoint, abs=1e-5) and score == sure
 
 
+@pytest.mark.slow
 def test_classes_without_keypoints_have_them_at_the_center_without_score():
     maps = random_maps((16, 11), images=3, seed=2, num_classes=2)
     outputs = {name: [ops.convert_to_tensor(one)] for name, one in maps.items()}

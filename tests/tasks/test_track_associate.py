@@ -242,6 +242,7 @@ def test_public_boxes_do_not_matter_to_who_is_known():
     assert step(frame(one(1)), memory, Rules(), np.zeros((0, 2)))[0].tolist() == [1]
 
 
+@pytest.mark.slow
 def test_more_than_are_remembered_are_forgotten_from_the_end():
     state, rules = graph.empty(2), Rules()
     ids, state = graph.step(padded(frame(one(0), one(50), one(100)), 3), state, rules)

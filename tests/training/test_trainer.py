@@ -49,7 +49,9 @@ def test_center_score_is_the_mean_over_the_centres(make_trainer, make_batch):
 
 
 def test_a_step_learns(make_trainer, make_batch):
+    """Compiled, as training does it."""
     trainer, batch = make_trainer(), make_batch()
+    trainer.run_eagerly = False
     before = losses_of(trainer, batch)["loss"]
     for _ in range(20):
         trainer.train_on_batch(*batch)
@@ -221,7 +223,9 @@ def learned_trainer(make_trainer):
         way = Learned([term.name for term in plain.tasks.terms])
         tasks = dataclasses.replace(plain.tasks, tasks=(dataclasses.replace(plain.tasks.tasks[0], combine=way),))
         trainer = Trainer(plain.network, tasks, plain.normalization, SIZE, ema)
-        trainer.compile(keras.optimizers.SGD(0.1), loss=None, jit_compile=keras.backend.backend() == "jax")
+        trainer.compile(
+            keras.optimizers.SGD(0.1), loss=None, run_eagerly=plain.run_eagerly, jit_compile=plain.jit_compile
+        )
         trainer.optimizer.build(trainer.trainable_variables)
         return trainer, way
 

@@ -141,6 +141,7 @@ def spots(make_card):
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])
+@pytest.mark.slow
 def test_a_video_is_seen_in_clips_and_told_later(spots, draw_spots, detect, batch_size):
     network, card = spots
     # The spot is there in frames 1 to 3 of 5.

@@ -76,6 +76,7 @@ class Follow(TaskSettings):
         )
 
 
+@pytest.mark.slow
 def test_trains_on_two_images_and_a_drawn_map(make_card, make_network, make_inputs, fit, rows):
     card = make_card(Follow)
     tasks, network = card.task_set(), make_network(card)
@@ -142,6 +143,7 @@ def test_a_video_keeps_its_ids(spots, draw_spots, detect):
     assert lit[2][3] == pytest.approx(0, abs=0.1) and lit[3][3] > 4
 
 
+@pytest.mark.slow
 def test_a_single_image_is_a_video_that_begins(spots, draw_spots, detect):
     network, card = spots
     detector, image = detect(card, network), draw_spots(256, 256, (80, 60, 0))
@@ -153,6 +155,7 @@ def test_a_single_image_is_a_video_that_begins(spots, draw_spots, detect):
     assert heatmap.shape == (32, 32, 2) and heatmap.max() == pytest.approx(alone.scores[0], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_the_flip_test_mirrors_all_inputs(spots, draw_spots, detect):
     network, card = spots
     image, previous = draw_spots(128, 128, (34, 50, 0)), draw_spots(128, 128, (94, 50, 1))

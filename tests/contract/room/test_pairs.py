@@ -98,6 +98,8 @@ def perfect_maps(tasks, truth):
     return {name: ops.convert_to_tensor(value, "float32") for name, value in maps.items()}
 
 
+@pytest.mark.slow
+@pytest.mark.long
 def test_trains_on_pairs(make_card, make_network, make_inputs, fit, truth):
     card = make_card(Act)
     tasks, network = card.task_set(), make_network(card)
