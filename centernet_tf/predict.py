@@ -14,6 +14,7 @@ import numpy as np
 from centernet_tf.detector.detector import Detector, Look
 from centernet_tf.detector.follow import follow
 from centernet_tf.errors import DataError
+from centernet_tf.host.spool import Spool
 from centernet_tf.media import draw
 from centernet_tf.media.folder import FolderReader
 from centernet_tf.media.images import read_image
@@ -84,7 +85,8 @@ def predict(
         "categories": _categories(detector),
     }
     summary, videos = Summary(), []
-    with outputs.staged() as outputs, write_json(outputs.json_file, head) as (write, tail):
+    stack = contextlib.ExitStack()
+    with stack, outputs.staged() as outputs, write_json(outputs.json_file, head) as (write, tail):
         tail.update(videos=videos, skipped=[])
         # Neighbouring images share batches; every video is on its own.
         for moving, group in itertools.groupby(sources, lambda source: source.moving):
@@ -98,8 +100,10 @@ def predict(
                     reader = _open_video(source, outputs)
                 if reader:
                     show = (onlooker or _plain_frames)(source)
-                    found = functools.partial(_search_frames, detector, source, public=public)
-                    videos.append(_predict_video(found, source, reader, outputs, write, summary, progress, show))
+                    gathered = _Gathered(detector, stack)
+                    found = functools.partial(_search_frames, detector, source, public=public, gathered=gathered)
+                    line = _predict_video(found, source, reader, outputs, write, summary, progress, show)
+                    videos.append({**line, **gathered.finish()})
         tail["skipped"] = [{"file_name": name, "reason": reason} for name, reason in summary.skipped]
     return summary
 
@@ -130,6 +134,30 @@ class _Looks:
     def next_drawn(self) -> np.ndarray:
         """The heatmap of the next image over what the network saw of it."""
         return draw.heatmap_overlay(*self._waiting.popleft())
+
+
+class _Gathered:
+    """What only the frames of a video together tell, on disk as soon as it is over.
+
+    Args:
+        detector: Whose properties say it.
+        stack: Frees the disk in the end.
+    """
+
+    def __init__(self, detector: Detector, stack: contextlib.ExitStack):
+        started = [one.chronicle(detector.names, DIGITS) for one in detector.properties]
+        self._parts = [(one, stack.enter_context(contextlib.closing(Spool()))) for one in started if one is not None]
+
+    def add(self, frame: Frame, found: Detections) -> None:
+        """Takes in all that is told of a frame."""
+        for chronicle, spool in self._parts:
+            spool.extend(chronicle.add(frame.number, found.rows))
+
+    def finish(self) -> dict[str, Spool]:
+        """The keys of the video's line."""
+        for chronicle, spool in self._parts:
+            spool.extend(chronicle.finish())
+        return {chronicle.key: spool for chronicle, spool in self._parts}
 
 
 def _categories(detector: Detector) -> list[dict[str, Any]]:
@@ -222,6 +250,7 @@ def _search_frames(
     outputs: Outputs,
     look: Look | None,
     public: Callable[[int], np.ndarray] | None,
+    gathered: _Gathered,
 ) -> Iterator[tuple[Frame, Detections]]:
     """The frames of one video in order with what is found in them, joined over time where the model does that."""
     waiting: collections.deque[Frame] = collections.deque()
@@ -239,8 +268,10 @@ def _search_frames(
         told = follow(detector, images(), outputs.threshold, outputs.batch_size, extras, look, public=public)
     try:
         for found in told:
+            frame = waiting.popleft()
+            gathered.add(frame, found)
             # An association may go on with what it takes for another view of something better, at scores below 0.
-            yield waiting.popleft(), found[found.scores > 0]
+            yield frame, found[found.scores > 0]
     except DataError as error:
         raise error if source.name in str(error) else DataError(f"{source.name}: {error}") from error
 

@@ -165,6 +165,29 @@ def clip_model(tmp_path_factory):
     return path
 
 
+def check_tubes(results):
+    """That the tubes of the only video are those of its frames, each whole."""
+    (video,) = results["videos"]
+    seen = {}
+    for line in results["images"]:
+        for one in line["detections"]:
+            seen.setdefault((one["category"], one["track_id"]), []).append((line["frame"], one["bbox"]))
+    told = {(tube["label"], tube["track_id"]): list(zip(tube["frames"], tube["boxes"])) for tube in video["tubes"]}
+    assert seen and told == {key: [(frame, box) for frame, box in frames] for key, frames in seen.items()}
+    assert all(0 < tube["score"] <= 1 for tube in video["tubes"])
+
+
+def test_a_drawn_video_of_tubes(call, frames, clip_model, draw_spots, tmp_path):
+    code, _, errors = call(frames, "--out", "out", "--threshold", "0.4", model=clip_model)
+    assert (code, errors.strip()) == (0, "")
+    check_tubes(json.loads((tmp_path / "out" / "tracks.json").read_text()))
+    drawn = VideoReader(tmp_path / "out" / "seq.mp4")
+    for plain, frame in zip(moving(draw_spots, 11), drawn, strict=True):
+        far = np.abs(plain.astype(int) - frame.image).max(axis=-1) > 60
+        assert far.sum() > 100  # boxes and labels; compression alone changes less
+    drawn.close()
+
+
 def test_a_model_of_clips(call, frames, clip_model, tmp_path):
     quick = (frames, "--out", "out", "--no-draw")
     code, output, errors = call(*quick, "--max-frames", "5", "--threshold", "0.4", model=clip_model)
@@ -173,6 +196,7 @@ def test_a_model_of_clips(call, frames, clip_model, tmp_path):
     assert results["threshold"] == 0.4 and len(results["images"]) == 5
     found = results["images"][2]["detections"]
     assert found and all(one["track_id"] > 0 and one["score"] == one["tube_score"] == 0.5 for one in found)
+    check_tubes(results)
     code, output, _ = call(*quick, "--max-frames", "2", model=clip_model)
     assert code == 0 and "2 frames, fewer than the 3 that this model sees at once" in " ".join(output.split())
 
