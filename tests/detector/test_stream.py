@@ -62,9 +62,9 @@ def check_alike(detector, video, monkeypatch, batch_size=3):
         (3, 1, {}),
         (4, 9, {}),
         (3, 5, {"flip": True}),
-        (3, 4, {"width": 0}),
+        pytest.param(3, 4, {"width": 0}, marks=pytest.mark.long),
         (3, 4, {"width": 128}),  # by fewer multiplications
-        (5, 6, {"flow": 2}),
+        pytest.param(5, 6, {"flow": 2}, marks=pytest.mark.long),
         (3, 1, {"flow": 5}),
         (3, 7, {"flow": 5}),
     ],

@@ -74,8 +74,16 @@ def slow_twin(both, video, pictures):
         yield {name: ops.convert_to_numpy(one)[0] for name, one in both.graph.cut(found, sizes).items()}
 
 
-@pytest.mark.parametrize(("count", "options"), [(0, {}), (1, {}), (5, {}), (4, {"flip": True})])
-@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize(
+    ("count", "options", "given"),
+    [
+        (0, {}, False),
+        (1, {}, False),
+        (5, {}, True),
+        (5, {}, False),
+        pytest.param(4, {"flip": True}, False, marks=pytest.mark.long),
+    ],
+)
 def test_equals_whole_clips(pair, count, options, given):
     video, kept = video_of(count), []
     pictures = video_of(count, 1) if given else list(flow_pictures(video))
