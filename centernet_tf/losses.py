@@ -52,7 +52,8 @@ def gather_cells(values: Any, index: Any) -> Any:
             [D]}: the last 1x1 layer is then applied to these cells alone, in float32. A map of 1,024 channels and 128 x
             128 cells is 64 MB an image; 256 features at 100 cells are 0.1 MB, and their kernel 1 MB a batch. With
             "hidden_kernel" [3, 3, C', C] and "hidden_bias" [C], and features [B, h, w, C'], the 3x3 layer with ReLU
-            before it is, too.
+            before it is, too. Features may be a list of maps, whose channels stand one behind the other. Of {"maps",
+            "weights"}, lists of either form and of numbers, the weighted sum is read.
         index: [B, M] int32, y * w + x.
 
     Returns:
@@ -60,6 +61,9 @@ def gather_cells(values: Any, index: Any) -> Any:
     """
     if not isinstance(values, Mapping):
         return _take(values, index)
+    if "maps" in values:
+        read = [ops.cast(gather_cells(one, index), "float32") for one in values["maps"]]
+        return sum(weight * one for weight, one in zip(values["weights"], read))
     if "hidden_kernel" in values and _many(values["features"], index):
         return gather_cells(whole_map(values), index)
     read = _hidden if "hidden_kernel" in values else _take
@@ -73,7 +77,11 @@ def whole_map(values: Any) -> Any:
     """The map [B, h, w, D] of each form that `gather_cells` takes, for what has to have all of it."""
     if not isinstance(values, Mapping):
         return values
+    if "maps" in values:
+        made = [ops.cast(whole_map(one), "float32") for one in values["maps"]]
+        return sum(weight * one for weight, one in zip(values["weights"], made))
     features = values["features"]
+    features = ops.concatenate(features, axis=-1) if isinstance(features, (list, tuple)) else features
     if "hidden_kernel" in values:
         hidden = ops.conv(features, values["hidden_kernel"], padding="same") + values["hidden_bias"]
         features = ops.relu(hidden)
@@ -81,7 +89,9 @@ def whole_map(values: Any) -> Any:
 
 
 def _take(values: Any, index: Any) -> Any:
-    """[B, M, D] of [B, h, w, D]."""
+    """[B, M, D] of [B, h, w, D], or of several such maps one behind the other."""
+    if isinstance(values, (list, tuple)):
+        return ops.concatenate([_take(one, index) for one in values], axis=-1)
     batch, height, width, depth = ops.shape(values)
     flat = ops.reshape(values, (-1, depth))
     start = ops.arange(batch, dtype="int32")[:, None] * (height * width)
@@ -90,15 +100,21 @@ def _take(values: Any, index: Any) -> Any:
 
 def _many(features: Any, index: Any) -> bool:
     """Whether cells are so many that all of a small map is made sooner; gathering costs what three cells do."""
-    _, height, width, _ = features.shape
+    _, height, width, _ = _first(features).shape
     count = index.shape[1]
     return None not in (height, width, count) and 3 * count > height * width
+
+
+def _first(features: Any) -> Any:
+    """The only map, or the first of several."""
+    return features[0] if isinstance(features, (list, tuple)) else features
 
 
 def _hidden(values: Mapping[str, Any], index: Any) -> Any:
     """[B, M, C]: a 3x3 convolution and ReLU at cells [B, M], with zeros around the map."""
     features, kernel = values["features"], values["hidden_kernel"]
-    _, height, width, depth = ops.shape(features)
+    _, height, width, _ = ops.shape(_first(features))
+    depth = kernel.shape[2]
     batch, count = ops.shape(index)
     step = np.arange(-1, 2, dtype="int32")
     row = (index // width)[..., None, None] + step[:, None]

@@ -11,14 +11,18 @@ The JSON file:
           ...]},
         {"id": 2, "file_name": "in/clip.mp4", "frame": 0, "time": 0.0, "width": ...},
         ...],
-      "videos": [{"file_name": "in/clip.mp4", "rate": 25.0, "frames": 100, "output": "clip.mp4"}, ...],
+      "videos": [
+        {"file_name": "in/clip.mp4", "rate": 25.0, "frames": 100, "output": "clip.mp4",
+         "tubes": [{"label": "walk", "score": 0.83, "track_id": 1, "frames": [5, 6, ...], "boxes": [[left, top, width,
+          height], ...]}, ...], of models that find tubes},
+        ...],
       "skipped": [{"file_name": "in/broken.jpg", "reason": "..."}, ...]
     }
 
 Boxes are in pixels of the image (upright, as it is seen), not clipped to it. Ids count from 1, as in COCO's results, so
 the detections of all images together are such a file. A frame's number counts from 0 and its time is in seconds.
 Outputs are names in the output folder, null where nothing is drawn. The properties that a model finds add keys to the
-objects, to the images and to the categories.
+objects, to the images, to the videos and to the categories.
 """
 
 import contextlib
@@ -33,6 +37,7 @@ import numpy as np
 
 from centernet_tf.errors import UsageError, closest
 from centernet_tf.host.files import telling, whole_file, whole_folder
+from centernet_tf.host.spool import pieces
 from centernet_tf.media.sources import Source
 from centernet_tf.media.video import RATE
 from centernet_tf.properties import PROPERTIES
@@ -170,15 +175,15 @@ def write_json(path: Path, head: Mapping[str, Any]) -> Iterator[tuple[Callable[.
 
     Yields:
         A function that adds an image, from its detections and the keys of its line, and the dict of all that stands
-        after the images, to be filled.
+        after the images, to be filled; long lists in it may be of `host.spool`.
     """
     ids = itertools.count(1)
     tail: dict[str, Any] = {}
 
-    def members(values: Mapping[str, Any]) -> str:
-        return ",\n".join(
-            f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()
-        )
+    def members(values: Mapping[str, Any]) -> Iterator[str]:
+        for number, (key, value) in enumerate(values.items()):
+            yield (",\n" if number else "") + f"{json.dumps(key)}: "
+            yield from pieces(value)
 
     def write(found: Detections, **keys: Any) -> None:
         number = next(ids)
@@ -187,9 +192,9 @@ def write_json(path: Path, head: Mapping[str, Any]) -> Iterator[tuple[Callable[.
             file.write((",\n" if number > 1 else "\n") + json.dumps(line, ensure_ascii=False))
 
     with whole_file(path) as file:
-        file.write("{\n" + members(head) + ',\n"images": [')
+        file.writelines(itertools.chain(["{\n"], members(head), [',\n"images": [']))
         yield write, tail
-        file.write("\n],\n" + members(tail) + "\n}\n")
+        file.writelines(itertools.chain(["\n],\n"], members(tail), ["\n}\n"]))
 
 
 def image_line(number: int, found: Detections, **keys: Any) -> dict[str, Any]:

@@ -12,8 +12,11 @@ from typing import Any
 import numpy as np
 
 from centernet_tf.detector.detector import Detector, Look
+from centernet_tf.detector.entries import Image
 from centernet_tf.detector.follow import follow
-from centernet_tf.errors import DataError
+from centernet_tf.detector.two_streams import flow_of, sees_flow
+from centernet_tf.errors import DataError, UsageError
+from centernet_tf.host.spool import Spool
 from centernet_tf.media import draw
 from centernet_tf.media.folder import FolderReader
 from centernet_tf.media.images import read_image
@@ -56,6 +59,7 @@ def predict(
     progress: Progress = lambda name, done, total: None,
     onlooker: Callable[[Source], contextlib.AbstractContextManager[Onlooker]] | None = None,
     public: Callable[[int], np.ndarray] | None = None,
+    pictures: Iterable[Image] | None = None,
 ) -> Summary:
     """Searches all sources, in order.
 
@@ -67,12 +71,15 @@ def predict(
         progress: Called after each image, under the name "images" for those that are no video.
         onlooker: Gives for each video a context with what is called with its frames in order.
         public: Of `follow`, for videos.
+        pictures: Of `two_streams.flow_of`, for one video and a model that sees optical flow alone.
 
     Raises:
         DataError: An image or video cannot be read, unless `skip_bad`; or a video cannot be written.
-        UsageError: A result would overwrite a source, or a path to write to is taken.
+        UsageError: A result would overwrite a source, or a path to write to is taken; an image is given to a model that
+            sees motion.
     """
     sources = list(sources)
+    _check_motion(detector, sources)
     check_outputs(sources, outputs)
     check_formats(outputs.result_files, detector.properties)
     total = sum(not source.moving for source in sources)
@@ -84,7 +91,8 @@ def predict(
         "categories": _categories(detector),
     }
     summary, videos = Summary(), []
-    with outputs.staged() as outputs, write_json(outputs.json_file, head) as (write, tail):
+    stack = contextlib.ExitStack()
+    with stack, outputs.staged() as outputs, write_json(outputs.json_file, head) as (write, tail):
         tail.update(videos=videos, skipped=[])
         # Neighbouring images share batches; every video is on its own.
         for moving, group in itertools.groupby(sources, lambda source: source.moving):
@@ -98,10 +106,18 @@ def predict(
                     reader = _open_video(source, outputs)
                 if reader:
                     show = (onlooker or _plain_frames)(source)
-                    found = functools.partial(_search_frames, detector, source, public=public)
-                    videos.append(_predict_video(found, source, reader, outputs, write, summary, progress, show))
+                    gathered = _Gathered(detector, stack)
+                    found = functools.partial(_search_frames, detector, source, public, pictures, gathered)
+                    line = _predict_video(found, source, reader, outputs, write, summary, progress, show)
+                    videos.append({**line, **gathered.finish()})
         tail["skipped"] = [{"file_name": name, "reason": reason} for name, reason in summary.skipped]
     return summary
+
+
+def _check_motion(detector: Detector, sources: Iterable[Source]) -> None:
+    still = [source.name for source in sources if not source.moving]
+    if still and sees_flow(detector):
+        raise UsageError(f"{still[0]}: this model sees optical flow, and a single image has none. Give it videos.")
 
 
 @contextlib.contextmanager
@@ -130,6 +146,30 @@ class _Looks:
     def next_drawn(self) -> np.ndarray:
         """The heatmap of the next image over what the network saw of it."""
         return draw.heatmap_overlay(*self._waiting.popleft())
+
+
+class _Gathered:
+    """What only the frames of a video together tell, on disk as soon as it is over.
+
+    Args:
+        detector: Whose properties say it.
+        stack: Frees the disk in the end.
+    """
+
+    def __init__(self, detector: Detector, stack: contextlib.ExitStack):
+        started = [one.chronicle(detector.names, DIGITS) for one in detector.properties]
+        self._parts = [(one, stack.enter_context(contextlib.closing(Spool()))) for one in started if one is not None]
+
+    def add(self, frame: Frame, found: Detections) -> None:
+        """Takes in all that is told of a frame."""
+        for chronicle, spool in self._parts:
+            spool.extend(chronicle.add(frame.number, found.rows))
+
+    def finish(self) -> dict[str, Spool]:
+        """The keys of the video's line."""
+        for chronicle, spool in self._parts:
+            spool.extend(chronicle.finish())
+        return {chronicle.key: spool for chronicle, spool in self._parts}
 
 
 def _categories(detector: Detector) -> list[dict[str, Any]]:
@@ -218,10 +258,12 @@ def _predict_video(
 def _search_frames(
     detector: Detector,
     source: Source,
+    public: Callable[[int], np.ndarray] | None,
+    pictures: Iterable[Image] | None,
+    gathered: _Gathered,
     frames: Iterable[Frame],
     outputs: Outputs,
     look: Look | None,
-    public: Callable[[int], np.ndarray] | None,
 ) -> Iterator[tuple[Frame, Detections]]:
     """The frames of one video in order with what is found in them, joined over time where the model does that."""
     waiting: collections.deque[Frame] = collections.deque()
@@ -232,15 +274,18 @@ def _search_frames(
             waiting.append(frame)
             yield frame.image
 
+    seen = flow_of(images(), pictures) if sees_flow(detector) else images()
     if detector.tasks.associate is None:
-        entries = ((image, extras) for image in images())
+        entries = ((image, extras) for image in seen)
         told = detector.stream(entries, outputs.threshold, outputs.batch_size, look)
     else:
-        told = follow(detector, images(), outputs.threshold, outputs.batch_size, extras, look, public=public)
+        told = follow(detector, seen, outputs.threshold, outputs.batch_size, extras, look, public=public)
     try:
         for found in told:
+            frame = waiting.popleft()
+            gathered.add(frame, found)
             # An association may go on with what it takes for another view of something better, at scores below 0.
-            yield waiting.popleft(), found[found.scores > 0]
+            yield frame, found[found.scores > 0]
     except DataError as error:
         raise error if source.name in str(error) else DataError(f"{source.name}: {error}") from error
 

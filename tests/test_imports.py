@@ -86,7 +86,7 @@ TENSORFLOW = {
 
 FILES = sorted(ROOT.rglob("*.py"))
 # What the properties share, beside their table.
-COMMON = ("draw", "faults", "fields", "metric", "notebook", "pairs", "property", "rows")
+COMMON = ("chronicle", "draw", "faults", "fields", "metric", "notebook", "pairs", "property", "rows")
 
 
 def imported(text: str) -> Iterator[str]:

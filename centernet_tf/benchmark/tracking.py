@@ -9,6 +9,7 @@ import numpy as np
 
 from centernet_tf.benchmark.timing import highest_memory, in_fresh_process, interleaved
 from centernet_tf.detector.detector import Detector
+from centernet_tf.detector.stream import Stream
 from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.model.network import build_network
 from centernet_tf.tasks.action import link
@@ -19,6 +20,7 @@ SIZE = (512, 512)
 OBJECTS = 100
 # (backbone, objects in each frame)
 CASES = (("mobilenetv2_fpn", 20), ("mobilenetv2_fpn", 100), ("resnet18", 20), ("dla34", 20))
+CLIPS = ("mobilenetv2_fpn", "dla34")
 FRAMES = 10_000
 
 
@@ -87,6 +89,17 @@ def linking(frames: int = FRAMES) -> float:
     return time.process_time() - began
 
 
+def clips(backbone: str, rounds: int = 15) -> dict[str, float]:
+    """Median milliseconds of one pass of a detector, and of the next frame of a video, seen in clips of seven."""
+    frame = np.random.default_rng(0).integers(0, 256, (*SIZE, 3)).astype(np.uint8)
+    plain = detector_of("detect", backbone)
+    video = Stream(detector_of("action", backbone), 0.01, {})
+    for _ in range(7):  # after which each frame is answered
+        list(video.push([frame]))
+    variants = {"detect": lambda: plain(frame, threshold=0.01), "frame": lambda: list(video.push([frame]))}
+    return interleaved(variants, rounds)
+
+
 def memory_after(counts: tuple[int, ...]) -> list[float]:
     """Highest memory of this process in MB after so many frames of one video, `OBJECTS` objects in each."""
     tracker = detector_of("track", "mobilenetv2_fpn:0.35", (64, 64), threshold=0.01, max_age=30).tracker()
@@ -116,6 +129,10 @@ def measure() -> list[tuple[str, ...]]:
         rows.append(
             (f"one frame of 512x512, {objects} objects", backbone, *told, f"{times['track'] / times['detect']:.3f}")
         )
+    for backbone in CLIPS:
+        times = clips(backbone)
+        told = [f"{times[name]:.0f} ms, {1e3 / times[name]:.1f} frames/s" for name in ("detect", "frame")]
+        rows.append(("one frame of 512x512, clips of 7", backbone, *told, f"{times['frame'] / times['detect']:.3f}"))
     rows.append(("association of 100 with 100", "", "", f"{association():.2f} ms", ""))
     rows.append(("by appearance, 100 with 150", "", "", f"{association_by_look():.2f} ms", ""))
     rows.append((f"tubes of {FRAMES} frames, 100 tubelets each", "", "", f"{linking():.1f} s", ""))

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from centernet_tf.cli.flow import Flow, FlowWeights, load_pair
 from centernet_tf.cli.progress import progress
 from centernet_tf.cli.search import Flip, Halo, KeepResolution, Nms, Scales, Size, Tile, load_detector
 from centernet_tf.errors import UsageError
@@ -42,15 +43,19 @@ def evaluate(
     nms: Nms = False,
     tile: Tile = None,
     halo: Halo = None,
+    flow: Flow = None,
+    flow_weights: FlowWeights = None,
 ) -> None:
     """Score a model on records: AP of boxes (COCO, VOC 2007), OKS AP and PCK of keypoints, KITTI's AP of 3D boxes.
 
     A model that associates objects over time follows the videos of the records: MOTA, IDF1 and HOTA of identities, or
-    frame-mAP and video-mAP of actions.
+    frame-mAP and video-mAP of actions. A model of optical flow is scored on records of pictures of flow; beside a model
+    of images, as --flow, on records of images, from which flow is computed.
 
     Example: centernet evaluate runs/shapes/best.keras --data tfrecords/shapes/val --plot curve.png
     """
     from centernet_tf.data.dataset import open_dataset
+    from centernet_tf.detector.two_streams import sees_flow
     from centernet_tf.evaluate import evaluate as run
     from centernet_tf.evaluate import evaluate_files, pictures
     from centernet_tf.media.draw import save_image
@@ -60,14 +65,17 @@ def evaluate(
     if files:
         changes = {"--size": size, "--keep-resolution": keep_resolution, "--flip": flip, "--scales": scales}
         changes |= {"--nms": nms, "--tile": tile, "--halo": halo is not None, "--round": digits is not None}
-        changes |= {"--batch-size": batch_size is not None}
+        changes |= {"--batch-size": batch_size is not None, "--flow": flow, "--flow-weights": flow_weights}
         if given := [name for name, value in changes.items() if value]:
             raise UsageError(
                 f"{given[0]}: {model} holds results, which are scored as they are. Give a model, or leave it out."
             )
     detector = None if files else load_detector(model, size, keep_resolution, flip, scales, nms, tile, halo)
+    detector = detector and load_pair(detector, flow, flow_weights, size=size, keep_resolution=keep_resolution)
     dataset = open_dataset(data)
     console = Console()
+    if detector and sees_flow(detector):
+        console.print("This model sees optical flow: the records are taken to hold pictures of it.", soft_wrap=True)
     with progress(console, transient=False) as bar:
         advance = partial(bar.advance, bar.add_task("Images", total=dataset.images))
         if files:

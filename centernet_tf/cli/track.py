@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from centernet_tf.cli.detect import report
+from centernet_tf.cli.flow import Flow, FlowPictures, FlowWeights, check_pictures, load_pair, read_pictures
 from centernet_tf.cli.progress import progress
 from centernet_tf.cli.search import Flip, KeepResolution, Size, load_detector
 from centernet_tf.errors import UsageError, closest
@@ -86,6 +87,9 @@ def track(
     size: Size = None,
     keep_resolution: KeepResolution = False,
     flip: Flip = False,
+    flow: Flow = None,
+    flow_weights: FlowWeights = None,
+    flow_pictures: FlowPictures = None,
     max_frames: Annotated[int | None, typer.Option(min=1, help="Frames of each video or webcam, at most.")] = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Continue past videos that cannot be opened, and list them.")
@@ -95,7 +99,7 @@ def track(
 
     Writes each video with boxes, identities and trails drawn in, and one JSON file of all results. A folder of images
     is one video, its frames by name: 2.jpg before 10.jpg. Identities count from 1 in each video. Ctrl-C ends a webcam
-    and keeps what it saw.
+    and keeps what it saw. A model of optical flow sees the motion that is computed from the frames.
 
     Example: centernet track runs/mine/best.keras clip.mp4 --out found --mot
     """
@@ -104,6 +108,8 @@ def track(
     sources = find_videos(inputs)
     wanted = {"threshold": threshold, "birth": birth, "max_age": max_age, "hungarian": hungarian}
     detector = load_detector(model, size, keep_resolution, flip)
+    check_pictures(flow_pictures, detector, flow, len(sources))
+    detector = load_pair(detector, flow, flow_weights, flow_pictures, size, keep_resolution)
     detector = _tracking(detector, wanted) if tracker is None else _by_boxes(detector, tracker, wanted)
     given = None if public is None else _boxes_of_others(public, detector, sources)
     outputs = Outputs(
@@ -154,7 +160,8 @@ def track(
             bar.update(jobs[name], completed=done)
 
         public_of = None if given is None else lambda number: given.get(number + 1, NO_BOXES)
-        summary = predict(detector, sources, outputs, str(model), advance, onlooker, public_of)
+        pictures = None if flow_pictures is None or flow is not None else read_pictures(flow_pictures)
+        summary = predict(detector, sources, outputs, str(model), advance, onlooker, public_of, pictures)
     console.print(f"{sum(people.values())} identities")
     for line in report(summary, outputs):
         console.print(plain(line))

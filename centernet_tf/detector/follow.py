@@ -9,7 +9,7 @@ import numpy as np
 from centernet_tf.detector import frames as beside
 from centernet_tf.detector.detector import Detector
 from centernet_tf.detector.entries import Image, Look, as_image
-from centernet_tf.detector.stream import Stream, suits
+from centernet_tf.detector.two_streams import ONLY_VIDEOS, TwoStreams, open_stream
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.results import Detections
 from centernet_tf.tasks import read_task
@@ -28,8 +28,9 @@ def follow(
     """Finds the objects of a video and what of them belongs together.
 
     Args:
-        detector: Of a model with a task that associates.
-        frames: Images of one video in order, all of one size; they are read as they are needed.
+        detector: Of a model with a task that associates, or `two_streams.TwoStreams`.
+        frames: Images of one video in order, all of one size; they are read as they are needed. A model of optical flow
+            alone takes pictures of flow, see `two_streams.flow_of`.
         threshold: As of `Detector`.
         batch_size: Frames that run at the same time. Where an input is drawn from what is remembered, each waits for
             the one before.
@@ -75,6 +76,8 @@ def with_settings(detector: Detector, **settings: Any) -> Detector:
     made = card.task_set()
     if (made.heads, made.inputs) != (detector.tasks.heads, detector.tasks.inputs):
         raise UsageError(f"{name}: {', '.join(settings)} would need another network. Train one with it.")
+    if isinstance(detector, TwoStreams):
+        return detector.remade(card)
     return Detector(detector.network, card, detector.options)
 
 
@@ -170,10 +173,11 @@ class _Video:
         self._association, self._extras, self._keep = association, dict(extras or {}), keep
         self._together = batch_size if association.recall is None else 1
         self._memory = association.start()
-        streams = look is None and suits(detector)
-        self._stream = Stream(detector, threshold, self._extras) if streams else None
+        if look is not None and isinstance(detector, TwoStreams):
+            raise UsageError(f"{ONLY_VIDEOS} Their heatmaps are joined only where both are seen: leave heatmaps out.")
+        self._stream = open_stream(detector, threshold, self._extras) if look is None else None
         # Where the network sees a frame more than once, it is fitted when it comes.
-        self._fit = detector.fit_frame if beside.shown(detector.tasks.inputs) and not streams else None
+        self._fit = detector.fit_frame if beside.shown(detector.tasks.inputs) and not self._stream else None
         self._window: beside.Window[_Frame] = beside.Window(detector.tasks.inputs)
         self._waiting: list[tuple[_Frame, dict[str, list[_Frame]]]] = []
         self._public: collections.deque[np.ndarray | None] = collections.deque()  # of frames that are not told yet

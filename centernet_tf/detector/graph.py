@@ -1,7 +1,6 @@
 """From pixels to objects in one graph: fit to the input, network, decode and the way back to the image."""
 
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -10,6 +9,7 @@ from keras import ops
 
 from centernet_tf import preprocess
 from centernet_tf.detector import flip, scales, soft_nms, tiles
+from centernet_tf.detector.compiled import on_device
 from centernet_tf.detector.frames import FITTED
 from centernet_tf.detector.options import Options
 from centernet_tf.errors import UsageError
@@ -246,21 +246,8 @@ class FrameGraph(DetectorGraph):
         return [preprocess.normalize(seen, self.card.normalization) for seen in fitted]
 
     def fit(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        """What `call` takes, and `frames.FITTED`, what it answers. Compiled as the network is, but all of it tensors.
-
-        `predict_on_batch` would bring them to the host, and the next call back to the device.
-        """
-        inputs = {name: ops.convert_to_tensor(values) for name, values in inputs.items()}
-        if keras.backend.backend() == "jax":
-            return {**inputs, FITTED: self._jitted(inputs)}
-        self.make_predict_function()
-        return {**inputs, FITTED: self.predict_function([(inputs,)])}
-
-    @functools.cached_property
-    def _jitted(self) -> Callable[[dict[str, Any]], list[Any]]:
-        import jax
-
-        return jax.jit(self.call)
+        """What `call` takes, and `frames.FITTED`, what it answers; all of it tensors."""
+        return {**keras.tree.map_structure(ops.convert_to_tensor, inputs), FITTED: on_device(self, inputs)}
 
 
 class WindowGraph(DetectorGraph):

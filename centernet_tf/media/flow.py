@@ -9,25 +9,41 @@ import numpy as np
 LEVELS, MIDDLE = 16.0, 128.0
 
 
-def flow_pictures(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+class FlowPictures:
     """The flow from each frame of a video to the next, by OpenCV's dense inverse search (Kroeger et al., 2016).
 
-    Args:
-        frames: [H, W, 3] uint8 RGB each, in order, all of one size.
-
-    Yields:
-        [H, W, 3] uint8 for each frame: red the motion to the right, green that down, 128 for none, and blue its length;
-        the picture of the last frame is that of the one before, and of a lone frame shows no motion.
+    Pictures are [H, W, 3] uint8, one for each frame: red the motion to the right, green that down, 128 for none, and
+    blue its length; that of the last frame is that of the one before, and of a lone frame shows no motion.
     """
-    search, before, picture = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM), None, None
+
+    def __init__(self) -> None:
+        self._search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        self._before: np.ndarray | None = None
+        self._picture: np.ndarray | None = None
+
+    def push(self, frame: np.ndarray) -> list[np.ndarray]:
+        """Takes in the next frame [H, W, 3] uint8 RGB, all of one size; gives the picture of the one before."""
+        grey, before = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), self._before
+        self._before = grey
+        if before is None:
+            return []
+        self._picture = as_picture(self._search.calc(before, grey, None))
+        return [self._picture]
+
+    def finish(self) -> list[np.ndarray]:
+        """The picture of the last frame; none of no video."""
+        if self._before is None:
+            return []
+        still = np.zeros((*self._before.shape, 2), np.float32)
+        return [as_picture(still) if self._picture is None else self._picture]
+
+
+def flow_pictures(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """`FlowPictures` of all frames of a video, in order."""
+    flow = FlowPictures()
     for frame in frames:
-        grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-        if before is not None:
-            picture = as_picture(search.calc(before, grey, None))
-            yield picture
-        before = grey
-    if before is not None:
-        yield as_picture(np.zeros((*before.shape, 2), np.float32)) if picture is None else picture
+        yield from flow.push(frame)
+    yield from flow.finish()
 
 
 def as_picture(flow: np.ndarray) -> np.ndarray:

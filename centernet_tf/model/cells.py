@@ -46,7 +46,8 @@ def at_cells(
     def run(inputs: Any, training: bool = False) -> dict[str, list[Any]]:
         found = trunk(inputs, training=training)
         return {
-            name: [_parts(seen, left[name, number]) for number, seen in enumerate(maps)] for name, maps in found.items()
+            name: [parts_of(seen, left[name, number]) for number, seen in enumerate(maps)]
+            for name, maps in found.items()
         }
 
     return run
@@ -56,12 +57,12 @@ def _before(values: Any) -> tuple[Any, list[keras.layers.Conv2D]]:
     """What a map, or a head at centers, is made from, and the layers that are left to do."""
     if isinstance(values, Mapping):
         source, hidden = _source(values["features"])
-        return ({**values, "features": source}, [hidden]) if _is_hidden(hidden) else (values, [])
+        return ({**values, "features": source}, [hidden]) if is_hidden(hidden) else (values, [])
     between, last = _source(values)
     if type(last) is not layers.Conv2D or last.kernel_size != (1, 1):
         return values, []
     source, hidden = _source(between)
-    return (source, [hidden, last]) if _is_hidden(hidden) else (between, [last])
+    return (source, [hidden, last]) if is_hidden(hidden) else (between, [last])
 
 
 def _source(tensor: Any) -> tuple[Any, Any]:
@@ -71,7 +72,7 @@ def _source(tensor: Any) -> tuple[Any, Any]:
     return (seen[0], made.operation) if len(seen) == 1 else (None, None)
 
 
-def _is_hidden(layer: Any) -> bool:
+def is_hidden(layer: Any) -> bool:
     """Whether a layer is the 3x3 convolution with ReLU of `network.head_map`."""
     return (
         type(layer) is layers.Conv2D
@@ -81,8 +82,8 @@ def _is_hidden(layer: Any) -> bool:
     )
 
 
-def _parts(seen: Any, left: Sequence[keras.layers.Conv2D]) -> Any:
-    """As `losses.gather_cells` takes it."""
+def parts_of(seen: Any, left: Sequence[keras.layers.Conv2D]) -> Any:
+    """As `losses.gather_cells` takes it, of a map, or of several one behind the other, and the layers left to do."""
     if not left:
         return seen
     parts = dict(seen) if isinstance(seen, Mapping) else {"features": seen}
@@ -93,5 +94,5 @@ def _parts(seen: Any, left: Sequence[keras.layers.Conv2D]) -> Any:
         dtype = left[0].compute_dtype
         weights = {"hidden_kernel": left[0].kernel, "hidden_bias": left[0].bias}
         parts |= {name: ops.cast(weight, dtype) for name, weight in weights.items()}
-        parts["features"] = ops.cast(parts["features"], dtype)
+        parts["features"] = keras.tree.map_structure(lambda one: ops.cast(one, dtype), parts["features"])
     return parts

@@ -30,13 +30,27 @@ def split(network: keras.Model, heads: Sequence[Head], frames: int) -> tuple[ker
         From frames [B, H, W, C] to {`FEATURES`: [B, h, w, F], head per frame: [B, h, w, D]}; and from the features of T
         frames behind one another, [B, h, w, T F], to {other head: [B, h, w, D]}. Both of the last stack.
     """
-    (trunk,) = (layer for layer in network.layers if isinstance(layer, keras.Model))
-    stack, features = list(_named(trunk.output).items())[-1]
+    trunk, stack = trunk_of(network)
+    features = trunk.output[FEATURES]
     alone = {head.name: _head(network, head, stack, features) for head in heads if head.per_frame}
-    each = keras.Model(trunk.inputs[0], {FEATURES: features, **alone}, name="each_frame")
+    each = keras.Model(trunk.input, {FEATURES: features, **alone}, name="each_frame")
     beside = keras.Input((None, None, frames * features.shape[-1]), name="clip")
     together = {head.name: _head(network, head, stack, beside) for head in heads if not head.per_frame}
     return each, keras.Model(beside, together, name="whole_clip")
+
+
+def trunk_of(network: keras.Model) -> tuple[keras.Model, str]:
+    """From frames [B, H, W, C] to {`FEATURES`: [B, h, w, F]} of the last stack, and that stack's name."""
+    (trunk,) = (layer for layer in network.layers if isinstance(layer, keras.Model))
+    stack, features = list(_named(trunk.output).items())[-1]
+    return keras.Model(trunk.inputs[0], {FEATURES: features}, name="trunk"), stack
+
+
+def layers_of(network: keras.Model, head: Head, stack: str) -> list[keras.layers.Layer]:
+    """The layers of one head on one stack, in order, by their names."""
+    names = {layer.name for layer in network.layers}
+    wanted = (f"{head.name}_{stack}_conv", f"{head.name}_{stack}_out")
+    return [network.get_layer(name) for name in wanted if name in names]
 
 
 def _named(outputs: Any) -> Mapping[str, Any]:
@@ -44,9 +58,7 @@ def _named(outputs: Any) -> Mapping[str, Any]:
 
 
 def _head(network: keras.Model, head: Head, stack: str, features: Any) -> Any:
-    """One head on other features, by its layers' names."""
-    names = {layer.name for layer in network.layers}
-    for layer in (f"{head.name}_{stack}_conv", f"{head.name}_{stack}_out"):
-        if layer in names:
-            features = network.get_layer(layer)(features)
+    """One head on other features."""
+    for layer in layers_of(network, head, stack):
+        features = layer(features)
     return features

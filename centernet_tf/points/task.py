@@ -36,7 +36,8 @@ class Head:
         spread: Whether the last layer starts with weights as large as a heatmap's, for numbers that are multiplied with
             each other and would not leave 0.
         at_cells: Whether tasks read it by `losses.gather_cells` and in no other way, so that training and detection
-            compute it at these cells alone, see `model.cells`. The network itself still answers a map.
+            compute it at these cells alone, see `model.cells`. The network itself still answers a map. One `per_frame`
+            is read as a map or, in videos, as parts whose features are a list of the frames'.
         context: Whether it reads the further map of backbones that have one, which sees more than the others.
         per_frame: Of clips: whether it reads the features of each frame alone, and gives the frames' maps one behind
             the other, instead of reading those of all frames at once.
@@ -186,6 +187,9 @@ class Task:
         associate: What makes detections of a video belong together; None for single images.
         combine: {term: weighted value} -> the scalar that trains, a Keras layer as of `Term.function` where it owns
             weights, such as learned weights of the terms; None for their sum.
+        fuse: ({head: map, or what `losses.gather_cells` takes instead} of a network that sees images, the same of one
+            that sees optical flow, {name: how much the first one counts}) -> those of one network; None where two make
+            no sense.
     """
 
     name: str
@@ -211,6 +215,7 @@ class Task:
     clip: Clip | None = None
     associate: Association | None = None
     combine: Callable[[Mapping[str, Any]], Any] | None = None
+    fuse: Callable[[Mapping[str, Any], Mapping[str, Any], Mapping[str, float]], dict[str, Any]] | None = None
 
 
 class Section(pydantic.BaseModel):

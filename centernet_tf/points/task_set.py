@@ -133,6 +133,15 @@ class TaskSet:
         return self._only("associate", fault)
 
     @property
+    def fuse(self) -> Callable[..., dict[str, Any]] | None:
+        """What makes the maps of images and those of optical flow one answer; None where nothing does.
+
+        Raises:
+            ValueError: Several tasks say how.
+        """
+        return self._only("fuse", "Several tasks fuse two networks. Use them apart.")
+
+    @property
     def clip(self) -> Clip | None:
         """How several frames make one sample to train on; None for single images.
 

@@ -12,6 +12,7 @@ import numpy as np
 import pydantic
 from rich.table import Table
 
+from centernet_tf.properties.chronicle import Chronicle
 from centernet_tf.properties.faults import Fault, endless, endless_of_image, strangers
 from centernet_tf.properties.fields import Field, Level, Rows
 from centernet_tf.properties.metric import SINGLE, ImageKey, Metric
@@ -255,6 +256,11 @@ class Property(pydantic.BaseModel):
         """More keys of the image's line."""
         del rows
         return {}
+
+    def chronicle(self, names: Sequence[str], digits: int | None) -> Chronicle | None:
+        """Starts what gathers more keys of a video's line, of classes with these names; None for nothing."""
+        del names, digits
+        return None
 
     def class_to_json(self, name: str) -> dict[str, Any]:
         """More keys of a category of this name."""

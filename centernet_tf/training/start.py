@@ -1,6 +1,7 @@
 """Starting a training from weights that are there already: a model of ours, a checkpoint, or a trunk from ImageNet."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import keras
@@ -14,11 +15,12 @@ from centernet_tf.checkpoints.wrapped import unwrapped
 from centernet_tf.errors import UsageError
 from centernet_tf.model.card import ModelCard
 
+HIDDEN = "_conv/kernel"  # ending of the name of a head's first layer
 VARIANT = r"_dcn(_\w+)?$|_pooled$"  # Ending of the names whose trunk is that of the plain network.
 
 
 def start_from(network: keras.Model, source: keras.Model, card: ModelCard, where: str) -> str:
-    """Copies every weight that has the same name and shape.
+    """Copies every weight that has the same name and shape, of heads whose first layer has.
 
     Args:
         network: The new one, changed in place. What finds no counterpart keeps its start.
@@ -35,7 +37,7 @@ def start_from(network: keras.Model, source: keras.Model, card: ModelCard, where
     given = {weight.path: keras.ops.convert_to_numpy(weight) for weight in source.weights}
     wanted = {weight.path: tuple(weight.shape) for weight in network.weights}
     given |= {name: widened(given[name], shape, name) for name, shape in wanted.items() if name in given}
-    fitting = [name for name in wanted if name in given and given[name].shape == wanted[name]]
+    fitting = _of_whole_heads([name for name in wanted if name in given and given[name].shape == wanted[name]], wanted)
     if not fitting:
         raise UsageError(
             f"{where}: none of its weights fit this network; it is a {card.backbone}. Set backbone: {card.backbone}."
@@ -85,9 +87,18 @@ def start_from_checkpoint(network: keras.Model, backbone: str, path: str | Path)
             )
     if misshapen:
         raise UsageError(f"{path}: weights of a {found} do not fit a {backbone}: {some(misshapen, 3)}.")
+    values = {path: values[path] for path in _of_whole_heads(list(values), [one.path for one in network.weights])}
     assign(network, values)
     used = {body.get(path) or heads[path] for path in values}
     return _told(str(path), network, list(values), [name for name in tensors if name not in used])
+
+
+def _of_whole_heads(fitting: list[str], wanted: Iterable[str]) -> list[str]:
+    """The weights that fit, without those of heads whose first layer does not: they were learnt on other features."""
+    known = set(fitting)
+    other = [path.removesuffix(HIDDEN) for path in wanted if path.endswith(HIDDEN) and path not in known]
+    lost = {head + end for head in other for end in ("_conv/bias", "_out/kernel", "_out/bias")}
+    return [path for path in fitting if path not in lost]
 
 
 def widened(value: np.ndarray, shape: tuple[int, ...], path: str) -> np.ndarray:

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from centernet_tf.cli import main
+from centernet_tf.media import flow
 from centernet_tf.media.draw import save_image
+from centernet_tf.media.flow import as_picture
 from centernet_tf.media.video import VideoReader, VideoWriter
 from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.model.file import save_model
@@ -150,11 +152,10 @@ def test_what_cannot_be(call, frames, tmp_path, arguments, said):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.fixture(scope="module")
-def clip_model(tmp_path_factory):
-    """Sees three frames; its scores are 0.5 everywhere, and its boxes 8 cells large."""
+def save_clip_model(path, flow=0):
+    """Sees three frames, or flow; its scores are 0.5 everywhere, and its boxes 8 cells large."""
     whole = InputCard(height=64, width=64, stride=32)
-    tasks = {"action": {"frames": 3, "min_length": 4}}
+    tasks = {"action": {"frames": 3, "min_length": 4, "flow": flow}}
     options = {"backbone": "mobilenetv2_fpn", "classes": ("red", "green"), "max_objects": 4, "input": whole}
     card = ModelCard(tasks=tasks, **options)
     network = build_network(card.backbone, card.task_set().heads, card.task_set().inputs)
@@ -162,9 +163,41 @@ def clip_model(tmp_path_factory):
         if layer.name.endswith("_out"):
             kernel, bias = layer.get_weights()
             layer.set_weights([0 * kernel, 0 * bias + (8.0 if layer.name.startswith("size") else 0.0)])
-    path = tmp_path_factory.mktemp("clips") / "clips.keras"
     save_model(path, network, card)
     return path
+
+
+@pytest.fixture(scope="module")
+def clip_model(tmp_path_factory):
+    return save_clip_model(tmp_path_factory.mktemp("clips") / "clips.keras")
+
+
+@pytest.fixture(scope="module")
+def flow_model(tmp_path_factory):
+    return save_clip_model(tmp_path_factory.mktemp("flow") / "flow.keras", flow=2)
+
+
+def check_tubes(results):
+    """That the tubes of the only video are those of its frames, each whole."""
+    (video,) = results["videos"]
+    seen = {}
+    for line in results["images"]:
+        for one in line["detections"]:
+            seen.setdefault((one["category"], one["track_id"]), []).append((line["frame"], one["bbox"]))
+    told = {(tube["label"], tube["track_id"]): list(zip(tube["frames"], tube["boxes"])) for tube in video["tubes"]}
+    assert seen and told == {key: [(frame, box) for frame, box in frames] for key, frames in seen.items()}
+    assert all(0 < tube["score"] <= 1 for tube in video["tubes"])
+
+
+def test_a_drawn_video_of_tubes(call, frames, clip_model, draw_spots, tmp_path):
+    code, _, errors = call(frames, "--out", "out", "--threshold", "0.4", "--max-frames", "6", model=clip_model)
+    assert (code, errors.strip()) == (0, "")
+    check_tubes(json.loads((tmp_path / "out" / "tracks.json").read_text()))
+    drawn = VideoReader(tmp_path / "out" / "seq.mp4")
+    for plain, frame in zip(moving(draw_spots, 6), drawn, strict=True):
+        far = np.abs(plain.astype(int) - frame.image).max(axis=-1) > 60
+        assert far.sum() > 100  # boxes and labels; compression alone changes less
+    drawn.close()
 
 
 def test_a_model_of_clips(call, frames, clip_model, tmp_path):
@@ -175,8 +208,56 @@ def test_a_model_of_clips(call, frames, clip_model, tmp_path):
     assert results["threshold"] == 0.4 and len(results["images"]) == 5
     found = results["images"][2]["detections"]
     assert found and all(one["track_id"] > 0 and one["score"] == one["tube_score"] == 0.5 for one in found)
+    check_tubes(results)
     code, output, _ = call(*quick, "--max-frames", "2", model=clip_model)
     assert code == 0 and "2 frames, fewer than the 3 that this model sees at once" in " ".join(output.split())
+
+
+@pytest.mark.parametrize(
+    ("alone", "given"),
+    [
+        (False, False),
+        (True, True),
+        pytest.param(False, True, marks=pytest.mark.long),
+        pytest.param(True, False, marks=pytest.mark.long),
+    ],
+)
+def test_two_streams_and_flow_alone(call, frames, clip_model, flow_model, monkeypatch, tmp_path, alone, given):
+    computed = []
+    monkeypatch.setattr(flow, "as_picture", lambda found: computed.append(found) or as_picture(found))
+    quick = (frames, "--out", "out", "--no-draw", "--max-frames", "5", "--threshold", "0.4")
+    second = () if alone else ("--flow", flow_model, "--flow-weights", "heatmap=0.4,size=1")
+    pictures = ("--flow-pictures", frames) if given else ()
+    code, _, errors = call(*quick, *second, *pictures, model=flow_model if alone else clip_model)
+    assert (code, errors.strip()) == (0, "") and len(computed) == (0 if given else 4)
+    results = json.loads((tmp_path / "out" / "tracks.json").read_text())
+    assert len(results["images"]) == 5
+    check_tubes(results)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("seq", "--flow-weights", "size=1"), "--flow-weights are for two models"),
+        (("seq", "--flow", "FLOW", "--flow-weights", "size"), "expected weights such as heatmap=0.4,size=0.8"),
+        (("seq", "--flow", "FLOW", "--flow-weights", "sizes=1"), "unknown weight 'sizes'. Did you mean 'size'"),
+        (("seq", "--flow-pictures", "seq/img1"), "--flow-pictures are for models of optical flow"),
+        (("seq", "--flow", "FLOW", "--flow-pictures", "none"), "none: no such folder or video"),
+        (("seq", "other", "--flow", "FLOW", "--flow-pictures", "seq/img1"), "shows one video, not 2"),
+    ],
+)
+def test_streams_that_cannot_be(call, frames, clip_model, flow_model, draw_spots, tmp_path, arguments, said):
+    save_image(tmp_path / "other" / "1.png", draw_spots(64, 96))
+    arguments = [flow_model if one == "FLOW" else one for one in arguments]
+    code, _, errors = call(*arguments, "--out", "out", model=clip_model)
+    assert code == 2 and said in " ".join(errors.split())
+
+
+def test_a_single_image_has_no_flow(frames, flow_model, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as end:
+        main(["detect", str(flow_model), str(frames / "1.png"), "--out", "out"])
+    assert end.value.code == 2 and "sees optical flow, and a single image has none" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -15,14 +15,14 @@ from centernet_tf.model.split import FEATURES, split
 from centernet_tf.points.task import Association
 
 
-def detector_of(frames, **options):
-    """Around a network of noise; nothing is held back of what it finds."""
+def detector_of(frames, flow=0, width=8, **options):
+    """Around a network of noise, of so many pictures of flow if any; nothing is held back of what it finds."""
     whole = InputCard(height=32, width=48, stride=4)
     names = ("sit", "walk")
-    task = {"action": {"frames": frames}}
-    card = ModelCard(tasks=task, backbone="tiny", classes=names, max_objects=6, input=whole, head_channels=8)
+    task = {"action": {"frames": frames, "flow": flow}}
+    card = ModelCard(tasks=task, backbone="tiny", classes=names, max_objects=6, input=whole, head_channels=width)
     tasks = card.task_set()
-    network = build_network("tiny", tasks.heads, tasks.inputs, 8)
+    network = build_network("tiny", tasks.heads, tasks.inputs, width)
     random = np.random.default_rng(frames)
     for weight in network.trainable_weights:
         weight.assign(random.normal(0, 0.3, weight.shape))
@@ -46,7 +46,7 @@ def found_in(detector, video, batch_size=3):
 def check_alike(detector, video, monkeypatch, batch_size=3):
     once = found_in(detector, video, batch_size)
     with monkeypatch.context() as patch:
-        patch.setattr("centernet_tf.detector.follow.suits", lambda detector: False)
+        patch.setattr("centernet_tf.detector.follow.open_stream", lambda *given: None)
         whole = found_in(detector, video)
     assert len(once) == len(whole) == len(video)
     for one, other in zip(once, whole):
@@ -55,7 +55,20 @@ def check_alike(detector, video, monkeypatch, batch_size=3):
         np.testing.assert_allclose(one.fields["tubelets"], other.fields["tubelets"], atol=1e-2)
 
 
-@pytest.mark.parametrize(("frames", "count", "options"), [(3, 0, {}), (3, 1, {}), (4, 9, {}), (3, 5, {"flip": True})])
+@pytest.mark.parametrize(
+    ("frames", "count", "options"),
+    [
+        (3, 0, {}),
+        (3, 1, {}),
+        (4, 9, {}),
+        (3, 5, {"flip": True}),
+        pytest.param(3, 4, {"width": 0}, marks=pytest.mark.long),
+        (3, 4, {"width": 128}),  # by fewer multiplications
+        pytest.param(5, 6, {"flow": 2}, marks=pytest.mark.long),
+        (3, 1, {"flow": 5}),
+        (3, 7, {"flow": 5}),
+    ],
+)
 def test_equals_whole_clips(frames, count, options, monkeypatch):
     check_alike(detector_of(frames, **options), video_of(count), monkeypatch)
 
@@ -67,13 +80,14 @@ def test_equals_whole_clips_of_a_long_video(monkeypatch):
 
 def test_each_frame_passes_the_trunk_once(monkeypatch):
     detector, seen = detector_of(3), []
-    call = stream.FeatureGraph.predict_on_batch
+    call = stream.on_device
 
     def counted(graph, inputs):
-        seen.append(len(inputs["images"]))
+        if isinstance(graph, stream.FeatureGraph):
+            seen.append(len(inputs["images"]))
         return call(graph, inputs)
 
-    monkeypatch.setattr(stream.FeatureGraph, "predict_on_batch", counted)
+    monkeypatch.setattr(stream, "on_device", counted)
     found_in(detector, video_of(8))
     assert seen == [3, 3, 2]
 
@@ -81,7 +95,7 @@ def test_each_frame_passes_the_trunk_once(monkeypatch):
 def test_single_images_and_other_options_are_searched_as_before():
     assert not stream.suits(detector_of(1))
     assert not stream.suits(detector_of(3, nms=True))
-    assert stream.suits(detector_of(3, flip=True))
+    assert stream.suits(detector_of(3, flip=True)) and stream.suits(detector_of(3, flow=2))
 
 
 @pytest.mark.parametrize("width", [0, 8])

@@ -8,8 +8,14 @@ import numpy as np
 import pytest
 from keras import ops
 
+from centernet_tf.data import example
+from centernet_tf.data.augment import Augmentation
+from centernet_tf.data.sample import Sampler
+from centernet_tf.data.stretched import Cut
 from centernet_tf.errors import UsageError
+from centernet_tf.losses import whole_map
 from centernet_tf.points.centers import STRIDE, Centers
+from centernet_tf.properties.tracks import LABEL, Tracks
 from centernet_tf.tasks import build_tasks
 from centernet_tf.tasks.action import Action, decode, join
 
@@ -69,10 +75,10 @@ def listed(arrays, prefix):
     return sorted((int(one), *mov.tolist(), *wh.tolist(), *cells[::2].tolist()) for one, mov, wh, cells in zip(*parts))
 
 
-def check_targets(rows, arrays, prefix, size):
-    """Compares targets of rows in pixels of the input with those of a golden sample."""
+def check_targets(batch, arrays, prefix, size):
+    """Compares targets of padded rows in pixels of the input with those of a golden sample."""
     tasks = build_tasks({"action": Action()}, Centers(21, max_objects=128))
-    found = numpy_of(tasks.encode(as_batch(rows), (size[0] // STRIDE, size[1] // STRIDE)))
+    found = numpy_of(tasks.encode(batch, (size[0] // STRIDE, size[1] // STRIDE)))
     np.testing.assert_allclose(found["heatmap"]["heatmap"][0], np.moveaxis(arrays[f"{prefix}/hm"], 0, -1), atol=1e-4)
     mask = found["movement"]["mask"][0, :, 0] > 0
     sizes = found["size"]["value"].reshape(128, 14)
@@ -93,7 +99,34 @@ def test_targets_equal_the_original():
     assert len(rows["boxes"]) == sample["objects"] == 4
     scale = np.array([meta["resize"][1] / width, meta["resize"][0] / height] * 2, np.float32)
     rows = {**rows, "boxes": rows["boxes"] * scale, "tubelets": rows["tubelets"] * scale}
-    check_targets(rows, arrays, "0", meta["resize"])
+    check_targets(as_batch(rows), arrays, "0", meta["resize"])
+
+
+def stored(rows, size):
+    """Shape and lists of a frame of records."""
+    height, width = size
+    sides = dict(zip(example.SIDES, (rows["boxes"] / np.float32([width, height, width, height])).T))
+    whole = {example.LABEL: rows["classes"].astype(np.int64) + 1, LABEL: rows["track_ids"]}
+    return (height, width, 3), {**sides, **whole, example.WIDTH: np.array([width]), example.HEIGHT: np.array([height])}
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_augmented_targets_equal_the_original(number, monkeypatch):
+    """With the recorded draws, on the way from records to targets that a training takes."""
+    arrays, meta = golden("targets-augmented")
+    sample, size = meta["samples"][number], tuple(meta["resize"])
+    parts = (sample[name] and tuple(sample[name]) for name in ("canvas_h_w_top_left", "crop_x1y1x2y2"))
+    cut = Cut(sample["mirror"], *parts)
+    monkeypatch.setattr(Augmentation, "cut", lambda *given: cut)
+    tasks = build_tasks({"action": Action()}, Centers(21, max_objects=128))
+    names = tuple(str(label) for label in range(21))
+    read = (tuple(tasks.fields), (Tracks(tubes=True),), names, Augmentation(geometry="stretched"))
+    sampler = Sampler(size, "stretched", 128, *read, tasks.frames, tasks.clip)
+    frames = [stored(rows, meta["frame_hw"]) for _, rows in sorted(window_of(arrays, sample["start"]).items())]
+    made = sampler.draw(np.random.default_rng(0), frames, [offset == 0 for offset in OFFSETS])
+    assert made.valid.sum() == sample["objects"]
+    rows = {field.name: values[None] for field, values in zip(sampler.padded, made.rows, strict=True)}
+    check_targets({**rows, "valid": made.valid[None]}, arrays, str(number), size)
 
 
 def test_windows_equal_the_original():
@@ -174,6 +207,30 @@ def test_places_equal_a_slow_twin(clamp, frames, count):
     cell = random.integers(0, 6, (2, count, 2)).astype(np.float32)
     found = numpy_of(decode.places(ops.convert_to_tensor(centers), ops.convert_to_tensor(cell), (9, 12), clamp))
     np.testing.assert_array_equal(found, slow_places(centers, cell, (9, 12), clamp))
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_sizes_of_maps_that_are_never_made(frames):
+    random = np.random.default_rng(frames)
+
+    def parts():
+        kernels = {"hidden_kernel": (3, 3, 4, 6), "hidden_bias": (6,), "kernel": (6, 2), "bias": (2,)}
+        made = {name: random.normal(size=shape).astype(np.float32) for name, shape in kernels.items()}
+        return {**made, "features": [random.normal(size=(2, 8, 9, 4)).astype(np.float32) for _ in range(frames)]}
+
+    def whole(one):
+        maps = [whole_map({**one, "features": features}) for features in one["features"]]
+        return numpy_of(ops.concatenate(maps, axis=-1))
+
+    first, second, place = parts(), parts(), random.integers(0, 72, (2, 6, frames)).astype(np.int32)
+    for sizes, expected in (
+        (first, whole(first)),
+        ({"maps": [first, second], "weights": [0.8, 0.2]}, 0.8 * whole(first) + 0.2 * whole(second)),
+    ):
+        found = numpy_of(decode.sizes_at(sizes, ops.convert_to_tensor(place)))
+        read = numpy_of(decode.sizes_at(ops.convert_to_tensor(expected), ops.convert_to_tensor(place)))
+        np.testing.assert_allclose(found, read, atol=1e-4)
+        assert decode.grid_of(sizes) == decode.grid_of(expected) == (8, 9)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3])

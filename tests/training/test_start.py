@@ -3,10 +3,13 @@ import numpy as np
 import pytest
 
 from centernet_tf.checkpoints.families import FAMILIES
-from centernet_tf.checkpoints.weights import official_names
+from centernet_tf.checkpoints.heads import head_modules, head_names
+from centernet_tf.checkpoints.weights import official_names, our_layout
 from centernet_tf.errors import UsageError
 from centernet_tf.model.network import build_network
 from centernet_tf.points.centers import Centers
+from centernet_tf.tasks import build_tasks
+from centernet_tf.tasks.action import Action
 from centernet_tf.training.start import start_from, start_from_checkpoint, widened
 
 
@@ -56,6 +59,54 @@ def test_a_stem_of_images_starts_one_of_several_pictures():
         ((9,), "stem_image"),
     ):
         assert widened(kernel, shape, path) is kernel
+
+
+def their_layout(value, path):
+    """Ours of `our_layout`."""
+    orders = ((3, 2, 0, 1), (2, 3, 0, 1)) if value.ndim == 4 else (tuple(range(value.ndim)),)
+    made = (value.transpose(order) for order in orders)
+    return np.ascontiguousarray(next(one for one in made if np.array_equal(our_layout(one, path), value)))
+
+
+def action_network(backbone, **task):
+    tasks = build_tasks({"action": Action(frames=3, **task)}, Centers(3))
+    return build_network(backbone, tasks.heads, tasks.inputs)
+
+
+def check_started(new, start, old, said):
+    """That trunk and size head are those of a detector, and nothing else."""
+    theirs = {weight.path: np.array(weight) for weight in old.weights}
+    for weight in new.weights:
+        taken = not weight.path.startswith(("heatmap", "movement"))
+        expected = theirs[weight.path] if taken else start[weight.path]
+        np.testing.assert_array_equal(np.array(weight), expected, err_msg=weight.path)
+    count = sum(not path.startswith(("heatmap", "movement")) for path in start)
+    assert f"{count} of {len(start)} weights loaded." in said
+    scratch, left = said.split("Start from scratch: ")[1].split("Left out: ")
+    for name in ("heatmap", "movement"):
+        assert f"{name}_stack1_conv/kernel" in scratch
+    return left
+
+
+def test_tubelets_start_from_a_detector(spot_card):
+    """Of a head that sees other features nothing is taken, not even a last layer that would fit."""
+    new, old = action_network("mobilenetv2_fpn"), build_network("mobilenetv2_fpn", Centers(3).heads())
+    start = {weight.path: np.array(weight) for weight in new.weights}
+    left = check_started(new, start, old, start_from(new, old, spot_card, "old.keras"))
+    assert all(f"{name}_stack1_" in left for name in ("heatmap", "offset"))
+
+
+def test_tubelets_start_from_an_official_detector(tmp_path):
+    torch = pytest.importorskip("torch", reason="writing checkpoints needs the extra [torch]")
+    family, name = FAMILIES[1], "dla34"
+    new, old = action_network(name), build_network(name, Centers(3).heads())
+    heads = official_names(old, head_modules(head_names(), 1, family.stacked, False))
+    names = official_names(old, family.modules(name)) | heads
+    state = {names[one.path]: torch.tensor(their_layout(np.array(one), one.path)) for one in old.weights}
+    torch.save(state, tmp_path / "ctdet.pth")
+    start = {weight.path: np.array(weight) for weight in new.weights}
+    left = check_started(new, start, old, start_from_checkpoint(new, name, tmp_path / "ctdet.pth"))
+    assert all(f"{name}.0.weight" in left for name in ("hm", "reg"))
 
 
 def test_nothing_fits(spot_card):

@@ -14,6 +14,7 @@ from centernet_tf.properties.tracks import draw, survey, trails
 from centernet_tf.properties.tracks.identities import Identities, number
 from centernet_tf.properties.tracks.looks import LooksMetric
 from centernet_tf.properties.tracks.scores import TrackMetric
+from centernet_tf.properties.tracks.tube_lines import TubeLines
 from centernet_tf.properties.tracks.tube_scores import TubeMetric
 from centernet_tf.properties.tracks.tubes import SCORE
 
@@ -110,6 +111,9 @@ class Tracks(Property):
         for one, score in zip(told, np.float64(rows.get(SCORE, ()))):
             one["tube_score"] = float(score) if digits is None else round(float(score), digits)
         return told
+
+    def chronicle(self, names: Sequence[str], digits: int | None) -> TubeLines | None:
+        return TubeLines(names, digits) if self.tubes else None
 
     def scored_as(self, model: Property) -> Property:
         return self.model_copy(update={"tubes": model.tubes})

@@ -14,7 +14,7 @@ from centernet_tf.properties.fields import SHARED, Field
 from centernet_tf.properties.property import Rows
 from centernet_tf.properties.tracks import Tracks
 from centernet_tf.properties.tracks.tubelets import OVERLAP, Suppression
-from centernet_tf.tasks.action import decode, join, link, targets, tubes
+from centernet_tf.tasks.action import decode, fuse, join, link, targets, tubes
 
 
 class Action(TaskSettings):
@@ -86,7 +86,7 @@ class Action(TaskSettings):
                 Head("heatmap", centers.num_classes, bias=HEATMAP_BIAS, heatmap=True, mirror=unmirrored),
                 # Its mirror image is not averaged, as in the original.
                 Head("movement", 2 * self.frames, at_cells=True),
-                Head("size", 2, mirror=unmirrored, per_frame=True),
+                Head("size", 2, mirror=unmirrored, per_frame=True, at_cells=True),
             ),
             terms=(
                 Term("heatmap", ("heatmap",), losses.focal),
@@ -104,6 +104,7 @@ class Action(TaskSettings):
             window=self.window,
             clipped=True,
             associate=Association(self._start, self._step, self._finish),
+            fuse=fuse.by_names,
         )
 
     @property

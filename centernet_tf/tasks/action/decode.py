@@ -33,7 +33,7 @@ def decode(outputs: Mapping[str, Any], peaks: Mapping[str, Any], clamp: Clamp = 
     batch, count, channels = ops.shape(movement)
     frames = channels // 2
     centers = peaks["cell"][:, :, None] + ops.reshape(movement, (batch, count, frames, 2))
-    place = places(centers, peaks["cell"], ops.shape(outputs["size"])[1:3], clamp)
+    place = places(centers, peaks["cell"], grid_of(outputs["size"]), clamp)
     half = sizes_at(outputs["size"], place) / 2
     tubelets = ops.concatenate([centers - half, centers + half], axis=-1)
     return {
@@ -71,16 +71,30 @@ def places(centers: Any, cell: Any, grid: tuple[Any, Any], clamp: Clamp) -> Any:
     return ops.clip(y, 0, height - 1) * width + ops.clip(x, 0, width - 1)
 
 
+def grid_of(sizes: Any) -> tuple[Any, Any]:
+    """Height and width of the maps that `sizes_at` takes."""
+    if not isinstance(sizes, Mapping):
+        return tuple(ops.shape(sizes)[1:3])
+    return grid_of(sizes["maps"][0]) if "maps" in sizes else tuple(ops.shape(sizes["features"][0])[1:3])
+
+
 def sizes_at(sizes: Any, place: Any) -> Any:
     """Reads the map of each frame at a cell of its own.
 
     Args:
-        sizes: [B, h, w, D K], D channels of each frame in turn.
+        sizes: [B, h, w, D K], D channels of each frame in turn; or, of maps that are never made, what
+            `losses.gather_cells` takes, whose features are a list of the frames' [B, h, w, F].
         place: [B, R, K] int32 cells.
 
     Returns:
         [B, R, K, D] float32.
     """
+    if isinstance(sizes, Mapping) and "maps" in sizes:
+        return sum(weight * sizes_at(one, place) for weight, one in zip(sizes["weights"], sizes["maps"]))
+    if isinstance(sizes, Mapping):
+        parts = [{**sizes, "features": features} for features in sizes["features"]]
+        read = [gather_cells(one, place[:, :, frame]) for frame, one in enumerate(parts)]
+        return ops.cast(ops.stack(read, axis=2), "float32")
     batch, count, frames = ops.shape(place)
     found = gather_cells(frame_by_frame(sizes, frames), listed(place))
     return ops.reshape(ops.cast(found, "float32"), (batch, count, frames, -1))
