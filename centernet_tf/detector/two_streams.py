@@ -20,7 +20,8 @@ ONLY_VIDEOS = "Two networks, of images and of optical flow, see videos only."
 
 def sees_flow(detector: Detector) -> bool:
     """Whether a detector's network sees optical flow in place of images."""
-    return any(wanted.directed for wanted in detector.tasks.inputs.values())
+    tasks = getattr(detector, "tasks", None)  # runners of exports have none: they know single images only
+    return tasks is not None and any(wanted.directed for wanted in tasks.inputs.values())
 
 
 class TwoStreams(Detector):
