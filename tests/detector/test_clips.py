@@ -57,7 +57,7 @@ def long(*values):
 
 
 @pytest.mark.parametrize(
-    ("count", "flow", "length"), [(3, 0, 1), (3, 2, 4), long(3, 0, 6), long(4, 0, 6), long(3, 2, 1), long(1, 2, 6)]
+    ("count", "flow", "length"), [(3, 0, 1), (3, 2, 4), long(3, 0, 6), long(4, 0, 6), long(3, 2, 1), (1, 2, 6)]
 )
 def test_a_whole_video(count, flow, length):
     graph, parts, together = parts_of(count, flow)
@@ -67,7 +67,7 @@ def test_a_whole_video(count, flow, length):
     check_alike(found, expected_of(graph, video))
 
 
-@pytest.mark.parametrize(("count", "flow"), [(3, 2), long(3, 0), long(1, 2)])
+@pytest.mark.parametrize(("count", "flow"), [(3, 2), long(3, 0), (1, 2)])
 def test_whole_clips(count, flow):
     graph, parts, together = parts_of(count, flow)
     shown = np.stack([video_of(len(parts.pictures)), video_of(len(parts.pictures) + 1)[1:]])

@@ -3,7 +3,7 @@
 Actions as Moving Points (Li et al., 2020), section 3, and the official code's `moc_decode`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from keras import ops
@@ -75,7 +75,13 @@ def grid_of(sizes: Any) -> tuple[Any, Any]:
     """Height and width of the maps that `sizes_at` takes."""
     if not isinstance(sizes, Mapping):
         return tuple(ops.shape(sizes)[1:3])
-    return grid_of(sizes["maps"][0]) if "maps" in sizes else tuple(ops.shape(sizes["features"][0])[1:3])
+    return grid_of(sizes["maps"][0]) if "maps" in sizes else tuple(ops.shape(_of_frames(sizes)[0])[1:3])
+
+
+def _of_frames(sizes: Mapping[str, Any]) -> Sequence[Any]:
+    """Features of each frame; those of a clip of one frame come alone."""
+    features = sizes["features"]
+    return features if isinstance(features, (list, tuple)) else [features]
 
 
 def sizes_at(sizes: Any, place: Any) -> Any:
@@ -92,7 +98,7 @@ def sizes_at(sizes: Any, place: Any) -> Any:
     if isinstance(sizes, Mapping) and "maps" in sizes:
         return sum(weight * sizes_at(one, place) for weight, one in zip(sizes["weights"], sizes["maps"]))
     if isinstance(sizes, Mapping):
-        parts = [{**sizes, "features": features} for features in sizes["features"]]
+        parts = [{**sizes, "features": features} for features in _of_frames(sizes)]
         read = [gather_cells(one, place[:, :, frame]) for frame, one in enumerate(parts)]
         return ops.cast(ops.stack(read, axis=2), "float32")
     batch, count, frames = ops.shape(place)
