@@ -303,7 +303,7 @@ class Detections:
     def to_supervision(self):
         """The same objects as `supervision.Detections`, with `class_name` and all fields in its data.
 
-        What that package has names for, such as masks [K, H, W] of the image, is there under these too.
+        What that package has names for is there under these, too.
 
         Raises:
             ImportError: The supervision package is not installed.

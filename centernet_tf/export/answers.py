@@ -9,7 +9,7 @@ TFOD's clients, its TFLite apps and its evaluation read these names, shapes and 
 
 and, of a model that finds more, the answers of `PROPERTIES`, [B, K, ...] each, points as y, x fractions of the image,
 and boxes as those above.
-Patches, grids [B, K, h, w] such as masks, lie over their object's box. Beside them boxes are whole, beyond 0..1 where
+Patches, grids [B, K, h, w], lie over their object's box. Beside them boxes are whole, beyond 0..1 where
 objects reach over the image's edge; cut, they would stretch what lies over them. Where asked for, there is
 
     NAME_reframed      [B, K, H, W]  uint8, each patch on the pixels of the image: 1 where they belong to the object

@@ -80,7 +80,7 @@ def export_onnx(model: str | Path | tuple[keras.Model, ModelCard], out: str | Pa
     Args:
         model: Model file, or network and card.
         out: File to write, .onnx.
-        reframed: Also answer masks, and what else lies over boxes, laid out on the input.
+        reframed: Also answer what lies over boxes, laid out on the input.
 
     Returns:
         The file.

@@ -70,7 +70,7 @@ def export_savedmodel(
         precision: "float32", or "bfloat16": half the size, and faster where the processor computes in it.
         xla: Compile the network with XLA, which the server must have; each new batch size takes seconds then.
         version: Number of the folder with the SavedModel; servers take the highest.
-        reframed: Also answer masks, and what else lies over boxes, laid out on the image, from the signatures for
+        reframed: Also answer what lies over boxes, laid out on the image, from the signatures for
             pixels: images of a batch of files have no one size. They are as many numbers as detections times pixels.
 
     Returns:

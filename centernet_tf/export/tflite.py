@@ -72,7 +72,7 @@ def export_tflite(
             outputs only.
         images: For int8: images as the model will see them; up to 100 are used.
         max_objects: Detections K; 10 if left out, as many as the model's where it follows videos.
-        reframed: Also answer masks, and what else lies over boxes, laid out on the input; of single images, with the
+        reframed: Also answer what lies over boxes, laid out on the input; of single images, with the
             whole decode.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Patches: grids of values that lie over boxes, such as masks; for NumPy arrays and tensors of Keras' backend.
+"""Patches: grids of values that lie over boxes; for NumPy arrays and tensors of Keras' backend.
 
 The S columns of a patch divide its box into S equal parts, and each holds the value in the middle of its part: column j
 stands at left + (j + 0.5) / S * (right - left), row i likewise. Coordinates are pixel indices, so that pixel i of an

@@ -12,11 +12,11 @@ TAPS = 9
 
 @keras.saving.register_keras_serializable(package="centernet_tf")
 class DeformableConv2D(keras.layers.Layer):
-    """3x3 convolution whose taps move and fade by predicted offsets and masks (Deformable ConvNets v2, section 3.2).
+    """3x3 convolution whose taps move and fade by predicted offsets and weights (Deformable ConvNets v2, section 3.2).
 
     An ordinary 3x3 convolution predicts 27 channels: for each tap, row by row, an offset (dy, dx) in pixels, then 9
     mask logits. A sample is bilinear over its four neighbours, and a neighbour outside the image counts as zero, so
-    values fade out over one pixel beyond the border. Offsets and masks start at zero: half of a plain convolution.
+    values fade out over one pixel beyond the border. Offsets and mask logits start at zero: half of a plain convolution.
 
     Args:
         filters: Output channels F.

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2] / "centernet_tf"
 # What each property and its task are called in code and texts.
 WORDS = {
     "keypoints": r"key_?points?|skeletons?|joints|joint_[a-z_]+|pose|oks|pck",
+    "masks": r"masks|segmentations?|polygons?",
     "boxes3d": r"boxes_?3d|box_?3d|3d|solids?|cameras?|kitti|depths|bird",
 }
 # Folders of their own, and those whose files are about one data set, one checkpoint or one measurement each.
@@ -22,6 +23,13 @@ ALLOWED = {
         "cli/records_interactions.py": "the option --keypoints of readers of COCO's persons",
         "cli/records_made.py": "the option --pose of drawn records",
         "cli/convert.py": "the option --skeleton of published checkpoints",
+    },
+    "masks": {
+        "cli/records.py": "options of readers that read them: --masks",
+        "cli/records_interactions.py": "the option --masks of readers of COCO's JSON",
+        "cli/records_made.py": "the option --masks of drawn records",
+        "cli/records_masks.py": "the command of the reader that reads them",
+        "cli/detect.py": "the options --label-images and --mask-images, where people look for them",
     },
     "boxes3d": {
         "cli/records.py": "the command of the reader that reads them",
