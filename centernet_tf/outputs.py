@@ -12,9 +12,7 @@ The JSON file:
         {"id": 2, "file_name": "in/clip.mp4", "frame": 0, "time": 0.0, "width": ...},
         ...],
       "videos": [
-        {"file_name": "in/clip.mp4", "rate": 25.0, "frames": 100, "output": "clip.mp4",
-         "tubes": [{"label": "walk", "score": 0.83, "track_id": 1, "frames": [5, 6, ...], "boxes": [[left, top, width,
-          height], ...]}, ...], of models that find tubes},
+        {"file_name": "in/clip.mp4", "rate": 25.0, "frames": 100, "output": "clip.mp4"},
         ...],
       "skipped": [{"file_name": "in/broken.jpg", "reason": "..."}, ...]
     }

@@ -16,7 +16,7 @@ class DeformableConv2D(keras.layers.Layer):
 
     An ordinary 3x3 convolution predicts 27 channels: for each tap, row by row, an offset (dy, dx) in pixels, then 9
     mask logits. A sample is bilinear over its four neighbours, and a neighbour outside the image counts as zero, so
-    values fade out over one pixel beyond the border. Offsets and mask logits start at zero: half of a plain convolution.
+    values fade out over one pixel beyond the border. Offsets and logits start at zero: half of a plain convolution.
 
     Args:
         filters: Output channels F.
