@@ -280,6 +280,12 @@ def test_who_is_joined(frames, kept, whole):
                 np.testing.assert_array_equal(made["tubelets"][row, place], window[offset]["boxes"][found[0]])
 
 
+def test_frames_are_reduced_for_the_heads_of_all():
+    (whole,), (less,) = (build_tasks({"action": Action(reduce=count)}, Centers(3)).tasks for count in (None, 16))
+    assert {head.name: head.reduced for head in whole.heads} == {"heatmap": 0, "movement": 0, "size": 0}
+    assert {head.name: head.reduced for head in less.heads} == {"heatmap": 16, "movement": 16, "size": 0}
+
+
 def test_sizes_of_classes_are_refused():
     for option in ("class_specific_size", "ltrb"):
         with pytest.raises(UsageError, match="one width and height in each frame"):
