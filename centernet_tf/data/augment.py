@@ -72,6 +72,8 @@ class Augmentation:
         distort_hue: The most that the hue turns, in degrees.
         mosaic: Fraction of the inputs that show four images, see `mixed`.
         mixup: Fraction that shows two, blended.
+        erase: Fraction of the inputs that lose a rectangle to noise, see `erased`.
+        erase_area: Smallest and largest part of the input that it covers.
         close_last: Epochs at the end of the run without these, so that a network ends with images as they are.
     """
 
@@ -102,6 +104,8 @@ class Augmentation:
     distort_hue: float = 18.0
     mosaic: float = 0.0
     mixup: float = 0.0
+    erase: float = 0.0
+    erase_area: tuple[float, float] = (0.02, 0.2)
     close_last: int = 0
 
     @property
@@ -146,6 +150,11 @@ class Augmentation:
             return f"geometry: images here {kind}. Set augment.geometry to {wanted}."
         if not least <= most:
             return f"distort_factors: {least:g} to {most:g}; expected two factors, the smallest first."
+        if self.erase and clips:
+            return "erase: nothing is erased from frames of videos. Set augment.erase to 0."
+        if not 0 < self.erase_area[0] <= self.erase_area[1] < 1:
+            first, last = self.erase_area
+            return f"erase_area: {first:g} to {last:g}; expected two parts between 0 and 1, the smallest first."
         if sum(self.mixes.values()) > 1:
             told = " + ".join(f"{name} {fraction:g}" for name, fraction in self.mixes.items())
             return f"{next(iter(self.mixes))}: {told} is more than 1; an input is made in one of these ways at most."

@@ -18,7 +18,7 @@ from centernet_tf.data.dataset import Dataset
 from centernet_tf.data.mixed import Mixer
 from centernet_tf.data.overall import with_overall
 from centernet_tf.data.partners import mixed_sample, with_partners
-from centernet_tf.data.pixels import decoded, side_by_side, stretched_image, warped, with_colors
+from centernet_tf.data.pixels import decoded, side_by_side, stretched_image, warped, with_colors, with_hole
 from centernet_tf.data.record import BASE
 from centernet_tf.data.sample import AUGMENTED, Sampler
 from centernet_tf.data.streams import end_all_at_exit
@@ -140,10 +140,15 @@ class Feed:
 
         def prepare(number: tf.Tensor, place: tf.Tensor, example: Any) -> Any:
             make = feed._mixed if augment.mixes else feed._prepare
-            return make(example, dataset.classes, (number, place), augment)
+            inputs, rows = make(example, dataset.classes, (number, place), augment)
+            if augment.erase:
+                chance = tf.where(number >= closed, 0.0, augment.erase)
+                image = with_hole(inputs["image"], chance, augment.erase_area, (self.seed, number, place))
+                inputs = {**inputs, "image": image}
+            return inputs, rows
 
-        epochs = tf.data.Dataset.range(start, tf.int64.max).flat_map(epoch)
-        prepared = epochs.map(prepare, self._parallel, deterministic=True)
+        samples = tf.data.Dataset.range(start, tf.int64.max).flat_map(epoch)
+        prepared = samples.map(prepare, self._parallel, deterministic=True)
         return self._batched(prepared, batch).prefetch(tf.data.AUTOTUNE)
 
     def check_augment(self, augment: Augmentation) -> None:

@@ -1,4 +1,4 @@
-"""Pixels of a sample on the host, as steps of a stream: decoded, recoloured, and fitted or stretched into the input."""
+"""Pixels of a sample on the host, as steps of a stream: decoded, recoloured, fitted or stretched, erased."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from centernet_tf.data.augment import Augmentation, recolored
 from centernet_tf.data.distorted import distorted
+from centernet_tf.data.erased import erased
 from centernet_tf.data.example import ENCODED, FILENAME, SOURCE_ID, spec
 from centernet_tf.data.fitted import letterboxed
 from centernet_tf.data.stretched import stretched
@@ -83,3 +84,13 @@ def stretched_image(
         return stretched(pixels, matrix, size, color, directed)
 
     return tf.ensure_shape(tf.numpy_function(stretch, [image, matrix], tf.float32, stateful=False), (*size, 3))
+
+
+def with_hole(image: tf.Tensor, chance: tf.Tensor, areas: tuple[float, float], seed: Sequence[tf.Tensor]) -> tf.Tensor:
+    """The input [h, w, 3], with this chance after `erased.erased`; seed, epoch and place decide."""
+
+    def erase(pixels: np.ndarray, chance: float, *numbers: int) -> np.ndarray:
+        # One number more than the sample's own, which would repeat its chance.
+        return erased(pixels, np.random.default_rng([*numbers, 1]), chance, areas)
+
+    return tf.ensure_shape(tf.numpy_function(erase, [image, chance, *seed], image.dtype, stateful=False), image.shape)

@@ -38,6 +38,10 @@ def check_augment(feed: Any, augment: Augmentation) -> None:
         )
     if feed.device_warp and (augment.turns or augment.fits):
         raise UsageError("augment.rotate: the device does not rotate images. Set data.device_warp to false.")
+    if feed.device_warp and augment.erase:
+        raise UsageError(
+            "augment.erase: the device erases nothing. Set augment.erase to 0, or data.device_warp to false."
+        )
     if feed.device_warp and feed.fill:
         raise UsageError("data.fill: the device fills with black. Set data.device_warp to false, or fill to 0.")
     if feed.device_warp and feed.resample != "bilinear":
