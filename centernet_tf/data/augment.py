@@ -72,6 +72,7 @@ class Augmentation:
         distort_hue: The most that the hue turns, in degrees.
         mosaic: Fraction of the inputs that show four images, see `mixed`.
         mixup: Fraction that shows two, blended.
+        copy_paste: Fraction that shows objects of another image on one, see `pasted`.
         erase: Fraction of the inputs that lose a rectangle to noise, see `erased`.
         erase_area: Smallest and largest part of the input that it covers.
         close_last: Epochs at the end of the run without these, so that a network ends with images as they are.
@@ -104,6 +105,7 @@ class Augmentation:
     distort_hue: float = 18.0
     mosaic: float = 0.0
     mixup: float = 0.0
+    copy_paste: float = 0.0
     erase: float = 0.0
     erase_area: tuple[float, float] = (0.02, 0.2)
     close_last: int = 0
@@ -111,7 +113,7 @@ class Augmentation:
     @property
     def mixes(self) -> dict[str, float]:
         """Fraction of the inputs that are made of several images, by the ways of doing so that are wanted."""
-        fractions = {"mosaic": self.mosaic, "mixup": self.mixup}
+        fractions = {"mosaic": self.mosaic, "mixup": self.mixup, "copy_paste": self.copy_paste}
         return {name: fraction for name, fraction in fractions.items() if fraction}
 
     @property

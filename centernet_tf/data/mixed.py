@@ -1,4 +1,4 @@
-"""Several images as one training image: mosaic and mixup, in NumPy.
+"""Several images as one training image: mosaic, mixup and copy-paste, in NumPy.
 
 Each image is cropped, scaled and mirrored as if it were alone; then it takes its place in the input. All have one
 change of colour, which is made on the device, but saturation, value and distortion of their own.
@@ -13,6 +13,7 @@ import numpy as np
 from centernet_tf.data.augment import recolored
 from centernet_tf.data.distorted import distorted
 from centernet_tf.data.fitted import letterboxed
+from centernet_tf.data.pasted import pasted
 from centernet_tf.data.sample import Sampler
 from centernet_tf.data.seams import OPEN, joined, within
 from centernet_tf.preprocess import Resample
@@ -85,6 +86,12 @@ class Mixer:
         part = random.beta(BLEND, BLEND)
         return cv2.addWeighted(first, part, second, 1 - part, 0), joined([ours, theirs], self.sampler.padded)
 
+    def copy_paste(self, random: np.random.Generator, pictures: Sequence[Picture]) -> tuple[np.ndarray, Rows]:
+        """Some objects of the second image on the first, see `pasted`."""
+        height, width = self.sampler.size
+        below, above = (self._placed(random, one, (0, 0, width, height)) for one in pictures)
+        return pasted(random, below, above, self.sampler.padded)
+
     @property
     def dtype(self) -> str:
         """Of the pixels that it gives."""
@@ -132,4 +139,5 @@ def seams(place: tuple[int, int, int, int], size: tuple[int, int]) -> np.ndarray
 MIXES: dict[str, tuple[int, Callable[[Mixer, np.random.Generator, Sequence[Picture]], tuple[np.ndarray, Rows]]]] = {
     "mosaic": (4, Mixer.mosaic),
     "mixup": (2, Mixer.mixup),
+    "copy_paste": (2, Mixer.copy_paste),
 }

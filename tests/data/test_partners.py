@@ -55,7 +55,7 @@ def test_most_are_mixed_until_the_last_epochs(greys):
 
 
 def test_any_step_can_be_begun_with(greys):
-    augment = Augmentation(mosaic=0.5, mixup=0.3, close_last=1)
+    augment = Augmentation(mosaic=0.4, mixup=0.2, copy_paste=0.3, close_last=1)
     feed = Feed((32, 32), shuffle=8)  # blocks of an epoch
     unbroken = take(feed.training(greys, 5, augment, 0, 3), 12)
     resumed = take(feed.training(greys, 5, augment, 5, 3), 7)
