@@ -15,7 +15,7 @@ from centernet_tf.data.augment_settings import AugmentSettings
 from centernet_tf.errors import UsageError, brief, closest
 from centernet_tf.host.files import write_text
 from centernet_tf.host.strict_yaml import parse, parse_file
-from centernet_tf.points.centers import Regression
+from centernet_tf.points.loss_settings import LossSettings
 from centernet_tf.points.task import Section, TaskSettings
 from centernet_tf.preprocess import Resample
 from centernet_tf.tasks import TASKS, check_tasks
@@ -23,7 +23,6 @@ from centernet_tf.tasks import TASKS, check_tasks
 Fraction = Annotated[float, pydantic.Field(ge=0, le=1)]
 PositiveFraction = Annotated[float, pydantic.Field(gt=0, le=1)]
 Side = Annotated[int, pydantic.Field(gt=0, le=16384)]  # pixels
-Weight = Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]
 
 
 class DataSettings(Section):
@@ -73,16 +72,6 @@ class EvaluateSettings(Section):
     every: pydantic.PositiveInt = 5
     batch_size: pydantic.PositiveInt = 8
     images: int = pydantic.Field(4, ge=0)
-
-
-class LossSettings(Section):
-    """What counts how much in the loss."""
-
-    weights: dict[str, Weight] = pydantic.Field(default_factory=dict)
-    regression: Regression = "l1"
-    corrected_radius: bool = False
-    ignore_crowd: bool = False
-    ignored_area: bool = False
 
 
 class Settings(Section):

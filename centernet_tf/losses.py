@@ -16,7 +16,9 @@ def focal(logits: Any, target: Mapping[str, Any]) -> Any:
             shape, 1 where a missing object is not to be punished. Centres are never ignored. Of targets with "index"
             [B, N] int32 cells (y * w + x), "classes" [B, N] and "mask" [B, N] of 0 and 1, these are the centres
             instead, two on one cell counted twice; cells at 1 beside them cost nothing (official code of CenterTrack,
-            `FastFocalLoss`).
+            `FastFocalLoss`). Of targets with "high", a score, cells that score so much without being centres cost
+            nothing: objects that nobody labelled (CenterNet2's code, `ignore_high_fp`). With "class_weights" [C], each
+            channel counts so much.
 
     Returns:
         Scalar: the sum over all cells and classes divided by the number of centres of the batch, or the plain sum where
@@ -33,6 +35,12 @@ def focal(logits: Any, target: Mapping[str, Any]) -> Any:
     miss = ops.log(1 - score) * score**2 * (1 - heatmap) ** 4 * (1 - positive)
     if "ignore" in target:
         miss = miss * (1 - ops.cast(target["ignore"], "float32"))
+    if "high" in target:
+        miss = ops.where(score < target["high"], miss, 0.0)
+    if "class_weights" in target:
+        weights = ops.cast(target["class_weights"], "float32")
+        each = ops.take(weights, ops.clip(target["classes"], 0, score.shape[-1] - 1)) if "index" in target else weights
+        hit, miss = hit * each, miss * weights
     return -(ops.sum(hit) + ops.sum(miss)) / ops.maximum(ops.sum(counted), 1.0)
 
 

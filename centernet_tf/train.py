@@ -77,7 +77,7 @@ def _train(
     extra: Sequence[Any],
 ) -> Path:
     """`train`, once data and settings are known to fit."""
-    tasks = card.task_set(**settings.loss.model_dump())
+    tasks = card.task_set(**settings.loss.options(records.objects_per_class))
     feed = _feed(settings, card, tasks)
     feed.check_augment(Augmentation(**settings.augment.model_dump()))
     feed.steps(records, settings.train.batch_size)

@@ -11,7 +11,7 @@ import numpy as np
 from keras import ops
 
 from centernet_tf import losses
-from centernet_tf.errors import UsageError
+from centernet_tf.errors import UsageError, closest
 from centernet_tf.geometry import gaussian
 from centernet_tf.points import heatmap, peaks
 from centernet_tf.points.task import Head, Term, unmirrored
@@ -54,6 +54,9 @@ class Centers:
             classes on 128 x 128 cells, one thread: 4.9 instead of 5.6 ms, 7.5 instead of 11.8 ms without XNNPACK) and
             slower elsewhere.
         class_names: Names of the classes in channel order, where they are known.
+        ignore_high: Score from which a cell that is no centre costs nothing, for labels that miss objects (CenterNet2's
+            code, `ignore_high_fp`: 0.85); None for no such score.
+        class_weights: How much the heatmap's channels count, by the names of their classes; 1 of those without.
         candidates: Peaks of the heatmaps that a task has of its own, such as those of parts of objects, that are looked
             at, at least as many as objects.
     """
@@ -74,6 +77,8 @@ class Centers:
     flat: bool = False
     class_names: tuple[str, ...] = ()
     candidates: int = 100
+    ignore_high: float | None = None
+    class_weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def heads(self) -> tuple[Head, ...]:
         """Heatmap of the centres, offset within the cell (x, y), size (width, height, or `ltrb`) in cells.
@@ -198,15 +203,32 @@ class Centers:
             offset["rows"] = centers["rows"]
             # An object has the size of one class.
             size["rows"] = centers["rows"] / (self.num_classes if self.class_specific_size else 1)
-        heatmap = self.render(centers)
-        if centers["listed"]:
-            mask = ops.cast(centers["keep"], "float32")
-            heatmap |= {"index": centers["index"], "classes": centers["classes"], "mask": mask}
-        return {"heatmap": heatmap, "offset": offset, "size": size}
+        return {"heatmap": self.render(centers), "offset": offset, "size": size}
 
     def render(self, centers: Mapping[str, Any]) -> dict[str, Any]:
-        """The target heatmap of what `locate` returned, see `heatmap.render`."""
-        return heatmap.render(centers, self.num_classes, self.ignore_crowd, self.ignored_area)
+        """The target of the heatmap, of what `locate` returned: see `heatmap.render` and `losses.focal`."""
+        target = heatmap.render(centers, self.num_classes, self.ignore_crowd, self.ignored_area)
+        if centers["listed"]:
+            mask = ops.cast(centers["keep"], "float32")
+            target |= {"index": centers["index"], "classes": centers["classes"], "mask": mask}
+        if self.ignore_high is not None:
+            target["high"] = np.float32(self.ignore_high)
+        if self.class_weights:
+            target["class_weights"] = self.weights_of_classes()
+        return target
+
+    def weights_of_classes(self) -> np.ndarray:
+        """`class_weights` in channel order, [C] float32.
+
+        Raises:
+            UsageError: One is of no class.
+        """
+        for name in self.class_weights:
+            if name not in self.class_names:
+                known = ", ".join(self.class_names)
+                hint = closest(name, self.class_names)
+                raise UsageError(f"loss.class_weights: no class {name!r}.{hint} Known here: {known}.")
+        return np.float32([self.class_weights.get(name, 1.0) for name in self.class_names])
 
     def peaks(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
         """The best local maxima of the heatmap (Objects as Points, section 3, "From points to bounding boxes").
