@@ -88,6 +88,7 @@ class Settings(Section):
     max_objects: pydantic.PositiveInt = 100
     class_specific_size: bool = False
     ltrb: bool = False
+    iou_aware: float = pydantic.Field(0.0, ge=0, lt=1)
     data: DataSettings
     augment: AugmentSettings = AugmentSettings()
     loss: LossSettings = LossSettings()

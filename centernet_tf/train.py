@@ -256,6 +256,7 @@ def _card(settings: Settings, records: Dataset) -> ModelCard:
         max_objects=settings.max_objects,
         class_specific_size=settings.class_specific_size,
         ltrb=settings.ltrb,
+        iou_aware=settings.iou_aware,
         input=InputCard(height=height, width=width, stride=stride, **pixels),
         about={"version": VERSION, "data": records.name, "settings": settings.model_dump(mode="json")},
     )

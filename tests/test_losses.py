@@ -259,6 +259,19 @@ def test_gradients_of_a_map_that_is_never_made_are_those_of_the_map(name):
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("loss", [losses.masked_l1, losses.masked_smooth_l1])
+def test_errors_of_all_cells_are_weighted(loss):
+    random = np.random.default_rng(3)
+    values, wanted = random.normal(0, 2, (2, 2, 3, 4, 2))
+    mask = random.random((2, 12, 1)) * (random.random((2, 12, 1)) < 0.5)
+    target = {"mask": np.float32(mask), "value": np.float32(wanted.reshape(2, 12, 2))}
+    error = np.abs(values - wanted).reshape(2, 12, 2)
+    smooth = np.where(error < 1, error**2 / 2, error - 0.5)
+    expected = (error * mask).sum() / 2 if loss is losses.masked_l1 else (smooth * mask).sum()
+    found = loss(ops.convert_to_tensor(np.float32(values)), target)
+    assert float(ops.convert_to_numpy(found)) == pytest.approx(expected / mask.sum(), rel=1e-4)
+
+
 def test_l1_without_objects():
     nothing = {"index": np.zeros((2, 3)), "mask": np.zeros((2, 3, 1)), "value": np.ones((2, 3, 2))}
     assert l1(ramp(), **nothing) == 0

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
-from centernet_tf.points.centers import Regression
+from centernet_tf.points.centers import Box, Regression
 from centernet_tf.points.task import Section
 
 Weight = Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]
@@ -23,6 +23,9 @@ class LossSettings(Section):
     ignore_crowd: bool = False
     ignored_area: bool = False
     ignore_high: float | None = pydantic.Field(None, gt=0, lt=1)
+    box: Box = "sides"
+    area: float = pydantic.Field(0.0, ge=0, le=1)
+    ellipse: float = pydantic.Field(0.0, ge=0, le=1)
     class_weights: Literal["balanced"] | dict[str, Weight] = pydantic.Field(default_factory=dict)
 
     def options(self, objects: Mapping[str, int]) -> dict[str, Any]:

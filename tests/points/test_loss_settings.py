@@ -5,6 +5,7 @@ from centernet_tf.errors import UsageError
 from centernet_tf.points.centers import Centers
 from centernet_tf.points.loss_settings import LossSettings, balanced
 from centernet_tf.tasks import build_tasks
+from centernet_tf.tasks.box3d import Box3d
 from centernet_tf.tasks.detect import Detect
 
 NAMES = ("cell", "cat", "dog")
@@ -40,8 +41,15 @@ def test_weights_of_classes_stand_in_channel_order():
     ("options", "said"),
     [
         ({"class_weights": {"catt": 2.0}}, "class_weights: no class 'catt'. Did you mean 'cat'?"),
+        ({"class_specific_size": True, "box": "giou"}, "class_specific_size and loss.box exclude each other"),
+        ({"class_specific_size": True, "area": 0.5, "iou_aware": 0.5}, "loss.area and iou_aware exclude"),
     ],
 )
 def test_what_makes_no_sense_together(options, said):
     with pytest.raises(UsageError, match=said):
         build(**options)
+
+
+def test_whole_boxes_need_a_size():
+    with pytest.raises(UsageError, match=r"loss\.box: without size there is no box"):
+        build_tasks({"box3d": Box3d(size=False)}, Centers(3, box="giou"))
