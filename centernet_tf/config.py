@@ -47,14 +47,19 @@ class DataSettings(Section):
 
 
 class TrainSettings(Section):
-    """Optimisation; the defaults are the original's."""
+    """Optimisation; the defaults are the original's.
+
+    weight_decay is decoupled from the gradient, and spares biases and normalisation; with sgd, whose momentum is 0.9,
+    the learning rate is a number, for the rules are Adam's. patience: epochs without a better score on the validation
+    set after which a run ends; None for all epochs.
+    """
 
     epochs: pydantic.PositiveInt = 140
     batch_size: pydantic.PositiveInt = 32
     accumulate: pydantic.PositiveInt = 1
-    optimizer: Literal["adam", "adamw"] = "adam"
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     weight_decay: float = pydantic.Field(0.0, ge=0)
-    learning_rate: Literal["auto", "scratch"] | pydantic.PositiveFloat = "auto"
+    learning_rate: Literal["auto", "scratch"] | pydantic.PositiveFloat = pydantic.Field("auto", validate_default=True)
     schedule: Literal["step", "cosine"] = "step"
     drop_epochs: tuple[pydantic.PositiveInt, ...] = (90, 120)
     warmup_steps: int = pydantic.Field(0, ge=0)
@@ -63,7 +68,22 @@ class TrainSettings(Section):
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     xla: Literal["auto"] | bool = "auto"
     checkpoint_steps: pydantic.PositiveInt | None = None
+    patience: pydantic.PositiveInt | None = None
     seed: int = 317
+
+    @pydantic.field_validator("weight_decay")
+    @classmethod
+    def _of_an_optimizer_that_decays(cls, value: float, info: pydantic.ValidationInfo) -> float:
+        if value and info.data.get("optimizer") == "adam":
+            raise ValueError("adam has none. Set train.optimizer to adamw or sgd")
+        return value
+
+    @pydantic.field_validator("learning_rate")
+    @classmethod
+    def _of_the_optimizer(cls, value: str | float, info: pydantic.ValidationInfo) -> str | float:
+        if isinstance(value, str) and info.data.get("optimizer") == "sgd":
+            raise ValueError("a rule of Adam's. Give sgd a number, such as 0.01")
+        return value
 
 
 class EvaluateSettings(Section):
