@@ -128,7 +128,7 @@ def test_written_settings_read_the_same(tmp_path, least):
             "rotate_probability, flip, brightness, contrast, saturation, lighting, "
             "geometry, shear, scales, hsv_saturation, hsv_value, "
             "expand, expand_probability, expand_place, distort_probability, distort_brightness, distort_factors, "
-            "distort_hue.",
+            "distort_hue, mosaic, mixup, copy_paste, erase, erase_area, close_last.",
         ),
         (
             {**LEAST, "backbon": "resnet18"},
@@ -199,8 +199,8 @@ def test_written_settings_read_the_same(tmp_path, least):
             "here: data: mean: value 1 is 123.675: Input should be less than or equal to 1.",
         ),
         (
-            {**LEAST, "train": {"optimizer": "sgd"}},
-            "here: train: optimizer is 'sgd': Input should be 'adam' or 'adamw'.",
+            {**LEAST, "train": {"optimizer": "lion"}},
+            "here: train: optimizer is 'lion': Input should be 'adam', 'adamw' or 'sgd'.",
         ),
         (
             {**LEAST, "augment": {"flip": 1.5}},
@@ -213,7 +213,7 @@ def test_written_settings_read_the_same(tmp_path, least):
             "rotate_probability, flip, brightness, contrast, saturation, lighting, "
             "geometry, shear, scales, hsv_saturation, hsv_value, "
             "expand, expand_probability, expand_place, distort_probability, distort_brightness, distort_factors, "
-            "distort_hue.",
+            "distort_hue, mosaic, mixup, copy_paste, erase, erase_area, close_last.",
         ),
         (
             {"data": "records"},
