@@ -57,7 +57,8 @@ def evaluate(
     from centernet_tf.data.dataset import open_dataset
     from centernet_tf.detector.two_streams import sees_flow
     from centernet_tf.evaluate import evaluate as run
-    from centernet_tf.evaluate import evaluate_files, pictures
+    from centernet_tf.evaluate import pictures
+    from centernet_tf.evaluate_files import evaluate_files
     from centernet_tf.media.draw import save_image
     from centernet_tf.metrics.plot import save_plot
 
