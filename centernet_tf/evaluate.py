@@ -4,7 +4,7 @@ import collections
 import dataclasses
 import inspect
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,11 +35,13 @@ class Scores:
         coco: AP over IoU 0.50 to 0.95, and the rest of COCO's numbers.
         voc: AP at IoU 0.5 in Pascal VOC 2007's way.
         scores: What the metrics of the properties say.
+        boxes: All that COCO's numbers were counted from; None where nobody kept it.
     """
 
     coco: CocoScores
     voc: VocScores
     scores: tuple[Score, ...] = ()
+    boxes: CocoBoxes | None = None
 
     @property
     def main(self) -> dict[str, float]:
@@ -192,9 +194,14 @@ def evaluate(
 def pictures(scores: Scores, dataset: Dataset) -> dict[str, np.ndarray]:
     """{end of a file's name: picture [H, W, 3] uint8 RGB}: what the metrics of properties have to show."""
     wanted = {number for one in scores.scores for number in one.shown}
-    records = (record for record in iterate(dataset) if record.image_id in wanted) if wanted else ()
-    images = {record.image_id: as_image(record.image) for record in records}
+    images = {number: as_image(record.image) for number, record in records_of(dataset, wanted).items()}
     return _joined(*(one.pictures(images) for one in scores.scores))
+
+
+def records_of(dataset: Dataset, ids: Collection[int]) -> dict[int, Record]:
+    """{image_id: record} of some images, in the order of `ids`."""
+    found = {record.image_id: record for record in iterate(dataset) if record.image_id in ids} if ids else {}
+    return {number: found[number] for number in ids}
 
 
 def score(
@@ -236,7 +243,7 @@ def score(
             single = all(field.name in rows for field in one.fields if field.level == "object")
             metric.update(key, rows if single else told, truth)
     scores = (metric.result() for _, metric in metrics)
-    return Scores(coco.result(), voc.result(), tuple(one for one in scores if one is not None))
+    return Scores(coco.result(), voc.result(), tuple(one for one in scores if one is not None), coco)
 
 
 def _metrics(

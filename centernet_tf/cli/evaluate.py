@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from centernet_tf.cli.errors import ErrorsIou, ErrorsSheet, ShowErrors, Tensorboard, Wishes, tell_errors
 from centernet_tf.cli.flow import Flow, FlowWeights, load_pair
 from centernet_tf.cli.progress import progress
 from centernet_tf.cli.search import Flip, Halo, KeepResolution, Nms, Scales, Size, Tile, load_detector
@@ -45,6 +46,10 @@ def evaluate(
     halo: Halo = None,
     flow: Flow = None,
     flow_weights: FlowWeights = None,
+    errors: ShowErrors = False,
+    errors_iou: ErrorsIou = None,
+    errors_sheet: ErrorsSheet = None,
+    tensorboard: Tensorboard = None,
 ) -> None:
     """Score a model on records: AP of boxes (COCO, VOC 2007), OKS AP and PCK of keypoints, KITTI's AP of 3D boxes.
 
@@ -92,6 +97,9 @@ def evaluate(
             path = plot.with_name(f"{plot.stem}-{name}.png")
             save_image(path, picture)
             console.print(plain(f"Pictures of {name}: {path}"), soft_wrap=True)
+    told = {}
+    if wishes := Wishes(errors, errors_iou, errors_sheet, tensorboard):
+        told = tell_errors(console, wishes, scores, dataset, detector and detector.card)
     if json_file:
-        write_json(json_file, {"model": str(model), "data": str(data), **scores.as_dict()})
+        write_json(json_file, {"model": str(model), "data": str(data), **scores.as_dict(), **told})
         console.print(plain(f"Scores: {json_file}"), soft_wrap=True)

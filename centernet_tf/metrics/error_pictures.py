@@ -52,19 +52,23 @@ def worst(judged: Judged, count: int = MOST_IMAGES) -> list[int]:
     return [int(matched.ids[place]) for place in ranked if errors[place]]
 
 
-def sheet(judged: Judged, images: Mapping[int, np.ndarray], tile: int = 480) -> np.ndarray:
+def sheet(
+    judged: Judged, images: Mapping[int, np.ndarray], titles: Mapping[int, str] | None = None, tile: int = 480
+) -> np.ndarray:
     """The images side by side, with what is annotated in white, what was found in green, and errors in their colours.
 
     Args:
         judged: What became of everything.
-        images: {id: [H, W, 3] uint8 RGB}, in order.
+        images: {id: [H, W, 3] uint8 RGB}, in order, at least one.
+        titles: {id: name of the image}; its id if left out.
         tile: Largest side of an image on the sheet in pixels.
 
     Returns:
         [H, W, 3] uint8 RGB.
     """
     drawn = [draw_errors(judged, image_id, image) for image_id, image in images.items()]
-    return contact_sheet(drawn, [_title(judged, image_id) for image_id in images], tile=tile)
+    names = titles or {image_id: str(image_id) for image_id in images}
+    return contact_sheet(drawn, [f"{names[one]}: {_told(judged, one)}" for one in images], tile=tile)
 
 
 def draw_errors(judged: Judged, image_id: int, image: np.ndarray) -> np.ndarray:
@@ -86,10 +90,10 @@ def draw_errors(judged: Judged, image_id: int, image: np.ndarray) -> np.ndarray:
     return draw_boxes(image, boxes, labels, np.array(colors, np.uint8).reshape(-1, 3), line_thickness(image))
 
 
-def _title(judged: Judged, image_id: int) -> str:
+def _told(judged: Judged, image_id: int) -> str:
     """How many errors of which kind an image has."""
     matched = judged.matched
     (place,) = np.flatnonzero(matched.ids == image_id)
     fates, kinds = judged.fates[matched.truth_image == place], judged.kinds[matched.image == place]
     told = [*fates[fates != FOUND], *kinds[np.isin(kinds, ("double", "background"))]]
-    return f"{image_id}: " + ", ".join(f"{told.count(kind)} {kind}" for kind in KINDS if kind in told)
+    return ", ".join(f"{told.count(kind)} {kind}" for kind in KINDS if kind in told)

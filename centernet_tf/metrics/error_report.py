@@ -9,7 +9,8 @@ from rich.table import Table
 
 from centernet_tf.geometry.boxes import areas
 from centernet_tf.host.plain import plain
-from centernet_tf.metrics.boxes import Image, mean_where_known
+from centernet_tf.metrics.boxes import mean_where_known
+from centernet_tf.metrics.coco import CocoBoxes
 from centernet_tf.metrics.error_gains import Gains, gains
 from centernet_tf.metrics.error_kinds import CLAIMING, FOUND, KINDS, Judged, judge
 from centernet_tf.metrics.matched import match
@@ -123,26 +124,20 @@ class Errors:
         return table
 
 
-def find_errors(
-    names: Sequence[str],
-    images: Mapping[int, Image],
-    iou: float = 0.5,
-    thresholds: Sequence[float] | None = None,
-    most: int = 100,
-    digits: int | None = None,
-) -> Errors:
-    """Looks into the errors of what was found; arguments and exceptions as of `matched.match`.
+def find_errors(boxes: CocoBoxes, iou: float = 0.5, thresholds: Sequence[float] | None = None) -> Errors:
+    """Looks into the errors of what was found.
 
     Args:
-        names: Of the classes.
-        images: Of a `metrics.boxes.BoxMetric`.
+        boxes: All images, as COCO's AP counts them.
         iou: That makes a hit.
         thresholds: [C] of the detections that errors are counted of; `THRESHOLD` if left out.
-        most: Detections of an image and class that count.
-        digits: Decimals that boxes and scores are rounded to first.
+
+    Raises:
+        UsageError: The IoU is not above 0 and at most 1.
+        DataError: There are no images.
     """
-    limits = np.full(len(names), THRESHOLD) if thresholds is None else np.asarray(thresholds, float)
-    matched = match(names, images, iou, most, digits)
+    limits = np.full(len(boxes.names), THRESHOLD) if thresholds is None else np.asarray(thresholds, float)
+    matched = match(boxes, iou)
     return Errors(iou, limits, gains(judge(matched, iou)), judge(matched.above(limits), iou))
 
 

@@ -65,27 +65,21 @@ class Matched:
         return dataclasses.replace(self, **{name: getattr(self, name)[kept] for name in columns})
 
 
-def match(
-    names: Sequence[str], images: Mapping[int, Image], iou: float = 0.5, most: int = 100, digits: int | None = None
-) -> Matched:
-    """Matches what was found with what is there.
+def match(boxes: CocoBoxes, iou: float = 0.5) -> Matched:
+    """Matches what was found with what is there, as `boxes` counts it but at one IoU.
 
     Args:
-        names: Of the classes.
-        images: Of a `metrics.boxes.BoxMetric`.
+        boxes: All images.
         iou: That makes a hit.
-        most: Detections of an image and class that count, the best ones.
-        digits: Decimals that boxes and scores are rounded to first; None rounds nothing.
 
     Raises:
         UsageError: The IoU is not above 0 and at most 1.
         DataError: There are no images.
     """
     if not 0 < iou <= 1:
-        raise UsageError(f"IoU {iou}: expected above 0 and at most 1, such as 0.5.")
-    evaluated = _AtOne(names, most, digits, iou)
-    evaluated.images = dict(images)
-    columns = _columns(tuple(names), sorted(images.items()))
+        raise UsageError(f"IoU {iou:g}: expected above 0 and at most 1, such as 0.5.")
+    evaluated = _AtOne(boxes, iou)
+    columns = _columns(boxes.names, sorted(boxes.images.items()))
     for part in evaluated.evaluation().evalImgs:
         if part is None:
             continue
@@ -101,9 +95,9 @@ def match(
 class _AtOne(CocoBoxes):
     """COCO's evaluation at a single IoU and of objects of any size."""
 
-    def __init__(self, names: Sequence[str], most: int, digits: int | None, iou: float) -> None:
-        super().__init__(names, most, digits)
-        self.iou = iou
+    def __init__(self, boxes: CocoBoxes, iou: float) -> None:
+        super().__init__(boxes.names, boxes.max_detections, boxes.digits)
+        self.images, self.iou = boxes.images, iou
 
     def adjust(self, parameters: Any) -> None:
         parameters.iouThrs = np.array([self.iou])

@@ -40,7 +40,7 @@ def image(boxes, classes=(), scores=None, truth=(OBJECT,), truth_classes=(0,)):
 
 
 def judged(*images, iou=0.5):
-    return judge(match(NAMES, counter(images).images, iou), iou)
+    return judge(match(counter(images), iou), iou)
 
 
 @pytest.mark.parametrize("kind", CASES)
@@ -76,14 +76,14 @@ def test_crowds_are_no_objects_and_make_no_errors():
 def test_ap_is_that_of_coco(random_scene, iou):
     for ties in (False, True):
         metric = counter(random_scene(ties=ties))
-        scores, told = metric.result(), judge(match(NAMES, metric.images, iou), iou)
+        scores, told = metric.result(), judge(match(metric, iou), iou)
         expected = scores.precision[np.flatnonzero(np.isclose(scores.ious, iou))[0]].mean(axis=0)
         np.testing.assert_allclose(mended_ap(told, ()), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_gains_in_order_add_up_to_what_is_missing(random_scene, seed):
-    made = gains(judge(match(NAMES, counter(random_scene(seed=seed)).images, 0.6), 0.6))
+    made = gains(judge(match(counter(random_scene(seed=seed)), 0.6), 0.6))
     total = sum(made.ordered.values())
     np.testing.assert_allclose(made.ap + total, 1.0, atol=1e-12)
     assert made.missing == pytest.approx(np.mean(total)) and made.missing > 0.1
@@ -127,17 +127,17 @@ def test_mending_is_what_it_says(random_scene, kinds):
 
 def test_counts_take_every_object_once_and_look_above_the_threshold():
     boxes = [CASES["found"][0], CASES["background"][0]]
-    images = counter([image(boxes, [0, 2], scores=np.array([0.2, 0.6]))]).images
-    low = find_errors(NAMES, images, thresholds=(0.1, 0.1, 0.7, 0.1))
+    images = counter([image(boxes, [0, 2], scores=np.array([0.2, 0.6]))])
+    low = find_errors(images, thresholds=(0.1, 0.1, 0.7, 0.1))
     assert low.of_classes()["a"]["found"] == 1 and low.of_classes()["c"]["background"] == 0
-    high = find_errors(NAMES, images)
+    high = find_errors(images)
     assert high.of_classes()["a"]["missed"] == 1 and high.of_classes()["c"]["background"] == 1
     assert high.of_sizes()["medium"]["missed"] == 1 and high.of_sizes()["small"]["missed"] == 0
     assert high.ap == low.ap == 1.0  # of all detections; nobody looks for class c
 
 
 def test_report_adds_up(random_scene):
-    errors = find_errors(NAMES, counter(random_scene()).images)
+    errors = find_errors(counter(random_scene()))
     told = errors.as_dict()["errors"]
     assert sum(row["in order"] for row in told["kinds"].values()) == pytest.approx(1 - told["AP"])
     objects = ("found", "size", "offset", "size and offset", "class", "class and box", "missed")
@@ -148,24 +148,24 @@ def test_report_adds_up(random_scene):
 
 
 def test_nothing_found_is_all_missed():
-    errors = find_errors(NAMES, counter([image([])]).images)
+    errors = find_errors(counter([image([])]))
     assert errors.ordered()["missed"] == errors.gains.missing == 1.0
-    nothing = find_errors(NAMES, counter([image([], truth=(), truth_classes=())]).images)
+    nothing = find_errors(counter([image([], truth=(), truth_classes=())]))
     assert np.isnan(nothing.ap) and nothing.as_dict()["errors"]["AP"] is None
 
 
 def test_an_iou_that_is_none_is_refused():
     with pytest.raises(UsageError, match="IoU 50"):
-        find_errors(NAMES, counter([image([])]).images, iou=50)
+        find_errors(counter([image([])]), iou=50)
 
 
 def test_pictures_show_the_worst_images():
     good = image([CASES["found"][0]], [0])
     bad = (7, *image([CASES["size"][0], CASES["background"][0]], [0, 2])[1:])
-    errors = find_errors(NAMES, counter([good, bad]).images)
+    errors = find_errors(counter([good, bad]))
     assert worst(errors.shown) == [7]
     blank = np.zeros((200, 400, 3), np.uint8)
-    drawn = sheet(errors.shown, {7: blank})
+    drawn = sheet(errors.shown, {7: blank}, {7: "bad.png"})
     assert drawn.shape[1] >= 400 and (drawn != drawn[0, 0]).any()
     picture = chart(errors)
     assert picture.dtype == np.uint8 and picture.shape[2] == 3 and len(np.unique(picture)) > 10
