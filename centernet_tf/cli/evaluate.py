@@ -9,6 +9,7 @@ from rich.console import Console
 
 from centernet_tf.cli.errors import ErrorsIou, ErrorsSheet, ShowErrors, Tensorboard, Wishes, tell_errors
 from centernet_tf.cli.flow import Flow, FlowWeights, load_pair
+from centernet_tf.cli.oracle import Oracle, tell_oracles
 from centernet_tf.cli.progress import progress
 from centernet_tf.cli.search import Flip, Halo, KeepResolution, Nms, Scales, Size, Tile, load_detector
 from centernet_tf.errors import UsageError
@@ -50,6 +51,7 @@ def evaluate(
     errors_iou: ErrorsIou = None,
     errors_sheet: ErrorsSheet = None,
     tensorboard: Tensorboard = None,
+    oracle: Oracle = None,
 ) -> None:
     """Score a model on records: AP of boxes (COCO, VOC 2007), OKS AP and PCK of keypoints, KITTI's AP of 3D boxes.
 
@@ -72,6 +74,7 @@ def evaluate(
         changes = {"--size": size, "--keep-resolution": keep_resolution, "--flip": flip, "--scales": scales}
         changes |= {"--nms": nms, "--tile": tile, "--halo": halo is not None, "--round": digits is not None}
         changes |= {"--batch-size": batch_size is not None, "--flow": flow, "--flow-weights": flow_weights}
+        changes |= {"--oracle": oracle}
         if given := [name for name, value in changes.items() if value]:
             raise UsageError(
                 f"{given[0]}: {model} holds results, which are scored as they are. Give a model, or leave it out."
@@ -100,6 +103,8 @@ def evaluate(
     told = {}
     if wishes := Wishes(errors, errors_iou, errors_sheet, tensorboard):
         told = tell_errors(console, wishes, scores, dataset, detector and detector.card)
+    if oracle:
+        told |= tell_oracles(console, oracle, detector, dataset, scores, batch_size or 8, digits=digits, iou=iou)
     if json_file:
         write_json(json_file, {"model": str(model), "data": str(data), **scores.as_dict(), **told})
         console.print(plain(f"Scores: {json_file}"), soft_wrap=True)

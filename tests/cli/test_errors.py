@@ -65,3 +65,16 @@ def test_any_iou_makes_a_hit_but_none_above_one(spot_model, records, capsys):
     assert "AP at IoU 0.75" in run(capsys, *arguments, "0.75")[1]
     code, _, error = run(capsys, *arguments, "50")
     assert code == 2 and "IoU 50: expected above 0 and at most 1" in error
+
+
+def test_oracles_make_a_row_each(spot_model, records, tmp_path, capsys):
+    numbers = tmp_path / "scores.json"
+    arguments = ["evaluate", spot_model, "--data", records / "wrong", "--json", numbers]
+    code, shown, _ = run(capsys, *arguments, "--oracle", "size, offset", "--oracle", "all")
+    assert code == 0 and "ground truth of" in shown
+    rows = json.loads(numbers.read_text())["oracles"]
+    named = [["heatmap"], ["offset"], ["size"], ["heatmap", "offset", "size"]]
+    assert [row["heads"] for row in rows] == [[], ["size", "offset"], *named]
+    assert rows[-1]["AP"] == pytest.approx(1.0) and rows[0]["AP50"] < 0.9
+    code, _, error = run(capsys, *arguments, "--oracle", "sizes")
+    assert code == 2 and "Did you mean 'size'" in error
