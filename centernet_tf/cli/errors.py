@@ -73,7 +73,8 @@ def tell_errors(console: Console, wishes: Wishes, scores: "Scores", dataset: "Da
     from centernet_tf.metrics.error_pictures import chart
     from centernet_tf.metrics.error_report import find_errors
 
-    errors = find_errors(scores.boxes, IOU if wishes.iou is None else wishes.iou)
+    thresholds = None if card is None else card.thresholds
+    errors = find_errors(scores.boxes, IOU if wishes.iou is None else wishes.iou, thresholds)
     for table in errors.tables():
         console.print(table)
     drawn = _draw_worst(errors, dataset) if wishes.sheet or wishes.tensorboard else {}

@@ -14,6 +14,7 @@ from centernet_tf.metrics.tables import number, percent
 if TYPE_CHECKING:
     from centernet_tf.data.dataset import Dataset
     from centernet_tf.detector.detector import Detector
+    from centernet_tf.detector.oracle import OracleDetector
     from centernet_tf.evaluate import Scores
 
 EACH = "all"
@@ -29,21 +30,38 @@ Oracle = Annotated[
 ]
 
 
+def make_oracles(console: Console, wishes: Sequence[str], detector: "Detector") -> "list[OracleDetector]":
+    """The detectors whose rows were asked for.
+
+    Args:
+        console: Where it is told which heads cannot be replaced, where all that can are.
+        wishes: Heads between commas, or `EACH`.
+        detector: To be told the truth.
+
+    Raises:
+        UsageError: As `OracleDetector`.
+    """
+    from centernet_tf.detector.oracle import OracleDetector, known_heads
+
+    known, others = known_heads(detector.tasks)
+    if others and EACH in wishes:
+        console.print(f"Of {', '.join(others)} the ground truth is no map, so the network's own answers stay.")
+    return [OracleDetector(detector, heads) for wish in wishes for heads in _sets(wish, known)]
+
+
 def tell_oracles(
     console: Console,
-    wishes: Sequence[str],
-    detector: "Detector",
+    oracles: "Sequence[OracleDetector]",
     dataset: "Dataset",
     scores: "Scores",
     batch_size: int,
     **options: Any,
 ) -> dict[str, Any]:
-    """Prints a row for each wish.
+    """Scores each of `make_oracles` and prints its row.
 
     Args:
         console: Where the table goes.
-        wishes: Heads between commas, or `EACH`.
-        detector: Was scored.
+        oracles: Of the detector that was scored.
         dataset: Records that it was scored on.
         scores: Without oracles.
         batch_size: Images at the same time.
@@ -51,16 +69,9 @@ def tell_oracles(
 
     Returns:
         The key "oracles" of the JSON: [{"heads": [name], "AP": ..., "AP50": ..., ...}], none first.
-
-    Raises:
-        UsageError: As `OracleDetector`, before anything is searched.
     """
-    from centernet_tf.detector.oracle import OracleDetector, known_heads
     from centernet_tf.evaluate import evaluate
 
-    known, others = known_heads(detector.tasks)
-    sets = [heads for wish in wishes for heads in _sets(wish, known)]
-    oracles = [OracleDetector(detector, heads) for heads in sets]
     lines = [{"heads": [], **_numbers(scores)}]
     with progress(console, transient=False) as bar:
         for oracle in oracles:
@@ -68,8 +79,6 @@ def tell_oracles(
             found = evaluate(oracle, dataset, batch_size, lambda count, task=task: bar.advance(task, count), **options)
             lines.append({"heads": list(oracle.heads), **_numbers(found)})
     console.print(_table(lines))
-    if others and EACH in wishes:
-        console.print(f"Of {', '.join(others)} the ground truth is no map, so the network's own answers stay.")
     return {"oracles": [{name: _plain(value) for name, value in line.items()} for line in lines]}
 
 

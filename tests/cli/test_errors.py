@@ -1,4 +1,4 @@
-"""`centernet evaluate --errors`: tables, JSON, TensorBoard and the sheet, through the command."""
+"""`centernet evaluate`: errors, oracles and fitted thresholds, through the command."""
 
 import json
 
@@ -78,3 +78,27 @@ def test_oracles_make_a_row_each(spot_model, records, tmp_path, capsys):
     assert rows[-1]["AP"] == pytest.approx(1.0) and rows[0]["AP50"] < 0.9
     code, _, error = run(capsys, *arguments, "--oracle", "sizes")
     assert code == 2 and "Did you mean 'size'" in error
+
+
+def test_fitted_thresholds_are_used_where_none_is_given(spot_model, records, tmp_path, capsys):
+    fitted, numbers = tmp_path / "fitted.keras", tmp_path / "scores.json"
+    arguments = "evaluate", spot_model, "--data", records / "right", "--json", numbers, "--fit-thresholds"
+    code, shown, _ = run(capsys, *arguments, fitted)
+    assert code == 0 and str(fitted) in shown
+    told = json.loads(numbers.read_text())["thresholds"]
+    detector = load(fitted)
+    assert detector.card.thresholds == tuple(told[name]["threshold"] for name in detector.names)
+    assert told["red"]["F1"] == 1 and detector.card.about["thresholds"]["data"] == "right/val"
+    image = tmp_path / "a.png"
+    cv2.imwrite(str(image), np.zeros((64, 64, 3), np.uint8))
+    for more, expected in (((), {name: told[name]["threshold"] for name in told}), (("--threshold", "0.4"), 0.4)):
+        assert run(capsys, "detect", fitted, image, "--out", tmp_path / "out", *more)[0] == 0
+        assert json.loads((tmp_path / "out" / "detections.json").read_text())["threshold"] == expected
+
+
+def test_thresholds_are_fitted_to_the_model_as_it_is(spot_model, records, tmp_path, capsys):
+    arguments = "evaluate", spot_model, "--data", records / "right", "--fit-thresholds"
+    code, _, error = run(capsys, *arguments, tmp_path / "model.h5")
+    assert code == 2 and "ends in .keras; try" in error
+    code, _, error = run(capsys, *arguments, tmp_path / "model.keras", "--flip")
+    assert code == 2 and "--fit-thresholds: with --flip" in error
