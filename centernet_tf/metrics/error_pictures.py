@@ -66,20 +66,22 @@ def sheet(
     Returns:
         [H, W, 3] uint8 RGB.
     """
-    drawn = [draw_errors(judged, image_id, image) for image_id, image in images.items()]
+    drawn = [draw_errors(judged, image_id, image, tile) for image_id, image in images.items()]
     names = titles or {image_id: str(image_id) for image_id in images}
     return contact_sheet(drawn, [f"{names[one]}: {_told(judged, one)}" for one in images], tile=tile)
 
 
-def draw_errors(judged: Judged, image_id: int, image: np.ndarray) -> np.ndarray:
-    """One image [H, W, 3] of `sheet`, in its own size."""
+def draw_errors(judged: Judged, image_id: int, image: np.ndarray, tile: int) -> np.ndarray:
+    """One image [H, W, 3] of `sheet`, small ones as many times as large as a tile has room for their labels."""
+    times = max(1, tile // max(image.shape[:2]))
+    image = image.repeat(times, axis=0).repeat(times, axis=1)
     matched = judged.matched
     (place,) = np.flatnonzero(matched.ids == image_id)
     there = np.flatnonzero((matched.truth_image == place) & (judged.fates != ""))
     rows = np.flatnonzero((matched.image == place) & (judged.kinds != ""))
     rows = rows[np.argsort(judged.kinds[rows] != FOUND, kind="stable")]  # errors lie on top
     lost = judged.fates[there] == "missed"
-    boxes = np.concatenate([matched.truth_boxes[there], matched.boxes[rows]])
+    boxes = times * np.concatenate([matched.truth_boxes[there], matched.boxes[rows]])
     labels = [f"missed {matched.names[label]}" if one else "" for one, label in zip(lost, matched.truth_classes[there])]
     colors = [COLORS["missed"] if one else TRUTH for one in lost]
     for row in rows:

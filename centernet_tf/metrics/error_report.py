@@ -20,6 +20,16 @@ THRESHOLD = 0.3  # of detections that errors are counted of, where no other is g
 SIZES = {"small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, np.inf)}  # COCO's, in pixels squared
 _OF_OBJECTS = (FOUND, *CLAIMING, "missed")
 _OF_DETECTIONS = ("double", "background")
+# Columns of the table of classes, which has no room for every kind.
+_SHORT = {
+    "objects": ("objects",),
+    FOUND: (FOUND,),
+    "poor box": ("size", "offset", "size and offset"),
+    "other class": ("class", "class and box"),
+    "missed": ("missed",),
+    "double": ("double",),
+    "background": ("background",),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,8 +94,8 @@ class Errors:
             level = "scores above the thresholds of the classes"
         return [
             self._gain_table(),
-            _count_table(f"Errors at IoU {self.iou:g}, {level}", "class", self.of_classes()),
-            _count_table(f"Errors at IoU {self.iou:g}, {level}", "size", self.of_sizes()),
+            _size_table(f"Errors at IoU {self.iou:g}, {level}", self.of_sizes()),
+            _class_table(f"Errors at IoU {self.iou:g}, {level}", self.of_classes()),
         ]
 
     def as_dict(self) -> dict[str, Any]:
@@ -157,13 +167,22 @@ def counts(judged: Judged, objects: np.ndarray, detections: np.ndarray) -> dict[
     }
 
 
-def _count_table(title: str, what: str, lines: Mapping[str, Mapping[str, int]]) -> Table:
-    table = Table(title=title)
-    table.add_column(what)
-    for name in ("objects", *_OF_OBJECTS, *_OF_DETECTIONS):
+def _size_table(title: str, columns: Mapping[str, Mapping[str, int]]) -> Table:
+    table = Table("size of objects and boxes", title=title)
+    for name in (*columns, "all"):
+        table.add_column(name, justify="right")
+    for kind in ("objects", *_OF_OBJECTS, *_OF_DETECTIONS):
+        line = [column[kind] for column in columns.values()]
+        table.add_row(kind, *map(str, line), str(sum(line)), end_section=kind == "missed")
+    return table
+
+
+def _class_table(title: str, lines: Mapping[str, Mapping[str, int]]) -> Table:
+    table = Table("class", title=title)
+    for name in _SHORT:
         table.add_column(name, justify="right")
     for name, line in lines.items():
-        table.add_row(plain(name), *map(str, line.values()))
+        table.add_row(plain(name), *(str(sum(line[kind] for kind in kinds)) for kinds in _SHORT.values()))
     return table
 
 

@@ -50,7 +50,7 @@ def test_errors_are_told_in_every_form(spot_model, records, tmp_path, capsys):
     assert told["classes"]["green"]["missed"] == 1 and told["classes"]["red"]["missed"] == 0
     assert sum(row["in order"] for row in told["kinds"].values()) == pytest.approx(1 - told["AP"])
     assert told["missing"] > 0.1
-    assert cv2.imread(str(sheet)).shape[1] < 2 * 64  # one image has errors
+    assert cv2.imread(str(sheet)).shape[1] < 2 * 480  # one image has errors
     assert list(board.glob("events*"))
 
 

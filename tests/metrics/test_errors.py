@@ -7,7 +7,7 @@ from centernet_tf.errors import UsageError
 from centernet_tf.metrics.coco import CocoBoxes
 from centernet_tf.metrics.error_gains import gains, mended_ap
 from centernet_tf.metrics.error_kinds import KINDS, judge
-from centernet_tf.metrics.error_pictures import chart, sheet, worst
+from centernet_tf.metrics.error_pictures import COLORS, chart, sheet, worst
 from centernet_tf.metrics.error_report import find_errors
 from centernet_tf.metrics.matched import match
 
@@ -144,7 +144,7 @@ def test_report_adds_up(random_scene):
     for rows in (told["classes"], told["sizes"]):
         for row in rows.values():
             assert row["objects"] == sum(row[name] for name in objects)
-    assert [table.row_count for table in errors.tables()] == [len(KINDS) + 1, 4, 3]
+    assert [table.row_count for table in errors.tables()] == [len(KINDS) + 1, 3 + len(KINDS) - 1, 4]
 
 
 def test_nothing_found_is_all_missed():
@@ -166,6 +166,8 @@ def test_pictures_show_the_worst_images():
     assert worst(errors.shown) == [7]
     blank = np.zeros((200, 400, 3), np.uint8)
     drawn = sheet(errors.shown, {7: blank}, {7: "bad.png"})
-    assert drawn.shape[1] >= 400 and (drawn != drawn[0, 0]).any()
+    (told,) = np.flatnonzero((drawn == COLORS["background"]).all(axis=2).any(axis=0))[[0]]
+    assert 400 <= drawn.shape[1] < 480 and abs(told - 300) < 12
+    assert sheet(errors.shown, {7: blank}, tile=1200).shape[1] > 1200  # three times as large
     picture = chart(errors)
     assert picture.dtype == np.uint8 and picture.shape[2] == 3 and len(np.unique(picture)) > 10
