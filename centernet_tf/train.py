@@ -164,7 +164,7 @@ def _fit(
         if first >= last or out_of_patience(settings, keep.progress, first):
             continue
         trainer.fit(
-            feed.training(records, settings.train.batch_size, augment, keep.progress.step),
+            feed.training(records, settings.train.batch_size, augment, keep.progress.step, settings.train.epochs),
             initial_epoch=first,
             epochs=last,
             steps_per_epoch=count,

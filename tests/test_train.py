@@ -153,6 +153,10 @@ def test_another_run_in_the_same_folder(run, shapes_train, shapes_val):
             {"augment": {"rotate": 9, "rotate_probability": 1}},
             "augment.rotate: boxes do not rotate, and no task here learns anything else from rotated images.",
         ),
+        (
+            {"augment": {"mosaic": 0.8, "mixup": 0.4}},
+            "augment.mosaic: mosaic 0.8 + mixup 0.4 is more than 1; an input is made in one of these ways at most.",
+        ),
         ({"loss": {"weights": {"sise": 1}}}, "loss.weights: no term 'sise'. Did you mean 'size'? Known here: "),
         ({"task": "pose"}, "{train}: its dataset.yaml has no keypoints, which task 'pose' needs."),
         (
