@@ -33,6 +33,7 @@ ORDER = (
     "checkpoints",
     "detector",
     "evaluate",
+    "evaluate_files",
     "training",
     "train",
     "predict",

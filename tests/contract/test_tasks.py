@@ -12,6 +12,7 @@ from centernet_tf.model.file import load_model, save_model
 from centernet_tf.model.network import build_network
 from centernet_tf.points import overlap
 from centernet_tf.points.centers import STRIDE, Centers
+from centernet_tf.points.oracle import ideal_maps, terms_of
 from centernet_tf.preprocess import Normalization
 from centernet_tf.properties.keypoints.skeleton import Skeleton
 from centernet_tf.tasks import TASKS, build_tasks
@@ -300,6 +301,18 @@ def check_perfect_maps(case, objects, rows):
     for term in tasks.terms:
         wrong = float(ops.convert_to_numpy(values[term.name])) - floor(term, targets[term.name])
         assert abs(wrong) < 0.05 * max(objects, 1), f"{term.name} of perfect maps"
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_truth_laid_out_as_maps_costs_nothing(name, rows):
+    tasks = task_set((name,))
+    truth = rows(tasks.fields, SIZE, num_classes=CLASSES)
+    known, targets = terms_of(tasks), tasks.encode(truth, GRID)
+    maps = ideal_maps(tasks, truth, GRID, known)
+    assert "heatmap" in maps
+    for head, term in known.items():
+        cost = float(ops.convert_to_numpy(term.function(maps[head], targets[term.name])))
+        assert abs(cost - floor(term, targets[term.name])) < 0.05, head
 
 
 @every_stepped

@@ -139,8 +139,8 @@ class Box3d(TaskSettings):
             ),
             terms=(
                 *(term for term in centers.terms() if term.name not in unused),
-                Term("depth", ("depth",), losses.depth),
-                Term("rotation", ("rotation",), losses.rotation),
+                Term("depth", ("depth",), losses.depth, ideal=targets.ideal_depth),
+                Term("rotation", ("rotation",), losses.rotation, ideal=targets.ideal_rotation),
                 Term("dimensions", ("dimensions",), masked_l1),
                 *([Term("amodal_offset", ("amodal_offset",), masked_l1)] if self.amodal_offset else []),
             ),
