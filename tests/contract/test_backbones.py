@@ -31,8 +31,9 @@ MARKS |= {name: [pytest.mark.long] for name in BACKBONES if name.startswith(("dl
 LARGEST = [f"resnet{depth}{end}" for depth in (34, 101, 152) for end in ("", "_dcn")]
 LARGEST += ["dla34_dcn_3level", "dla34_dcn_glob", "hourglass104_pooled"]
 MARKS |= {name: [pytest.mark.long, pytest.mark.release] for name in LARGEST}
-MARKS |= {"mobilenetv2_fpn:0.5": [pytest.mark.long]}
-QUICK = ("resnet18_dcn", "mobilenetv3_fpn:0.35", "keras_application:MobileNet")
+# Applications are tested in backbones/test_application.py.
+MARKS |= {name: [pytest.mark.long] for name in ("mobilenetv2_fpn:0.5", "keras_application:MobileNet")}
+QUICK = ("resnet18_dcn", "mobilenetv3_fpn:0.35")
 MARKS |= {name: [pytest.mark.slow] for name in QUICK}
 PLAIN = [name for name, entry in BACKBONES.items() if entry.build and name != "tiny"]  # that of the tests
 VARIANTS = ["mobilenetv2_fpn:0.5", "mobilenetv3_fpn:0.35", "keras_application:MobileNet"]
