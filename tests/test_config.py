@@ -134,7 +134,8 @@ def test_written_settings_read_the_same(tmp_path, least):
             {**LEAST, "backbon": "resnet18"},
             "here: unknown setting 'backbon'. Did you mean 'backbone'? Known here: "
             "task, backbone, head_channels, classes, weights, max_objects, class_specific_size, "
-            "ltrb, data, augment, loss, train, evaluate, detect, pose, box3d, track, reid, action, mask, hoi.",
+            "ltrb, iou_aware, data, augment, loss, train, evaluate, detect, pose, box3d, track, reid, action, mask, "
+            "hoi.",
         ),
         (
             {**LEAST, "task": "detekt"},
@@ -151,8 +152,8 @@ def test_written_settings_read_the_same(tmp_path, least):
         (
             {**LEAST, "amodal_ofset": True},
             "here: unknown setting 'amodal_ofset'. Did you mean 'box3d.amodal_offset'? Known here: task, backbone, "
-            "head_channels, classes, weights, max_objects, class_specific_size, ltrb, data, augment, loss, train, "
-            "evaluate, detect, pose, box3d, track, reid, action, mask, hoi.",
+            "head_channels, classes, weights, max_objects, class_specific_size, ltrb, iou_aware, data, augment, loss, "
+            "train, evaluate, detect, pose, box3d, track, reid, action, mask, hoi.",
         ),
         (
             {**LEAST, "task": "pose", "pose": {"clases": ["a"]}},

@@ -54,6 +54,7 @@ TENSORFLOW = {
     "data/example.py",
     "data/examine.py",
     "data/overall.py",
+    "data/partners.py",
     "data/pipeline.py",
     "data/pixels.py",
     "data/serialize.py",

@@ -78,6 +78,8 @@ class ModelCard(pydantic.BaseModel):
         max_objects: Detections per image, and objects trained on.
         class_specific_size: Whether the size head has two channels per class.
         ltrb: Whether the size head has the distances to the four edges instead of width and height.
+        iou_aware: How much the IoU that a head of its own tells counts in scores, see `points.centers.Centers`; 0 where
+            there is no such head.
         head_channels: Width of the hidden convolution of each head, 0 for none; the backbone's own if None. Of some
             heads by their names.
         input: How an image becomes its input.
@@ -93,6 +95,7 @@ class ModelCard(pydantic.BaseModel):
     max_objects: pydantic.PositiveInt
     class_specific_size: bool = False
     ltrb: bool = False
+    iou_aware: float = pydantic.Field(0.0, ge=0, lt=1)
     head_channels: pydantic.NonNegativeInt | dict[str, pydantic.NonNegativeInt] | None = None
     input: InputCard
     about: dict[str, Any] = {}
@@ -116,6 +119,7 @@ class ModelCard(pydantic.BaseModel):
             max_objects=self.max_objects,
             class_specific_size=self.class_specific_size,
             ltrb=self.ltrb,
+            iou_aware=self.iou_aware,
             class_names=self.classes,
             **options,
         )

@@ -108,6 +108,8 @@ class Box3d(TaskSettings):
         return self.model_copy(update=found), remarks
 
     def build(self, centers: Centers) -> Task:
+        if centers.of_whole_boxes and not self.size:
+            raise UsageError(f"{', '.join(centers.of_whole_boxes)}: without size there is no box. Leave them out.")
         unused = () if self.size else ("size",)
         boxes3d = Boxes3d()
         tracked = self.rules == "CenterTrack"
