@@ -15,7 +15,7 @@ from centernet_tf.data.augment_settings import AugmentSettings
 from centernet_tf.errors import UsageError, brief, closest
 from centernet_tf.host.files import write_text
 from centernet_tf.host.strict_yaml import parse, parse_file
-from centernet_tf.points.centers import Regression
+from centernet_tf.points.loss_settings import LossSettings
 from centernet_tf.points.task import Section, TaskSettings
 from centernet_tf.preprocess import Resample
 from centernet_tf.tasks import TASKS, check_tasks
@@ -23,7 +23,6 @@ from centernet_tf.tasks import TASKS, check_tasks
 Fraction = Annotated[float, pydantic.Field(ge=0, le=1)]
 PositiveFraction = Annotated[float, pydantic.Field(gt=0, le=1)]
 Side = Annotated[int, pydantic.Field(gt=0, le=16384)]  # pixels
-Weight = Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]
 
 
 class DataSettings(Section):
@@ -48,14 +47,19 @@ class DataSettings(Section):
 
 
 class TrainSettings(Section):
-    """Optimisation; the defaults are the original's."""
+    """Optimisation; the defaults are the original's.
+
+    weight_decay is decoupled from the gradient, and spares biases and normalisation; with sgd, whose momentum is 0.9,
+    the learning rate is a number, for the rules are Adam's. patience: epochs without a better score on the validation
+    set after which a run ends; None for all epochs.
+    """
 
     epochs: pydantic.PositiveInt = 140
     batch_size: pydantic.PositiveInt = 32
     accumulate: pydantic.PositiveInt = 1
-    optimizer: Literal["adam", "adamw"] = "adam"
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     weight_decay: float = pydantic.Field(0.0, ge=0)
-    learning_rate: Literal["auto", "scratch"] | pydantic.PositiveFloat = "auto"
+    learning_rate: Literal["auto", "scratch"] | pydantic.PositiveFloat = pydantic.Field("auto", validate_default=True)
     schedule: Literal["step", "cosine"] = "step"
     drop_epochs: tuple[pydantic.PositiveInt, ...] = (90, 120)
     warmup_steps: int = pydantic.Field(0, ge=0)
@@ -64,7 +68,22 @@ class TrainSettings(Section):
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     xla: Literal["auto"] | bool = "auto"
     checkpoint_steps: pydantic.PositiveInt | None = None
+    patience: pydantic.PositiveInt | None = None
     seed: int = 317
+
+    @pydantic.field_validator("weight_decay")
+    @classmethod
+    def _of_an_optimizer_that_decays(cls, value: float, info: pydantic.ValidationInfo) -> float:
+        if value and info.data.get("optimizer") == "adam":
+            raise ValueError("adam has none. Set train.optimizer to adamw or sgd")
+        return value
+
+    @pydantic.field_validator("learning_rate")
+    @classmethod
+    def _of_the_optimizer(cls, value: str | float, info: pydantic.ValidationInfo) -> str | float:
+        if isinstance(value, str) and info.data.get("optimizer") == "sgd":
+            raise ValueError("a rule of Adam's. Give sgd a number, such as 0.01")
+        return value
 
 
 class EvaluateSettings(Section):
@@ -73,16 +92,6 @@ class EvaluateSettings(Section):
     every: pydantic.PositiveInt = 5
     batch_size: pydantic.PositiveInt = 8
     images: int = pydantic.Field(4, ge=0)
-
-
-class LossSettings(Section):
-    """What counts how much in the loss."""
-
-    weights: dict[str, Weight] = pydantic.Field(default_factory=dict)
-    regression: Regression = "l1"
-    corrected_radius: bool = False
-    ignore_crowd: bool = False
-    ignored_area: bool = False
 
 
 class Settings(Section):
@@ -99,6 +108,7 @@ class Settings(Section):
     max_objects: pydantic.PositiveInt = 100
     class_specific_size: bool = False
     ltrb: bool = False
+    iou_aware: float = pydantic.Field(0.0, ge=0, lt=1)
     data: DataSettings
     augment: AugmentSettings = AugmentSettings()
     loss: LossSettings = LossSettings()

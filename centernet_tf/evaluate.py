@@ -1,11 +1,10 @@
-"""Scores a detector, or results in files, on records: AP of boxes (COCO, VOC 2007), and what the properties measure."""
+"""Scores a detector on records: AP of boxes (COCO, VOC 2007), and what the properties measure."""
 
 import collections
 import dataclasses
 import inspect
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,9 +19,8 @@ from centernet_tf.metrics.coco import CocoBoxes, CocoScores
 from centernet_tf.metrics.ignored import as_crowd
 from centernet_tf.metrics.tables import class_table, report, summary_table
 from centernet_tf.metrics.voc import VocBoxes, VocScores
-from centernet_tf.properties import PROPERTIES
 from centernet_tf.properties.metric import ImageKey, Metric, Score
-from centernet_tf.properties.property import Property, ResultFiles
+from centernet_tf.properties.property import Property
 from centernet_tf.results import Detections
 
 MOST = 100  # results of an image and class that COCO's AP looks at
@@ -37,11 +35,13 @@ class Scores:
         coco: AP over IoU 0.50 to 0.95, and the rest of COCO's numbers.
         voc: AP at IoU 0.5 in Pascal VOC 2007's way.
         scores: What the metrics of the properties say.
+        boxes: All that COCO's numbers were counted from; None where nobody kept it.
     """
 
     coco: CocoScores
     voc: VocScores
     scores: tuple[Score, ...] = ()
+    boxes: CocoBoxes | None = None
 
     @property
     def main(self) -> dict[str, float]:
@@ -194,30 +194,14 @@ def evaluate(
 def pictures(scores: Scores, dataset: Dataset) -> dict[str, np.ndarray]:
     """{end of a file's name: picture [H, W, 3] uint8 RGB}: what the metrics of properties have to show."""
     wanted = {number for one in scores.scores for number in one.shown}
-    records = (record for record in iterate(dataset) if record.image_id in wanted) if wanted else ()
-    images = {record.image_id: as_image(record.image) for record in records}
+    images = {number: as_image(record.image) for number, record in records_of(dataset, wanted).items()}
     return _joined(*(one.pictures(images) for one in scores.scores))
 
 
-def evaluate_files(
-    folder: str | Path, dataset: Dataset, advance: Callable[[int], None] = lambda count: None, **options: Any
-) -> Scores:
-    """Scores results that lie in files, of whatever program, on records.
-
-    Args:
-        folder: A file for each image, called as it and in a format of a property that the records have.
-        dataset: Records.
-        advance: Called with 1 after each image.
-        options: See `score`.
-
-    Raises:
-        UsageError: There are no such files, or the records lack their property.
-        DataError: A file is missing or cannot be understood.
-    """
-    folder = Path(folder)
-    measured, files = _find_format(folder, dataset)
-    found = _read_results(folder, files, measured, dataset, advance)
-    return score(found, dataset.classes, [measured], MOST, **options)
+def records_of(dataset: Dataset, ids: Collection[int]) -> dict[int, Record]:
+    """{image_id: record} of some images, in the order of `ids`."""
+    found = {record.image_id: record for record in iterate(dataset) if record.image_id in ids} if ids else {}
+    return {number: found[number] for number in ids}
 
 
 def score(
@@ -259,7 +243,7 @@ def score(
             single = all(field.name in rows for field in one.fields if field.level == "object")
             metric.update(key, rows if single else told, truth)
     scores = (metric.result() for _, metric in metrics)
-    return Scores(coco.result(), voc.result(), tuple(one for one in scores if one is not None))
+    return Scores(coco.result(), voc.result(), tuple(one for one in scores if one is not None), coco)
 
 
 def _metrics(
@@ -275,54 +259,6 @@ def _metrics(
                 f"--{name} {given[name]}: it does not apply to what is evaluated here ({scored}). Leave it out."
             )
     return [(one, metric) for one in properties for metric in one.metrics(names, digits=digits, **given)]
-
-
-def _find_format(folder: Path, dataset: Dataset) -> tuple[Property, ResultFiles]:
-    """The format of result files in a folder, and the records' property that they tell of."""
-    known = [(name, files) for name, kind in PROPERTIES.items() for files in kind.result_files.values() if files.read]
-    there = [(name, files) for name, files in known if any(folder.glob(f"*{files.suffix}"))]
-    if not there:
-        formats = ", ".join(
-            f"{name} (*{files.suffix})"
-            for kind in PROPERTIES.values()
-            for name, files in kind.result_files.items()
-            if files.read
-        )
-        raise UsageError(
-            f"{folder}: no result files. Known: {formats}. Give a folder with one for each image, or a .keras file."
-        )
-    fitting = [(dataset.property(name), files) for name, files in there if dataset.property(name) is not None]
-    if not fitting:
-        names = " or ".join(dict.fromkeys(name for name, _ in there))
-        raise UsageError(f"{folder}: these are results of {names}, which the records in {dataset.directory} lack.")
-    # Formats may share a suffix: the one that the first file is in counts, any of them where it is damaged.
-    return next(
-        ((one, files) for one, files in fitting if files.owns(min(folder.glob(f"*{files.suffix}")))), fitting[0]
-    )
-
-
-def _read_results(
-    folder: Path, files: ResultFiles, measured: Property, dataset: Dataset, advance: Callable[[int], None]
-) -> Iterator[tuple[Record, Detections]]:
-    """Each record and what its file tells; an empty file tells that nothing was found."""
-    of_images = [field.name for field in measured.fields if field.level == "image"]
-    for record in iterate(dataset):
-        rows = dict(files.read(folder / f"{Path(record.filename).stem}{files.suffix}", dataset.classes))
-        boxes, scores, classes = (rows.pop(name) for name in ("boxes", "scores", "classes"))
-        yield (
-            record,
-            Detections(
-                boxes,
-                scores,
-                classes,
-                dataset.classes,
-                (record.width, record.height),
-                rows,
-                properties=(measured,),
-                extras={name: record.rows[name] for name in of_images},
-            ),
-        )
-        advance(1)
 
 
 def _joined(*parts: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,9 @@ def focal(logits: Any, target: Mapping[str, Any]) -> Any:
             shape, 1 where a missing object is not to be punished. Centres are never ignored. Of targets with "index"
             [B, N] int32 cells (y * w + x), "classes" [B, N] and "mask" [B, N] of 0 and 1, these are the centres
             instead, two on one cell counted twice; cells at 1 beside them cost nothing (official code of CenterTrack,
-            `FastFocalLoss`).
+            `FastFocalLoss`). Of targets with "high", a score, cells that score so much without being centres cost
+            nothing: objects that nobody labelled (CenterNet2's code, `ignore_high_fp`). With "class_weights" [C], each
+            channel counts so much.
 
     Returns:
         Scalar: the sum over all cells and classes divided by the number of centres of the batch, or the plain sum where
@@ -33,6 +35,12 @@ def focal(logits: Any, target: Mapping[str, Any]) -> Any:
     miss = ops.log(1 - score) * score**2 * (1 - heatmap) ** 4 * (1 - positive)
     if "ignore" in target:
         miss = miss * (1 - ops.cast(target["ignore"], "float32"))
+    if "high" in target:
+        miss = ops.where(score < target["high"], miss, 0.0)
+    if "class_weights" in target:
+        weights = ops.cast(target["class_weights"], "float32")
+        each = ops.take(weights, ops.clip(target["classes"], 0, score.shape[-1] - 1)) if "index" in target else weights
+        hit, miss = hit * each, miss * weights
     return -(ops.sum(hit) + ops.sum(miss)) / ops.maximum(ops.sum(counted), 1.0)
 
 
@@ -54,11 +62,15 @@ def gather_cells(values: Any, index: Any) -> Any:
             "hidden_kernel" [3, 3, C', C] and "hidden_bias" [C], and features [B, h, w, C'], the 3x3 layer with ReLU
             before it is, too. Features may be a list of maps, whose channels stand one behind the other. Of {"maps",
             "weights"}, lists of either form and of numbers, the weighted sum is read.
-        index: [B, M] int32, y * w + x.
+        index: [B, M] int32, y * w + x; None for all cells in their order, M = h w.
 
     Returns:
         [B, M, D].
     """
+    if index is None:
+        whole = whole_map(values)
+        batch, height, width, depth = ops.shape(whole)
+        return ops.reshape(whole, (batch, height * width, depth))
     if not isinstance(values, Mapping):
         return _take(values, index)
     if "maps" in values:
@@ -132,15 +144,16 @@ def masked_l1(values: Any, target: Mapping[str, Any]) -> Any:
 
     Args:
         values: [B, h, w, D], or what `gather_cells` takes instead.
-        target: "index" [B, M] int32 cells (y * w + x), "mask" [B, M, 1] or [B, M, D] float32 of 0 and 1, "value"
-            [B, M, D] float32; and optionally "rows", how many objects an image may have.
+        target: "index" [B, M] int32 cells (y * w + x), or none for all cells in their order; "mask" [B, M, 1] or
+            [B, M, D] float32, how much each counts, mostly 0 or 1; "value" [B, M, D] float32; and optionally "rows",
+            how many objects an image may have.
 
     Returns:
-        Scalar: summed error over the number of unmasked coordinates plus 1e-4. For two coordinates that is half of what
+        Scalar: summed error over the summed mask of all coordinates plus 1e-4. For two coordinates that is half of what
         the paper writes (official code, `RegL1Loss` and `RegWeightedL1Loss`). Of targets with "rows", summed error over
         B x rows x D, filled or not (official code, `L1Loss`).
     """
-    return l1_of(gather_cells(values, target["index"]), target)
+    return l1_of(gather_cells(values, target.get("index")), target)
 
 
 def l1_of(predicted: Any, target: Mapping[str, Any]) -> Any:
@@ -162,12 +175,12 @@ def masked_smooth_l1(values: Any, target: Mapping[str, Any]) -> Any:
         target: As `masked_l1` takes it, with a mask [B, M, 1].
 
     Returns:
-        Scalar: error summed over coordinates over the number of unmasked objects plus 1e-4, so that D coordinates count
-        D times what they do in `masked_l1` (official code, `RegLoss`). Of targets with "rows", over B x rows.
+        Scalar: error summed over coordinates over the summed mask of objects plus 1e-4, so that D coordinates count D
+        times what they do in `masked_l1` (official code, `RegLoss`). Of targets with "rows", over B x rows.
     """
-    predicted = ops.cast(gather_cells(values, target["index"]), "float32")
-    error = ops.abs(predicted - target["value"]) * target["mask"]
-    total = ops.sum(ops.where(error < 1, 0.5 * error * error, error - 0.5))
+    predicted = ops.cast(gather_cells(values, target.get("index")), "float32")
+    error = ops.abs(predicted - target["value"])
+    total = ops.sum(ops.where(error < 1, 0.5 * error * error, error - 0.5) * target["mask"])
     if "rows" in target:
         return total / (ops.cast(ops.shape(predicted)[0], "float32") * target["rows"])
     return total / (ops.sum(target["mask"]) + 1e-4)

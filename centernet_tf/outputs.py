@@ -19,6 +19,7 @@ The JSON file:
 
 Boxes are in pixels of the image (upright, as it is seen), not clipped to it. Ids count from 1, as in COCO's results, so
 the detections of all images together are such a file. A frame's number counts from 0 and its time is in seconds.
+Where each class has a threshold of its own, "threshold" is {class: number}.
 Outputs are names in the output folder, null where nothing is drawn. The properties that a model finds add keys to the
 objects, to the images, to the videos and to the categories.
 """
@@ -27,7 +28,7 @@ import contextlib
 import dataclasses
 import itertools
 import json
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ class Outputs:
     Attributes:
         folder: Where drawn images and videos go.
         json_file: Where the results go.
-        threshold: Scores up to this are left out, in 0..1.
+        threshold: Scores up to this are left out, in 0..1, or up to one for each class; None for what the model says.
         batch_size: Images searched at the same time.
         draw: Write every image and video with its objects drawn in.
         heatmaps: Write what the network answers before peaks are taken, laid over its input.
@@ -66,7 +67,7 @@ class Outputs:
 
     folder: Path
     json_file: Path
-    threshold: float = 0.3
+    threshold: float | Sequence[float] | None = None
     batch_size: int = 8
     draw: bool = True
     heatmaps: bool = False

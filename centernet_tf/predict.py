@@ -14,6 +14,7 @@ import numpy as np
 from centernet_tf.detector.detector import Detector, Look
 from centernet_tf.detector.entries import Image
 from centernet_tf.detector.follow import follow
+from centernet_tf.detector.found import chosen
 from centernet_tf.detector.two_streams import flow_of, sees_flow
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.host.spool import Spool
@@ -82,11 +83,13 @@ def predict(
     _check_motion(detector, sources)
     check_outputs(sources, outputs)
     check_formats(outputs.result_files, detector.properties)
+    outputs = dataclasses.replace(outputs, threshold=chosen(outputs.threshold, detector.card))
+    each = isinstance(outputs.threshold, tuple)
     total = sum(not source.moving for source in sources)
     card = detector.card.input
     head = {
         "model": model,
-        "threshold": outputs.threshold,
+        "threshold": dict(zip(detector.names, outputs.threshold)) if each else outputs.threshold,
         "input": "kept" if card.mode == "keep" else f"{card.height}x{card.width}",
         "categories": _categories(detector),
     }

@@ -23,7 +23,7 @@ from centernet_tf.model.file import load_model, read_card
 from centernet_tf.model.network import build_network
 from centernet_tf.points.task_set import TaskSet
 from centernet_tf.training.board import Board, Losses
-from centernet_tf.training.callbacks import BEST, LAST, AveragePrecision, CsvLog, Watch
+from centernet_tf.training.callbacks import BEST, LAST, AveragePrecision, CsvLog, Watch, out_of_patience
 from centernet_tf.training.checkpoint import STATE_FILE, KeepState, Progress, load_state
 from centernet_tf.training.claim import claimed
 from centernet_tf.training.schedule import build_optimizer, continuation
@@ -77,7 +77,7 @@ def _train(
     extra: Sequence[Any],
 ) -> Path:
     """`train`, once data and settings are known to fit."""
-    tasks = card.task_set(**settings.loss.model_dump())
+    tasks = card.task_set(**settings.loss.options(records.objects_per_class))
     feed = _feed(settings, card, tasks)
     feed.check_augment(Augmentation(**settings.augment.model_dump()))
     feed.steps(records, settings.train.batch_size)
@@ -134,6 +134,11 @@ def _run(
         _fit(trainer, settings, card, records, validation, callbacks, keep)
     # A stream of batches that is still alive when Python ends, in a cycle that nobody cleared, aborts the process.
     gc.collect()
+    if out_of_patience(settings, progress, progress.step // steps):
+        say(
+            f"No better score since epoch {progress.best_epoch}, so the run ends after {progress.step // steps} of "
+            f"{settings.train.epochs} (train.patience: {settings.train.patience})."
+        )
     say(f"Trained to step {progress.step} in {(time.monotonic() - began) / 60:.1f} minutes.")
     return out / (BEST if progress.best_epoch else LAST)
 
@@ -156,10 +161,10 @@ def _fit(
         keep.resume_within_epoch(trainer)
         parts = [(epoch, epoch + 1, steps - within), (epoch + 1, settings.train.epochs, steps)]
     for first, last, count in parts:
-        if first >= last:
+        if first >= last or out_of_patience(settings, keep.progress, first):
             continue
         trainer.fit(
-            feed.training(records, settings.train.batch_size, augment, keep.progress.step),
+            feed.training(records, settings.train.batch_size, augment, keep.progress.step, settings.train.epochs),
             initial_epoch=first,
             epochs=last,
             steps_per_epoch=count,
@@ -199,6 +204,10 @@ def _open_data(settings: Settings) -> tuple[Dataset, Dataset | None]:
     """Opens the records and checks that they fit the settings and each other."""
     records = open_dataset(settings.data.train)
     validation = open_dataset(settings.data.validation) if settings.data.validation else None
+    if settings.train.patience and validation is None:
+        raise UsageError(
+            "train.patience waits for a better score, and nothing is scored. Set data.validation, or leave it out."
+        )
     expected = settings.classes or records.classes
     for dataset in filter(None, (records, validation)):
         if dataset.classes != expected:
@@ -256,6 +265,7 @@ def _card(settings: Settings, records: Dataset) -> ModelCard:
         max_objects=settings.max_objects,
         class_specific_size=settings.class_specific_size,
         ltrb=settings.ltrb,
+        iou_aware=settings.iou_aware,
         input=InputCard(height=height, width=width, stride=stride, **pixels),
         about={"version": VERSION, "data": records.name, "settings": settings.model_dump(mode="json")},
     )

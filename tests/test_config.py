@@ -128,13 +128,14 @@ def test_written_settings_read_the_same(tmp_path, least):
             "rotate_probability, flip, brightness, contrast, saturation, lighting, "
             "geometry, shear, scales, hsv_saturation, hsv_value, "
             "expand, expand_probability, expand_place, distort_probability, distort_brightness, distort_factors, "
-            "distort_hue.",
+            "distort_hue, mosaic, mixup, copy_paste, erase, erase_area, close_last.",
         ),
         (
             {**LEAST, "backbon": "resnet18"},
             "here: unknown setting 'backbon'. Did you mean 'backbone'? Known here: "
             "task, backbone, head_channels, classes, weights, max_objects, class_specific_size, "
-            "ltrb, data, augment, loss, train, evaluate, detect, pose, box3d, track, reid, action, mask, hoi.",
+            "ltrb, iou_aware, data, augment, loss, train, evaluate, detect, pose, box3d, track, reid, action, mask, "
+            "hoi.",
         ),
         (
             {**LEAST, "task": "detekt"},
@@ -151,8 +152,8 @@ def test_written_settings_read_the_same(tmp_path, least):
         (
             {**LEAST, "amodal_ofset": True},
             "here: unknown setting 'amodal_ofset'. Did you mean 'box3d.amodal_offset'? Known here: task, backbone, "
-            "head_channels, classes, weights, max_objects, class_specific_size, ltrb, data, augment, loss, train, "
-            "evaluate, detect, pose, box3d, track, reid, action, mask, hoi.",
+            "head_channels, classes, weights, max_objects, class_specific_size, ltrb, iou_aware, data, augment, loss, "
+            "train, evaluate, detect, pose, box3d, track, reid, action, mask, hoi.",
         ),
         (
             {**LEAST, "task": "pose", "pose": {"clases": ["a"]}},
@@ -198,8 +199,8 @@ def test_written_settings_read_the_same(tmp_path, least):
             "here: data: mean: value 1 is 123.675: Input should be less than or equal to 1.",
         ),
         (
-            {**LEAST, "train": {"optimizer": "sgd"}},
-            "here: train: optimizer is 'sgd': Input should be 'adam' or 'adamw'.",
+            {**LEAST, "train": {"optimizer": "lion"}},
+            "here: train: optimizer is 'lion': Input should be 'adam', 'adamw' or 'sgd'.",
         ),
         (
             {**LEAST, "augment": {"flip": 1.5}},
@@ -212,7 +213,7 @@ def test_written_settings_read_the_same(tmp_path, least):
             "rotate_probability, flip, brightness, contrast, saturation, lighting, "
             "geometry, shear, scales, hsv_saturation, hsv_value, "
             "expand, expand_probability, expand_place, distort_probability, distort_brightness, distort_factors, "
-            "distort_hue.",
+            "distort_hue, mosaic, mixup, copy_paste, erase, erase_area, close_last.",
         ),
         (
             {"data": "records"},

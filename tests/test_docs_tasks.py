@@ -105,6 +105,8 @@ def test_no_choice_of_a_setting_makes_another_head(task):
 def test_other_sizes_of_shared_heads_are_as_told():
     shared = told_heads(SHARED)[""]
     assert built_heads("detect", ltrb=True) == {**shared, "size": 4} and "`ltrb: true`, `size` has 4" in TEXT
+    with_overlap = {**shared, **told_heads(SHARED)["iou_aware: 0.5"]}
+    assert built_heads("detect", iou_aware=0.5) == with_overlap != shared
     of_classes = channels(re.search(r"each class, (.*)\.$", SHARED, re.MULTILINE)[1])
     assert built_heads("detect", class_specific_size=True) == {**shared, "size": of_classes}
 

@@ -13,7 +13,8 @@ from centernet_tf.data.dataset import iterate, open_dataset
 from centernet_tf.datasets.items import Item
 from centernet_tf.datasets.writer import write_records
 from centernet_tf.errors import DataError, UsageError
-from centernet_tf.evaluate import evaluate, evaluate_files
+from centernet_tf.evaluate import evaluate
+from centernet_tf.evaluate_files import evaluate_files
 from centernet_tf.properties.boxes3d import Boxes3d
 from centernet_tf.properties.boxes3d.kitti_files import write_rows
 from centernet_tf.properties.boxes3d.records import from_columns

@@ -21,17 +21,17 @@ def focal(logits, heatmap, **more) -> float:
     return float(ops.convert_to_numpy(losses.focal(ops.convert_to_tensor(logits), target)))
 
 
-def slow_focal(logits, heatmap, ignore=None):
+def slow_focal(logits, heatmap, ignore=None, high=1.0, class_weights=(1, 1, 1)):
     """Cell by cell in float64."""
     total, centers = 0.0, 0
     for place in np.ndindex(heatmap.shape):
         score = min(max(1 / (1 + math.exp(-float(logits[place]))), 1e-4), 1 - 1e-4)
-        truth = float(heatmap[place])
+        truth, weight = float(heatmap[place]), class_weights[place[-1]]
         if truth == 1:
             centers += 1
-            total += (1 - score) ** 2 * math.log(score)
-        elif ignore is None or not ignore[place]:
-            total += (1 - truth) ** 4 * score**2 * math.log(1 - score)
+            total += weight * (1 - score) ** 2 * math.log(score)
+        elif (ignore is None or not ignore[place]) and score < high:
+            total += weight * (1 - truth) ** 4 * score**2 * math.log(1 - score)
     return -total / centers if centers else -total
 
 
@@ -100,15 +100,33 @@ def test_focal_of_a_batch_without_objects_is_not_divided():
     assert focal(np.zeros_like(heatmap), heatmap) == pytest.approx(120 * 0.25 * math.log(2), rel=1e-5)
 
 
-@pytest.mark.parametrize("ignoring", [False, True])
 @pytest.mark.parametrize("objects", [True, False])
-def test_focal_equals_the_slow_twin(ignoring, objects):
+@pytest.mark.parametrize("option", ["", "ignore", "high", "class_weights"])
+def test_focal_equals_the_slow_twin(option, objects):
     random = np.random.default_rng(0)
     logits = random.normal(-2, 3, (2, 5, 6, 3)).astype(np.float32)
     heatmap = random.choice(np.float32([0, 0.3, 0.9, 1 if objects else 0.99]), logits.shape)
     ignore = (random.random(logits.shape) < 0.3).astype(np.float32)
-    more = {"ignore": ignore} if ignoring else {}
+    options = {"ignore": ignore, "high": np.float32(0.85), "class_weights": np.float32([0.2, 3, 1])}
+    more = {option: options[option]} if option else {}
     assert focal(logits, heatmap, **more) == pytest.approx(slow_focal(logits, heatmap, **more), rel=1e-5)
+
+
+@pytest.mark.parametrize("logit, free", [(1.5, False), (2.0, True)])
+def test_cells_that_score_high_without_a_center_are_free_of_cost_and_gradient(logit, free):
+    logits, heatmap, high = maps([[logit, logit]]), maps([[0, 1.0]]), np.float32(0.85)
+    steps = gradient(lambda values: losses.focal(values, {"heatmap": heatmap, "high": high}), logits)
+    assert (steps[0, 0, 0, 0] == 0) == free and steps[0, 0, 1, 0] < 0
+
+
+def test_classes_of_listed_centers_have_their_weights():
+    heatmap, logits = np.zeros((1, 2, 2, 2), np.float32), np.zeros((1, 2, 2, 2), np.float32)
+    heatmap[0, 0, 1] = heatmap[0, 1, 0, 1] = 1
+    listed = {"index": np.int32([[1, 1, 2, 0]]), "classes": np.int32([[0, 1, 1, -1]])}
+    listed["mask"] = np.float32([[1, 1, 1, 0]])
+    weights = np.float32([4, 0.5])
+    found = focal(logits, heatmap, **listed, class_weights=weights)
+    assert found == pytest.approx(slow_focal(logits, heatmap, class_weights=weights), rel=1e-5)
 
 
 def test_focal_ignores_cells_but_never_centers():
@@ -239,6 +257,19 @@ def test_gradients_of_a_map_that_is_never_made_are_those_of_the_map(name):
     found = gradient(lambda values: losses.masked_l1({**parts, name: values}, target), parts[name])
     assert abs(expected).max() > 0.01
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("loss", [losses.masked_l1, losses.masked_smooth_l1])
+def test_errors_of_all_cells_are_weighted(loss):
+    random = np.random.default_rng(3)
+    values, wanted = random.normal(0, 2, (2, 2, 3, 4, 2))
+    mask = random.random((2, 12, 1)) * (random.random((2, 12, 1)) < 0.5)
+    target = {"mask": np.float32(mask), "value": np.float32(wanted.reshape(2, 12, 2))}
+    error = np.abs(values - wanted).reshape(2, 12, 2)
+    smooth = np.where(error < 1, error**2 / 2, error - 0.5)
+    expected = (error * mask).sum() / 2 if loss is losses.masked_l1 else (smooth * mask).sum()
+    found = loss(ops.convert_to_tensor(np.float32(values)), target)
+    assert float(ops.convert_to_numpy(found)) == pytest.approx(expected / mask.sum(), rel=1e-4)
 
 
 def test_l1_without_objects():

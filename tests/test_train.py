@@ -103,6 +103,17 @@ def test_a_finished_run_has_nothing_to_do(run):
     assert rows_of(out) == before
 
 
+@pytest.mark.long
+def test_a_run_that_gets_no_better_ends_and_stays_ended(shapes_train, shapes_val, tmp_path):
+    train_settings = {"epochs": 5, "patience": 1, "learning_rate": 1e-9, "ema": 0}
+    settings = settings_of(shapes_train, shapes_val, train=train_settings, evaluate={"images": 0})
+    for _ in range(2):
+        said = []
+        assert train(settings, tmp_path / "run", said.append) == tmp_path / "run" / "best.keras"
+        assert [row["epoch"] for row in rows_of(tmp_path / "run")] == [1, 2]
+        assert said[-2] == "No better score since epoch 1, so the run ends after 2 of 5 (train.patience: 1)."
+
+
 def complaint(*arguments):
     with pytest.raises(UsageError) as error:
         train(*arguments, say=lambda line: None)
@@ -131,6 +142,7 @@ def test_another_run_in_the_same_folder(run, shapes_train, shapes_val):
             {"train": {"batch_size": 25}},
             "{train}: 24 images do not fill one batch of 25. Set train.batch_size lower, or add images.",
         ),
+        ({"train": {"patience": 3}}, "train.patience waits for a better score, and nothing is scored. Set data."),
         ({"backbone": "resnet81"}, "Unknown backbone 'resnet81'. Did you mean 'resnet18'? Known: "),
         ({"backbone": "resnet18:2"}, "resnet18:2: resnet18 takes no argument after a colon. Write resnet18. "),
         ({"backbone": "mobilenetv2_fpn:9"}, "mobilenetv2_fpn:9: '9' is not a valid width. "),
@@ -140,6 +152,10 @@ def test_another_run_in_the_same_folder(run, shapes_train, shapes_val):
         (
             {"augment": {"rotate": 9, "rotate_probability": 1}},
             "augment.rotate: boxes do not rotate, and no task here learns anything else from rotated images.",
+        ),
+        (
+            {"augment": {"mosaic": 0.8, "mixup": 0.4}},
+            "augment.mosaic: mosaic 0.8 + mixup 0.4 is more than 1; an input is made in one of these ways at most.",
         ),
         ({"loss": {"weights": {"sise": 1}}}, "loss.weights: no term 'sise'. Did you mean 'size'? Known here: "),
         ({"task": "pose"}, "{train}: its dataset.yaml has no keypoints, which task 'pose' needs."),

@@ -62,16 +62,20 @@ def measure() -> list[tuple[str, str, str, str]]:
             for sample in samples[:64]:
                 classic.load(*sample, random)
 
-        def ours(device: bool) -> None:
+        def ours(device: bool, augment: Augmentation) -> None:
             feed = Feed((512, 512), device_warp=device)
             # A stream that ends: nothing is prepared ahead that is not counted.
-            for _ in feed.training(dataset, BATCH, Augmentation()).take(BATCHES):
+            for _ in feed.training(dataset, BATCH, augment).take(BATCHES):
                 pass
 
         works = {
             "usual": (usual, len(samples[:64])),
-            "host warps (OpenCV)": (functools.partial(ours, False), BATCH * BATCHES),
-            "device warps": (functools.partial(ours, True), BATCH * BATCHES),
+            "host warps (OpenCV)": (functools.partial(ours, False, Augmentation()), BATCH * BATCHES),
+            "the same, half of the inputs mosaics": (
+                functools.partial(ours, False, Augmentation(mosaic=0.5)),
+                BATCH * BATCHES,
+            ),
+            "device warps": (functools.partial(ours, True, Augmentation()), BATCH * BATCHES),
         }
         times: dict[str, list[float]] = {name: [] for name in works}
         for _ in range(ROUNDS):

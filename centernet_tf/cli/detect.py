@@ -29,7 +29,15 @@ def detect(
         list[str], typer.Argument(metavar="INPUT", help="Images, folders, videos, webcam, http://, rtsp://, gs://.")
     ],
     out: Annotated[Path, typer.Option(help="Folder for drawn images and videos, and for results.")],
-    threshold: Annotated[float, typer.Option(min=0, max=1, help="Discard detections with scores up to this.")] = 0.3,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Discard detections with scores up to this. Default: the model's own of each class where they were "
+            "fitted (evaluate --fit-thresholds), else 0.3.",
+        ),
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Batch size, in images.")] = 8,
     heatmaps: Annotated[
         bool, typer.Option("--heatmaps", help="Also write NAME_heatmap: the network's heatmaps over its input.")
@@ -81,6 +89,7 @@ def detect(
 
     Example: centernet detect runs/shapes/best.keras images/ clip.mp4 --out found
     """
+    from centernet_tf.detector.found import chosen
     from centernet_tf.predict import predict
 
     sources = find_sources(inputs)
@@ -88,7 +97,6 @@ def detect(
     outputs = Outputs(
         folder=out,
         json_file=json_file or out / "detections.json",
-        threshold=threshold,
         batch_size=batch_size,
         draw=draw,
         heatmaps=heatmaps,
@@ -103,7 +111,8 @@ def detect(
         raise UsageError("--heatmaps shows the heatmaps of a whole image, which --tile avoids. Leave out one.")
     detector = load_detector(model, size, keep_resolution, flip, scales, nms, tile, halo)
     check_formats(outputs.result_files, detector.properties)
-    outputs = dataclasses.replace(outputs, extras=_read_extras(detector, {"camera": camera}))
+    extras = _read_extras(detector, {"camera": camera})
+    outputs = dataclasses.replace(outputs, extras=extras, threshold=chosen(threshold, detector.card))
     console = Console(soft_wrap=True, highlight=False)
     with progress() as bar:
         jobs: dict[str, int] = {}
@@ -152,7 +161,8 @@ def report(summary: "Summary", outputs: Outputs) -> list[str]:
         f"{' and '.join(seen)}: {_count(summary.objects.total(), 'object')}" + (f" ({objects})" if objects else "")
     ]
     if not objects and summary.images + summary.frames:
-        lines.append(f"Nothing scored above {outputs.threshold:g}. Try a lower --threshold, or --heatmaps to see why.")
+        level = "the thresholds of the classes" if isinstance(outputs.threshold, tuple) else f"{outputs.threshold:g}"
+        lines.append(f"Nothing scored above {level}. Try a lower --threshold, or --heatmaps to see why.")
     if summary.skipped:
         lines.append(f"Could not be read: {len(summary.skipped)}")
         lines += [

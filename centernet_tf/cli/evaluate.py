@@ -1,18 +1,26 @@
 """`centernet evaluate`."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
+from centernet_tf.cli.errors import ErrorsIou, ErrorsSheet, ShowErrors, Tensorboard, Wishes, tell_errors
+from centernet_tf.cli.fit import FitThresholds, check_fit, fit_and_save
 from centernet_tf.cli.flow import Flow, FlowWeights, load_pair
+from centernet_tf.cli.oracle import Oracle, make_oracles, tell_oracles
 from centernet_tf.cli.progress import progress
 from centernet_tf.cli.search import Flip, Halo, KeepResolution, Nms, Scales, Size, Tile, load_detector
 from centernet_tf.errors import UsageError
 from centernet_tf.host.files import write_json
 from centernet_tf.host.plain import plain
+
+if TYPE_CHECKING:
+    from centernet_tf.data.dataset import Dataset
+    from centernet_tf.evaluate import Scores
 
 
 def evaluate(
@@ -45,6 +53,12 @@ def evaluate(
     halo: Halo = None,
     flow: Flow = None,
     flow_weights: FlowWeights = None,
+    errors: ShowErrors = False,
+    errors_iou: ErrorsIou = None,
+    errors_sheet: ErrorsSheet = None,
+    tensorboard: Tensorboard = None,
+    oracle: Oracle = None,
+    fit_thresholds: FitThresholds = None,
 ) -> None:
     """Score a model on records: AP of boxes (COCO, VOC 2007), OKS AP and PCK of keypoints, KITTI's AP of 3D boxes.
 
@@ -57,25 +71,24 @@ def evaluate(
     from centernet_tf.data.dataset import open_dataset
     from centernet_tf.detector.two_streams import sees_flow
     from centernet_tf.evaluate import evaluate as run
-    from centernet_tf.evaluate import evaluate_files, pictures
-    from centernet_tf.media.draw import save_image
-    from centernet_tf.metrics.plot import save_plot
+    from centernet_tf.evaluate_files import evaluate_files
 
     files = model.is_dir()
+    changed = {"--size": size, "--keep-resolution": keep_resolution, "--flip": flip, "--scales": scales}
+    changed |= {"--nms": nms, "--tile": tile, "--flow": flow}
     if files:
-        changes = {"--size": size, "--keep-resolution": keep_resolution, "--flip": flip, "--scales": scales}
-        changes |= {"--nms": nms, "--tile": tile, "--halo": halo is not None, "--round": digits is not None}
-        changes |= {"--batch-size": batch_size is not None, "--flow": flow, "--flow-weights": flow_weights}
-        if given := [name for name, value in changes.items() if value]:
-            raise UsageError(
-                f"{given[0]}: {model} holds results, which are scored as they are. Give a model, or leave it out."
-            )
+        further = {"--halo": halo is not None, "--round": digits is not None, "--batch-size": batch_size is not None}
+        further |= {"--flow-weights": flow_weights, "--oracle": oracle, "--fit-thresholds": fit_thresholds}
+        _refuse_options(model, {**changed, **further})
+    if fit_thresholds:
+        check_fit(fit_thresholds, changed)
     detector = None if files else load_detector(model, size, keep_resolution, flip, scales, nms, tile, halo)
     detector = detector and load_pair(detector, flow, flow_weights, size=size, keep_resolution=keep_resolution)
     dataset = open_dataset(data)
     console = Console()
     if detector and sees_flow(detector):
         console.print("This model sees optical flow: the records are taken to hold pictures of it.", soft_wrap=True)
+    oracles = make_oracles(console, oracle, detector) if oracle else []
     with progress(console, transient=False) as bar:
         advance = partial(bar.advance, bar.add_task("Images", total=dataset.images))
         if files:
@@ -85,12 +98,36 @@ def evaluate(
     for table in scores.tables():
         console.print(table)
     if plot:
-        save_plot(plot, scores.coco)
-        console.print(plain(f"Precision-recall curves: {plot}"), soft_wrap=True)
-        for name, picture in pictures(scores, dataset).items():
-            path = plot.with_name(f"{plot.stem}-{name}.png")
-            save_image(path, picture)
-            console.print(plain(f"Pictures of {name}: {path}"), soft_wrap=True)
+        _write_plots(console, plot, scores, dataset)
+    told = {}
+    if wishes := Wishes(errors, errors_iou, errors_sheet, tensorboard):
+        told = tell_errors(console, wishes, scores, dataset, detector and detector.card)
+    if oracles:
+        told |= tell_oracles(console, oracles, dataset, scores, batch_size or 8, digits=digits, iou=iou)
+    if fit_thresholds:
+        told |= fit_and_save(console, fit_thresholds, detector, dataset, scores)
     if json_file:
-        write_json(json_file, {"model": str(model), "data": str(data), **scores.as_dict()})
+        write_json(json_file, {"model": str(model), "data": str(data), **scores.as_dict(), **told})
         console.print(plain(f"Scores: {json_file}"), soft_wrap=True)
+
+
+def _refuse_options(folder: Path, options: Mapping[str, Any]) -> None:
+    """Raises UsageError for options of models where results in a folder are scored."""
+    if given := [name for name, value in options.items() if value]:
+        raise UsageError(
+            f"{given[0]}: {folder} holds results, which are scored as they are. Give a model, or leave it out."
+        )
+
+
+def _write_plots(console: Console, path: Path, scores: "Scores", dataset: "Dataset") -> None:
+    """Precision-recall curves, and beside them what the properties have to show."""
+    from centernet_tf.evaluate import pictures
+    from centernet_tf.media.draw import save_image
+    from centernet_tf.metrics.plot import save_plot
+
+    save_plot(path, scores.coco)
+    console.print(plain(f"Precision-recall curves: {path}"), soft_wrap=True)
+    for name, picture in pictures(scores, dataset).items():
+        beside = path.with_name(f"{path.stem}-{name}.png")
+        save_image(beside, picture)
+        console.print(plain(f"Pictures of {name}: {beside}"), soft_wrap=True)

@@ -70,6 +70,12 @@ class Augmentation:
         distort_brightness: The most that is added to the pixels, of 255.
         distort_factors: Smallest and largest factor of contrast, and of saturation.
         distort_hue: The most that the hue turns, in degrees.
+        mosaic: Fraction of the inputs that show four images, see `mixed`.
+        mixup: Fraction that shows two, blended.
+        copy_paste: Fraction that shows objects of another image on one, see `pasted`.
+        erase: Fraction of the inputs that lose a rectangle to noise, see `erased`.
+        erase_area: Smallest and largest part of the input that it covers.
+        close_last: Epochs at the end of the run without these, so that a network ends with images as they are.
     """
 
     crop: bool = True
@@ -97,6 +103,18 @@ class Augmentation:
     distort_brightness: float = 32.0
     distort_factors: tuple[float, float] = (0.5, 1.5)
     distort_hue: float = 18.0
+    mosaic: float = 0.0
+    mixup: float = 0.0
+    copy_paste: float = 0.0
+    erase: float = 0.0
+    erase_area: tuple[float, float] = (0.02, 0.2)
+    close_last: int = 0
+
+    @property
+    def mixes(self) -> dict[str, float]:
+        """Fraction of the inputs that are made of several images, by the ways of doing so that are wanted."""
+        fractions = {"mosaic": self.mosaic, "mixup": self.mixup, "copy_paste": self.copy_paste}
+        return {name: fraction for name, fraction in fractions.items() if fraction}
 
     @property
     def fits(self) -> bool:
@@ -134,6 +152,14 @@ class Augmentation:
             return f"geometry: images here {kind}. Set augment.geometry to {wanted}."
         if not least <= most:
             return f"distort_factors: {least:g} to {most:g}; expected two factors, the smallest first."
+        if self.erase and clips:
+            return "erase: nothing is erased from frames of videos. Set augment.erase to 0."
+        if not 0 < self.erase_area[0] <= self.erase_area[1] < 1:
+            first, last = self.erase_area
+            return f"erase_area: {first:g} to {last:g}; expected two parts between 0 and 1, the smallest first."
+        if sum(self.mixes.values()) > 1:
+            told = " + ".join(f"{name} {fraction:g}" for name, fraction in self.mixes.items())
+            return f"{next(iter(self.mixes))}: {told} is more than 1; an input is made in one of these ways at most."
         if self.fits and self.crop:
             return "crop: a fitted image is not cropped. Set augment.crop to false, or augment.geometry to window."
         if self.fits and clips:

@@ -35,6 +35,12 @@ class AugmentSettings(Section):
     distort_brightness: float = pydantic.Field(32.0, ge=0, le=255)
     distort_factors: tuple[pydantic.NonNegativeFloat, pydantic.NonNegativeFloat] = (0.5, 1.5)
     distort_hue: float = pydantic.Field(18.0, ge=0, le=180)
+    mosaic: float = pydantic.Field(0.0, ge=0, le=1)
+    mixup: float = pydantic.Field(0.0, ge=0, le=1)
+    copy_paste: float = pydantic.Field(0.0, ge=0, le=1)
+    erase: float = pydantic.Field(0.0, ge=0, le=1)
+    erase_area: tuple[pydantic.PositiveFloat, pydantic.PositiveFloat] = (0.02, 0.2)
+    close_last: int = pydantic.Field(0, ge=0)
 
     @pydantic.field_validator("crop_scales")
     @classmethod

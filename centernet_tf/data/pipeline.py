@@ -5,6 +5,7 @@ running the ones before.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,14 +15,15 @@ import tensorflow as tf
 from centernet_tf.data.augment import Augmentation
 from centernet_tf.data.clips import windows
 from centernet_tf.data.dataset import Dataset
-from centernet_tf.data.example import ENCODED, FILENAME, SOURCE_ID, spec
+from centernet_tf.data.mixed import Mixer
 from centernet_tf.data.overall import with_overall
-from centernet_tf.data.pixels import side_by_side, stretched_image, warped, with_colors
+from centernet_tf.data.partners import mixed_sample, with_partners
+from centernet_tf.data.pixels import decoded, side_by_side, stretched_image, warped, with_colors, with_hole
 from centernet_tf.data.record import BASE
 from centernet_tf.data.sample import AUGMENTED, Sampler
 from centernet_tf.data.streams import end_all_at_exit
+from centernet_tf.data.suitable import check_augment
 from centernet_tf.data.whole import Flags, only_whole, samples, seen_frames, steps, whole_windows
-from centernet_tf.errors import UsageError
 from centernet_tf.geometry import affine
 from centernet_tf.points.task import IMAGE, Clip, Input
 from centernet_tf.preprocess import COCO_MEAN, Resample
@@ -102,7 +104,9 @@ class Feed:
     def _parallel(self) -> int:
         return self.workers or tf.data.AUTOTUNE
 
-    def training(self, dataset: Dataset, batch: int, augment: Augmentation, step: int = 0) -> tf.data.Dataset:
+    def training(
+        self, dataset: Dataset, batch: int, augment: Augmentation, step: int = 0, epochs: int | None = None
+    ) -> tf.data.Dataset:
         """Endless shuffled batches.
 
         Args:
@@ -110,6 +114,7 @@ class Feed:
             batch: Images per step; what does not fill a last batch of an epoch is left out of that epoch.
             augment: How images are changed.
             step: The step to begin with; the batches are those an unbroken run would have seen from there.
+            epochs: Of the whole run, before whose end `augment.close_last` counts; None where it has none.
 
         Returns:
             Batches of (inputs, rows). Inputs: "image" [B, h, w, 3] uint8 RGB and "color" [B, 6] float32; where the
@@ -125,59 +130,30 @@ class Feed:
         self.check_augment(augment)
         length = self.steps(dataset, batch)
         start, feed, flags = step // length, self._told(dataset), self._flags(dataset)
+        closed = tf.int64.max if epochs is None else epochs - augment.close_last
 
         def epoch(number: tf.Tensor) -> tf.data.Dataset:
-            examples = self._shuffled(dataset.shards, number, flags).enumerate().take(length * batch)
+            examples = self._shuffled(dataset.shards, number, flags, augment.mixes, number >= closed)
+            examples = examples.enumerate().take(length * batch)
             skipped = tf.where(tf.equal(number, start), step % length * batch, 0)
             return examples.skip(tf.cast(skipped, tf.int64)).map(lambda place, example: (number, place, example))
 
-        def prepare(number: tf.Tensor, place: tf.Tensor, example: tf.Tensor) -> Any:
-            return feed._prepare(example, dataset.classes, (number, place), augment)
+        def prepare(number: tf.Tensor, place: tf.Tensor, example: Any) -> Any:
+            make = feed._mixed if augment.mixes else feed._prepare
+            inputs, rows = make(example, dataset.classes, (number, place), augment)
+            if augment.erase:
+                chance = tf.where(number >= closed, 0.0, augment.erase)
+                image = with_hole(inputs["image"], chance, augment.erase_area, (self.seed, number, place))
+                inputs = {**inputs, "image": image}
+            return inputs, rows
 
-        epochs = tf.data.Dataset.range(start, tf.int64.max).flat_map(epoch)
-        prepared = epochs.map(prepare, self._parallel, deterministic=True)
+        samples = tf.data.Dataset.range(start, tf.int64.max).flat_map(epoch)
+        prepared = samples.map(prepare, self._parallel, deterministic=True)
         return self._batched(prepared, batch).prefetch(tf.data.AUTOTUNE)
 
     def check_augment(self, augment: Augmentation) -> None:
-        """Raises UsageError where images would be changed so that a task learns nothing from them.
-
-        That is where images are rotated for no task that learns from rotated ones, or by the device, which cannot, or
-        although rows lie in the frames of boxes; where all are scaled or moved although distances are to be learnt; and
-        where settings contradict each other.
-        """
-        framed = [field.name for field in self.fields if field.motion == "patches"]
-        if framed and (augment.turns or augment.fits):
-            raise UsageError(
-                f"augment: {' and '.join(framed)} lie in the frames of boxes, which stay upright: of turned or sheared "
-                "images they would show parts that are not there. Set augment.rotate_probability to 0, and "
-                "augment.geometry to window."
-            )
-        if augment.jitters_all and JITTERED in self.fields:
-            raise UsageError(
-                "augment: every image would be scaled or moved, and from such images a task here cannot learn "
-                "distances. Set augment.crop to false, augment.geometry to window, and augment.jitter_probability to "
-                "0.5 as the original, or shift and scale to 0."
-            )
-        if augment.turns and ROTATED not in self.fields:
-            raise UsageError(
-                "augment.rotate: boxes do not rotate, and no task here learns anything else from rotated images. Set "
-                "augment.rotate_probability to 0."
-            )
-        if (self.clip is not None or self.window == "stretched") and self.device_warp:
-            raise UsageError(
-                "The device warps single images, not frames of videos, and stretches none. Set data.device_warp to "
-                "false."
-            )
-        if self.device_warp and (augment.turns or augment.fits):
-            raise UsageError("augment.rotate: the device does not rotate images. Set data.device_warp to false.")
-        if self.device_warp and self.fill:
-            raise UsageError("data.fill: the device fills with black. Set data.device_warp to false, or fill to 0.")
-        if self.device_warp and self.resample != "bilinear":
-            raise UsageError(f"data.resample: the device has no {self.resample!r}. Set data.device_warp to false.")
-        if self.window == "stretched" and self.resample != "bilinear":
-            raise UsageError(f"data.resample: images are stretched here, without {self.resample!r}. Leave it out.")
-        if fault := augment.fault(self.clip is not None, self.window):
-            raise UsageError(f"augment.{fault}")
+        """Raises UsageError as `suitable.check_augment`."""
+        check_augment(self, augment)
 
     def validation(self, dataset: Dataset, batch: int) -> tf.data.Dataset:
         """Every image once, in file order, whole and centred; batches as `training`, the last one may be smaller.
@@ -207,7 +183,10 @@ class Feed:
         files, classes = ((), ()) if dataset is None else (dataset.files, dataset.classes)
         return dataclasses.replace(self, properties=with_overall(self.properties, self.fields, files, classes))
 
-    def _shuffled(self, shards: Sequence[Any], epoch: tf.Tensor, flags: Flags) -> tf.data.Dataset:
+    def _shuffled(
+        self, shards: Sequence[Any], epoch: tf.Tensor, flags: Flags, mixes: Mapping[str, float], closed: tf.Tensor
+    ) -> tf.data.Dataset:
+        """The records of an epoch; where some are mixed, and not `closed`, as of `with_partners`."""
         seed = tf.stack([tf.constant(self.seed, tf.int64), epoch])
         paths = tf.random.experimental.stateless_shuffle(list(map(str, shards)), seed)
         records = tf.data.Dataset.from_tensor_slices(paths).interleave(
@@ -218,9 +197,14 @@ class Feed:
         )
         # Dataset.shuffle would mix TensorFlow's global seed in, and fails where that is 0.
         blocks = records.batch(self.shuffle).enumerate()
-        return blocks.map(
-            lambda block, part: tf.random.experimental.stateless_shuffle(part, [self.seed + block, epoch])
-        ).unbatch()
+        shuffled = blocks.map(
+            lambda block, part: (block, tf.random.experimental.stateless_shuffle(part, [self.seed + block, epoch]))
+        )
+        if not mixes:
+            return shuffled.map(lambda block, part: part).unbatch()
+        return shuffled.flat_map(
+            lambda block, part: with_partners(part, mixes, tf.stack([self.seed + block, epoch]), closed)
+        )
 
     def _read(self, path: tf.Tensor, epoch: tf.Tensor | None, flags: Flags) -> tf.data.Dataset:
         """The records of a shard, each with its neighbours where clips are wanted; without epoch nothing is random."""
@@ -240,11 +224,7 @@ class Feed:
         sampler = self._sampler(classes, augment)
         frames = [examples] if self.clip is None else tf.unstack(examples, len(self.frames))
         same = tf.stack([tf.equal(one, frames[self.frames.index(0)]) for one in frames])
-        lists = [tf.io.parse_single_example(one, spec(sampler.properties)) for one in frames]
-        images = [tf.io.decode_image(one.pop(ENCODED)[0], channels=3, expand_animations=False) for one in lists]
-        for one in lists:
-            for key in (FILENAME, SOURCE_ID):
-                del one[key]
+        images, lists = decoded(frames, sampler.properties)
         # Pixels take the way through NumPy only where they are warped there.
         matrices, color, vivid, distortion, jittered, zoom, valid, *values = tf.numpy_function(
             self._draw(sampler, tuple(lists[0])),
@@ -274,6 +254,14 @@ class Feed:
         if ZOOM in self.fields:
             rows[ZOOM.name] = tf.ensure_shape(zoom, ())
         return inputs, {**rows, "valid": tf.ensure_shape(valid, (self.max_objects,))}
+
+    def _mixed(self, examples: Any, classes: Sequence[str], place: Any, augment: Augmentation) -> Any:
+        """As `_prepare`, of what `with_partners` gives."""
+        way, records = examples
+        mixer = Mixer(self._sampler(classes, augment), self.fill, self.resample)
+        makers = [lambda: self._prepare(records[0], classes, place, augment)]
+        makers += [functools.partial(mixed_sample, mixer, name, records, self.seed, place) for name in augment.mixes]
+        return tf.switch_case(way, makers)
 
     def _shown(self, images: Sequence[tf.Tensor], matrices: tf.Tensor) -> dict[str, tf.Tensor]:
         """What the network sees of the frames, and where the device warps, how."""

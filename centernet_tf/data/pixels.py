@@ -1,4 +1,4 @@
-"""Pixels of a sample on the host, as steps of a stream: other colours, and fitted or stretched into the input."""
+"""Pixels of a sample on the host, as steps of a stream: decoded, recoloured, fitted or stretched, erased."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,10 +8,25 @@ import tensorflow as tf
 
 from centernet_tf.data.augment import Augmentation, recolored
 from centernet_tf.data.distorted import distorted
+from centernet_tf.data.erased import erased
+from centernet_tf.data.example import ENCODED, FILENAME, SOURCE_ID, spec
 from centernet_tf.data.fitted import letterboxed
 from centernet_tf.data.stretched import stretched
 from centernet_tf.points.task import Input
 from centernet_tf.preprocess import Resample
+from centernet_tf.properties.property import Property
+
+
+def decoded(
+    records: Sequence[tf.Tensor], properties: Sequence[Property]
+) -> tuple[list[tf.Tensor], list[dict[str, tf.Tensor]]]:
+    """Images [H, W, 3] uint8 RGB of serialized records, and their other lists by key, without names."""
+    lists = [tf.io.parse_single_example(one, spec(properties)) for one in records]
+    images = [tf.io.decode_image(one.pop(ENCODED)[0], channels=3, expand_animations=False) for one in lists]
+    for one in lists:
+        for key in (FILENAME, SOURCE_ID):
+            del one[key]
+    return images, lists
 
 
 def with_colors(
@@ -69,3 +84,13 @@ def stretched_image(
         return stretched(pixels, matrix, size, color, directed)
 
     return tf.ensure_shape(tf.numpy_function(stretch, [image, matrix], tf.float32, stateful=False), (*size, 3))
+
+
+def with_hole(image: tf.Tensor, chance: tf.Tensor, areas: tuple[float, float], seed: Sequence[tf.Tensor]) -> tf.Tensor:
+    """The input [h, w, 3], with this chance after `erased.erased`; seed, epoch and place decide."""
+
+    def erase(pixels: np.ndarray, chance: float, *numbers: int) -> np.ndarray:
+        # One number more than the sample's own, which would repeat its chance.
+        return erased(pixels, np.random.default_rng([*numbers, 1]), chance, areas)
+
+    return tf.ensure_shape(tf.numpy_function(erase, [image, chance, *seed], image.dtype, stateful=False), image.shape)

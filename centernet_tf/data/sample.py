@@ -91,9 +91,7 @@ class Sampler:
         rows, drawn = self._joined(moved, same, self.size, random)
         if cut is not None and (limit := cut.limit(*sizes[present], self.size)) is not None:
             rows = self._cropped(rows, limit)
-        count = len(rows["boxes"])
-        if count > self.max_objects:
-            rows = select(rows, self.padded, np.arange(self.max_objects), count)
+        valid, padded = self.pad(rows)
         return Sample(
             matrices=np.stack(matrices).astype(np.float32),
             color=color,
@@ -101,10 +99,35 @@ class Sampler:
             distortion=distortion,
             jittered=np.bool_(not is_plain(matrix, *sizes[present], self.size, self.window)),
             zoom=self._zoom(matrix, *sizes[present]),
-            valid=np.arange(self.max_objects) < count,
-            rows=[self._padded(field, rows[field.name]) for field in self.padded],
+            valid=valid,
+            rows=padded,
             drawn=self._drawn(drawn),
         )
+
+    def pad(self, rows: Rows) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Which of `max_objects` rows are objects, [max_objects] bool, and the arrays of `padded`."""
+        count = len(rows["boxes"])
+        if count > self.max_objects:
+            rows = select(rows, self.padded, np.arange(self.max_objects), count)
+        valid = np.arange(self.max_objects) < count
+        return valid, [self._padded(field, rows[field.name]) for field in self.padded]
+
+    def place(
+        self, random: np.random.Generator, lists: Rows, size: tuple[int, int], after: np.ndarray
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """One of several images that make one input.
+
+        Args:
+            random: Source of chance.
+            lists: By key, as stored.
+            size: Height and width of the image in pixels.
+            after: [2, 3], pixels of the input that shows this image alone to pixels of the one that shows all.
+
+        Returns:
+            [2, 3] pixels of the image to those of that input, and the rows there.
+        """
+        matrix = affine.chain(self.augment.matrix(random, *size, self.size, self.window), after)
+        return matrix, self._moved(self._read(lists, size), size, matrix, None)
 
     def shape(self, field: Field) -> tuple[int, ...]:
         """Of one image's padded array."""

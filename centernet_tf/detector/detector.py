@@ -15,7 +15,7 @@ from centernet_tf.detector import batches, frames, tiles
 from centernet_tf.detector import extras as own
 from centernet_tf.detector.entries import Entry, Image, Look, as_entries, as_image
 from centernet_tf.detector.field import find_halo
-from centernet_tf.detector.found import as_detections, check_finite
+from centernet_tf.detector.found import Threshold, as_detections, check_finite, chosen
 from centernet_tf.detector.graph import HEATMAP, SEEN, DetectorGraph, FrameGraph, PointGraph, WindowGraph
 from centernet_tf.detector.options import Options
 from centernet_tf.detector.point import at_points
@@ -98,14 +98,15 @@ class Detector:
         return self.tasks.extras
 
     def __call__(
-        self, images: Image | Sequence[Image], threshold: float = 0.3, batch_size: int = 8, **extras: Any
+        self, images: Image | Sequence[Image], threshold: Threshold = None, batch_size: int = 8, **extras: Any
     ) -> Any:
         """Finds objects.
 
         Args:
             images: One image or several: a file, its bytes, or an array [H, W, 3] uint8 RGB; a batch may also be an
                 array [B, H, W, 3].
-            threshold: Scores up to this are left out, in 0..1; 0 keeps every peak, at most the model's max_objects.
+            threshold: Scores up to this are left out, in 0..1, or up to one for each class; 0 keeps every peak, at most
+                the model's max_objects. If left out, the model's own of each class where they were fitted, else 0.3.
             batch_size: Images that run at the same time.
             extras: What the model takes beside pixels, by name, see `extras`: one value for all images, or one for
                 each. The model's usual one if None or left out.
@@ -116,10 +117,8 @@ class Detector:
         Raises:
             DataError: A file is missing or no image. It is named. Or the network answers NaN.
             UsageError: An extra is unknown, has more or fewer values than there are images, or is missing.
-            ValueError: An array has another shape or type, or the threshold is outside 0..1.
+            ValueError: An array has another shape or type, or a threshold is outside 0..1 or not one for each class.
         """
-        if not 0 <= threshold <= 1:
-            raise ValueError(f"threshold is {threshold}, expected a score from 0 to 1.")
         single = isinstance(images, (str, Path, bytes)) or (isinstance(images, np.ndarray) and images.ndim == 3)
         images = [images] if single else images
         found = list(self.stream(zip(images, own.spread(extras, self.extras, len(images))), threshold, batch_size))
@@ -128,7 +127,7 @@ class Detector:
     def stream(
         self,
         images: Iterable[Image | tuple[Image, Mapping[str, Any]]],
-        threshold: float = 0.3,
+        threshold: Threshold = None,
         batch_size: int = 8,
         look: Look | None = None,
     ) -> Iterator[Detections]:
@@ -139,7 +138,7 @@ class Detector:
         return (found for _, _, found in self.search(as_entries(images), threshold, batch_size, look))
 
     def search(
-        self, entries: Iterable[Entry], threshold: float = 0.3, batch_size: int = 8, look: Look | None = None
+        self, entries: Iterable[Entry], threshold: Threshold = None, batch_size: int = 8, look: Look | None = None
     ) -> Iterator[tuple[Any, np.ndarray, Detections]]:
         """`stream` of images that belong to something.
 
@@ -155,6 +154,7 @@ class Detector:
         Yields:
             The key, the image [H, W, 3] uint8 RGB, and what was found in it, in order.
         """
+        threshold = chosen(threshold, self.card)
         waiting: list[tuple[Any, np.ndarray, dict[str, np.ndarray], dict[str, Any]]] = []
         for key, source, given in entries:
             seen, given = frames.split(given, self.tasks.inputs)

@@ -3,7 +3,9 @@
     {"classes": [name], "tasks": {name: settings}, "properties": {name: settings}, "extras": {name: usual or null},
      "state": what is carried from frame to frame; null or nothing where images are single,
      "fill": grey level around images that do not fill the input; 0 where nothing says so,
-     "resample": how images are scaled to the input; "bilinear" where nothing says so}
+     "resample": how images are scaled to the input; "bilinear" where nothing says so,
+     "thresholds": [score] of the classes, above which detections are kept; nothing where none were fitted. The graph
+         answers all its detections whatever they score; leaving some out is up to its caller}
 
 Classes and properties are for clients (`properties.read_properties`); by its tasks a runner knows how images and
 extras are fitted.
@@ -52,6 +54,7 @@ class About:
         clip: What its network sees, where that is clips of videos; else None.
         clipped: Whether found boxes are cut to the last pixels of images, which a file that is given fitted images
             does not know.
+        thresholds: Of each class, above which detections are kept, where they were fitted; for its caller to apply.
     """
 
     classes: tuple[str, ...]
@@ -65,6 +68,7 @@ class About:
     associate: Association | None = None
     clip: Input | None = None
     clipped: bool = False
+    thresholds: tuple[float, ...] | None = None
 
 
 def check_single_image(tasks: TaskSet, kind: str) -> None:
@@ -96,6 +100,7 @@ def about_text(card: ModelCard, remembered: remember.Remembered | Held | None = 
         "tasks": card.tasks,
         "properties": as_plain(one.exported() for one in tasks.properties),
         **card.input.model_dump(include={"fill", "resample"}, exclude_defaults=True),
+        **({} if card.thresholds is None else {"thresholds": card.thresholds}),
         "extras": {extra.name: extra.usual for extra in tasks.extras},
         "state": None if remembered is None else state_of(remembered).as_plain(),
     }
@@ -142,6 +147,7 @@ def read_about(text: str, where: str) -> About:
         built.associate if hosted else None,
         seen_by(built),
         built.clipped,
+        tuple(content["thresholds"]) if content.get("thresholds") else None,
     )
 
 

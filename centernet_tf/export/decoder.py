@@ -27,7 +27,13 @@ def peaks(heatmap: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.n
 
 
 def decode(
-    heatmap: np.ndarray, offset: np.ndarray, size: np.ndarray, max_objects: int = 10, ltrb: bool = False
+    heatmap: np.ndarray,
+    offset: np.ndarray,
+    size: np.ndarray,
+    max_objects: int = 10,
+    ltrb: bool = False,
+    iou: np.ndarray | None = None,
+    iou_aware: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Maps to objects, as the exported decode finds them.
 
@@ -37,6 +43,8 @@ def decode(
         size: [B, h, w, 2] or [B, h, w, 2 C] (width, height) in cells.
         max_objects: K.
         ltrb: Whether size is [B, h, w, 4] instead, from the centre to the left, top, right and bottom edge.
+        iou: [B, h, w, 1] float32 before the sigmoid, of models that have it.
+        iou_aware: The model's setting.
 
     Returns:
         Boxes [B, K, 4] top, left, bottom, right as fractions of the image's height and width, clipped to 0..1; classes
@@ -49,7 +57,12 @@ def decode(
     counts = np.zeros(batch, np.float32)
     for image in range(batch):
         y, x, label, logits = peaks(heatmap[image], max_objects)
-        found = len(logits)
+        score = 1 / (1 + np.exp(-logits))
+        if iou is not None:
+            score = score ** (1 - iou_aware) * (1 / (1 + np.exp(-iou[image, y, x, 0]))) ** iou_aware
+            best = np.argsort(-score, kind="stable")
+            y, x, label, score = y[best], x[best], label[best], score[best]
+        found = len(score)
         center = np.stack([y, x], axis=-1) + offset[image, y, x, ::-1]
         sides = size[image, y, x].reshape(found, -1, 2)
         half = sides[np.arange(found), label if sides.shape[1] > 1 and not ltrb else 0, ::-1] / 2
@@ -57,6 +70,6 @@ def decode(
         corners = np.concatenate([center - near, center + far], axis=-1) / [height, width, height, width]
         boxes[image, :found] = np.clip(corners, 0, 1)
         classes[image, :found] = label
-        scores[image, :found] = 1 / (1 + np.exp(-logits))
+        scores[image, :found] = score
         counts[image] = found
     return boxes, classes, scores, counts

@@ -11,7 +11,7 @@ from keras import ops
 from centernet_tf.detector.clips import pictures_of
 from centernet_tf.detector.detector import Entry, Image, as_entries, as_image
 from centernet_tf.detector.extras import complete, moved
-from centernet_tf.detector.found import as_detections
+from centernet_tf.detector.found import Threshold, as_detections, limits
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.export.about import About
 from centernet_tf.export.answers import as_found, boxes_of, have_patches
@@ -39,6 +39,7 @@ class Runner:
         properties: What it finds of objects besides box and class.
         extras: What it takes of each image beside its pixels.
         limit: Detections per image.
+        thresholds: Of each class where they were fitted, above which its caller keeps detections; None where not.
         size: Height and width of its input where its caller fits images to it, else None.
         fills: What of an image fills the input's width, where its caller fits images to it.
         shifted_sizes: Whether the shift of `fit` takes from the sizes of boxes.
@@ -61,6 +62,7 @@ class Runner:
         self.names: tuple[str, ...] = about.classes
         self.properties: tuple[Property, ...] = about.properties
         self.fills, self.fill, self.resample = about.window, about.fill, about.resample
+        self.thresholds = about.thresholds
         self.shifted_sizes, self.cuts = about.shifted_sizes, about.clipped
         taken = set(inputs)
         self.extras: tuple[Extra, ...] = tuple(extra for extra in about.extras if extra.name in taken)
@@ -155,16 +157,17 @@ class Runner:
             self.carried.reset()
 
     def stream(
-        self, images: Iterable[Image | tuple[Image, Mapping[str, Any]]], threshold: float = 0.0, batch_size: int = 1
+        self, images: Iterable[Image | tuple[Image, Mapping[str, Any]]], threshold: Threshold = 0.0, batch_size: int = 1
     ) -> Iterator[Detections]:
-        """As `Detector.stream`, one image at a time."""
+        """As `Detector.stream`, one image at a time; None for `thresholds`, and 0 where there are none."""
         return (found for _, _, found in self.search(as_entries(images), threshold, batch_size))
 
     def search(
-        self, entries: Iterable[Entry], threshold: float = 0.0, batch_size: int = 1
+        self, entries: Iterable[Entry], threshold: Threshold = 0.0, batch_size: int = 1
     ) -> Iterator[tuple[Any, np.ndarray, Detections]]:
         """As `Detector.search`, so that a runner is evaluated like a detector; one image at a time."""
         del batch_size
+        threshold = (self.thresholds or 0.0) if threshold is None else threshold
         if self.clip is not None and not self.pictures:
             raise UsageError(f"{self.path}: takes the frames of a video one by one. Take `windows` or `follow`.")
         for key, source, given in entries:
@@ -172,7 +175,7 @@ class Runner:
             inputs, fit = self.fit(self.shown(image))
             answers = self._answer(inputs, self.fit_extras(extras, fit))
             found = self.finish(answers, inputs, fit, image, extras)
-            yield key, image, found[found.scores > threshold]
+            yield key, image, found[found.scores > limits(threshold, found.classes)]
 
     def windows(self, frames: Iterable[Image], threshold: float = 0.0, **extras: Any) -> Iterator[Detections]:
         """What is found in each frame of a video, in order: of a model of clips, in the clip around it.

@@ -46,7 +46,8 @@ class KerasRunner(Runner):
         self.window = window or self.window
         self.detector = detector or load(path)
         properties = tuple(one.exported() for one in self.detector.properties)
-        about = About(self.detector.names, properties, self.detector.extras, clip=seen_by(self.detector.tasks))
+        clip, thresholds = seen_by(self.detector.tasks), self.detector.card.thresholds
+        about = About(self.detector.names, properties, self.detector.extras, clip=clip, thresholds=thresholds)
         super().__init__(path, about, self.detector.limit, [extra.name for extra in about.extras])
 
     def run(self, inputs: Any, extras: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

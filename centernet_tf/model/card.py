@@ -12,6 +12,7 @@ from centernet_tf.points.task_set import TaskSet
 from centernet_tf.tasks import build_tasks, check_tasks, read_task
 
 FORMAT = 1
+Score = Annotated[float, pydantic.Field(ge=0, le=1)]
 # Of pixels in 0..1; a deviation of 0 would make every pixel infinite.
 Mean = Annotated[float, pydantic.Field(allow_inf_nan=False, ge=-1e3, le=1e3)]
 Deviation = Annotated[float, pydantic.Field(allow_inf_nan=False, ge=1e-6, le=1e6)]
@@ -78,9 +79,13 @@ class ModelCard(pydantic.BaseModel):
         max_objects: Detections per image, and objects trained on.
         class_specific_size: Whether the size head has two channels per class.
         ltrb: Whether the size head has the distances to the four edges instead of width and height.
+        iou_aware: How much the IoU that a head of its own tells counts in scores, see `points.centers.Centers`; 0 where
+            there is no such head.
         head_channels: Width of the hidden convolution of each head, 0 for none; the backbone's own if None. Of some
             heads by their names.
         input: How an image becomes its input.
+        thresholds: Of each class, fitted on validation images: detections that score above are kept where nobody says
+            otherwise. None where none were fitted.
         about: Where it comes from: settings, data, score. For people; nothing reads it.
     """
 
@@ -93,8 +98,10 @@ class ModelCard(pydantic.BaseModel):
     max_objects: pydantic.PositiveInt
     class_specific_size: bool = False
     ltrb: bool = False
+    iou_aware: float = pydantic.Field(0.0, ge=0, lt=1)
     head_channels: pydantic.NonNegativeInt | dict[str, pydantic.NonNegativeInt] | None = None
     input: InputCard
+    thresholds: tuple[Score, ...] | None = None
     about: dict[str, Any] = {}
 
     @pydantic.field_validator("tasks")
@@ -103,6 +110,12 @@ class ModelCard(pydantic.BaseModel):
         """Checks the settings of each task, and adds those that have defaults."""
         check_tasks(list(tasks))
         return {name: read_task(name, values).model_dump(mode="json") for name, values in tasks.items()}
+
+    @pydantic.model_validator(mode="after")
+    def _one_threshold_each(self) -> "ModelCard":
+        if self.thresholds is not None and len(self.thresholds) != len(self.classes):
+            raise ValueError(f"thresholds: {len(self.thresholds)} of {len(self.classes)} classes. Give one for each.")
+        return self
 
     @property
     def settings(self) -> dict[str, TaskSettings]:
@@ -116,6 +129,7 @@ class ModelCard(pydantic.BaseModel):
             max_objects=self.max_objects,
             class_specific_size=self.class_specific_size,
             ltrb=self.ltrb,
+            iou_aware=self.iou_aware,
             class_names=self.classes,
             **options,
         )

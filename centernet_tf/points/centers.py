@@ -11,14 +11,16 @@ import numpy as np
 from keras import ops
 
 from centernet_tf import losses
-from centernet_tf.errors import UsageError
+from centernet_tf.errors import UsageError, closest
 from centernet_tf.geometry import gaussian
-from centernet_tf.points import heatmap, peaks
+from centernet_tf.points import box_targets, heatmap, overlap, peaks
 from centernet_tf.points.task import Head, Term, unmirrored
 
 STRIDE = 4  # The only one the published networks have.
 HEATMAP_BIAS = -2.19
+START = 8.0  # Width and height in cells of boxes before they are learned, where those without area learn little.
 Regression = Literal["l1", "smooth_l1"]
+Box = Literal["sides", "giou", "diou", "ciou"]
 
 
 def mirrored_edges(values: Any) -> Any:
@@ -54,6 +56,17 @@ class Centers:
             classes on 128 x 128 cells, one thread: 4.9 instead of 5.6 ms, 7.5 instead of 11.8 ms without XNNPACK) and
             slower elsewhere.
         class_names: Names of the classes in channel order, where they are known.
+        ignore_high: Score from which a cell that is no centre costs nothing, for labels that miss objects (CenterNet2's
+            code, `ignore_high_fp`: 0.85); None for no such score.
+        box: What is compared: "sides", each number by `regression`, or the whole box by its GIoU, DIoU or CIoU, which
+            teach the offset, too. See `overlap`.
+        area: Learn a box in all cells whose distance from its centre is at most this part of half its sides, weighted
+            by a Gaussian, instead of in one cell (TTFNet: 0.54); 0 for one cell. See `box_targets.over_areas`.
+        ellipse: Radii of the heatmap's Gaussians as this part of half a box's width and height (TTFNet: 0.54), instead
+            of one for both; 0 for one. Gaussians of anything but centres stay circles.
+        iou_aware: Predict the IoU of each box besides, and score it by score^(1 - a) IoU^a with this a (Wu et al.,
+            2019); 0 for neither.
+        class_weights: How much the heatmap's channels count, by the names of their classes; 1 of those without.
         candidates: Peaks of the heatmaps that a task has of its own, such as those of parts of objects, that are looked
             at, at least as many as objects.
     """
@@ -74,29 +87,53 @@ class Centers:
     flat: bool = False
     class_names: tuple[str, ...] = ()
     candidates: int = 100
+    ignore_high: float | None = None
+    box: Box = "sides"
+    area: float = 0.0
+    ellipse: float = 0.0
+    iou_aware: float = 0.0
+    class_weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
-    def heads(self) -> tuple[Head, ...]:
-        """Heatmap of the centres, offset within the cell (x, y), size (width, height, or `ltrb`) in cells.
-
-        Raises:
-            UsageError: Sizes would be of classes and `ltrb`.
-        """
+    def check(self) -> None:
+        """Raises UsageError where settings exclude each other, or a weight is of no class."""
         if self.ltrb and self.class_specific_size:
             raise UsageError("ltrb and class_specific_size exclude each other. Set one of them to false.")
-        size = Head("size", 2 * self.num_classes if self.class_specific_size else 2, mirror=unmirrored, at_cells=True)
+        if self.class_specific_size and self.of_whole_boxes:
+            raise UsageError(
+                f"class_specific_size and {' and '.join(self.of_whole_boxes)} exclude each other: they take one size "
+                "for all classes. Leave one of them out."
+            )
+        self.weights_of_classes()
+
+    @property
+    def of_whole_boxes(self) -> tuple[str, ...]:
+        """Names of the settings that take one box for each cell and change what is learned of it."""
+        changed = {"loss.box": self.box != "sides", "loss.area": self.area, "iou_aware": self.iou_aware}
+        return tuple(name for name, value in changed.items() if value)
+
+    def heads(self) -> tuple[Head, ...]:
+        """Heatmap of the centres, offset within the cell (x, y), size (width, height, or `ltrb`) in cells, IoU."""
+        start = 0.0 if self.box == "sides" else START
+        channels = 2 * self.num_classes if self.class_specific_size else 2
+        size = Head("size", channels, bias=start, mirror=unmirrored, at_cells=True)
+        edges = Head("size", 4, bias=start / 2, mirror=mirrored_edges, at_cells=True)
         return (
             Head("heatmap", self.num_classes, bias=HEATMAP_BIAS, heatmap=True, mirror=unmirrored),
             Head("offset", 2, at_cells=True),
-            Head("size", 4, mirror=mirrored_edges, at_cells=True) if self.ltrb else size,
+            edges if self.ltrb else size,
+            *([Head("iou", 1, mirror=unmirrored, at_cells=True)] if self.iou_aware else []),
         )
 
     def terms(self) -> tuple[Term, ...]:
-        """Objects as Points, equation 4: weights 1, 1 and 0.1."""
-        size = losses.masked_l1 if self.class_specific_size else self.regression_loss
+        """Objects as Points, equation 4: weights 1, 1 and 0.1; of whole boxes 5, as in TTFNet."""
+        size = Term("size", ("size",), losses.masked_l1 if self.class_specific_size else self.regression_loss, 0.1)
+        if self.box != "sides":
+            size = Term("size", ("offset", "size"), overlap.BOX_LOSSES[self.box], 5.0)
         return (
             Term("heatmap", ("heatmap",), losses.focal),
             Term("offset", ("offset",), self.regression_loss),
-            Term("size", ("size",), size, 0.1),
+            size,
+            *([Term("iou", ("offset", "size", "iou"), overlap.score)] if self.iou_aware else []),
         )
 
     @property
@@ -117,12 +154,12 @@ class Centers:
         Returns:
             "boxes" [B, N, 4] clipped to the grid's cells, "size" [B, N, 2] (width, height), "edges" [B, N, 4] from the
             centre to the edges of the unclipped box (left, top, right, bottom), "center" [B, N, 2] (x, y), "cell" [B,
-            N, 2] its integer part as float, "index" [B, N] int32 (y * w + x), "radius" [B, N] of its
-            Gaussian in whole cells; "keep" [B, N] bool: a valid object with an area inside the grid, not ignored, in an
-            image that is not rotated; "boxed" [B, N] bool: those whose box is trained; "present" [B, N] bool: those
-            whose parts may be trained, in rotated images too; and "classes", "grouped" [B, N] bool, "ignored" [B, N]
-            bool or None, "rotated" [B] bool or None, "rows", max_objects where `every_row` says so, else None,
-            "listed", which is `every_object`, and "grid".
+            N, 2] its integer part as float, "index" [B, N] int32 (y * w + x), "radius" [B, N] of Gaussians of its parts
+            in whole cells, "reach" [B, N, 2] those of its own along x and y; "keep" [B, N] bool: a valid object with an
+            area inside the grid, not ignored, in an image that is not rotated; "boxed" [B, N] bool: those whose box is
+            trained; "present" [B, N] bool: those whose parts may be trained, in rotated images too; and "classes",
+            "grouped" [B, N] bool, "ignored" [B, N] bool or None, "rotated" [B] bool or None, "rows", max_objects where
+            `every_row` says so, else None, "listed", which is `every_object`, and "grid".
         """
         height, width = grid
         whole = ops.cast(rows["boxes"], "float32") / STRIDE
@@ -150,6 +187,7 @@ class Centers:
             present = ops.logical_or(present, beyond)
         cell = ops.floor(center)
         sides = ops.ceil(size) if self.whole_sides else size
+        radius = gaussian.whole(gaussian.radius(sides[..., 1], sides[..., 0], corrected=self.corrected_radius))
         return {
             "boxes": boxes,
             "size": size,
@@ -157,7 +195,8 @@ class Centers:
             "center": center,
             "cell": cell,
             "index": ops.cast(cell[..., 1] * width + cell[..., 0], "int32"),
-            "radius": gaussian.whole(gaussian.radius(sides[..., 1], sides[..., 0], corrected=self.corrected_radius)),
+            "radius": radius,
+            "reach": box_targets.elliptic(size, self.ellipse) if self.ellipse else ops.stack([radius, radius], axis=-1),
             "classes": ops.cast(rows["classes"], "int32"),
             "keep": keep,
             "boxed": ops.logical_and(keep, rows["boxed"]) if "boxed" in rows else keep,
@@ -171,7 +210,7 @@ class Centers:
         }
 
     def encode(self, rows: Mapping[str, Any], centers: Mapping[str, Any]) -> dict[str, Any]:
-        """Targets of heatmap, offset and size (official code, `datasets/sample/ctdet.py`).
+        """Targets of heatmap, offset and size (official code, `datasets/sample/ctdet.py`), and of the IoU.
 
         Args:
             rows: Unused; every task's encode takes it.
@@ -180,39 +219,43 @@ class Centers:
         Returns:
             "heatmap": {"heatmap": [B, h, w, C]}, with "ignore" of the same shape where crowds are ignored, and "index",
             "classes" and "mask" where `every_object` says so, as `losses.focal` takes them; "offset" and "size":
-            {"index", "mask", "value"}, and "rows" where `every_row` says so, as `losses.masked_l1` takes them.
+            {"index", "mask", "value"}, and "rows" where `every_row` says so, as `losses.masked_l1` takes them, or as
+            `box_targets.encode` makes them where whole boxes are learned; "iou" likewise, where it is.
         """
         del rows
-        mask = ops.cast(centers["boxed"], "float32")[..., None]
-        size = centers["size"]
-        if self.class_specific_size:
-            chosen = ops.one_hot(centers["classes"], self.num_classes, dtype="float32")[..., None]  # [B, N, C, 1]
-            shape = (*ops.shape(size)[:2], 2 * self.num_classes)
-            size_value = ops.reshape(chosen * size[:, :, None], shape)
-            size_mask = ops.reshape(ops.broadcast_to(chosen, (*ops.shape(chosen)[:3], 2)), shape) * mask
-        else:
-            size_value, size_mask = centers["edges"] if self.ltrb else size, mask
-        offset = {"index": centers["index"], "mask": mask, "value": centers["center"] - centers["cell"]}
-        size = {"index": centers["index"], "mask": size_mask, "value": size_value}
-        if centers["rows"] is not None:
-            offset["rows"] = centers["rows"]
-            # An object has the size of one class.
-            size["rows"] = centers["rows"] / (self.num_classes if self.class_specific_size else 1)
-        heatmap = self.render(centers)
-        if centers["listed"]:
-            mask = ops.cast(centers["keep"], "float32")
-            heatmap |= {"index": centers["index"], "classes": centers["classes"], "mask": mask}
-        return {"heatmap": heatmap, "offset": offset, "size": size}
+        return {"heatmap": self.render(centers), **box_targets.encode(centers, self, STRIDE)}
 
     def render(self, centers: Mapping[str, Any]) -> dict[str, Any]:
-        """The target heatmap of what `locate` returned, see `heatmap.render`."""
-        return heatmap.render(centers, self.num_classes, self.ignore_crowd, self.ignored_area)
+        """The target of the heatmap, of what `locate` returned: see `heatmap.render` and `losses.focal`."""
+        target = heatmap.render(centers, self.num_classes, self.ignore_crowd, self.ignored_area)
+        if centers["listed"]:
+            mask = ops.cast(centers["keep"], "float32")
+            target |= {"index": centers["index"], "classes": centers["classes"], "mask": mask}
+        if self.ignore_high is not None:
+            target["high"] = np.float32(self.ignore_high)
+        if self.class_weights:
+            target["class_weights"] = self.weights_of_classes()
+        return target
+
+    def weights_of_classes(self) -> np.ndarray:
+        """`class_weights` in channel order, [C] float32.
+
+        Raises:
+            UsageError: One is of no class.
+        """
+        for name in self.class_weights:
+            if name not in self.class_names:
+                known = ", ".join(self.class_names)
+                hint = closest(name, self.class_names)
+                raise UsageError(f"loss.class_weights: no class {name!r}.{hint} Known here: {known}.")
+        return np.float32([self.class_weights.get(name, 1.0) for name in self.class_names])
 
     def peaks(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
         """The best local maxima of the heatmap (Objects as Points, section 3, "From points to bounding boxes").
 
         Args:
-            outputs: "heatmap" [B, h, w, C] logits and, where a head has it, "offset" [B, h, w, 2].
+            outputs: "heatmap" [B, h, w, C] logits and, where heads have them, "offset" [B, h, w, 2] and "iou"
+                [B, h, w, 1] logits.
 
         Returns:
             "scores" [B, K] in 0..1, falling; "classes" [B, K] int32; "index" [B, K] int32 cell; "cell" [B, K, 2] its
@@ -220,7 +263,8 @@ class Centers:
             neighbourhood scores 0. K is max_objects whatever the grid.
         """
         scores = ops.sigmoid(ops.cast(outputs["heatmap"], "float32"))
-        return self.peaks_of_scores(scores, outputs.get("offset"))
+        found = self.peaks_of_scores(scores, outputs.get("offset"))
+        return peaks.rescored(found, outputs["iou"], self.iou_aware) if self.iou_aware else found
 
     def peaks_of_scores(self, scores: Any, offset: Any = None) -> dict[str, Any]:
         """`peaks` for a heatmap that is in 0..1 already: scores [B, h, w, C], offset [B, h, w, 2] or None.
@@ -249,6 +293,8 @@ class Centers:
             As `peaks`, each with its best class; and "class_scores" [B, P, C] in 0..1.
         """
         scores = ops.sigmoid(ops.cast(losses.gather_cells(outputs["heatmap"], index), "float32"))
+        if self.iou_aware:
+            scores = peaks.with_iou(scores, outputs["iou"], index, self.iou_aware)
         cell = peaks.cells_of(index, ops.shape(outputs["heatmap"])[2])
         shift = losses.gather_cells(outputs["offset"], index) if "offset" in outputs else 0.0
         return {

@@ -76,10 +76,10 @@ def _draw_with_ignored(centers: Mapping[str, Any], num_classes: int, ignored_are
 def _gaussian_profiles(centers: Mapping[str, Any], drawn: Any) -> tuple[Any, Any]:
     """Rows [B, N, h] and columns [B, N, w] of the Gaussian of each object that is `drawn` [B, N], zeros of others."""
     height, width = centers["grid"]
-    reach = ops.where(drawn, centers["radius"], -1.0)
+    reach = ops.where(drawn[..., None], centers["reach"], -1.0)
     return (
-        gaussian.profile(centers["cell"][..., 1], reach, height),
-        gaussian.profile(centers["cell"][..., 0], reach, width),
+        gaussian.profile(centers["cell"][..., 1], reach[..., 1], height),
+        gaussian.profile(centers["cell"][..., 0], reach[..., 0], width),
     )
 
 

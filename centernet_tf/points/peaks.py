@@ -1,5 +1,6 @@
 """The best local maxima of heatmaps."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from keras import ops
@@ -45,6 +46,35 @@ def best_of_each(scores: Any, count: int) -> tuple[Any, Any]:
         listed = ops.pad(listed, ((0, 0), (0, 0), (0, count)))
     best, place = ops.top_k(listed, count)
     return best, ops.minimum(ops.cast(place, "int32"), height * width - 1)
+
+
+def with_iou(scores: Any, iou: Any, index: Any, share: float) -> Any:
+    """Scores that tell how well boxes fit, too: score^(1 - share) IoU^share (Wu et al., 2019).
+
+    Args:
+        scores: [B, K, C] in 0..1.
+        iou: [B, h, w, 1] before the sigmoid, or what `losses.gather_cells` takes instead.
+        index: [B, K] int32 cells, y * w + x.
+        share: Below 1.
+    """
+    told = ops.sigmoid(ops.cast(gather_cells(iou, index), "float32"))
+    return scores ** (1 - share) * told**share
+
+
+def rescored(found: Mapping[str, Any], iou: Any, share: float) -> dict[str, Any]:
+    """Peaks in the order of the scores that `with_iou` gives them.
+
+    Args:
+        found: What `Centers.peaks_of_scores` returned.
+        iou: As of `with_iou`, likewise share.
+        share: See iou.
+    """
+    scores = with_iou(found["scores"][..., None], iou, found["index"], share)[..., 0]
+    scores, order = ops.top_k(scores, scores.shape[1])
+    order = ops.cast(order, "int32")
+    moved = {name: ops.take_along_axis(found[name], order, axis=1) for name in ("classes", "index")}
+    points = {name: ops.take_along_axis(found[name], order[..., None], axis=1) for name in ("cell", "center")}
+    return {"scores": scores, **moved, **points}
 
 
 def cells_of(index: Any, width: Any) -> Any:

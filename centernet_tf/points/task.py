@@ -71,6 +71,8 @@ class Term:
             but are no part of the model.
         weight: Factor in the total.
         summed: Whether it is the sum over stacks instead of their average.
+        ideal: target -> what a head would have to answer for no loss, in the form of `oracle.lay_out`, for a term that
+            reads one head; None where `function` says it, see `oracle.IDEALS`, or nobody can.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Term:
     function: Callable[..., Any]
     weight: float = 1.0
     summed: bool = False
+    ideal: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -65,6 +65,7 @@ class Client:
         properties: What the model says of what it finds beside boxes, such as names of their parts, which drawing and
             COCO's rows need; `properties.read_properties` reads them from "properties" of assets/model.json.
         max_bytes: Of an answer; a larger one is not read.
+        thresholds: Of each class, "thresholds" of assets/model.json, where they were fitted.
 
     Raises:
         UsageError: The address is none, or the timeout or the limit is not above 0.
@@ -79,6 +80,7 @@ class Client:
         timeout: float = 60.0,
         properties: Sequence[Property] = (),
         max_bytes: int = MOST_BYTES,
+        thresholds: Sequence[float] | None = None,
     ):
         if not 0 < timeout < math.inf or max_bytes < 1:
             raise UsageError(f"timeout {timeout} and max_bytes {max_bytes}: expected finite numbers above 0.")
@@ -89,13 +91,16 @@ class Client:
         self.version = version
         self.timeout = timeout
         self.properties = tuple(properties)
+        self.thresholds = thresholds
 
-    def predict(self, images: Sequence[bytes | str | Path], threshold: float = 0.3, **extras: Any) -> list[Detections]:
+    def predict(
+        self, images: Sequence[bytes | str | Path], threshold: found.Threshold = None, **extras: Any
+    ) -> list[Detections]:
         """Finds objects in files, all in one request.
 
         Args:
             images: Files or their bytes: JPEG, PNG, GIF or BMP, each of any size.
-            threshold: Scores up to this are left out.
+            threshold: Scores up to this are left out; `thresholds` or else 0.3 where nothing is given.
             extras: What the model needs of each image beside its pixels, by name: one value for all images, or one for
                 each; of names that no property knows, one for each. "extras" of assets/model.json has the usual ones.
 
@@ -117,6 +122,7 @@ class Client:
             for number, (image, data) in enumerate(zip(images, files))
         ]
         values = self.check_extras(extras, len(files))
+        threshold = (self.thresholds or found.THRESHOLD) if threshold is None else threshold
         return self.finish(self.ask(files, values), [(one.width, one.height) for one in headers], values, threshold)
 
     def finish(
@@ -124,7 +130,7 @@ class Client:
         rows: Mapping[str, np.ndarray],
         sizes: Sequence[tuple[int, int]],
         extras: Mapping[str, np.ndarray],
-        threshold: float,
+        threshold: found.Threshold,
     ) -> list[Detections]:
         """Checked outputs [N, ...] and extras [N, ...] as detections in images of these widths and heights."""
         results = []
@@ -319,7 +325,7 @@ def as_detections(
     answers: Mapping[str, np.ndarray],
     image_size: tuple[int, int],
     names: Sequence[str],
-    threshold: float,
+    threshold: found.Threshold,
     properties: Sequence[Property] = (),
     extras: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> Detections:

@@ -68,9 +68,11 @@ def build_tasks(tasks: Mapping[str, TaskSettings], centers: Centers) -> TaskSet:
         The union of their heads and terms, with one encode and one decode.
 
     Raises:
-        UsageError: No task or an unknown one; settings that do not suffice; a weight of a term that none of them has.
+        UsageError: No task or an unknown one; settings that do not suffice or exclude each other; a weight of a term
+            that none of them has.
     """
     check_tasks(list(tasks))
+    centers.check()
     built = tuple(settings.build(centers) for settings in tasks.values())
     # The original of one task rounds, that of another does not; a heatmap has one radius for both. Likewise its terms.
     located = dataclasses.replace(

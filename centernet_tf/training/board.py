@@ -1,7 +1,7 @@
-"""TensorBoard: losses and AP by Keras' own callback, and images of what the network sees, finds and believes."""
+"""TensorBoard: losses and AP by Keras' own callback, images of what the network sees and finds, and its errors."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -62,13 +62,24 @@ class Board:
 
     def __call__(self, epoch: int, detector: Detector) -> None:
         """Writes one sheet of images for this epoch."""
-        # TensorBoard's event files have no writer outside TensorFlow among our dependencies.
-        import tensorflow as tf
-
         sheet = image_sheet(self.images, self.records, detector)
-        folder = self.folder / "images"
-        with _telling(folder), tf.summary.create_file_writer(str(folder)).as_default():
-            tf.summary.image("predictions and heatmaps", sheet[None], step=epoch)
+        write_summaries(self.folder / "images", epoch, {}, {"predictions and heatmaps": sheet})
+
+
+def write_summaries(folder: Path, step: int, scalars: Mapping[str, float], pictures: Mapping[str, np.ndarray]) -> None:
+    """Adds numbers and pictures [H, W, 3] uint8 RGB to a log folder of TensorBoard.
+
+    Raises:
+        DataError: It cannot be written there.
+    """
+    # TensorBoard's event files have no writer outside TensorFlow among our dependencies.
+    import tensorflow as tf
+
+    with _telling(folder), tf.summary.create_file_writer(str(folder)).as_default():
+        for name, value in scalars.items():
+            tf.summary.scalar(name, value, step=step)
+        for name, picture in pictures.items():
+            tf.summary.image(name, picture[None], step=step)
 
 
 @contextlib.contextmanager

@@ -21,11 +21,23 @@ BEST, LAST = "best.keras", "last.keras"
 STUCK_SCORE = 0.1  # The prior that every heatmap starts with.
 
 
+def out_of_patience(settings: Settings, progress: Progress, epoch: int) -> bool:
+    """Whether a run ends before its last epoch, for no score has been better than that of train.patience epochs ago.
+
+    Asked of any epoch, from 1, it speaks of the last one until then that was scored, so that a run that goes on after a
+    kill ends where it would have ended.
+    """
+    train = settings.train
+    scored = epoch if epoch == train.epochs else epoch - epoch % settings.evaluate.every
+    return bool(train.patience and progress.best_epoch and scored - progress.best_epoch >= train.patience)
+
+
 class AveragePrecision(keras.callbacks.Callback):
     """Scores the validation set every few epochs, and keeps the last model and the best.
 
-    It writes each of `evaluate.Scores.main` and AP50 into the epoch's logs, such as val_AP, so it comes before the
-    callbacks that show them. The best model has the highest mean of `Scores.main`: all that is measured counts alike.
+    It ends the run where `out_of_patience` says so, and writes each of `evaluate.Scores.main` and AP50 into the epoch's
+    logs, such as val_AP, so it comes before the callbacks that show them. The best model has the highest mean of
+    `Scores.main`: all that is measured counts alike.
 
     Args:
         detector: Makes a detector of the weights as they are now, the EMA where there is one.
@@ -47,17 +59,16 @@ class AveragePrecision(keras.callbacks.Callback):
     ):
         super().__init__()
         self.detector, self.validation, self.out, self.progress, self.show = detector, validation, out, progress, show
-        self.every, self.batch_size = settings.evaluate.every, settings.evaluate.batch_size
-        self.epochs = settings.train.epochs
+        self.settings = settings
 
     def on_epoch_end(self, epoch, logs=None):
-        if (epoch + 1) % self.every and epoch + 1 != self.epochs:
+        if (epoch + 1) % self.settings.evaluate.every and epoch + 1 != self.settings.train.epochs:
             return
         _ = self.model  # Reading it brings the weights up to date on JAX.
         detector = self.detector()
         about = {"epoch": epoch + 1}
         if self.validation is not None:
-            found = evaluate(detector, self.validation, self.batch_size)
+            found = evaluate(detector, self.validation, self.settings.evaluate.batch_size)
             # Without an object of any class AP is not a number; every model is as good as the first then.
             main = {name: 0.0 if math.isnan(value) else value for name, value in found.main.items()}
             scores = {**main, "AP50": found.coco.summary["AP50"]}
@@ -70,6 +81,8 @@ class AveragePrecision(keras.callbacks.Callback):
                 self._save(BEST, detector, about)
         self._save(LAST, detector, about)
         self.show(epoch + 1, detector)
+        if out_of_patience(self.settings, self.progress, epoch + 1):
+            self.model.stop_training = True
 
     def _save(self, name: str, detector: Detector, about: dict) -> None:
         card = detector.card.model_copy(update={"about": {**detector.card.about, **about}})

@@ -7,6 +7,9 @@ from keras import ops
 
 from centernet_tf.config import Settings
 
+EPSILON = 1e-8  # PyTorch's, with which the original runs.
+MOMENTUM = 0.9
+
 
 @keras.saving.register_keras_serializable(package="centernet_tf")
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
@@ -65,20 +68,22 @@ def continuation(before: Settings, now: Settings, steps_per_epoch: int, step: in
 
 
 def build_optimizer(settings: Settings, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    """Adam as the original runs it, with what the settings add.
+    """Adam as the original runs it, AdamW, or SGD with momentum, with what the settings add.
 
     Steps are batches, also where gradients accumulate over several of them.
     """
     train = settings.train
     options = {
         "learning_rate": build_schedule(settings, steps_per_epoch),
-        "epsilon": 1e-8,
         "global_clipnorm": train.clip_norm,
         "gradient_accumulation_steps": train.accumulate if train.accumulate > 1 else None,
     }
     if train.optimizer == "adam":
-        return keras.optimizers.Adam(**options)
-    optimizer = keras.optimizers.AdamW(**options, weight_decay=train.weight_decay)
+        return keras.optimizers.Adam(**options, epsilon=EPSILON)
+    if train.optimizer == "sgd":
+        optimizer = keras.optimizers.SGD(**options, momentum=MOMENTUM, weight_decay=train.weight_decay)
+    else:
+        optimizer = keras.optimizers.AdamW(**options, epsilon=EPSILON, weight_decay=train.weight_decay)
     # Decay pulls biases and normalisation towards values that mean nothing.
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer

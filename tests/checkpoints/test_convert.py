@@ -141,6 +141,7 @@ def test_own_classes_and_settings(official_state, official_heads):
     assert (card.input.height, card.input.width, card.input.mean[0]) == (256, 320, 0.485)
 
 
+@pytest.mark.long
 def test_saved_and_loaded(tmp_path, official_state, official_heads):
     found = converted(official_state("resdcn_18", official_heads["detect"], width=32), classes=THREE)
     save_model(tmp_path / "model.keras", found.network, found.card)

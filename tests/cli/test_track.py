@@ -156,9 +156,9 @@ def save_clip_model(path, flow=0):
     """Sees three frames, or flow; its scores are 0.5 everywhere, and its boxes 8 cells large."""
     whole = InputCard(height=64, width=64, stride=32)
     tasks = {"action": {"frames": 3, "min_length": 4, "flow": flow}}
-    options = {"backbone": "mobilenetv2_fpn", "classes": ("red", "green"), "max_objects": 4, "input": whole}
+    options = {"backbone": "tiny", "head_channels": 8, "classes": ("red", "green"), "max_objects": 4, "input": whole}
     card = ModelCard(tasks=tasks, **options)
-    network = build_network(card.backbone, card.task_set().heads, card.task_set().inputs)
+    network = build_network(card.backbone, card.task_set().heads, card.task_set().inputs, card.head_channels)
     for layer in network.layers:
         if layer.name.endswith("_out"):
             kernel, bias = layer.get_weights()

@@ -29,10 +29,12 @@ MARKS |= {
 }
 MARKS |= {name: [pytest.mark.long] for name in BACKBONES if name.startswith(("dla34_dcn_", "hourglass104_"))}
 LARGEST = [f"resnet{depth}{end}" for depth in (34, 101, 152) for end in ("", "_dcn")]
-LARGEST += ["dla34_dcn_3level", "dla34_dcn_glob", "hourglass104_pooled"]
+LARGEST += ["dla34_dcn_3level", "dla34_dcn_glob", "dla34_dcn_3level_glob", "hourglass104_pooled"]
+# Their blocks are those of resnet50, resnet18_dcn, dla34_dcn and narrower ones.
+LARGEST += ["resnet18", "resnet50_dcn", "dla34", "mobilenetv3_fpn", "mobilenetv2_fpn:0.5"]
 MARKS |= {name: [pytest.mark.long, pytest.mark.release] for name in LARGEST}
-MARKS |= {"mobilenetv2_fpn:0.5": [pytest.mark.long]}
-QUICK = ("resnet18_dcn", "mobilenetv3_fpn:0.35", "keras_application:MobileNet")
+MARKS |= {"keras_application:MobileNet": [pytest.mark.long]}  # tested in backbones/test_application.py, too
+QUICK = ("resnet18_dcn", "mobilenetv3_fpn:0.35")
 MARKS |= {name: [pytest.mark.slow] for name in QUICK}
 PLAIN = [name for name, entry in BACKBONES.items() if entry.build and name != "tiny"]  # that of the tests
 VARIANTS = ["mobilenetv2_fpn:0.5", "mobilenetv3_fpn:0.35", "keras_application:MobileNet"]

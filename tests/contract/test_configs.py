@@ -53,7 +53,7 @@ def test_loads_and_builds(path):
     stride = find_backbone(settings.backbone).stride
     assert not any(side % stride for side in settings.data.size)
     sections = {name: one.complete(RECORDS) for name, one in settings.tasks.items()}
-    names = {"class_names": RECORDS.classes, **settings.loss.model_dump()}
+    names = {"class_names": RECORDS.classes, **settings.loss.options(dict.fromkeys(RECORDS.classes, 1))}
     centers = Centers(len(RECORDS.classes), settings.max_objects, settings.class_specific_size, settings.ltrb, **names)
     tasks = build_tasks(sections, centers)
     network = build_network("tiny", tasks.heads, tasks.inputs)  # every backbone takes the same

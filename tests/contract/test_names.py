@@ -1,6 +1,7 @@
 """Generic files know no property and no task by name: what one adds stands in its own folder."""
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,11 +62,15 @@ def words_of(text: str) -> Iterator[str]:
                 yield value
 
 
+@functools.lru_cache(maxsize=1000)
+def told(text: str) -> str:
+    """The words of a module, one a line, with the parts of CamelCase apart; found once for all properties."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", "\n".join(words_of(text)))
+
+
 def knows(text: str, words: str) -> bool:
     """Whether a module names one of the words, also as a part of an identifier."""
-    pattern = re.compile(rf"(?<![a-z])(?:{words})(?![a-z])", re.IGNORECASE)
-    apart = (re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", found) for found in words_of(text))
-    return any(pattern.search(found) for found in apart)
+    return bool(re.search(rf"(?<![a-z])(?:{words})(?![a-z])", told(text), re.IGNORECASE))
 
 
 def generic_files_that_know(root: Path, words: str, own: tuple[str, ...] = OWN) -> set[str]:

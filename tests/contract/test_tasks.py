@@ -10,7 +10,9 @@ from centernet_tf.geometry.camera import DEFAULT_CAMERA
 from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.model.file import load_model, save_model
 from centernet_tf.model.network import build_network
+from centernet_tf.points import overlap
 from centernet_tf.points.centers import STRIDE, Centers
+from centernet_tf.points.oracle import ideal_maps, terms_of
 from centernet_tf.preprocess import Normalization
 from centernet_tf.properties.keypoints.skeleton import Skeleton
 from centernet_tf.tasks import TASKS, build_tasks
@@ -29,10 +31,17 @@ SETS = [*((name,) for name in TASKS), ("detect", "pose"), ("detect", "box3d"), (
 SETS += [("mask", "pose"), ("mask", "track"), ("mask", "reid"), ("hoi", "pose"), ("hoi", "mask")]
 ONE_SIZE = ("action",)  # tasks that have sizes of their own and refuse others
 SIZED = [names for names in SETS if not {*names} & {*ONE_SIZE}]
+# Whole boxes, over the area of wide Gaussians, with a score of how well they fit.
+BOXES = {"box": "giou", "ltrb": True, "area": 0.54, "ellipse": 0.54, "iou_aware": 0.5}
+# Mixes of tasks that stand for the others in the short tests: boxes beside points, and two that share no head.
+MIXES = (("detect", "pose"), ("hoi", "mask"))
 # (tasks, settings of the points, settings of tasks) that change what is encoded or decoded.
 OPTIONS = [
     *((names, {"class_specific_size": True}, {}) for names in SIZED),
     *((names, {"ltrb": True}, {}) for names in SIZED if len(names) == 1),
+    *((names, BOXES, {}) for names in SIZED if len(names) == 1 or names in MIXES),
+    (("detect",), {"area": 0.54, "ltrb": True}, {}),
+    (("detect",), {"box": "ciou", "iou_aware": 0.5}, {}),
     *((names, {"ignore_crowd": True}, {}) for names in SETS if len(names) == 1),
     (("box3d",), {}, {"box3d": {"amodal_offset": True}}),
     (("box3d",), {}, {"box3d": {"size": False}}),
@@ -56,10 +65,6 @@ def title(case):
     return "-".join(["+".join(case[0]), *map(str, case[1:])])
 
 
-# Mixes of tasks that stand for the others in the short tests: boxes beside points, and two that share no head.
-MIXES = (("detect", "pose"), ("hoi", "mask"))
-
-
 def short(cases):
     """The cases, those of the other mixes for the long tests."""
     return [
@@ -68,6 +73,9 @@ def short(cases):
     ]
 
 
+# Whose steps have other losses, besides.
+STEPPED = [*TRAINED, *((names, {**BOXES, "ignore_high": 0.85}, {}) for names in (("detect",), ("track",), ("box3d",)))]
+every_stepped = pytest.mark.parametrize("case", short(STEPPED), ids=title)
 every_trained = pytest.mark.parametrize("case", short(TRAINED), ids=title)
 every_case = pytest.mark.parametrize("case", short(CASES), ids=title)
 
@@ -100,12 +108,37 @@ def perfect_heatmap(target, channels):
 
 def perfect_values(target, channels):
     """The wanted values at the wanted cells, and numbers that nobody asked for elsewhere."""
+    if "index" not in target:
+        return perfect_boxes(target, channels, ops.convert_to_numpy(target["value"]))
     index, value, mask = (ops.convert_to_numpy(target[name]) for name in ("index", "value", "mask"))
     filled = np.full((len(index), GRID[0] * GRID[1], channels), 7.0)
     for image, row in np.argwhere(mask.any(axis=-1)):
         wanted = np.broadcast_to(mask[image, row], channels) > 0
         filled[image, index[image, row], wanted] = value[image, row, wanted]
     return filled.reshape(len(index), *GRID, channels)
+
+
+def perfect_shifts(target, channels):
+    """Ways from cells to the centres of boxes."""
+    return perfect_boxes(target, channels, ops.convert_to_numpy(target["shift"]))
+
+
+def perfect_edges(target, channels):
+    """Boxes around these, as edges or as width and height."""
+    edges = ops.convert_to_numpy(target["edges"])
+    return perfect_boxes(target, channels, edges if channels == 4 else edges[..., :2] + edges[..., 2:])
+
+
+def perfect_overlap(target, channels):
+    """Sure that every box fits."""
+    return np.full((len(ops.convert_to_numpy(target["mask"])), *GRID, channels), 20.0)
+
+
+def perfect_boxes(target, channels, value):
+    if "index" in target:
+        return perfect_values({**target, "value": value}, channels)
+    filled = np.where(ops.convert_to_numpy(target["mask"]) > 0, value, 7.0)
+    return filled.reshape(len(filled), *GRID, channels)
 
 
 def perfect_sizes(target, channels):
@@ -182,6 +215,8 @@ EXTRAS = {"camera": DEFAULT_CAMERA}  # What each image brings beside its pixels.
 PERFECT = {
     losses.focal: perfect_heatmap,
     losses.masked_l1: perfect_values,
+    **dict.fromkeys(overlap.BOX_LOSSES.values(), (perfect_shifts, perfect_edges)),
+    overlap.score: (perfect_shifts, perfect_edges, perfect_overlap),
     frames_l1: perfect_sizes,
     box3d_losses.depth: perfect_depth,
     box3d_losses.rotation: perfect_rotation,
@@ -268,7 +303,19 @@ def check_perfect_maps(case, objects, rows):
         assert abs(wrong) < 0.05 * max(objects, 1), f"{term.name} of perfect maps"
 
 
-@every_trained
+@pytest.mark.parametrize("name", TASKS)
+def test_the_truth_laid_out_as_maps_costs_nothing(name, rows):
+    tasks = task_set((name,))
+    truth = rows(tasks.fields, SIZE, num_classes=CLASSES)
+    known, targets = terms_of(tasks), tasks.encode(truth, GRID)
+    maps = ideal_maps(tasks, truth, GRID, known)
+    assert "heatmap" in maps
+    for head, term in known.items():
+        cost = float(ops.convert_to_numpy(term.function(maps[head], targets[term.name])))
+        assert abs(cost - floor(term, targets[term.name])) < 0.05, head
+
+
+@every_stepped
 def test_a_step_moves_every_weight_and_none_is_finite_without_objects(case, rows):
     tasks = task_set(*case)
     network = build_network(SMALLEST, tasks.heads, tasks.inputs)

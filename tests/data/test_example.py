@@ -88,7 +88,7 @@ def test_a_record_without_objects_comes_back(make_record):
     assert_same(read_record(serialize(record, CLASSES), CLASSES), record)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(data=st.data())
 def test_any_record_comes_back(data, make_record):
     width, height = data.draw(st.tuples(*[st.integers(1, 5000)] * 2))

@@ -248,6 +248,17 @@ def test_threshold(detector, draw_spots):
         detector(image, threshold=30)
 
 
+def test_each_class_has_a_threshold_of_its_own_where_they_were_fitted(detector, draw_spots):
+    image = draw_spots(64, 64, (20, 20, 0), (44, 40, 1))
+    both = detector(image, threshold=0.5)
+    red, green = (both.scores[both.classes == label].max() for label in (0, 1))
+    assert set(detector(image, threshold=(1.0, 0.5)).classes) == {1}
+    fitted = Detector(detector.network, detector.card.model_copy(update={"thresholds": (red - 0.01, green + 0.01)}))
+    assert set(fitted(image).classes) == {0} and set(fitted(image, threshold=0.5).classes) == {0, 1}
+    with pytest.raises(ValueError, match="or one for each class"):
+        detector(image, threshold=(0.5, 0.5, 0.5))
+
+
 @pytest.mark.parametrize(
     ("image", "said"),
     [

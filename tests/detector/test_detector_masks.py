@@ -9,6 +9,8 @@ from centernet_tf.detector.detector import Detector
 from centernet_tf.geometry import patches
 from centernet_tf.layers import CellKernel
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 SIDE = 8
 
 

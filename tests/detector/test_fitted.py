@@ -14,6 +14,8 @@ from centernet_tf.errors import DataError
 from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.model.network import build_network
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 SIZE, OTHER = (70, 90), (48, 64)  # of frames; the input is 64 x 96
 
 EXACT = keras.backend.backend() == "tensorflow"

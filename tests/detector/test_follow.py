@@ -14,6 +14,8 @@ from centernet_tf.errors import DataError, UsageError
 from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.model.network import build_network
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 GOLDEN = Path(__file__).parents[1] / "golden" / "tracking" / "sequence_ct__mot.npz"
 HEADS = {"heatmap": "hm", "offset": "reg", "size": "wh", "displacement": "tracking", "amodal_box": "ltrb_amodal"}
 

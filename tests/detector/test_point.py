@@ -11,6 +11,8 @@ from centernet_tf.errors import UsageError
 from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.model.network import build_network
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 SIZE = (64, 96)
 NAMES = ("a", "b", "c")
 TASKS_OF = {

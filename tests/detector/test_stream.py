@@ -14,6 +14,8 @@ from centernet_tf.model.network import build_network
 from centernet_tf.model.split import FEATURES, split
 from centernet_tf.points.task import Association
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 
 def detector_of(frames, flow=0, width=8, reduce=None, **options):
     """Around a network of noise, of so many pictures of flow if any; nothing is held back of what it finds."""

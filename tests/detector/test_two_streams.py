@@ -16,6 +16,8 @@ from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.model.network import build_network
 from centernet_tf.points.task import Association
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 SIZE = (32, 48)
 
 

@@ -18,7 +18,7 @@ CAMERA = DEFAULT_CAMERA.tolist()
 KINDS = {
     "detect": ({"detect": {}}, ("cat", "dog", "owl")),
     "deformable": ({"detect": {}}, ("cat", "dog", "owl")),
-    "pose": ({"detect": {}, "pose": {"skeleton": FACE, "classes": ["person"]}}, ("person", "ball")),
+    "pose": ({"detect": {}, "pose": {"skeleton": FACE, "classes": ["person"]}}, ("person", "ball"), {"iou_aware": 0.4}),
     "box3d": ({"box3d": {"camera": CAMERA}}, ("car", "truck")),
     "box3d_bare": ({"box3d": {"camera": CAMERA, "size": False}}, ("car", "truck")),
     "box3d_amodal": ({"box3d": {"camera": CAMERA, "amodal_offset": True}}, ("car", "truck")),
@@ -29,6 +29,7 @@ MAPS = {
     "heatmap": (2, -2),
     "offset": (0.2, 0.5),
     "size": (2, 9),
+    "iou": (1, 0.5),
     "keypoints": (3, 0),
     "keypoint_heatmap": (2, -1),
     "depth": (0.5, -2.5),

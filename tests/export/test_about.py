@@ -28,6 +28,13 @@ def test_other_programs_read_it_without_us(model):
     assert json.loads(about_text(model("pose")[1]))["properties"]["keypoints"]["classes"] == ["person"]
 
 
+def test_fitted_thresholds_are_told_where_there_are_some(model):
+    card = model("detect")[1]
+    assert "thresholds" not in json.loads(about_text(card)) and read_about(about_text(card), "a").thresholds is None
+    fitted = card.model_copy(update={"thresholds": (0.25,) * len(card.classes)})
+    assert read_about(about_text(fitted), "a.tflite").thresholds == fitted.thresholds
+
+
 @pytest.mark.parametrize(
     ("text", "error", "said"),
     [

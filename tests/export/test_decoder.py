@@ -20,10 +20,11 @@ def maps_of(grid, classes, depth, batch=2, seed=0):
     return heatmap, offset, random.uniform(0, 9, (batch, *grid, depth)).astype(np.float32)
 
 
-def in_graph(heatmap, offset, size, max_objects, ltrb):
+def in_graph(heatmap, offset, size, max_objects, ltrb, iou=None, iou_aware=0.0):
     classes = heatmap.shape[-1]
-    centers = Centers(classes, max_objects, class_specific_size=size.shape[-1] > 2 and not ltrb, ltrb=ltrb)
-    outputs = {"heatmap": heatmap, "offset": offset, "size": size}
+    specific = size.shape[-1] > 2 and not ltrb
+    centers = Centers(classes, max_objects, class_specific_size=specific, ltrb=ltrb, iou_aware=iou_aware)
+    outputs = {"heatmap": heatmap, "offset": offset, "size": size, **({} if iou is None else {"iou": iou})}
     outputs = {name: ops.convert_to_tensor(values) for name, values in outputs.items()}
     found = centers.decode(outputs, centers.peaks(outputs))
     height, width = heatmap.shape[1:3]
@@ -40,6 +41,14 @@ def test_equals_the_graph(grid, classes, depth, ltrb):
     for number, (found, expected) in enumerate(zip(answers, in_graph(*maps, 4, ltrb))):
         assert found.dtype == np.float32 and found.shape == expected.shape, NAMES[number]
         np.testing.assert_allclose(found, expected, atol=1e-6, err_msg=NAMES[number])
+
+
+def test_equals_the_graph_where_scores_tell_the_overlap():
+    maps = maps_of((9, 9), 2, 4)
+    iou = np.random.default_rng(5).normal(size=(2, 9, 9, 1)).astype(np.float32)
+    more = {"ltrb": True, "iou": iou, "iou_aware": 0.6}
+    for found, expected in zip(decoder.decode(*maps, 6, **more), in_graph(*maps, 6, **more)):
+        np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_fewer_peaks_than_rows():

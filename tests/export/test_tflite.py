@@ -184,6 +184,7 @@ def network_maps(network, card, image):
     return [ops.convert_to_numpy(maps[name][-1]) for name in ("heatmap", "offset", "size")]
 
 
+@pytest.mark.long
 def test_int8_leaves_positions_and_decode_in_float(exported):
     from tensorflow.lite.tools import flatbuffer_utils
 

@@ -178,7 +178,7 @@ def run_all(cases: int, folder: Path, warps: tuple[bool, ...] = (False,)) -> Non
 
 
 def test_some_damaged_records(tmp_path):
-    run_all(16, tmp_path)
+    run_all(8, tmp_path)
 
 
 @pytest.mark.long

@@ -82,3 +82,11 @@ def test_another_size(size, mode, height, width):
 def test_a_size_that_is_no_multiple_names_the_nearest():
     with pytest.raises(UsageError, match=r"size 70x1 is not a multiple of 32, which this network needs\. Try 64x32"):
         INPUT.resized((70, 1))
+
+
+def test_thresholds_are_one_for_each_class():
+    card = card_of({"detect": {}}, thresholds=(0.25, 0.5))
+    assert ModelCard.model_validate_json(card.model_dump_json()) == card
+    for wrong, said in (((0.5,), "1 of 2 classes"), ((0.5, 1.5), "less than or equal to 1")):
+        with pytest.raises(ValueError, match=said):
+            card_of({"detect": {}}, thresholds=wrong)

@@ -369,7 +369,7 @@ def test_a_mirror_swaps_left_and_right_edges():
 
 def test_two_kinds_of_size_exclude_each_other():
     with pytest.raises(UsageError, match="exclude each other"):
-        Centers(2, class_specific_size=True, ltrb=True).heads()
+        Centers(2, class_specific_size=True, ltrb=True).check()
 
 
 def test_more_objects_than_detections(encode, decode):

@@ -46,6 +46,28 @@ def test_peaks_equal_the_slow_twin(grid, flat):
             np.testing.assert_allclose(peaks["center"][image, number], offset[image, y, x] + [x, y], rtol=1e-6)
 
 
+def test_scores_that_tell_the_overlap_equal_the_slow_twin():
+    random = np.random.default_rng(1)
+    maps = {"heatmap": random.normal(-1, 2, (2, 9, 8, 3)), "offset": random.random((2, 9, 8, 2))}
+    maps["iou"] = random.normal(0, 2, (2, 9, 8, 1))
+    outputs = {name: ops.convert_to_tensor(values.astype(np.float32)) for name, values in maps.items()}
+    centers = Centers(num_classes=3, max_objects=100, iou_aware=0.6)  # more than there are peaks
+    peaks = {name: ops.convert_to_numpy(values) for name, values in centers.peaks(outputs).items()}
+    points = centers.peaks_at(outputs, ops.convert_to_tensor(peaks["index"]))
+    points = {name: ops.convert_to_numpy(values) for name, values in points.items()}
+    for image in range(2):
+        found = slow_peaks(1 / (1 + np.exp(-maps["heatmap"][image])), 100)
+        told = 1 / (1 + np.exp(-maps["iou"][image, ..., 0]))
+        scored = [(score**0.4 * told[y, x] ** 0.6, label, x, y) for score, label, x, y in found]
+        for number, (score, label, x, y) in enumerate(sorted(scored, reverse=True)):
+            assert peaks["scores"][image, number] == pytest.approx(score, abs=1e-6)
+            assert peaks["classes"][image, number] == label and peaks["index"][image, number] == 8 * y + x
+            np.testing.assert_allclose(peaks["center"][image, number], maps["offset"][image, y, x] + [x, y], rtol=1e-6)
+            assert points["class_scores"][image, number, label] == pytest.approx(score, abs=1e-6)
+            assert points["scores"][image, number] >= score - 1e-6
+        assert len(found) < 100 and not peaks["scores"][image, len(found) :].any()
+
+
 def test_equal_neighbours_are_both_peaks():
     logits = np.full((1, 4, 4, 1), -5, np.float32)
     logits[0, 1, 1:3] = 2

@@ -55,7 +55,7 @@ def assert_same(ours, theirs):
         np.testing.assert_allclose(ours.pairs.scores, theirs.pairs.scores, rtol=1e-3)
 
 
-@pytest.mark.parametrize("kind", ["pose", "hoi", pytest.param("box3d", marks=pytest.mark.long)])
+@pytest.mark.parametrize("kind", ["box3d", "hoi", pytest.param("pose", marks=pytest.mark.long)])
 def test_all_that_the_detector_finds_arrives(kind, model, connect, image):
     network, card = model(kind)
     detector = Detector(network, card)

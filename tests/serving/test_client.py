@@ -57,6 +57,12 @@ def test_a_version(connect, images):
     assert len(connect(version=1).predict([png(images[0])])[0]) == 1
 
 
+def test_thresholds_of_the_model_count_where_none_is_given(connect, images):
+    client = connect(thresholds=(1.0, 0.3))
+    assert client.predict([png(images[1])])[0].class_names == ["green"]
+    assert len(client.predict([png(images[1])], threshold=0.3)[0]) == 2
+
+
 @pytest.mark.parametrize(
     ("data", "message"), [(b"", "image 1: the image file is empty"), (b"no image", "image 1: not an image")]
 )

@@ -308,6 +308,6 @@ def test_frames_are_reduced_for_the_heads_of_all():
 
 
 def test_sizes_of_classes_are_refused():
-    for option in ("class_specific_size", "ltrb"):
+    for option in ("class_specific_size", "ltrb", "area"):
         with pytest.raises(UsageError, match="one width and height in each frame"):
             build_tasks({"action": Action()}, Centers(3, **{option: True}))

@@ -11,6 +11,8 @@ from centernet_tf.properties.tracks.tubes import TubeBook
 from centernet_tf.results import Detections
 from centernet_tf.tasks.action import link, tubes
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 RULES = link.Rules(frames=3, min_length=4)
 
 

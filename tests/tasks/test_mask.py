@@ -202,6 +202,7 @@ def test_only_objects_with_masks_are_trained():
     np.testing.assert_array_equal(found["saliency"]["weight"][0] == 0, expected)
 
 
+@pytest.mark.slow
 def test_all_classes_share_a_saliency_where_it_is_agnostic():
     tasks = build_tasks({"mask": Mask(saliency="agnostic", direct=True)}, Centers(2))
     found = numpy_of(tasks.encode(rows_of_kinds(), GRID))

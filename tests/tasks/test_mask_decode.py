@@ -164,6 +164,7 @@ def drawn(random, height, width):
     return radius < random.uniform(0.2, 0.38) + waves
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**31), st.floats(0.5, 2.0), st.booleans())
 @settings(deadline=None, max_examples=10)
 def test_drawn_shapes_come_back(seed, scale, mirrored):

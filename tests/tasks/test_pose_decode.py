@@ -198,6 +198,7 @@ def test_few_objects_have_the_keypoints_that_many_have(as_one):
     assert np.abs(scarce["keypoints"] - few["keypoints"]).max() > 0.1
 
 
+@pytest.mark.slow
 def test_compiled_decode_of_any_batch_and_small_grids():
     tasks = tasks_of(max_objects=50)
 

@@ -150,6 +150,7 @@ def test_targets_equal_the_original(golden):
     np.testing.assert_allclose(turned["residuals"][0][kept][whole] * inside, theirs["res"], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_video_is_followed_by_middles_in_space():
     tracked = {"threshold": 0.0, "birth": 0.0}
     tasks = {"box3d": {"amodal_offset": True, "camera": DEFAULT_CAMERA}, "track": tracked}

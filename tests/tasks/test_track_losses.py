@@ -111,6 +111,7 @@ def test_training_lowers_every_term():
         assert np.isfinite(values).all() and values[-1] < 0.9 * values[0], f"{term.name}: {values}"
 
 
+@pytest.mark.slow
 def test_boxes_on_the_same_trunk_share_their_terms():
     both = build_tasks({"detect": Detect(), "track": Track()}, Centers(1, max_objects=2))
     alone = build_tasks({"detect": Detect()}, Centers(1, max_objects=2))

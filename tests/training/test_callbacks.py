@@ -10,7 +10,7 @@ from centernet_tf.evaluate import Scores
 from centernet_tf.model.file import load_model, read_card
 from centernet_tf.properties.metric import Score
 from centernet_tf.training import callbacks
-from centernet_tf.training.callbacks import BEST, LAST, AveragePrecision, CsvLog, Watch
+from centernet_tf.training.callbacks import BEST, LAST, AveragePrecision, CsvLog, Watch, out_of_patience
 from centernet_tf.training.checkpoint import Progress
 
 NAN = float("nan")
@@ -84,7 +84,7 @@ def test_a_network_that_does_not_take_off(step, logs, warned, recwarn):
 def scored(monkeypatch, tmp_path, spot_network, spot_card):
     """A function that plays epochs with the given APs and returns (progress, logs of each epoch, what was shown)."""
 
-    def play(scores, every=1, epochs=None, validation="records", progress=None, others=()):
+    def play(scores, every=1, epochs=None, validation="records", progress=None, others=(), patience=None):
         from centernet_tf.detector.detector import Detector
 
         answers = iter(scores)
@@ -96,9 +96,8 @@ def scored(monkeypatch, tmp_path, spot_network, spot_card):
 
         monkeypatch.setattr(callbacks, "evaluate", evaluate)
         epochs = epochs or len(scores)
-        settings = parse_settings(
-            {"data": {"train": "x"}, "train": {"epochs": epochs}, "evaluate": {"every": every}}, "here"
-        )
+        train = {"epochs": epochs, "patience": patience}
+        settings = parse_settings({"data": {"train": "x"}, "train": train, "evaluate": {"every": every}}, "here")
         progress, shown, logs = progress or Progress(), [], [{} for _ in range(epochs)]
         callback = AveragePrecision(
             lambda: Detector(spot_network, spot_card),
@@ -108,9 +107,11 @@ def scored(monkeypatch, tmp_path, spot_network, spot_card):
             progress,
             lambda epoch, detector: shown.append(epoch),
         )
-        callback.set_model(SimpleNamespace())
+        callback.set_model(SimpleNamespace(stop_training=False))
         for epoch in range(epochs):
             callback.on_epoch_end(epoch, logs[epoch])
+            if callback.model.stop_training:
+                break
         return progress, logs, shown
 
     return play
@@ -135,6 +136,29 @@ def test_scored_every_few_epochs_and_at_the_end(scored):
     assert [bool(each) for each in logs] == [False, True, False, True, True]
     assert shown == [2, 4, 5]
     assert progress.best_epoch == 5
+
+
+@pytest.mark.parametrize(
+    ("every", "patience", "scores", "end"),
+    [
+        (1, 2, [0.1, 0.3, 0.3, 0.2, 0.9], 4),
+        (1, 3, [0.1, 0.3, 0.3, 0.2, 0.9], 5),
+        (2, 3, [0.3, 0.1, 0.2, 0.9], 6),
+        (1, None, [0.3, 0.1, 0.1, 0.1], 4),
+    ],
+)
+def test_a_run_ends_out_of_patience(scored, every, patience, scores, end):
+    _, _, shown = scored(scores, every=every, epochs=every * len(scores), patience=patience)
+    assert shown[-1] == end
+
+
+def test_a_run_that_goes_on_asks_for_the_last_score():
+    settings = parse_settings(
+        {"data": {"train": "x"}, "train": {"epochs": 17, "patience": 7}, "evaluate": {"every": 5}}, "here"
+    )
+    ends = [epoch for epoch in range(18) if out_of_patience(settings, Progress(1, 0.5, 5), epoch)]
+    assert ends == [15, 16, 17]
+    assert not any(out_of_patience(settings, Progress(1), epoch) for epoch in range(18))
 
 
 def test_a_resumed_run_remembers_its_best(scored, tmp_path):

@@ -4,6 +4,7 @@ import pytest
 from keras import ops
 
 from centernet_tf.config import parse_settings
+from centernet_tf.errors import UsageError
 from centernet_tf.training.schedule import Schedule, build_optimizer, continuation
 
 
@@ -69,14 +70,39 @@ def test_settings_reach_the_optimizer():
     assert [rate(cosine, step) for step in (0, 10, 20)] == pytest.approx([1, 0.5, 0], abs=1e-6)
 
 
-def test_decay_spares_biases_and_normalisation():
-    optimizer = build_optimizer(settings(optimizer="adamw", weight_decay=0.5, learning_rate=0.1), 5)
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+def test_decay_spares_biases_and_normalisation(name):
+    optimizer = build_optimizer(settings(optimizer=name, weight_decay=0.5, learning_rate=0.1), 5)
     names = ["kernel", "bias", "gamma", "beta", "offset_kernel", "offset_bias"]
     variables = [keras.Variable(np.ones(2, np.float32), name=name) for name in names]
     optimizer.build(variables)
     optimizer.apply([ops.zeros(2)] * len(variables), variables)
     decayed = {variable.name for variable in variables if ops.convert_to_numpy(variable)[0] < 1}
     assert decayed == {"kernel", "offset_kernel"}
+
+
+def test_sgd_has_momentum():
+    optimizer = build_optimizer(settings(optimizer="sgd", learning_rate=0.1), 5)
+    variable = keras.Variable(np.zeros(1, np.float32), name="kernel")
+    optimizer.build([variable])
+    places = []
+    for _ in range(3):
+        optimizer.apply([ops.ones(1)], [variable])
+        places.append(ops.convert_to_numpy(variable)[0])
+    assert places == pytest.approx([-0.1, -0.29, -0.561])
+
+
+@pytest.mark.parametrize(
+    ("train", "said"),
+    [
+        ({"optimizer": "sgd"}, "learning_rate is 'auto': a rule of Adam's. Give sgd a number, such as 0.01."),
+        ({"weight_decay": 0.1}, "weight_decay is 0.1: adam has none. Set train.optimizer to adamw or sgd."),
+    ],
+)
+def test_what_an_optimizer_does_not_take(train, said):
+    with pytest.raises(UsageError) as error:
+        settings(**train)
+    assert str(error.value) == f"here: train: {said}"
 
 
 def test_steps_are_batches_where_gradients_accumulate():

@@ -90,7 +90,7 @@ def check_started(new, start, old, said):
 
 def test_tubelets_start_from_a_detector(spot_card):
     """Of a head that sees other features nothing is taken, not even a last layer that would fit."""
-    new, old = action_network("mobilenetv2_fpn"), build_network("mobilenetv2_fpn", Centers(3).heads())
+    new, old = action_network("tiny"), build_network("tiny", Centers(3).heads())
     start = {weight.path: np.array(weight) for weight in new.weights}
     left = check_started(new, start, old, start_from(new, old, spot_card, "old.keras"))
     assert all(f"{name}_stack1_" in left for name in ("heatmap", "offset"))

@@ -70,10 +70,9 @@ class Action(TaskSettings):
         return tuple(range(-(self.frames // 2), self.frames - self.frames // 2))
 
     def build(self, centers: Centers) -> Task:
-        if centers.class_specific_size or centers.ltrb:
-            raise UsageError(
-                "class_specific_size and ltrb: an action has one width and height in each frame. Set them to false."
-            )
+        if centers.class_specific_size or centers.ltrb or centers.of_whole_boxes:
+            names = ", ".join(["class_specific_size", "ltrb", *centers.of_whole_boxes])
+            raise UsageError(f"{names}: an action has one width and height in each frame. Leave them out.")
         tubelets = Field(
             "tubelets",
             "float32",

@@ -108,6 +108,8 @@ class Box3d(TaskSettings):
         return self.model_copy(update=found), remarks
 
     def build(self, centers: Centers) -> Task:
+        if centers.of_whole_boxes and not self.size:
+            raise UsageError(f"{', '.join(centers.of_whole_boxes)}: without size there is no box. Leave them out.")
         unused = () if self.size else ("size",)
         boxes3d = Boxes3d()
         tracked = self.rules == "CenterTrack"
@@ -137,8 +139,8 @@ class Box3d(TaskSettings):
             ),
             terms=(
                 *(term for term in centers.terms() if term.name not in unused),
-                Term("depth", ("depth",), losses.depth),
-                Term("rotation", ("rotation",), losses.rotation),
+                Term("depth", ("depth",), losses.depth, ideal=targets.ideal_depth),
+                Term("rotation", ("rotation",), losses.rotation, ideal=targets.ideal_rotation),
                 Term("dimensions", ("dimensions",), masked_l1),
                 *([Term("amodal_offset", ("amodal_offset",), masked_l1)] if self.amodal_offset else []),
             ),

@@ -12,6 +12,7 @@ from centernet_tf.tasks.box3d.decode import NEAREST
 
 EDGE = np.float32(np.pi / 6)  # How far each bin reaches into the other.
 HALF = np.float32(np.pi / 2)
+SURE = 10.0  # Logit of a bin that an angle lies in or not.
 
 
 def bins_of(alphas: Any) -> tuple[Any, Any]:
@@ -82,3 +83,17 @@ def amodal_offset(rows: Mapping[str, Any], centers: Mapping[str, Any], tracked: 
         mask = ops.logical_and(mask, nearest > NEAREST)
     value = ops.cast(rows["middles"], "float32") / STRIDE - centers["cell" if tracked else "center"]
     return {"index": centers["index"], "mask": ops.cast(mask, "float32")[..., None], "value": value}
+
+
+def ideal_depth(target: Mapping[str, Any]) -> dict[str, Any]:
+    """What the network would have to answer for depths in metres: the inverse of `decode.to_metres`."""
+    share = 1.0 / (1.0 + target["value"]) - 1e-6
+    return {**target, "value": ops.log(share) - ops.log(1.0 - share)}
+
+
+def ideal_rotation(target: Mapping[str, Any]) -> dict[str, Any]:
+    """What the network would have to answer for orientations, as `losses.rotation` takes both."""
+    sure = SURE * (2 * target["bins"] - 1)
+    parts = [-sure, sure, ops.sin(target["residuals"]), ops.cos(target["residuals"])]
+    value = ops.stack(parts, axis=-1)  # [B, N, bins, 4]
+    return {**target, "value": ops.reshape(value, (*ops.shape(value)[:2], 8))}

@@ -12,6 +12,8 @@ from centernet_tf.training.trainer import Trainer
 
 SIZE = (64, 96)
 CLASSES = ("a", "b")
+# A dozen steps are fewer than what tracing one costs on TensorFlow; JAX compiles them, as training does.
+EAGERLY = keras.backend.backend() == "tensorflow"
 
 
 @pytest.fixture
@@ -61,8 +63,7 @@ def fit():
 
     def train(network, tasks, inputs, rows, card, steps=12, terms=None):
         trainer = Trainer(network, tasks, card.input.normalization, (card.input.height, card.input.width))
-        jit = keras.backend.backend() == "jax"  # as training does
-        trainer.compile(keras.optimizers.Adam(0.01), loss=None, jit_compile=jit)
+        trainer.compile(keras.optimizers.Adam(0.01), loss=None, run_eagerly=EAGERLY, jit_compile=not EAGERLY)
         trainer.optimizer.build(trainer.trainable_variables)
         batch = len(rows["valid"])
         found = trainer.fit(inputs, rows, batch_size=batch, epochs=steps, shuffle=False, verbose=0).history
@@ -80,6 +81,8 @@ def detect(make_network):
 
     def make(card, network=None, **options):
         detector = Detector(network or make_network(card), card)
-        return detector.with_options(**options) if options else detector
+        detector = detector.with_options(**options) if options else detector
+        detector.graph.run_eagerly = EAGERLY
+        return detector
 
     return make

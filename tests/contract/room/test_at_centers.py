@@ -135,6 +135,7 @@ def test_decodes_the_same_as_a_map_and_after_saving(make_card, make_network, det
             np.testing.assert_allclose(one.rows[name], three.rows[name], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_flip_test_keeps_to_the_original(detect, known):
     network, card = known
     flipped = detect(card, network, flip=True)

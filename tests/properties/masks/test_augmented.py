@@ -65,8 +65,10 @@ def pasted(rows, image, size=SIZE):
         Augmentation(crop=False, shift=0, scale=0, flip=1, **COLORLESS),
         Augmentation(flip=0.5, **COLORLESS),
         Augmentation(crop=False, flip=0.5, **COLORLESS),
+        Augmentation(mosaic=1, **COLORLESS),
+        Augmentation(copy_paste=1, **COLORLESS),
     ],
-    ids=["plain", "mirrored", "cropped", "jittered"],
+    ids=["plain", "mirrored", "cropped", "jittered", "mosaic", "pasted"],
 )
 def test_masks_are_where_the_object_is_seen(records, augment):
     batches = feed(records).training(records, 8, augment)
