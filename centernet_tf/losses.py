@@ -153,7 +153,12 @@ def masked_l1(values: Any, target: Mapping[str, Any]) -> Any:
         the paper writes (official code, `RegL1Loss` and `RegWeightedL1Loss`). Of targets with "rows", summed error over
         B x rows x D, filled or not (official code, `L1Loss`).
     """
-    predicted = ops.cast(gather_cells(values, target.get("index")), "float32")
+    return l1_of(gather_cells(values, target.get("index")), target)
+
+
+def l1_of(predicted: Any, target: Mapping[str, Any]) -> Any:
+    """`masked_l1` of what was read already, [B, M, D]."""
+    predicted = ops.cast(predicted, "float32")
     mask = ops.broadcast_to(target["mask"], ops.shape(predicted))
     error = ops.sum(ops.abs(predicted * mask - target["value"] * mask))
     if "rows" in target:

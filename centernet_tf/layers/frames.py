@@ -37,6 +37,11 @@ class UnfoldFrames(keras.layers.Layer):
         apart = ops.reshape(maps, (-1, self.frames, height, width, channels))
         return ops.reshape(ops.transpose(apart, (0, 2, 3, 1, 4)), (-1, height, width, self.frames * channels))
 
+    def apart(self, maps: Any) -> list[Any]:
+        """[B T, h, w, C] to the maps [B, h, w, C] of each frame, instead of side by side."""
+        _, height, width, channels = ops.shape(maps)
+        return ops.unstack(ops.reshape(maps, (-1, self.frames, height, width, channels)), self.frames, axis=1)
+
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (None, *input_shape[1:3], self.frames * input_shape[3])
 

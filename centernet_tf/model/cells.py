@@ -10,6 +10,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from centernet_tf.layers import UnfoldFrames
 from centernet_tf.points.task import Head
 
 LAST = slice(-1, None)
@@ -27,7 +28,8 @@ def at_cells(
 
     Returns:
         Takes what the network takes and answers {head: [map per stack]}; instead of some maps, what
-        `losses.gather_cells` makes their values from. The weights are the network's own.
+        `losses.gather_cells` makes their values from, with a list of the frames' features where a head is per frame.
+        The weights are the network's own.
     """
     if not isinstance(network, keras.Function):
         return lambda inputs, training=False: {
@@ -35,7 +37,7 @@ def at_cells(
         }
     read = {head.name for head in heads if head.at_cells or head.at_centers}
     outputs: dict[str, list[Any]] = {}
-    left: dict[tuple[str, int], list[keras.layers.Conv2D]] = {}
+    left: dict[tuple[str, int], list[keras.layers.Layer]] = {}
     for name, maps in network.output.items():
         outputs[name] = []
         for number, values in enumerate(maps[stacks]):
@@ -53,16 +55,20 @@ def at_cells(
     return run
 
 
-def _before(values: Any) -> tuple[Any, list[keras.layers.Conv2D]]:
+def _before(values: Any) -> tuple[Any, list[keras.layers.Layer]]:
     """What a map, or a head at centers, is made from, and the layers that are left to do."""
     if isinstance(values, Mapping):
         source, hidden = _source(values["features"])
         return ({**values, "features": source}, [hidden]) if is_hidden(hidden) else (values, [])
     between, last = _source(values)
+    unfold = []
+    if type(last) is UnfoldFrames:
+        unfold = [last]
+        between, last = _source(between)
     if type(last) is not layers.Conv2D or last.kernel_size != (1, 1):
         return values, []
     source, hidden = _source(between)
-    return (source, [hidden, last]) if is_hidden(hidden) else (between, [last])
+    return (source, [hidden, last, *unfold]) if is_hidden(hidden) else (between, [last, *unfold])
 
 
 def _source(tensor: Any) -> tuple[Any, Any]:
@@ -82,10 +88,12 @@ def is_hidden(layer: Any) -> bool:
     )
 
 
-def parts_of(seen: Any, left: Sequence[keras.layers.Conv2D]) -> Any:
+def parts_of(seen: Any, left: Sequence[keras.layers.Layer]) -> Any:
     """As `losses.gather_cells` takes it, of a map, or of several one behind the other, and the layers left to do."""
     if not left:
         return seen
+    if isinstance(left[-1], UnfoldFrames):
+        return parts_of(left[-1].apart(seen), left[:-1])
     parts = dict(seen) if isinstance(seen, Mapping) else {"features": seen}
     if left[-1].kernel_size == (1, 1):
         kernel = ops.convert_to_tensor(left[-1].kernel)

@@ -13,6 +13,7 @@ from keras import ops
 
 from centernet_tf.model import winograd
 from centernet_tf.model.cells import is_hidden, parts_of
+from centernet_tf.model.network import REDUCED
 from centernet_tf.model.split import FEATURES, layers_of, split, trunk_of
 from centernet_tf.points.task import Head
 
@@ -37,6 +38,7 @@ class ClipHeads:
             self._each, self._together = split(network, heads, frames)
             return
         self._each, stack = trunk_of(network)
+        self._joined = REDUCED if REDUCED in self._each.output else FEATURES
         self._layers = {head.name: layers_of(network, head, stack) for head in heads}
         wide = [head.name for head in heads if not head.at_cells and _is_wide(self._layers[head.name])]
         self._kernels = {name: self._prepared(name) for name in wide}
@@ -50,7 +52,7 @@ class ClipHeads:
         if self._whole:
             return {name: ops.stack(ops.split(values, sides), axis=1) for name, values in maps.items()}
         maps = {name: values[:, None] for name, values in maps.items()}
-        return {**maps, **({PREPARED: winograd.prepared_map(maps[FEATURES][:, 0])} if self._kernels else {})}
+        return {**maps, **({PREPARED: winograd.prepared_map(maps[self._joined][:, 0])} if self._kernels else {})}
 
     def clip(self, remembered: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """What `maps` takes, of the frames of a clip in order; [...] each, one row of what `remembered` gave."""
@@ -67,7 +69,7 @@ class ClipHeads:
         return {head.name: self._map(head, clip) for head in self._heads}
 
     def _map(self, head: Head, clip: Mapping[str, Any]) -> Any:
-        layers, features = self._layers[head.name], list(clip[FEATURES])
+        layers, features = self._layers[head.name], list(clip[FEATURES if head.per_frame else self._joined])
         if head.at_cells and is_hidden(layers[0]):
             return parts_of(features, layers)
         if head.name in self._kernels:

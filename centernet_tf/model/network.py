@@ -13,6 +13,7 @@ from centernet_tf.layers import CellKernel, FoldFrames, UnfoldFrames
 from centernet_tf.points.task import IMAGE, Head, Input
 
 STACK, CONTEXT = "stack", "context"  # of a backbone's maps, each followed by its number
+REDUCED = "reduced"  # start of the names of the layers that reduce them, see `points.task.Head`
 
 
 def head_map(features: Any, head: Head, channels: int, name: str) -> Any:
@@ -55,8 +56,8 @@ def build_network(
     """Builds a network.
 
     The frames of clips pass through the trunk one by one, as further images of the batch. Heads read the features of
-    all frames, one frame's channels behind the other's, but those that are `per_frame`. Those with `context` read the
-    further map "context1", ... of each stack, of backbones that have it.
+    all frames, one frame's channels behind the other's, `reduced` where they say so, but those that are `per_frame`.
+    Those with `context` read the further map "context1", ... of each stack, of backbones that have it.
 
     Args:
         backbone: Name in the table of backbones, or its official name.
@@ -73,7 +74,8 @@ def build_network(
 
     Raises:
         UsageError: Unknown backbone, or a width for a head that there is not.
-        ValueError: Inputs show different numbers of frames, or a head is per frame and at centers.
+        ValueError: Inputs show different numbers of frames, a head is per frame and at centers, or heads of all frames
+            differ in how far they reduce them.
     """
     inputs = inputs or IMAGE
     frames = _frames(inputs)
@@ -85,18 +87,17 @@ def build_network(
     if frames > 1:
         folded = {name: FoldFrames(name=f"{name}_frames")(image) for name, image in images.items()}
     each = trunk(folded)
-    joined = each
-    if frames > 1:
-        joined = {stack: UnfoldFrames(frames, name=f"{stack}_clip")(maps) for stack, maps in each.items()}
+    joined = _joined(each, frames, _reduced(heads))
     widths = _widths(heads, head_channels, entry.head_channels)
     outputs = {}
     for head in heads:
         apart = head.per_frame and frames > 1
+        seen = each if head.per_frame else joined
         if apart and head.at_centers:
             raise ValueError(f"Head {head.name!r} is per frame and at centers. Choose one of them.")
         outputs[head.name] = [
             head_map(features, head, widths[head.name], f"{head.name}_{stack}")
-            for stack, features in _read(each if apart else joined, head).items()
+            for stack, features in _read(seen, head).items()
         ]
         if apart:
             outputs[head.name] = [
@@ -104,6 +105,26 @@ def build_network(
                 for number, maps in enumerate(outputs[head.name], start=1)
             ]
     return keras.Model(as_argument(images), outputs, name="centernet")
+
+
+def _joined(each: Mapping[str, Any], frames: int, reduced: int) -> dict[str, Any]:
+    """{stack: features of all frames} of those of each frame."""
+    if reduced:
+        each = {
+            stack: layers.Conv2D(reduced, 1, kernel_initializer=torch_uniform(), name=f"{REDUCED}_{stack}")(maps)
+            for stack, maps in each.items()
+        }
+    if frames == 1:
+        return dict(each)
+    return {stack: UnfoldFrames(frames, name=f"{stack}_clip")(maps) for stack, maps in each.items()}
+
+
+def _reduced(heads: Sequence[Head]) -> int:
+    """Channels of a frame for the heads that read all frames; 0 for all that there are."""
+    told = {head.name: head.reduced for head in heads if not head.per_frame}
+    if len(set(told.values())) > 1:
+        raise ValueError(f"Heads that read all frames reduce them to different channels: {told}. Give all the same.")
+    return next(iter(told.values()), 0)
 
 
 def _read(features: Mapping[str, Any], head: Head) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from centernet_tf.model.network import REDUCED
 from centernet_tf.points.task import Head
 
 FEATURES = "features"  # what of a frame the other part sees
@@ -32,18 +33,25 @@ def split(network: keras.Model, heads: Sequence[Head], frames: int) -> tuple[ker
     """
     trunk, stack = trunk_of(network)
     features = trunk.output[FEATURES]
+    seen = trunk.output.get(REDUCED, features)
     alone = {head.name: _head(network, head, stack, features) for head in heads if head.per_frame}
-    each = keras.Model(trunk.input, {FEATURES: features, **alone}, name="each_frame")
-    beside = keras.Input((None, None, frames * features.shape[-1]), name="clip")
+    each = keras.Model(trunk.input, {FEATURES: seen, **alone}, name="each_frame")
+    beside = keras.Input((None, None, frames * seen.shape[-1]), name="clip")
     together = {head.name: _head(network, head, stack, beside) for head in heads if not head.per_frame}
     return each, keras.Model(beside, together, name="whole_clip")
 
 
 def trunk_of(network: keras.Model) -> tuple[keras.Model, str]:
-    """From frames [B, H, W, C] to {`FEATURES`: [B, h, w, F]} of the last stack, and that stack's name."""
+    """From frames [B, H, W, C] to {`FEATURES`: [B, h, w, F]} of the last stack, and that stack's name.
+
+    Where heads of all frames see them reduced, also to {`REDUCED`: [B, h, w, R]}.
+    """
     (trunk,) = (layer for layer in network.layers if isinstance(layer, keras.Model))
     stack, features = list(_named(trunk.output).items())[-1]
-    return keras.Model(trunk.inputs[0], {FEATURES: features}, name="trunk"), stack
+    outputs = {FEATURES: features}
+    if (name := f"{REDUCED}_{stack}") in {layer.name for layer in network.layers}:
+        outputs[REDUCED] = network.get_layer(name)(features)
+    return keras.Model(trunk.inputs[0], outputs, name="trunk"), stack
 
 
 def layers_of(network: keras.Model, head: Head, stack: str) -> list[keras.layers.Layer]:

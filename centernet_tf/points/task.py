@@ -41,6 +41,9 @@ class Head:
         context: Whether it reads the further map of backbones that have one, which sees more than the others.
         per_frame: Of clips: whether it reads the features of each frame alone, and gives the frames' maps one behind
             the other, instead of reading those of all frames at once.
+        reduced: Of those that are not: to how many channels a 1x1 convolution brings the features of each frame, by
+            itself, before they stand one behind the other; 0 leaves them as they are. All such heads of a network say
+            the same and share it.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Head:
     at_cells: bool = False
     context: bool = False
     per_frame: bool = False
+    reduced: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,9 +6,12 @@ from keras import ops
 
 from centernet_tf.checkpoints.convert import convert_tensors, verify
 from centernet_tf.checkpoints.heads import head_names
+from centernet_tf.checkpoints.origins import ORIGINS
 from centernet_tf.checkpoints.state_dict import StateDict
 from centernet_tf.checkpoints.wrapped import unwrapped
+from centernet_tf.errors import UsageError
 from centernet_tf.model.file import load_model, save_model
+from centernet_tf.tasks.action import Action
 
 CASES = {"dla_34": ("dla34_dcn", 256), "resnet_18": ("resnet18_dcn", {"heatmap": 256, "movement": 256, "size": 64})}
 
@@ -40,6 +43,11 @@ def test_a_flow_network(golden):
     assert any("optical flow, 5 pictures" in line for line in converted.report)
     clip = np.random.default_rng(0).normal(size=(1, 7, 64, 96, 15)).astype(np.float32)
     assert converted.network(clip, training=False)["heatmap"][0].shape == (1, 16, 24, 24)
+
+
+def test_a_file_reduces_nothing():
+    with pytest.raises(UsageError, match=r"action\.reduce is 16, but published checkpoints reduce nothing"):
+        Action(reduce=16).from_heads({"movement": 14}, ORIGINS["ucf101_24"])
 
 
 @pytest.mark.long

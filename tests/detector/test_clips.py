@@ -16,10 +16,10 @@ pytestmark = pytest.mark.usefixtures("eagerly")
 SIZE = (20, 40)
 
 
-def parts_of(count, flow=0, **form):
+def parts_of(count, flow=0, reduce=None, **form):
     """A graph around a network of noise, its `Clips` and what sees all frames together."""
     whole = InputCard(**{"height": 32, "width": 48, "stride": 4, **form})
-    task = {"action": {"frames": count, "flow": flow}}
+    task = {"action": {"frames": count, "flow": flow, "reduce": reduce}}
     card = ModelCard(tasks=task, backbone="tiny", classes=("sit", "walk"), max_objects=6, input=whole, head_channels=8)
     tasks = card.task_set()
     network = build_network("tiny", tasks.heads, tasks.inputs, 8)
@@ -80,10 +80,11 @@ def test_whole_clips(count, flow):
     check_alike(clips.search(graph, together, parts.of_clips(fitted), present, sizes_of(2), {}), expected)
 
 
-@pytest.mark.parametrize("count", [3, long(2), long(4)])
-def test_frame_by_frame(count):
-    graph, parts, together = parts_of(count)
+@pytest.mark.parametrize(("count", "reduce"), [(3, 5), long(3, None), long(2, None), long(4, None)])
+def test_frame_by_frame(count, reduce):
+    graph, parts, together = parts_of(count, reduce=reduce)
     held = held_by(graph.network, graph.tasks, graph.card, sized=True)
+    assert held.shapes()["features"][0] == (1, 8, 12, (count - 1) * (reduce or 16))
     video, found = video_of(4), []
     state = {name: np.zeros(shape, dtype) for name, (shape, dtype) in held.shapes().items()}
     for number, frame in enumerate([*video, *[video[-1]] * held.behind]):

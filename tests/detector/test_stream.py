@@ -17,11 +17,11 @@ from centernet_tf.points.task import Association
 pytestmark = pytest.mark.usefixtures("eagerly")
 
 
-def detector_of(frames, flow=0, width=8, **options):
+def detector_of(frames, flow=0, width=8, reduce=None, **options):
     """Around a network of noise, of so many pictures of flow if any; nothing is held back of what it finds."""
     whole = InputCard(height=32, width=48, stride=4)
     names = ("sit", "walk")
-    task = {"action": {"frames": frames, "flow": flow}}
+    task = {"action": {"frames": frames, "flow": flow, "reduce": reduce}}
     card = ModelCard(tasks=task, backbone="tiny", classes=names, max_objects=6, input=whole, head_channels=width)
     tasks = card.task_set()
     network = build_network("tiny", tasks.heads, tasks.inputs, width)
@@ -66,6 +66,9 @@ def check_alike(detector, video, monkeypatch, batch_size=3):
         (3, 5, {"flip": True}),
         pytest.param(3, 4, {"width": 0}, marks=pytest.mark.long),
         (3, 4, {"width": 128}),  # by fewer multiplications
+        (4, 5, {"reduce": 3}),
+        pytest.param(3, 4, {"reduce": 3, "width": 128}, marks=pytest.mark.long),
+        pytest.param(3, 4, {"reduce": 3, "flip": True}, marks=pytest.mark.long),
         pytest.param(5, 6, {"flow": 2}, marks=pytest.mark.long),
         (3, 1, {"flow": 5}),
         (3, 7, {"flow": 5}),
@@ -100,15 +103,16 @@ def test_single_images_and_other_options_are_searched_as_before():
     assert stream.suits(detector_of(3, flip=True)) and stream.suits(detector_of(3, flow=2))
 
 
-@pytest.mark.parametrize("width", [0, 8])
-def test_both_parts_together_are_the_network(width):
-    detector = detector_of(3)
+@pytest.mark.parametrize(("width", "reduce"), [(0, None), (8, None), (8, 5)])
+def test_both_parts_together_are_the_network(width, reduce):
+    detector = detector_of(3, reduce=reduce)
     network = build_network("tiny", detector.tasks.heads, detector.tasks.inputs, width)
     clip = np.random.default_rng(1).normal(size=(1, 3, 32, 48, 3)).astype(np.float32)
     whole = {name: ops.convert_to_numpy(maps[-1]) for name, maps in network(clip, training=False).items()}
     each, together = split(network, detector.tasks.heads, 3)
     alone = {name: ops.convert_to_numpy(one) for name, one in each(clip[0], training=False).items()}
     features = alone.pop(FEATURES)
+    assert features.shape[-1] == (reduce or 16)
     joined = {name: np.concatenate(list(one), axis=-1)[None] for name, one in alone.items()}
     joined |= together(np.concatenate(list(features), axis=-1)[None], training=False)
     assert joined.keys() == whole.keys()

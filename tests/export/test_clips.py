@@ -24,11 +24,14 @@ from centernet_tf.model.network import build_network
 SIZE = (32, 48)
 
 
-def clip_model(frames=3, flow=0, **form):
+def clip_model(frames=3, flow=0, reduce=None, **form):
     """A network of noise: what it finds differs from frame to frame."""
     whole = InputCard(**{"height": SIZE[0], "width": SIZE[1], "stride": 4, **form})
-    task = {"action": {"frames": frames, "flow": flow, "min_length": frames + 1, "link_overlap": 0.1}}
-    card = ModelCard(tasks=task, backbone="tiny", classes=("sit", "walk"), max_objects=6, input=whole, head_channels=8)
+    task = {"frames": frames, "flow": flow, "reduce": reduce, "min_length": frames + 1, "link_overlap": 0.1}
+    names = ("sit", "walk")
+    card = ModelCard(
+        tasks={"action": task}, backbone="tiny", classes=names, max_objects=6, input=whole, head_channels=8
+    )
     tasks = card.task_set()
     network = build_network("tiny", tasks.heads, tasks.inputs, 8)
     random = np.random.default_rng(frames)
@@ -209,14 +212,14 @@ def test_what_cannot_be_exported_says_so(model, tmp_path):
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("kind", "frames", "flow"),
+    ("kind", "frames", "flow", "reduce"),
     [
-        *(("savedmodel", frames, 0) for frames in (1, 4)),
-        *((kind, 2, 0) for kind in ("onnx", "tflite")),
-        ("savedmodel", 3, 2),
-        ("onnx", 1, 2),
+        ("savedmodel", 1, 0, None),
+        *((kind, frames, 0, 5) for kind, frames in (("savedmodel", 4), ("onnx", 2), ("tflite", 2))),
+        ("savedmodel", 3, 2, None),
+        ("onnx", 1, 2, None),
         *(
-            pytest.param(*case, marks=pytest.mark.release)
+            pytest.param(*case, None, marks=pytest.mark.release)
             for case in (
                 ("savedmodel", 2, 0),
                 *((kind, frames, 0) for kind in ("onnx", "tflite") for frames in (1, 4)),
@@ -226,8 +229,8 @@ def test_what_cannot_be_exported_says_so(model, tmp_path):
         ),
     ],
 )
-def test_other_clips(kind, frames, flow, tmp_path):
-    made, video = clip_model(frames, flow), video_of(6)
+def test_other_clips(kind, frames, flow, reduce, tmp_path):
+    made, video = clip_model(frames, flow, reduce), video_of(6)
     write = {"savedmodel": export_savedmodel, "onnx": export_onnx, "tflite": export_tflite}[kind]
     name = {"savedmodel": "served", "onnx": "a.onnx", "tflite": "a.tflite"}[kind]
     options = {"max_objects": 6} if kind == "tflite" else {}

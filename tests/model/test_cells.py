@@ -8,7 +8,7 @@ from keras import layers, ops
 from centernet_tf.losses import gather_cells, whole_map
 from centernet_tf.model.cells import LAST, at_cells
 from centernet_tf.model.network import build_network
-from centernet_tf.points.task import Head
+from centernet_tf.points.task import Head, Input
 
 HEADS = (
     Head("heatmap", 2, bias=-2.19, heatmap=True),
@@ -44,6 +44,22 @@ def test_cells_equal_those_of_the_maps(head_channels):
         assert abs(read(expected)).max() > 0.1
         np.testing.assert_allclose(read(found), read(expected), rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(whole_map(found), whole_map(expected), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("head_channels", [None, 0])
+def test_the_frames_of_a_clip_are_read_each_by_itself(head_channels):
+    heads = (Head("heatmap", 2, heatmap=True), Head("size", 2, per_frame=True, at_cells=True))
+    network = build_network("tiny", heads, {"image": Input(frames=(-1, 0, 1))}, head_channels)
+    for number, weight in enumerate(network.trainable_weights):
+        weight.assign(0.3 * keras.random.normal(weight.shape, seed=number))
+    clips = keras.random.normal((2, 3, 32, 64, 3), seed=1)
+    (maps,), (cells,) = network(clips, training=False)["size"], at_cells(network, heads)(clips)["size"]
+    index = np.int32([[0, 7, 127, 127], [5, 64, 90, 1]])
+    assert len(cells["features"]) == 3 and ("hidden_kernel" in cells) is (head_channels != 0)
+    for frame, features in enumerate(cells["features"]):
+        expected = read(maps[..., 2 * frame : 2 * frame + 2], index)
+        assert abs(expected).max() > 0.1
+        np.testing.assert_allclose(read({**cells, "features": features}, index), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_no_cells_and_more_than_a_map_has():

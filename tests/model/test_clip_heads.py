@@ -1,5 +1,7 @@
 """Heads on what is remembered of single frames are those of the network; convolutions by fewer multiplications."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from keras import ops
@@ -36,15 +38,17 @@ def test_fewer_multiplications_give_the_convolution(shape):
         np.testing.assert_allclose(found, expected[image : image + 1], atol=1e-4 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize("reduced", [0, 5])
 @pytest.mark.parametrize("width", [0, 8, {"heatmap": 128, "movement": 8, "size": 4, "depth": 0}])
-def test_heads_equal_the_network(width):
-    network = build_network("tiny", HEADS, {"image": Input(frames=(-1, 0, 1))}, width)
+def test_heads_equal_the_network(width, reduced):
+    told = [dataclasses.replace(head, reduced=0 if head.per_frame else reduced) for head in HEADS]
+    network = build_network("tiny", told, {"image": Input(frames=(-1, 0, 1))}, width)
     random = np.random.default_rng(0)
     for weight in network.trainable_weights:
         weight.assign(random.normal(0, 0.3, weight.shape))
     clip = random.normal(size=(1, 3, 32, 48, 3)).astype(np.float32)
     whole = {name: numpy_of(maps[-1]) for name, maps in network(clip, training=False).items()}
-    heads = ClipHeads(network, HEADS, 3)
+    heads = ClipHeads(network, told, 3)
     made = heads.remembered(ops.convert_to_tensor(clip[0]))
     assert (PREPARED in made) == isinstance(width, dict)
     remembered = [{name: values[frame] for name, values in made.items()} for frame in range(3)]

@@ -86,6 +86,32 @@ def test_other_heads_read_all_frames_in_their_order(frame):
         assert np.array_equal(run(network, changed)["heatmap"][0], before) == (other == frame)
 
 
+@pytest.mark.parametrize("inputs", [CLIP, None], ids=["clip", "image"])
+def test_frames_are_reduced_before_they_are_joined(inputs):
+    """Without its bias, the reducing convolution is a part of the one behind it."""
+    size = Head("size", 2, per_frame=True)
+    narrow, wide = (build_network("tiny", [Head("heatmap", 2, reduced=count), size], inputs) for count in (4, 0))
+    set_noise(narrow)
+    narrow.get_layer("reduced_stack1").bias.assign(np.zeros(4))
+    known = {weight.path: ops.convert_to_numpy(weight) for weight in narrow.weights}
+    hidden, reduced = known.pop("heatmap_stack1_conv/kernel"), known["reduced_stack1/kernel"][0, 0]
+    frames = 3 if inputs else 1
+    assert (hidden.shape[2], reduced.shape) == (4 * frames, (16, 4))
+    apart = hidden.reshape(3, 3, frames, 4, -1)
+    known["heatmap_stack1_conv/kernel"] = np.einsum("cr,yxtrd->yxtcd", reduced, apart).reshape(3, 3, 16 * frames, -1)
+    for weight in wide.weights:
+        weight.assign(known[weight.path])
+    images = noise(2, *([3] if inputs else []), 32, 64, 3)
+    expected, found = run(wide, images), run(narrow, images)
+    for name in ("heatmap", "size"):
+        np.testing.assert_allclose(found[name][0], expected[name][0], atol=1e-4 * abs(expected[name][0]).max())
+
+
+def test_heads_that_reduce_differently_are_refused():
+    with pytest.raises(ValueError, match=r"reduce them to different channels: \{'heatmap': 0, 'way': 4\}"):
+        build_network("tiny", [HEATMAP, Head("way", 6, reduced=4), Head("size", 2, per_frame=True)], CLIP)
+
+
 def test_a_head_per_frame_of_single_images_is_like_any_other():
     networks = [build_network("tiny", [Head("size", 2, per_frame=way)]) for way in (False, True)]
     for network in networks:

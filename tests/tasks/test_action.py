@@ -17,7 +17,7 @@ from centernet_tf.losses import whole_map
 from centernet_tf.points.centers import STRIDE, Centers
 from centernet_tf.properties.tracks import LABEL, Tracks
 from centernet_tf.tasks import build_tasks
-from centernet_tf.tasks.action import Action, decode, join
+from centernet_tf.tasks.action import Action, decode, join, targets
 
 FOLDER = Path(__file__).parents[1] / "golden" / "points"
 OFFICIAL = {"heatmap": "hm", "movement": "mov", "size": "wh"}
@@ -164,6 +164,27 @@ def test_losses_and_gradients_equal_the_original(gradients):
         np.testing.assert_allclose(walked[ours], expected, atol=1e-4 * np.abs(expected).max() + noise, err_msg=ours)
 
 
+def test_sizes_cost_the_same_where_their_maps_are_never_made():
+    random = np.random.default_rng(3)
+    features = random.normal(size=(3, 2, 6, 7, 5)).astype(np.float32)
+    kernel, bias = random.normal(size=(5, 2)).astype(np.float32), np.float32([1, -2])
+    parts = {"features": [ops.convert_to_tensor(one) for one in features], "kernel": kernel, "bias": bias}
+    maps = np.concatenate(list(features @ kernel + bias), axis=-1)
+    place, value = random.integers(0, 42, (2, 4, 3)).astype(np.int32), random.normal(size=(2, 12, 2))
+    target = {
+        "index": decode.listed(place),
+        "value": value.astype(np.float32),
+        "mask": np.float32([[[1]] * 9 + [[0]] * 3] * 2),
+    }
+    expected = [
+        abs(maps[image, cell // 7, cell % 7, 2 * frame : 2 * frame + 2] - value[image, 3 * row + frame]).sum()
+        for (image, row, frame), cell in np.ndenumerate(place)
+        if row < 3
+    ]
+    for values in (maps, parts):
+        assert float(targets.frames_l1(values, target)) == pytest.approx(sum(expected) / 36, rel=1e-4)
+
+
 def decoded(arrays, case, count, clamp):
     maps = {"movement": nhwc(arrays[f"{case}/mov"]), "size": nhwc(arrays[f"{case}/wh"])}
     heat = nhwc(arrays[f"{case}/heat"])
@@ -278,6 +299,12 @@ def test_who_is_joined(frames, kept, whole):
             found = np.flatnonzero(window[offset]["track_ids"] == number)
             if len(found):
                 np.testing.assert_array_equal(made["tubelets"][row, place], window[offset]["boxes"][found[0]])
+
+
+def test_frames_are_reduced_for_the_heads_of_all():
+    (whole,), (less,) = (build_tasks({"action": Action(reduce=count)}, Centers(3)).tasks for count in (None, 16))
+    assert {head.name: head.reduced for head in whole.heads} == {"heatmap": 0, "movement": 0, "size": 0}
+    assert {head.name: head.reduced for head in less.heads} == {"heatmap": 16, "movement": 16, "size": 0}
 
 
 def test_sizes_of_classes_are_refused():

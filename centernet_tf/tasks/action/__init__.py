@@ -27,6 +27,9 @@ class Action(TaskSettings):
         frames: How many frames are seen at once, K.
         flow: Where above 0, the network sees optical flow instead of images: so many pictures of it for each frame,
             from its own on, one behind the other (official code: 5). The records then hold pictures of flow.
+        reduce: To how many channels a 1x1 convolution brings the features of each frame before those of all frames are
+            joined for the heatmap and the movement. None leaves them as they are, as in the original; a small number
+            makes the next frame of a video cheap where the trunk is small.
         window: What of an image fills a fixed input; stretched as in the original.
         clamp: Where a size is read whose centre lies beyond the map, see `decode.Clamp`.
         suppression: What becomes of tubelets that show what a better one does; see `link.Rules`, as for the next ones.
@@ -40,6 +43,7 @@ class Action(TaskSettings):
 
     frames: int = pydantic.Field(7, ge=1, le=64)
     flow: int = pydantic.Field(0, ge=0, le=64)
+    reduce: int | None = pydantic.Field(None, ge=1, le=1024)
     window: Window = "stretched"
     clamp: decode.Clamp = "apart"
     suppression: Suppression = "original"
@@ -49,6 +53,8 @@ class Action(TaskSettings):
     min_length: int = pydantic.Field(15, ge=1)
 
     def from_heads(self, channels: Mapping[str, int], origin: Any) -> tuple["Action", list[str]]:
+        if self.reduce:
+            raise UsageError(f"action.reduce is {self.reduce}, but published checkpoints reduce nothing. Leave it out.")
         pictures = channels.get("image", 3) // 3
         found = {"frames": channels["movement"] // 2, "flow": pictures if pictures > 1 else 0}
         remarks = [f"optical flow, {pictures} pictures of it for each frame"] if found["flow"] else []
@@ -81,12 +87,7 @@ class Action(TaskSettings):
 
         return Task(
             name="action",
-            heads=(
-                Head("heatmap", centers.num_classes, bias=HEATMAP_BIAS, heatmap=True, mirror=unmirrored),
-                # Its mirror image is not averaged, as in the original.
-                Head("movement", 2 * self.frames, at_cells=True),
-                Head("size", 2, mirror=unmirrored, per_frame=True, at_cells=True),
-            ),
+            heads=self._heads(centers.num_classes),
             terms=(
                 Term("heatmap", ("heatmap",), losses.focal),
                 Term("movement", ("movement",), losses.masked_l1),
@@ -104,6 +105,15 @@ class Action(TaskSettings):
             clipped=True,
             associate=Association(self._start, self._step, self._finish),
             fuse=fuse.by_names,
+        )
+
+    def _heads(self, classes: int) -> tuple[Head, ...]:
+        joined = {"reduced": self.reduce or 0}
+        return (
+            Head("heatmap", classes, bias=HEATMAP_BIAS, heatmap=True, mirror=unmirrored, **joined),
+            # Its mirror image is not averaged, as in the original.
+            Head("movement", 2 * self.frames, at_cells=True, **joined),
+            Head("size", 2, mirror=unmirrored, per_frame=True, at_cells=True),
         )
 
     @property

@@ -78,6 +78,11 @@ def grid_of(sizes: Any) -> tuple[Any, Any]:
     return grid_of(sizes["maps"][0]) if "maps" in sizes else tuple(ops.shape(_of_frames(sizes)[0])[1:3])
 
 
+def frames_of(sizes: Any, depth: int) -> int:
+    """How many frames the maps that `sizes_at` takes are of, each of so many channels."""
+    return len(_of_frames(sizes)) if isinstance(sizes, Mapping) else sizes.shape[-1] // depth
+
+
 def _of_frames(sizes: Mapping[str, Any]) -> Sequence[Any]:
     """Features of each frame; those of a clip of one frame come alone."""
     features = sizes["features"]

@@ -7,7 +7,7 @@ from keras import ops
 
 from centernet_tf import losses
 from centernet_tf.points.centers import STRIDE
-from centernet_tf.tasks.action.decode import frame_by_frame, listed
+from centernet_tf.tasks.action.decode import frames_of, listed, sizes_at
 
 
 def encode(rows: Mapping[str, Any], centers: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,11 +42,13 @@ def frames_l1(values: Any, target: Mapping[str, Any]) -> Any:
     """`losses.masked_l1` of a head per frame, each frame's map at cells of its own.
 
     Args:
-        values: [B, h, w, D K].
+        values: [B, h, w, D K], or what `decode.sizes_at` takes instead.
         target: "index" [B, N K] int32 as `decode.listed` gives them, "mask" [B, N K, 1] and "value" [B, N K, D].
 
     Returns:
         Scalar: summed error over the number of unmasked coordinates plus 1e-4.
     """
-    frames = values.shape[-1] // target["value"].shape[-1]
-    return losses.masked_l1(frame_by_frame(values, frames), target)
+    batch, count, depth = ops.shape(target["value"])
+    frames = frames_of(values, depth)
+    place = ops.reshape(target["index"], (batch, count // frames, frames)) // frames
+    return losses.l1_of(ops.reshape(sizes_at(values, place), (batch, count, depth)), target)
