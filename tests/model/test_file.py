@@ -81,6 +81,7 @@ def test_card_holds_all_that_a_detector_needs(spot_model, spot_card):
         "class_specific_size": False,
         "ltrb": False,
         "iou_aware": 0.0,
+        "thresholds": None,
         "head_channels": None,
         "input": {
             "mode": "fixed",
