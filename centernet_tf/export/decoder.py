@@ -6,6 +6,8 @@ boxes, classes, scores, count = decode(maps["heatmap"], maps["offset"], maps["si
 
 import numpy as np
 
+CANDIDATES = 100  # peaks that are looked at, at least, where another order of scores decides which become objects
+
 
 def peaks(heatmap: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The best local maxima of one image.
@@ -56,11 +58,11 @@ def decode(
     classes, scores = np.zeros((2, batch, max_objects), np.float32)
     counts = np.zeros(batch, np.float32)
     for image in range(batch):
-        y, x, label, logits = peaks(heatmap[image], max_objects)
+        y, x, label, logits = peaks(heatmap[image], max_objects if iou is None else max(max_objects, CANDIDATES))
         score = 1 / (1 + np.exp(-logits))
         if iou is not None:
             score = score ** (1 - iou_aware) * (1 / (1 + np.exp(-iou[image, y, x, 0]))) ** iou_aware
-            best = np.argsort(-score, kind="stable")
+            best = np.argsort(-score, kind="stable")[:max_objects]
             y, x, label, score = y[best], x[best], label[best], score[best]
         found = len(score)
         center = np.stack([y, x], axis=-1) + offset[image, y, x, ::-1]

@@ -67,8 +67,8 @@ class Centers:
         iou_aware: Predict the IoU of each box besides, and score it by score^(1 - a) IoU^a with this a (Wu et al.,
             2019); 0 for neither.
         class_weights: How much the heatmap's channels count, by the names of their classes; 1 of those without.
-        candidates: Peaks of the heatmaps that a task has of its own, such as those of parts of objects, that are looked
-            at, at least as many as objects.
+        candidates: Peaks that are looked at, at least as many as objects, where not only the best become objects: of
+            heatmaps that a task has of its own, such as those of parts of objects, and with `iou_aware`.
     """
 
     num_classes: int
@@ -263,15 +263,18 @@ class Centers:
             neighbourhood scores 0. K is max_objects whatever the grid.
         """
         scores = ops.sigmoid(ops.cast(outputs["heatmap"], "float32"))
-        found = self.peaks_of_scores(scores, outputs.get("offset"))
-        return peaks.rescored(found, outputs["iou"], self.iou_aware) if self.iou_aware else found
+        if not self.iou_aware:
+            return self.peaks_of_scores(scores, outputs.get("offset"))
+        # The order changes, so that more peaks than objects are looked at: few objects are then the best of many, too.
+        found = self.peaks_of_scores(scores, outputs.get("offset"), max(self.max_objects, self.candidates))
+        return peaks.rescored(found, outputs["iou"], self.iou_aware, self.max_objects)
 
-    def peaks_of_scores(self, scores: Any, offset: Any = None) -> dict[str, Any]:
+    def peaks_of_scores(self, scores: Any, offset: Any = None, count: int | None = None) -> dict[str, Any]:
         """`peaks` for a heatmap that is in 0..1 already: scores [B, h, w, C], offset [B, h, w, 2] or None.
 
-        Equal scores may come in any order.
+        Equal scores may come in any order. There are max_objects of them, or as many as `count` says.
         """
-        best, classes, index = peaks.best_of_all(peaks.local_maxima(scores), self.max_objects, self.flat)
+        best, classes, index = peaks.best_of_all(peaks.local_maxima(scores), count or self.max_objects, self.flat)
         cell = peaks.cells_of(index, ops.shape(scores)[2])
         shift = 0.0 if offset is None else ops.cast(losses.gather_cells(offset, index), "float32")
         return {

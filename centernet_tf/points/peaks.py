@@ -61,16 +61,17 @@ def with_iou(scores: Any, iou: Any, index: Any, share: float) -> Any:
     return scores ** (1 - share) * told**share
 
 
-def rescored(found: Mapping[str, Any], iou: Any, share: float) -> dict[str, Any]:
-    """Peaks in the order of the scores that `with_iou` gives them.
+def rescored(found: Mapping[str, Any], iou: Any, share: float, count: int) -> dict[str, Any]:
+    """The best peaks in the order of the scores that `with_iou` gives them.
 
     Args:
-        found: What `Centers.peaks_of_scores` returned.
+        found: What `Centers.peaks_of_scores` returned, at least `count` of them.
         iou: As of `with_iou`, likewise share.
         share: See iou.
+        count: How many are kept.
     """
     scores = with_iou(found["scores"][..., None], iou, found["index"], share)[..., 0]
-    scores, order = ops.top_k(scores, scores.shape[1])
+    scores, order = ops.top_k(scores, count)
     order = ops.cast(order, "int32")
     moved = {name: ops.take_along_axis(found[name], order, axis=1) for name in ("classes", "index")}
     points = {name: ops.take_along_axis(found[name], order[..., None], axis=1) for name in ("cell", "center")}

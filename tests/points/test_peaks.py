@@ -68,6 +68,15 @@ def test_scores_that_tell_the_overlap_equal_the_slow_twin():
         assert len(found) < 100 and not peaks["scores"][image, len(found) :].any()
 
 
+def test_few_objects_are_the_best_of_many_where_scores_tell_the_overlap():
+    random = np.random.default_rng(2)
+    maps = {"heatmap": random.normal(-1, 2, (2, 12, 12, 2)), "iou": random.normal(0, 3, (2, 12, 12, 1))}
+    outputs = {name: ops.convert_to_tensor(values.astype(np.float32)) for name, values in maps.items()}
+    many, few = (Centers(2, max_objects=count, iou_aware=0.6).peaks(outputs) for count in (100, 3))
+    for name, values in few.items():
+        np.testing.assert_array_equal(ops.convert_to_numpy(values), ops.convert_to_numpy(many[name])[:, :3])
+
+
 def test_equal_neighbours_are_both_peaks():
     logits = np.full((1, 4, 4, 1), -5, np.float32)
     logits[0, 1, 1:3] = 2
