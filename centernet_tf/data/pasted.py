@@ -37,22 +37,26 @@ def pasted(
         The pixels, and the rows of who is left below, then of who was pasted. Patches below lose what is hidden.
     """
     (ground, rows), (source, theirs) = below, above
-    covers = shapes(theirs, fields, ground.shape[:2])
-    fit = ~theirs["crowd"] & ~theirs["ignored"] & covers.any(axis=(1, 2))
+    fit = ~theirs["crowd"] & ~theirs["ignored"]
     chosen = np.flatnonzero(fit & (random.random(len(fit)) < CHOSEN))
-    hidden = covers[chosen].any(axis=0)
+    covers = shapes(theirs, fields, ground.shape[:2], chosen)
+    chosen = chosen[covers.any(axis=(1, 2))]
+    hidden = covers.any(axis=0)
     image = np.where(hidden[..., None], source, ground)
     count = len(theirs["boxes"])
     return image, joined([uncovered(rows, fields, hidden), select(theirs, fields, chosen, count)], fields)
 
 
-def shapes(rows: Rows, fields: Sequence[Field], size: tuple[int, int]) -> np.ndarray:
-    """[N, h, w] bool: which pixels of an input of this height and width objects cover: their patches, or else boxes."""
+def shapes(rows: Rows, fields: Sequence[Field], size: tuple[int, int], chosen: np.ndarray) -> np.ndarray:
+    """[M, h, w] bool: which pixels of an input of this height and width some objects cover, of rows [M].
+
+    By their patches, or else their boxes.
+    """
     height, width = size
     lines, columns = np.arange(height, dtype=np.float32), np.arange(width, dtype=np.float32)
-    values = _patches(rows, fields)
+    values, boxes = _patches(rows, fields)[chosen], rows["boxes"][chosen].astype(np.float32)
     made = np.zeros((len(values), height, width), bool)
-    for one, patch, box in zip(made, values, rows["boxes"].astype(np.float32)):
+    for one, patch, box in zip(made, values, boxes):
         one[:] = patches.paste(patch, box, columns, lines) > COVERED
     return made
 

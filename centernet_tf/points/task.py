@@ -72,7 +72,7 @@ class Term:
         weight: Factor in the total.
         summed: Whether it is the sum over stacks instead of their average.
         ideal: target -> what a head would have to answer for no loss, in the form of `oracle.lay_out`, for a term that
-            reads one head; None where `function` says it, see `oracle.IDEALS`, or nobody can.
+            reads one head; None where `function` says it, see `oracle.PLAIN`, or nobody can.
     """
 
     name: str

@@ -63,7 +63,7 @@ def test_masks_are_pasted_and_cut_out_of_those_below():
     seen = image[..., 0] == 200
     assert seen[distance < 9].all() and not seen[distance > 11].any()
     assert rows["classes"].tolist() == [0, 1] and np.array_equal(rows["masks"][1], above["masks"][0])
-    left = shapes(rows, fields, SIZE)[0]
+    left = shapes(rows, fields, SIZE, np.array([0]))[0]
     assert not left[distance < 8].any()
     assert left[(distance > 12) & (x > 11) & (x < 39) & (y > 11) & (y < 39)].all()
 
