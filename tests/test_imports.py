@@ -66,6 +66,7 @@ TENSORFLOW = {
     "datasets/tfds.py",
     "datasets/writer.py",
     "training/board.py",
+    "training/fused_norm.py",
     "training/read_order.py",
     "export/metadata.py",
     "export/onnx.py",

@@ -11,7 +11,7 @@ from centernet_tf import preprocess
 from centernet_tf.model.cells import at_cells
 from centernet_tf.model.network import as_argument
 from centernet_tf.points.task_set import TaskSet
-from centernet_tf.training import read_order
+from centernet_tf.training import fused_norm, read_order
 
 
 class Trainer(keras.Model):
@@ -39,6 +39,7 @@ class Trainer(keras.Model):
         ema: float = 0.0,
     ):
         super().__init__(name="trainer", dtype="float32")  # Another policy would cast pixels and fits to 16 bits.
+        fused_norm.fuse(network)
         self.network = network
         self._at_cells = at_cells(network, tasks.heads)
         self.tasks = tasks
