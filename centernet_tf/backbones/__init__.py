@@ -18,7 +18,7 @@ from centernet_tf.backbones.application import (
 from centernet_tf.backbones.dla import dla34
 from centernet_tf.backbones.hourglass import hourglass
 from centernet_tf.backbones.mobilenet import mobilenetv2_dla, mobilenetv2_fpn, mobilenetv3_fpn, parse_width
-from centernet_tf.backbones.resnet import BLOCKS, resnet
+from centernet_tf.backbones.resnet import BLOCKS, resnet, resnet_fpn
 from centernet_tf.errors import UsageError, closest
 from centernet_tf.preprocess import Normalization
 
@@ -73,6 +73,7 @@ BACKBONES = {
         f"resnet{n}_dcn": Backbone(functools.partial(resnet, depth=n, deformable=True), official=f"resdcn_{n}")
         for n in BLOCKS
     },
+    **{f"resnet{n}_fpn": Backbone(functools.partial(resnet_fpn, depth=n)) for n in BLOCKS},
     "dla34": Backbone(dla34, head_channels=256, official="dlav0_34"),
     "dla34_dcn": Backbone(functools.partial(dla34, deformable=True), head_channels=256, official="dla_34"),
     **{

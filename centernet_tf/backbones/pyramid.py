@@ -1,7 +1,7 @@
 """A light feature pyramid that brings a trunk's maps back up to a quarter of the input, and the units it is made of.
 
-Feature Pyramid Networks (section 3) with depthwise separable convolutions: every operator has a fast kernel on phones
-and may be quantised to 8 bits. Strided convolutions pad as Keras pads, "same".
+Feature Pyramid Networks (section 3), for phones with depthwise separable convolutions: every operator has a fast kernel
+there and may be quantised to 8 bits. Strided convolutions pad as Keras pads, "same".
 """
 
 from collections.abc import Callable, Mapping
@@ -42,12 +42,20 @@ def depthwise(kernel: int, stride: int, name: str, padding: str = "same") -> ker
     )
 
 
-def feature_pyramid(levels: Mapping[int, Any], channels: int = 64) -> Any:
+def full(kernel: int, filters: int, name: str) -> keras.layers.Layer:
+    """Mixes channels and neighbours at once: where multiplications are cheap and memory is not, as on a server."""
+    return layers.Conv2D(
+        filters, kernel, padding="same", use_bias=False, kernel_initializer=he_normal(), name=f"{name}_conv"
+    )
+
+
+def feature_pyramid(levels: Mapping[int, Any], channels: int = 64, separable: bool = True) -> Any:
     """Adds each deeper map, doubled in size, to the one above it.
 
     Args:
         levels: {stride: [B, H/stride, W/stride, any channels]} of the strides in `STRIDES`.
         channels: Of every level of the pyramid.
+        separable: Filter what was added channel by channel, then mix; otherwise by one 3x3 convolution.
 
     Returns:
         [B, H/4, W/4, channels].
@@ -58,7 +66,11 @@ def feature_pyramid(levels: Mapping[int, Any], channels: int = 64) -> Any:
         if y is not None:
             y = NearestUpsample(name=f"pyramid{stride}_up")(y)
             side = layers.Add(name=f"pyramid{stride}_add")([side, y])
-            side = unit(side, depthwise(3, 1, f"pyramid{stride}"), f"pyramid{stride}_depthwise")
-            side = unit(side, pointwise(channels, f"pyramid{stride}_mix"), f"pyramid{stride}_mix")
+            if separable:
+                side = unit(side, depthwise(3, 1, f"pyramid{stride}"), f"pyramid{stride}_depthwise")
+            mix = (
+                pointwise(channels, f"pyramid{stride}_mix") if separable else full(3, channels, f"pyramid{stride}_mix")
+            )
+            side = unit(side, mix, f"pyramid{stride}_mix")
         y = side
     return y

@@ -1,7 +1,8 @@
-"""Residual networks brought back up to a quarter of the input, by plain or by deformable convolutions.
+"""Residual networks brought back up to a quarter of the input, by plain or by deformable convolutions or by a pyramid.
 
-The trunk is torchvision's; the two necks are the official code's `msra_resnet` (Simple Baselines for Human Pose
-Estimation) and `resnet_dcn` (Objects as Points, section 5).
+The trunk is torchvision's; the first two necks are the official code's `msra_resnet` (Simple Baselines for Human Pose
+Estimation) and `resnet_dcn` (Objects as Points, section 5). The pyramid is later practice (TTFNet, too, joins the
+trunk's maps on the way up): fine maps say where edges are, and it costs a fraction of transposed convolutions.
 """
 
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ import keras
 from keras import layers
 
 from centernet_tf.backbones.blocks import batch_norm, convolution, torch_uniform, upsample
+from centernet_tf.backbones.pyramid import feature_pyramid
 from centernet_tf.layers.deformable import DeformableConv2D
 from centernet_tf.layers.upsampling import FirstBilinear
 
@@ -48,7 +50,7 @@ def _shortcut(x: Any, filters: int, stride: int, name: str, **options: Any) -> A
     return batch_norm(x, f"{name}_shortcut_norm")
 
 
-def trunk(images: Mapping[str, Any], depth: int) -> Any:
+def trunk(images: Mapping[str, Any], depth: int) -> dict[int, Any]:
     """Residual network without its classifier.
 
     Args:
@@ -56,7 +58,8 @@ def trunk(images: Mapping[str, Any], depth: int) -> Any:
         depth: Key of `BLOCKS`.
 
     Returns:
-        [B, H/32, W/32, 512], or 2048 channels where the blocks are bottlenecks.
+        {stride: [B, H/stride, W/stride, 16 x stride channels]} for strides 4 to 32, thus 64 to 512; four times as
+        many channels where the blocks are bottlenecks.
     """
     stems = [convolution(image, 64, 7, 2, f"stem_{name}_conv") for name, image in images.items()]
     x = layers.Add(name="stem_add")(stems) if len(stems) > 1 else stems[0]
@@ -64,11 +67,13 @@ def trunk(images: Mapping[str, Any], depth: int) -> Any:
     # Zeros stand for minus infinity here: nothing is below zero after ReLU.
     x = layers.MaxPooling2D(3, 2, name="stem_pool")(layers.ZeroPadding2D(1, name="stem_pad")(x))
     block_of = bottleneck if depth >= BOTTLENECK_FROM else basic_block
+    levels = {}
     for stage, count in enumerate(BLOCKS[depth]):
         for block in range(count):
             stride = 2 if stage > 0 and block == 0 else 1
             x = block_of(x, 64 * 2**stage, stride, f"stage{stage + 1}_block{block + 1}")
-    return x
+        levels[4 * 2**stage] = x
+    return levels
 
 
 def resnet(inputs: Mapping[str, int], depth: int, deformable: bool = False) -> keras.Model:
@@ -84,7 +89,7 @@ def resnet(inputs: Mapping[str, int], depth: int, deformable: bool = False) -> k
         Model from {name: [B, H, W, channels]}, sides multiples of 32, to {"stack1": [B, H/4, W/4, 64 or 256]}.
     """
     images = {name: keras.Input((None, None, channels), name=name) for name, channels in inputs.items()}
-    x = trunk(images, depth)
+    x = trunk(images, depth)[32]
     small = keras.initializers.RandomNormal(stddev=0.001)
     for level, filters in enumerate((256, 128, 64) if deformable else (256, 256, 256), start=1):
         if deformable:
@@ -92,3 +97,18 @@ def resnet(inputs: Mapping[str, int], depth: int, deformable: bool = False) -> k
             x = layers.ReLU(name=f"up{level}_deformable_relu")(batch_norm(x, f"up{level}_deformable_norm"))
         x = upsample(x, filters, f"up{level}", FirstBilinear(torch_uniform()) if deformable else small)
     return keras.Model(images, {"stack1": x}, name=f"resnet{depth}{'_dcn' if deformable else ''}")
+
+
+def resnet_fpn(inputs: Mapping[str, int], depth: int) -> keras.Model:
+    """Residual network whose maps at four strides are joined from the coarsest to the finest.
+
+    Args:
+        inputs: Channels of each named input.
+        depth: Number of weighted layers, a key of `BLOCKS`.
+
+    Returns:
+        Model from {name: [B, H, W, channels]}, sides multiples of 32, to {"stack1": [B, H/4, W/4, 64]}.
+    """
+    images = {name: keras.Input((None, None, channels), name=name) for name, channels in inputs.items()}
+    x = feature_pyramid(trunk(images, depth), separable=False)
+    return keras.Model(images, {"stack1": x}, name=f"resnet{depth}_fpn")

@@ -17,15 +17,14 @@ UNUSED = ((r"fc\.(weight|bias)", "ImageNet classifier"),)
 
 
 def modules(backbone: str) -> dict[str, str]:
-    """Our layers and their modules, for each layer that any block of this network may have."""
-    depth = int(backbone.removeprefix("resnet").removesuffix("_dcn"))
-    places = DEFORMABLE if backbone.endswith("_dcn") else PLAIN
-    step = 6 if backbone.endswith("_dcn") else 3
+    """Our layers and their modules, for each layer that any block of this network may have; a pyramid has none."""
+    depth, _, neck = backbone.removeprefix("resnet").partition("_")
+    places, step = {"": (PLAIN, 3), "dcn": (DEFORMABLE, 6), "fpn": ({}, 0)}[neck]
     return {
         **STEM,
         **{
             f"stage{stage}_block{block + 1}_{ours}": f"layer{stage}.{block}.{theirs}"
-            for stage, count in enumerate(BLOCKS[depth], start=1)
+            for stage, count in enumerate(BLOCKS[int(depth)], start=1)
             for block in range(count)
             for ours, theirs in BLOCK.items()
         },

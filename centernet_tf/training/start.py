@@ -16,7 +16,7 @@ from centernet_tf.errors import UsageError
 from centernet_tf.model.card import ModelCard
 
 HIDDEN = "_conv/kernel"  # ending of the name of a head's first layer
-VARIANT = r"_dcn(_\w+)?$|_pooled$"  # Ending of the names whose trunk is that of the plain network.
+VARIANT = r"_dcn(_\w+)?$|_pooled$|_fpn$"  # Ending of the names whose trunk is that of the plain network.
 
 
 def start_from(network: keras.Model, source: keras.Model, card: ModelCard, where: str) -> str:

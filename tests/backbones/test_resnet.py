@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from centernet_tf.backbones.resnet import BLOCKS, resnet
+from centernet_tf.backbones.resnet import BLOCKS, resnet, resnet_fpn
 from centernet_tf.checkpoints.resnet import modules
 
 
@@ -12,6 +12,22 @@ from centernet_tf.checkpoints.resnet import modules
 def test_channels_of_the_neck(deformable, channels):
     backbone = resnet({"image": 3}, 18, deformable)
     assert backbone.output["stack1"].shape == (None, None, None, channels)
+
+
+def test_a_pyramid_reads_the_last_map_of_every_stage():
+    backbone = resnet_fpn({"image": 3}, 18)
+    assert backbone.output["stack1"].shape == (None, None, None, 64)
+    sides = {layer.name: layer for layer in backbone.layers if layer.name.endswith("_side_conv")}
+    assert {name: layer.input.shape[-1] for name, layer in sides.items()} == {
+        f"pyramid{stride}_side_conv": 16 * stride for stride in (4, 8, 16, 32)
+    }
+    known = modules("resnet18_fpn")
+    assert {layer.name for layer in backbone.layers if layer.weights and layer.name not in known} == {
+        f"pyramid{stride}_{part}_{kind}"
+        for stride in (4, 8, 16, 32)
+        for part in (("side", "mix") if stride < 32 else ("side",))
+        for kind in ("conv", "norm")
+    }
 
 
 @pytest.mark.parametrize(

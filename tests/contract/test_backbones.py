@@ -14,12 +14,14 @@ from centernet_tf.points.centers import STRIDE, Centers
 
 # Larger networks of the same blocks are `long`, and `release`, too, where others of these stand for them. JAX compiles
 # each network for a minute: there, one of those with published weights, in checkpoints/test_golden.py, is enough.
-MARKS = {f"resnet{depth}{end}": [pytest.mark.long] for depth in (34, 50, 101, 152) for end in ("", "_dcn")}
+ENDS = ("", "_dcn", "_fpn")
+MARKS = {f"resnet{depth}{end}": [pytest.mark.long] for depth in (34, 50, 101, 152) for end in ENDS}
 MARKS |= {
     name: [pytest.mark.long]
     for name in (
         "hourglass104",
         "resnet18",
+        "resnet18_fpn",
         "dla34",
         "dla34_dcn",
         "mobilenetv2_dla",
@@ -28,10 +30,10 @@ MARKS |= {
     )
 }
 MARKS |= {name: [pytest.mark.long] for name in BACKBONES if name.startswith(("dla34_dcn_", "hourglass104_"))}
-LARGEST = [f"resnet{depth}{end}" for depth in (34, 101, 152) for end in ("", "_dcn")]
+LARGEST = [f"resnet{depth}{end}" for depth in (34, 101, 152) for end in ENDS]
 LARGEST += ["dla34_dcn_3level", "dla34_dcn_glob", "dla34_dcn_3level_glob", "hourglass104_pooled"]
 # Their blocks are those of resnet50, resnet18_dcn, dla34_dcn and narrower ones.
-LARGEST += ["resnet18", "resnet50_dcn", "dla34", "mobilenetv3_fpn", "mobilenetv2_fpn:0.5"]
+LARGEST += ["resnet18", "resnet50_dcn", "resnet50_fpn", "dla34", "mobilenetv3_fpn", "mobilenetv2_fpn:0.5"]
 MARKS |= {name: [pytest.mark.long, pytest.mark.release] for name in LARGEST}
 MARKS |= {"keras_application:MobileNet": [pytest.mark.long]}  # tested in backbones/test_application.py, too
 QUICK = ("resnet18_dcn", "mobilenetv3_fpn:0.35")

@@ -142,7 +142,11 @@ def trunk_file(tmp_path, name, changes=()):
 
 
 @pytest.mark.parametrize(
-    "name", ["resnet18_dcn", *(pytest.param(n, marks=pytest.mark.long) for n in ("dla34", "resnet18", "dla34_dcn"))]
+    "name",
+    [
+        "resnet18_fpn",
+        *(pytest.param(n, marks=pytest.mark.long) for n in ("dla34", "resnet18", "resnet18_dcn", "dla34_dcn")),
+    ],
 )
 def test_a_trunk_from_imagenet(name, tmp_path):
     path, count = trunk_file(tmp_path, name)
