@@ -129,7 +129,8 @@ def _owners(located: Mapping[str, Any], rows: Any, columns: Any, area: Any) -> t
     Objects are ranked from the largest up, and the highest rank in a cell counts; in cells of centres N is added.
     """
     height, width = located["grid"]
-    batch, count = ops.shape(area)
+    batch, rows_of_image = ops.shape(area)
+    count = ops.cast(rows_of_image, "float32")  # A tensor where batches differ in length.
     order = ops.argsort(-area, axis=1)
     rank = ops.cast(ops.argsort(order, axis=1) + 1, "float32")
     inside = ops.cast(rows > 0, "float32") * rank[..., None], ops.cast(columns > 0, "float32")

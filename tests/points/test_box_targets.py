@@ -127,6 +127,31 @@ def test_rows_are_counted_where_numbers_of_objects_are(encode):
     assert not any("rows" in spread[name] for name in ("offset", "size"))
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the JAX backend compiles each length anew")
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"ltrb": True, "ellipse": 0.54},
+        {"area": 0.54},
+        {"area": 0.54, "ltrb": True, "box": "giou", "iou_aware": 0.5, "ellipse": 0.54},
+        {"class_specific_size": True},
+    ],
+    ids=str,
+)
+def test_batches_of_any_length_share_one_graph(options, encode):
+    """As in training: neither the number of images nor that of rows is known when the step is compiled."""
+    import tensorflow as tf
+
+    centers, grid = Centers(3, **options), (8, 8)
+    rows = random_rows(grid)
+    signature = {name: tf.TensorSpec([None, None, *one.shape[2:]], one.dtype) for name, one in rows.items()}
+    step = tf.function(lambda rows: centers.encode(rows, centers.locate(rows, grid)), input_signature=[signature])
+    for length in (9, 4):
+        some = {name: one[:, :length] for name, one in rows.items()}
+        keras.tree.map_structure(np.testing.assert_array_equal, step(some), encode(some, grid, centers))
+
+
 def test_a_large_box_keeps_the_cell_of_its_center(encode):
     boxes = np.float32([[[0, 0, 20, 20], [9, 9, 13, 13], [2, 2, 6, 6]]]) * STRIDE
     rows = {"boxes": boxes, "classes": np.zeros((1, 3), np.int32), "crowd": np.zeros((1, 3), bool)}
