@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from centernet_tf.backbones import find_backbone, own_name
+from centernet_tf.checkpoints.trunks import trunk_file, trunk_of
 from centernet_tf.config import Settings
 from centernet_tf.data.augment import Augmentation
 from centernet_tf.data.damage import reading
@@ -273,6 +274,8 @@ def _card(settings: Settings, records: Dataset) -> ModelCard:
 
 def _start(network: keras.Model, backbone: str, weights: str | Path) -> str:
     """Loads what the run starts from, and says what that is."""
+    if weights == "imagenet" and (trunk := trunk_of(backbone)):
+        return start_from_checkpoint(network, backbone, trunk_file(trunk))
     if weights == "imagenet" or weights.suffix == ".h5":
         return start_from_keras(network, backbone, weights)
     if weights.suffix in CHECKPOINTS:
