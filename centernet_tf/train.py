@@ -17,6 +17,7 @@ from centernet_tf.data.augment import Augmentation
 from centernet_tf.data.damage import reading
 from centernet_tf.data.dataset import Dataset, open_dataset
 from centernet_tf.data.pipeline import Feed
+from centernet_tf.data.scales import sizes_around
 from centernet_tf.detector.detector import Detector
 from centernet_tf.errors import UsageError
 from centernet_tf.model.card import InputCard, ModelCard
@@ -102,8 +103,9 @@ def _run(
     extra: Sequence[Any],
 ) -> Path:
     """`train`, once the folder is this run's; `before` has its settings where there were fewer epochs."""
-    trainer = Trainer(network, tasks, card.input.normalization, settings.data.size, settings.train.ema)
-    steps = _feed(settings, card, tasks).steps(records, settings.train.batch_size)
+    feed = _feed(settings, card, tasks)
+    trainer = Trainer(network, tasks, card.input.normalization, feed.size, settings.train.ema, feed.sizes)
+    steps = feed.steps(records, settings.train.batch_size)
     trainer.compile(build_optimizer(settings, steps), loss=None, jit_compile=_compiled(settings.train.xla))
     trainer.optimizer.build(trainer.trainable_variables)
     if trainer.loss_layers:
@@ -194,6 +196,7 @@ def _feed(settings: Settings, card: ModelCard, tasks: TaskSet) -> Feed:
         frames=tasks.frames,
         clip=tasks.clip,
         canvas=tuple(255 * one for one in _in_rgb(card.input.mean, card.input.order)),
+        sizes=sizes_around(settings.data.size, settings.augment.multi_scale, card.input.stride),
     )
 
 

@@ -128,7 +128,7 @@ def test_written_settings_read_the_same(tmp_path, least):
             "rotate_probability, flip, brightness, contrast, saturation, lighting, "
             "geometry, shear, scales, hsv_saturation, hsv_value, "
             "expand, expand_probability, expand_place, distort_probability, distort_brightness, distort_factors, "
-            "distort_hue, mosaic, mixup, copy_paste, erase, erase_area, close_last.",
+            "distort_hue, mosaic, mixup, copy_paste, erase, erase_area, multi_scale, close_last.",
         ),
         (
             {**LEAST, "backbon": "resnet18"},
@@ -213,7 +213,7 @@ def test_written_settings_read_the_same(tmp_path, least):
             "rotate_probability, flip, brightness, contrast, saturation, lighting, "
             "geometry, shear, scales, hsv_saturation, hsv_value, "
             "expand, expand_probability, expand_place, distort_probability, distort_brightness, distort_factors, "
-            "distort_hue, mosaic, mixup, copy_paste, erase, erase_area, close_last.",
+            "distort_hue, mosaic, mixup, copy_paste, erase, erase_area, multi_scale, close_last.",
         ),
         (
             {"data": "records"},

@@ -59,6 +59,7 @@ TENSORFLOW = {
     "data/pipeline.py",
     "data/pixels.py",
     "data/serialize.py",
+    "data/scales.py",
     "data/streams.py",
     "data/whole.py",
     "datasets/encoded.py",

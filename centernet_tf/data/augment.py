@@ -75,6 +75,7 @@ class Augmentation:
         copy_paste: Fraction that shows objects of another image on one, see `pasted`.
         erase: Fraction of the inputs that lose a rectangle to noise, see `erased`.
         erase_area: Smallest and largest part of the input that it covers.
+        multi_scale: How much larger and smaller than told the inputs are, all of a batch alike, see `scales`.
         close_last: Epochs at the end of the run without these, so that a network ends with images as they are.
     """
 
@@ -108,6 +109,7 @@ class Augmentation:
     copy_paste: float = 0.0
     erase: float = 0.0
     erase_area: tuple[float, float] = (0.02, 0.2)
+    multi_scale: float = 0.0
     close_last: int = 0
 
     @property

@@ -40,6 +40,7 @@ class AugmentSettings(Section):
     copy_paste: float = pydantic.Field(0.0, ge=0, le=1)
     erase: float = pydantic.Field(0.0, ge=0, le=1)
     erase_area: tuple[pydantic.PositiveFloat, pydantic.PositiveFloat] = (0.02, 0.2)
+    multi_scale: float = pydantic.Field(0.0, ge=0, lt=1)
     close_last: int = pydantic.Field(0, ge=0)
 
     @pydantic.field_validator("crop_scales")

@@ -21,6 +21,7 @@ from centernet_tf.data.partners import mixed_sample, with_partners
 from centernet_tf.data.pixels import decoded, side_by_side, stretched_image, warped, with_colors, with_hole
 from centernet_tf.data.record import BASE
 from centernet_tf.data.sample import AUGMENTED, Sampler
+from centernet_tf.data.scales import size_of_batch
 from centernet_tf.data.streams import end_all_at_exit
 from centernet_tf.data.suitable import check_augment
 from centernet_tf.data.whole import Flags, only_whole, samples, seen_frames, steps, whole_windows
@@ -68,6 +69,7 @@ class Feed:
         frames: Which frames of a video a sample has, by their distance from its own.
         clip: How they make one sample; None for single images.
         canvas: Colour [3] RGB, 0 to 255, of the canvas that stretched images are put on.
+        sizes: Heights and widths of which every batch of a training has one; `size` alone where there are none.
     """
 
     size: tuple[int, int]
@@ -85,6 +87,7 @@ class Feed:
     frames: tuple[int, ...] = (0,)
     clip: Clip | None = None
     canvas: tuple[float, ...] = tuple(255 * one for one in COCO_MEAN[::-1])
+    sizes: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         known = {*BASE, *(field.name for field in AUGMENTED)}
@@ -131,6 +134,8 @@ class Feed:
         length = self.steps(dataset, batch)
         start, feed, flags = step // length, self._told(dataset), self._flags(dataset)
         closed = tf.int64.max if epochs is None else epochs - augment.close_last
+        sizes = self.sizes or (self.size,)
+        feeds = [dataclasses.replace(feed, size=size) for size in sizes]
 
         def epoch(number: tf.Tensor) -> tf.data.Dataset:
             examples = self._shuffled(dataset.shards, number, flags, augment.mixes, number >= closed)
@@ -139,8 +144,11 @@ class Feed:
             return examples.skip(tf.cast(skipped, tf.int64)).map(lambda place, example: (number, place, example))
 
         def prepare(number: tf.Tensor, place: tf.Tensor, example: Any) -> Any:
-            make = feed._mixed if augment.mixes else feed._prepare
-            inputs, rows = make(example, dataset.classes, (number, place), augment)
+            ways = [one._mixed if augment.mixes else one._prepare for one in feeds]
+            makers = [functools.partial(way, example, dataset.classes, (number, place), augment) for way in ways]
+            drawn = size_of_batch(len(sizes), self.seed, number, place // batch)
+            which = tf.where(number >= closed, sizes.index(self.size), drawn)
+            inputs, rows = tf.switch_case(which, makers) if len(sizes) > 1 else makers[0]()
             if augment.erase:
                 chance = tf.where(number >= closed, 0.0, augment.erase)
                 image = with_hole(inputs["image"], chance, augment.erase_area, (self.seed, number, place))

@@ -42,6 +42,15 @@ def check_augment(feed: Any, augment: Augmentation) -> None:
         raise UsageError(
             "augment.erase: the device erases nothing. Set augment.erase to 0, or data.device_warp to false."
         )
+    if len(feed.sizes) > 1 and (feed.device_warp or any(wanted.draw for wanted in feed.inputs.values())):
+        raise UsageError(
+            "augment.multi_scale: what the device warps or draws has one size. Set augment.multi_scale to 0, or "
+            "data.device_warp to false where that is set."
+        )
+    if len(feed.sizes) > 1 and JITTERED in feed.fields:
+        raise UsageError(
+            "augment.multi_scale: from images of changing scale a task here cannot learn distances. Set it to 0."
+        )
     if feed.device_warp and feed.fill:
         raise UsageError("data.fill: the device fills with black. Set data.device_warp to false, or fill to 0.")
     if feed.device_warp and feed.resample != "bilinear":

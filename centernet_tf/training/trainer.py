@@ -1,6 +1,7 @@
 """The one model that trains every task: pixels in, the tasks' losses out, everything else left to `model.fit`."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -10,6 +11,7 @@ from keras import ops
 from centernet_tf import preprocess
 from centernet_tf.model.cells import at_cells
 from centernet_tf.model.network import as_argument
+from centernet_tf.points.centers import STRIDE
 from centernet_tf.points.task_set import TaskSet
 from centernet_tf.training import fused_norm, read_order
 
@@ -28,6 +30,7 @@ class Trainer(keras.Model):
         normalization: The network's.
         size: Height and width of its input in pixels.
         ema: Decay of the EMA; 0 keeps none. It starts lower and grows as (1 + step) / (10 + step).
+        sizes: Further heights and widths that whole batches may have.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class Trainer(keras.Model):
         normalization: preprocess.Normalization,
         size: tuple[int, int],
         ema: float = 0.0,
+        sizes: Sequence[tuple[int, int]] = (),
     ):
         super().__init__(name="trainer", dtype="float32")  # Another policy would cast pixels and fits to 16 bits.
         fused_norm.fuse(network)
@@ -45,6 +49,7 @@ class Trainer(keras.Model):
         self.tasks = tasks
         self.normalization = normalization
         self.size = size
+        self.sizes = tuple(sorted({size, *sizes}))
         self.ema = ema
         self.loss_layers = list(tasks.layers)  # Keras trains and saves what it finds as an attribute.
         if self.loss_layers:
@@ -99,7 +104,7 @@ class Trainer(keras.Model):
         """Weighted sum of the tasks' terms; each is tracked under its own name."""
         del x, sample_weight
         heatmap = y_pred["heatmap"][-1]
-        targets = self.tasks.encode(y, tuple(heatmap.shape[1:3]))
+        targets = self._encode(y, heatmap)
         values = self.tasks.losses(y_pred, targets)
         for tracker, value in zip(self._trackers, values.values()):
             tracker.update_state(value)
@@ -110,6 +115,15 @@ class Trainer(keras.Model):
         if training and self._ema_weights:
             self._update_ema()
         return self.tasks.total(values)
+
+    def _encode(self, rows: Mapping[str, Any], heatmap: Any) -> dict[str, Any]:
+        """Targets on the grid of this heatmap; where it is known in the step alone, one way for each size there is."""
+        if None not in heatmap.shape[1:3]:
+            return self.tasks.encode(rows, tuple(heatmap.shape[1:3]))
+        grids = [tuple(side // STRIDE for side in size) for size in self.sizes]
+        ways = [functools.partial(self.tasks.encode, grid=grid) for grid in grids]
+        same = ops.all(ops.equal(ops.stack(ops.shape(heatmap)[1:3]), grids), axis=-1)
+        return ops.switch(ops.argmax(ops.cast(same, "int32")), ways, rows)
 
     def _update_ema(self) -> None:
         """Takes in the weights as they are before this step's update, with the statistics they made in it."""

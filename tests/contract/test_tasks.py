@@ -344,6 +344,33 @@ def test_a_step_moves_every_weight_and_none_is_finite_without_objects(case, rows
     assert all(np.isfinite(ops.convert_to_numpy(weight)).all() for weight in network.weights)
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the JAX backend compiles each size anew")
+@pytest.mark.parametrize("case", short([case for case in STEPPED if "track" not in case[0]]), ids=title)
+def test_one_compiled_step_takes_batches_of_every_size(case, rows):
+    """As multi-scale training has it: the height and width of a batch are known when it comes."""
+    import tensorflow as tf
+
+    tasks, sizes = task_set(*case), ((32, 64), SIZE)
+    network = build_network(SMALLEST, tasks.heads, tasks.inputs)
+    trainer = Trainer(network, tasks, Normalization(), SIZE, sizes=sizes)
+    trainer.compile(loss=None)
+
+    def loss(inputs, truth):
+        return trainer.compute_loss(y=truth, y_pred=trainer(inputs, training=False), training=False)
+
+    random, batches = np.random.default_rng(0), []
+    for size in sizes:
+        shape = shape_of(tasks.inputs["image"], *size)
+        inputs = {"image": random.integers(0, 256, (2, *shape)).astype(np.uint8)}
+        inputs["color"] = np.tile(np.float32([1, 0, 0, 0, 0, 0]), (2, 1))
+        batches.append((inputs, rows(tasks.fields, size, num_classes=CLASSES)))
+    signature = keras.tree.map_structure(lambda one: tf.TensorSpec(one.shape, one.dtype), batches[0])
+    signature[0]["image"] = tf.TensorSpec((2, *shape[:-3], None, None, shape[-1]), "uint8")
+    compiled = tf.function(loss, input_signature=signature)
+    for batch in batches:
+        np.testing.assert_allclose(compiled(*batch), loss(*batch), rtol=1e-4)
+
+
 @every_trained
 def test_the_saved_network_gives_the_same_maps(case, tmp_path):
     names, _, more = case
