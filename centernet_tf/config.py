@@ -28,6 +28,8 @@ Side = Annotated[int, pydantic.Field(gt=0, le=16384)]  # pixels
 class DataSettings(Section):
     """Where the records are and how images reach the network.
 
+    size: height and width of its input; "auto" is what `data.choices` advises for these records, as is epochs of
+    `TrainSettings`.
     mean, std (from 0 to 1) and order are those of `preprocess.Normalization`; None for what the weights or the backbone
     bring; fill, the grey level, 0 to 255, of what an image does not fill of the input, and resample, how it is scaled
     (`model.card.InputCard`), likewise.
@@ -35,7 +37,7 @@ class DataSettings(Section):
 
     train: Path
     validation: Path | None = None
-    size: tuple[Side, Side] = (512, 512)
+    size: Literal["auto"] | tuple[Side, Side] = (512, 512)
     mean: tuple[Fraction, Fraction, Fraction] | None = None
     std: tuple[PositiveFraction, PositiveFraction, PositiveFraction] | None = None
     order: Literal["bgr", "rgb"] | None = None
@@ -54,7 +56,7 @@ class TrainSettings(Section):
     set after which a run ends; None for all epochs.
     """
 
-    epochs: pydantic.PositiveInt = 140
+    epochs: Literal["auto"] | pydantic.PositiveInt = 140
     batch_size: pydantic.PositiveInt = 32
     accumulate: pydantic.PositiveInt = 1
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
@@ -272,6 +274,9 @@ def _explain(problems: Sequence[Any]) -> list[str]:
     alternatives: dict[tuple[str, ...], list[Any]] = {}
     for problem in problems:
         alternatives.setdefault(_place(problem["loc"]), []).append(problem)
+    # Where a part of a value is wrong, that the whole is no word either says nothing.
+    for inner in list(alternatives):
+        alternatives.pop(inner[:-1], None)
     lines = []
     for (*sections, last), (problem, *others) in alternatives.items():
         where = "".join(f"{section}: " for section in sections)

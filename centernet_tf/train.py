@@ -13,6 +13,7 @@ import keras
 from centernet_tf.backbones import find_backbone, own_name
 from centernet_tf.checkpoints.trunks import trunk_file, trunk_of
 from centernet_tf.config import Settings
+from centernet_tf.data import choices
 from centernet_tf.data.augment import Augmentation
 from centernet_tf.data.damage import reading
 from centernet_tf.data.dataset import Dataset, open_dataset
@@ -58,6 +59,7 @@ def train(settings: Settings, out: str | Path, say: Callable[[str], None] = prin
     """
     out = Path(out)
     records, validation = _open_data(settings)
+    settings = _chosen(settings, records, say)
     card = _card(settings, records)
     records, validation = _with_properties(settings, card, records, validation)
     keras.utils.set_random_seed(settings.train.seed)
@@ -225,6 +227,22 @@ def _open_data(settings: Settings) -> tuple[Dataset, Dataset | None]:
             "Set train.batch_size lower, or add images."
         )
     return records, validation
+
+
+def _chosen(settings: Settings, records: Dataset, say: Callable[[str], None]) -> Settings:
+    """The settings with numbers for what is "auto", which is told."""
+    data, batch = settings.data, settings.train.batch_size
+    if data.size == "auto":
+        size, why = choices.input_size(
+            choices.look(records.files, records.classes), find_backbone(settings.backbone).stride
+        )
+        say(f"data.size: {list(size)}, for {why}.")
+        settings = settings.model_copy(update={"data": data.model_copy(update={"size": size})})
+    if settings.train.epochs == "auto":
+        count, why = choices.epochs(records.images, batch)
+        say(f"train.epochs: {count}, for {why}.")
+        settings = settings.model_copy(update={"train": settings.train.model_copy(update={"epochs": count})})
+    return settings
 
 
 def _with_properties(

@@ -184,11 +184,12 @@ def test_written_settings_read_the_same(tmp_path, least):
         ),
         (
             {**LEAST, "train": {"epochs": 0}},
-            "here: train: epochs is 0: Input should be greater than 0.",
+            "here: train: epochs is 0: Input should be 'auto' or greater than 0.",
         ),
         (
             {**LEAST, "train": {"epochs": "many"}},
-            "here: train: epochs is 'many': Input should be a valid integer, unable to parse string as an integer.",
+            "here: train: epochs is 'many': Input should be 'auto' or a valid integer, unable to parse string as an "
+            "integer.",
         ),
         (
             {**LEAST, "loss": {"weights": {"size": 1, "depth": -1}}},
@@ -231,7 +232,7 @@ def test_written_settings_read_the_same(tmp_path, least):
         ),
         (
             {"data": {"train": "records", "size": 64}},
-            "here: data: size is 64: Input should be a valid tuple.",
+            "here: data: size is 64: Input should be 'auto' or a valid tuple.",
         ),
     ],
 )

@@ -25,7 +25,7 @@ from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.model.file import load_model, save_model
 from centernet_tf.model.network import build_network
 from centernet_tf.points.centers import Centers
-from centernet_tf.train import train
+from centernet_tf.train import _chosen, train
 
 
 def settings_of(train_records, validation=None, **changes):
@@ -112,6 +112,17 @@ def test_a_run_that_gets_no_better_ends_and_stays_ended(shapes_train, shapes_val
         assert train(settings, tmp_path / "run", said.append) == tmp_path / "run" / "best.keras"
         assert [row["epoch"] for row in rows_of(tmp_path / "run")] == [1, 2]
         assert said[-2] == "No better score since epoch 1, so the run ends after 2 of 5 (train.patience: 1)."
+
+
+def test_size_and_epochs_are_chosen_and_told(shapes_train, shapes_val):
+    settings = settings_of(shapes_train, shapes_val, data={"size": "auto"}, train={"epochs": "auto"})
+    said = []
+    chosen = _chosen(settings, shapes_train, said.append)
+    size, epochs = chosen.data.size, chosen.train.epochs
+    assert all(side % 32 == 0 for side in size) and epochs * (24 // settings.train.batch_size) >= 2000
+    assert said[0].startswith(f"data.size: {list(size)}, for 24 of 24 images are ")
+    assert said[1].startswith(f"train.epochs: {epochs}, for 24 images make ")
+    assert _chosen(chosen, shapes_train, said.append) is chosen and len(said) == 2
 
 
 def complaint(*arguments):

@@ -102,6 +102,8 @@ def _summary(report: "InspectionReport") -> Table:
     if report.ignored:
         told = ", ".join(f"{count} {name}" for name, count in report.ignored.items())
         table.add_row("ignored of these", plain(told))
+    if report.advice:
+        table.add_row("size to train at", plain(report.advice))
     for what, text in report.facts.items():
         table.add_row(plain(what), plain(text))
     table.add_row("objects per image", f"{per_image.low:g} to {per_image.high:g}, mean {per_image.mean:g}")

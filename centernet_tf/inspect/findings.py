@@ -46,5 +46,6 @@ CHECKS = {
     ),
     "cut_box": Check("warning", "objects outside the output grid", "Choose a size of the images' shape."),
     "tiny_box": Check("warning", "objects narrower than an output cell", "Train at a larger size, or cut into tiles."),
+    "small_class": Check("note", "classes that are small at this size", "Train at the size that is advised above."),
     "no_objects": Check("note", "images without objects", "Fine as background; check that none is missing."),
 }

@@ -91,6 +91,7 @@ class InspectionReport:
         findings: The most severe first.
         videos: How many videos there are, gaps in their frame numbers, and how many frames each has.
         declared: The properties as dataset.yaml says; like what follows not part of the JSON form.
+        advice: The size of input to train at, and why; "" where nothing tells.
         facts: Lines that videos and properties add to the summary: {what: text}.
         tables: Tables that properties add.
         samples: Images for the contact sheet.
@@ -117,6 +118,7 @@ class InspectionReport:
     findings: list[Finding]
     videos: dict[str, Any] = dataclasses.field(default_factory=dict)
     declared: tuple[Property, ...] = ()
+    advice: str = ""
     facts: dict[str, str] = dataclasses.field(default_factory=dict)
     tables: list[Table] = dataclasses.field(default_factory=list)
     samples: list[Sample] = dataclasses.field(default_factory=list)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from centernet_tf.data.checks import wrong_names
+from centernet_tf.data.choices import Seen, add_sides, input_size
 from centernet_tf.data.dataset import Dataset, open_dataset, sha256_of
 from centernet_tf.data.examine import Stored, decoding_fault, read_shard
 from centernet_tf.errors import DataError, UsageError
@@ -26,6 +27,10 @@ from centernet_tf.properties.notebook import Notebook
 from centernet_tf.properties.property import Rows, Size
 from centernet_tf.properties.rows import select
 
+STRIDE = 32  # pixels that sides of inputs are multiples of
+SMALL = (
+    18  # Pixels of the input. Blood platelets of 15 were found with AP50 0.65 where larger cells were at 0.8 and 0.97.
+)
 BEFORE = 30  # frames whose objects are kept for samples of videos
 BATCH = 64  # images decoded side by side; bounds what is held in memory
 
@@ -131,7 +136,8 @@ class _Survey:
         self.sound_objects = self.lost_peaks = self.shared_cells = 0
         self.per_class: Counter[str] = Counter()
         self.ignored: Counter[str] = Counter()
-        self.image_sizes: Counter[str] = Counter()
+        self.image_sizes: Counter[Size] = Counter()
+        self.sides: dict[str, list[np.ndarray]] = {name: [] for name in dataset.classes}
         self.areas: Counter[str] = Counter(small=0, medium=0, large=0)
         self.shorter_sides: list[np.ndarray] = []
         self.per_image: list[int] = []
@@ -173,7 +179,7 @@ class _Survey:
             self.notebook.add("turned_image", stored.name, header.orientation != 1)
             kind = f"{stored.name}: {header.mode}, {header.bits} bits"
             self.notebook.add("odd_image", kind, header.orientation == 1 and not header.plain)
-        self.image_sizes[f"{size[0]}x{size[1]}"] += 1
+        self.image_sizes[size] += 1
         self.videos.add(stored.name, stored.key, size)
         rows, broken = stored.rows(size, self.dataset.classes, self.dataset.properties)
         sound = self._add_boxes(stored.name, rows, size)
@@ -210,7 +216,8 @@ class _Survey:
             difficult=self.difficult,
             ignored=dict(self.ignored.most_common()),
             per_class={**named, **{name: count for name, count in self.per_class.items() if name not in named}},
-            image_sizes=dict(self.image_sizes.most_common()),
+            image_sizes={f"{width}x{height}": count for (width, height), count in self.image_sizes.most_common()},
+            advice=self._advice(),
             areas=dict(self.areas),
             box_cells=Spread.of(np.concatenate(self.shorter_sides) if self.shorter_sides else ()),
             objects_per_image=Spread.of(self.per_image),
@@ -224,6 +231,19 @@ class _Survey:
             tables=[table for survey in self.surveys.values() for table in survey.tables()],
             samples=self.samples,
         )
+
+    def _advice(self) -> str:
+        """At which size to train, and why; notes a class that is small at the size that was asked for."""
+        sizes = Counter({size: count for size, count in self.image_sizes.items() if all(size)})
+        seen = Seen(sizes, {name: np.concatenate([*one, np.empty(0)]) for name, one in self.sides.items()})
+        if not sizes or seen.smallest is None:
+            return ""
+        (height, width), why = input_size(seen, STRIDE)
+        name, fraction = seen.smallest
+        pixels = fraction * self.size[1]
+        text = f"{name}: half are narrower than {pixels:.1f} pixels at {self.size[0]}x{self.size[1]}"
+        self.notebook.add("small_class", text, pixels < SMALL and self.size[1] < width)
+        return f"{height}x{width}: {why}"
 
     def _add_identity(self, stored: Stored) -> None:
         """Ids and bytes that came before."""
@@ -267,6 +287,7 @@ class _Survey:
                 sound &= ~mask
         self.areas.update(area_names(areas(boxes[sound])))
         trained = sound & ~rows["crowd"] & ~ignored
+        add_sides(self.sides, boxes[trained], labels[trained], classes, size)
         self._add_cells(name, rows["full_boxes"][trained], labels[trained], size)
         return sound
 
