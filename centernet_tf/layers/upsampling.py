@@ -116,14 +116,14 @@ class NearestUpsample(keras.layers.Layer):
     """Repeats every pixel twice along both sides.
 
     What `keras.layers.UpSampling2D` does in copies of the whole map, one resize operator does here, which every runtime
-    and delegate of phones takes.
+    and delegate of phones takes. XLA has no gradient of it on TensorFlow, so training repeats.
 
     Input [B, H, W, C], output [B, 2H, 2W, C].
     """
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         _, height, width, _ = ops.shape(inputs)
-        if not (isinstance(height, int) and isinstance(width, int)):
+        if training or not (isinstance(height, int) and isinstance(width, int)):
             # Keras resizes to sides that are known before it runs; files for images of any size have none.
             return ops.repeat(ops.repeat(inputs, 2, axis=1), 2, axis=2)
         return ops.image.resize(inputs, (2 * height, 2 * width), interpolation="nearest")

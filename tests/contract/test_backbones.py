@@ -36,6 +36,7 @@ LARGEST += ["dla34_dcn_3level", "dla34_dcn_glob", "dla34_dcn_3level_glob", "hour
 LARGEST += ["resnet18", "resnet50_dcn", "resnet50_fpn", "dla34", "mobilenetv3_fpn", "mobilenetv2_fpn:0.5"]
 MARKS |= {name: [pytest.mark.long, pytest.mark.release] for name in LARGEST}
 MARKS |= {"keras_application:MobileNet": [pytest.mark.long]}  # tested in backbones/test_application.py, too
+SMALLEST = ("mobilenetv3_fpn:0.35", "resnet18_dcn")  # of those with every layer of ours but pooling
 QUICK = ("resnet18_dcn", "mobilenetv3_fpn:0.35")
 MARKS |= {name: [pytest.mark.slow] for name in QUICK}
 PLAIN = [name for name, entry in BACKBONES.items() if entry.build and name != "tiny"]  # that of the tests
@@ -197,3 +198,28 @@ def test_an_argument_changes_its_field_alone():
     assert variant.build.keywords == {"width": 0.5}
     assert (variant.stride, variant.head_channels) == (entry.stride, entry.head_channels)
     assert find_backbone("mobilenetv2_fpn:4").build.keywords == {"width": 4}
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="on the JAX backend XLA compiles everything")
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.long, *([] if name in SMALLEST else [pytest.mark.release])])
+        for name in [*PLAIN, *VARIANTS]
+    ],
+)
+def test_xla_compiles_a_step(name):
+    """As training on a GPU has it: not every operation of TensorFlow has a gradient there."""
+    import tensorflow as tf
+
+    network = build_network(name, Centers(2).heads())
+    side = find_backbone(name).stride
+
+    @tf.function(jit_compile=True)
+    def gradients(images):
+        with tf.GradientTape() as tape:
+            total = sum(ops.mean(one) for maps in network(images, training=True).values() for one in maps)
+        return tape.gradient(total, [weight.value for weight in network.trainable_weights])
+
+    found = gradients(tf.random.stateless_normal((2, side, side, 3), [0, 1]))
+    assert len(found) == len(network.trainable_weights) and not any(one is None for one in found)

@@ -148,3 +148,23 @@ def test_nearest_of_sides_that_only_the_call_knows():
     layer = tf.function(NearestUpsample(), input_signature=[tf.TensorSpec((None, None, None, 2))])
     image = np.random.default_rng(0).normal(size=(2, 3, 5, 2)).astype(np.float32)
     np.testing.assert_array_equal(layer(image), image.repeat(2, axis=1).repeat(2, axis=2))
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="on the JAX backend XLA compiles everything")
+def test_nearest_has_a_gradient_where_xla_compiles():
+    """On a GPU training is compiled so; there is no such gradient of TensorFlow's own resize."""
+    import tensorflow as tf
+
+    layer = NearestUpsample()
+
+    @tf.function(jit_compile=True)
+    def gradient(image, weights):
+        with tf.GradientTape() as tape:
+            tape.watch(image)
+            total = ops.sum(weights * layer(image, training=True))
+        return tape.gradient(total, image)
+
+    random = np.random.default_rng(0)
+    image, weights = (random.normal(size=(2, *sides, 3)).astype(np.float32) for sides in ((3, 5), (6, 10)))
+    expected = weights.reshape(2, 3, 2, 5, 2, 3).sum(axis=(2, 4))
+    np.testing.assert_allclose(gradient(tf.constant(image), weights), expected, rtol=1e-5, atol=1e-5)
