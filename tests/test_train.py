@@ -119,7 +119,7 @@ def test_size_and_epochs_are_chosen_and_told(shapes_train, shapes_val):
     said = []
     chosen = _chosen(settings, shapes_train, said.append)
     size, epochs = chosen.data.size, chosen.train.epochs
-    assert all(side % 32 == 0 for side in size) and epochs * (24 // settings.train.batch_size) >= 2000
+    assert all(side % 32 == 0 for side in size) and epochs * (24 // settings.train.batch_size) >= 1000
     assert said[0].startswith(f"data.size: {list(size)}, for 24 of 24 images are ")
     assert said[1].startswith(f"train.epochs: {epochs}, for 24 images make ")
     assert _chosen(chosen, shapes_train, said.append) is chosen and len(said) == 2

@@ -51,13 +51,15 @@ def test_loads_and_builds(path):
     settings = read_settings(path)
     assert path.stem.partition("_")[0] in settings.task
     stride = find_backbone(settings.backbone).stride
-    assert not any(side % stride for side in settings.data.size)
+    assert settings.data.size == "auto" or not any(side % stride for side in settings.data.size)
     sections = {name: one.complete(RECORDS) for name, one in settings.tasks.items()}
     names = {"class_names": RECORDS.classes, **settings.loss.options(dict.fromkeys(RECORDS.classes, 1))}
     centers = Centers(len(RECORDS.classes), settings.max_objects, settings.class_specific_size, settings.ltrb, **names)
     tasks = build_tasks(sections, centers)
     network = build_network("tiny", tasks.heads, tasks.inputs)  # every backbone takes the same
     assert set(network.output) == {head.name for head in tasks.heads}
+    if settings.train.epochs == "auto":
+        settings = settings.model_copy(update={"train": settings.train.model_copy(update={"epochs": 40})})
     build_optimizer(settings, steps_per_epoch=10)
 
 

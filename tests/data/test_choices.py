@@ -23,10 +23,10 @@ def test_nothing_to_measure():
 
 def test_the_smallest_class_decides():
     size, why = input_size(seen(platelet=[30, 38, 44], white=[150, 170, 190]), 32)
-    assert size == (320, 416), "24 pixels of 38 at 640 are 404 of width, and three quarters of that in height"
+    assert size == (416, 544), "32 pixels of 38 at 640 are 539 of width, and three quarters of that in height"
     assert why == (
         "205 of 205 images are 640x480, and half of platelet, the smallest class, have a shorter side of at least "
-        "25 pixels there"
+        "32 pixels there"
     )
 
 
@@ -41,9 +41,9 @@ def test_a_class_of_one_object_in_hundreds_does_not():
         ({(4000, 3000): 9}, 2, (576, 768)),  # nor than can be trained on in a usual memory
         ({(640, 480): 9}, 300, (192, 256)),
         ({(96, 96): 9}, 300, (96, 96)),
-        ({(480, 640): 9}, 38, (416, 416)),
-        ({(640, 480): 90, (480, 640): 10}, 38, (416, 416)),
-        ({(640, 480): 99, (480, 640): 1}, 38, (320, 416)),
+        ({(480, 640): 9}, 38, (544, 544)),
+        ({(640, 480): 90, (480, 640): 10}, 38, (544, 544)),
+        ({(640, 480): 99, (480, 640): 1}, 38, (416, 544)),
     ],
 )
 def test_images_and_limits(sizes, pixels, expected):
@@ -51,11 +51,11 @@ def test_images_and_limits(sizes, pixels, expected):
 
 
 def test_sides_are_multiples_of_the_stride():
-    assert input_size(seen(thing=[38]), 128)[0] == (384, 512)
+    assert input_size(seen(thing=[38]), 128)[0] == (512, 640)
 
 
 @pytest.mark.parametrize(
-    ("images", "batch", "count"), [(205, 8, 80), (24, 8, 667), (3, 8, 2000), (1000, 8, 20), (118287, 32, 20)]
+    ("images", "batch", "count"), [(205, 8, 40), (24, 8, 334), (3, 8, 1000), (1000, 8, 20), (118287, 32, 20)]
 )
 def test_epochs(images, batch, count):
     found, why = choices.epochs(images, batch)
