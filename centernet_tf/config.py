@@ -204,9 +204,7 @@ def read_settings(path: str | Path, changes: Sequence[str] = ()) -> Settings:
         raise UsageError(f"{path}: not readable as YAML ({error}).") from error
     if not isinstance(content, dict):
         raise UsageError(f"{path}: expected settings such as 'task: detect', got {brief(content)}.")
-    for change in changes:
-        _apply(content, change)
-    return parse_settings(content, str(path))
+    return parse_settings(content, str(path), changes)
 
 
 def task_settings(changes: Sequence[str]) -> dict[str, Any]:
@@ -221,8 +219,10 @@ def task_settings(changes: Sequence[str]) -> dict[str, Any]:
     return content
 
 
-def parse_settings(content: dict[str, Any], source: str) -> Settings:
-    """Checks settings that are already read; `source` names where they come from in errors."""
+def parse_settings(content: dict[str, Any], source: str, changes: Sequence[str] = ()) -> Settings:
+    """As `read_settings`, of settings that are already read; `source` names where they come from in errors."""
+    for change in changes:
+        _apply(content, change)
     try:
         settings = settings_type().model_validate(content)
     except pydantic.ValidationError as error:
