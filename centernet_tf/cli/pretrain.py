@@ -25,7 +25,7 @@ def pretrain(
     """Train a network on drawn shapes, as a start for your own data.
 
     Shapes of random colours and textures are drawn, and the network learns to find and to name them: its trunk then
-    knows edges, textures and outlines. Where weights can be downloaded, weights: imagenet is the better start.
+    knows edges, textures and outlines. Where weights can be downloaded, weights: imagenet is the usual start.
 
     Example: centernet pretrain --out runs/start
     and then: centernet train configs/detect_own.yaml --out runs/mine --set weights=runs/start/run/best.keras
