@@ -23,6 +23,7 @@ from centernet_tf.datasets.pairs import count_pairs
 from centernet_tf.datasets.report import Report
 from centernet_tf.datasets.shard_files import MAX_SHARDS, NAMING_FILE, ShardFiles, check_only_ours
 from centernet_tf.errors import DataError, UsageError
+from centernet_tf.host.bucket import Bucket, as_place, put_text
 from centernet_tf.host.files import clear_left_behind
 from centernet_tf.host.lock import locked
 from centernet_tf.host.reading import is_text, printable
@@ -34,7 +35,7 @@ _REMEDY = "Correct it, or pass --skip-bad to leave out what cannot be used and h
 def write_records(
     items: Iterable[Item],
     *,
-    directory: str | Path,
+    directory: str | Path | Bucket,
     name: str,
     split: str,
     classes: Sequence[str],
@@ -52,6 +53,8 @@ def write_records(
     Args:
         items: Images in ascending order of their key; read once, so they may be made on the way.
         directory: Where shards and dataset.yaml go. Records of the same split that an earlier run wrote are replaced.
+            An address such as "s3://bucket/mine/train" gets shards that were written in a temporary folder first, when
+            all are complete; no lock is held there.
         name: Name of the data set.
         split: "train", "val", ...; shards are called after it.
         classes: Class names in the order of the class numbers.
@@ -65,15 +68,15 @@ def write_records(
         What became of every image and box; dataset.yaml holds it too.
 
     Raises:
-        UsageError: There are no images, a setting is impossible, another program is at work in the directory, or it
-            holds files that are not of an earlier run.
+        UsageError: There are no images, a setting is impossible, another program is at work in the directory, it holds
+            files that are not of an earlier run, or nothing here opens such addresses.
         DataError: An image or box cannot be used, two images share an id, or the files cannot be written.
     """
-    directory = Path(directory)
+    directory = as_place(directory)
     _check_settings(directory, split, classes, shards, workers)
     properties = tuple(properties)
     try:
-        with locked(directory), _workplace(directory, split) as temporary:
+        with _workplace(directory, split) as temporary:
             report = Report(properties={one.name: Counter() for one in properties})
             with ShardFiles(temporary, shards) as files:
                 for outcome in _convert_all(items, tuple(classes), properties, workers or os.cpu_count() or 1):
@@ -94,15 +97,29 @@ def write_records(
 
 
 @contextlib.contextmanager
-def _workplace(directory: Path, split: str) -> Iterator[Path]:
+def _workplace(directory: Path | Bucket, split: str) -> Iterator[Path]:
     """A temporary directory beside the final names, so that giving a name is no copy; clears those of killed runs."""
-    check_only_ours(directory, split)
-    clear_left_behind(directory)
-    temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=directory))
-    try:
-        yield temporary
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    if isinstance(directory, Bucket):
+        check_only_ours(directory, split)
+        _check_rights(directory)
+        with tempfile.TemporaryDirectory(prefix="centernet-writing-") as name:
+            yield Path(name)
+        return
+    with locked(directory):
+        check_only_ours(directory, split)
+        clear_left_behind(directory)
+        temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=directory))
+        try:
+            yield temporary
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _check_rights(bucket: Bucket) -> None:
+    """Raises OSError where nothing may be written, before hours go into what would be."""
+    probe = bucket / ".writing"
+    put_text(probe, "")
+    probe.unlink()
 
 
 @dataclass(frozen=True)
@@ -245,7 +262,7 @@ def _count_pairs(report: Report, outcome: _Outcome) -> None:
 
 
 def _describe(
-    directory: Path,
+    directory: Path | Bucket,
     name: str,
     split: str,
     classes: Sequence[str],
@@ -268,7 +285,7 @@ def _describe(
 
 
 def _check_settings(
-    directory: Path, split: str, classes: Sequence[str], shards: int | None, workers: int | None
+    directory: Path | Bucket, split: str, classes: Sequence[str], shards: int | None, workers: int | None
 ) -> None:
     if not re.fullmatch(r"[\w.-]+", split):
         raise UsageError(f"split {split!r} becomes part of file names; use letters, digits, '-', '_' and '.'.")
@@ -280,7 +297,9 @@ def _check_settings(
         raise UsageError(f"shards is {shards}; expected 1 to {MAX_SHARDS}, or none for files of about 100 MB.")
     if workers is not None and workers < 1:
         raise UsageError(f"workers is {workers}; expected at least 1.")
-    if directory.exists() and not directory.is_dir():
+    if isinstance(directory, Bucket):
+        directory.check()
+    if directory.is_file() or (directory.exists() and not directory.is_dir()):
         raise UsageError(f"{directory}: is a file; give a directory for the records.")
 
 
