@@ -28,7 +28,7 @@ from centernet_tf.points.task_set import TaskSet
 from centernet_tf.training.board import Board, Losses
 from centernet_tf.training.callbacks import BEST, LAST, AveragePrecision, CsvLog, Watch, out_of_patience
 from centernet_tf.training.checkpoint import STATE_FILE, KeepState, Progress, load_state
-from centernet_tf.training.claim import claimed
+from centernet_tf.training.claim import check_place, claimed
 from centernet_tf.training.schedule import build_optimizer, continuation
 from centernet_tf.training.start import start_from, start_from_checkpoint
 from centernet_tf.training.start_keras import start_from_keras
@@ -58,6 +58,7 @@ def train(settings: Settings, out: str | Path, say: Callable[[str], None] = prin
         DataError: Records are damaged, or the loss is no longer a number.
     """
     out = Path(out)
+    check_place(out)
     records, validation = _open_data(settings)
     settings = _chosen(settings, records, say)
     card = _card(settings, records)

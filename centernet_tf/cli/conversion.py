@@ -12,6 +12,7 @@ from centernet_tf.cli.progress import progress
 from centernet_tf.datasets.items import Split
 from centernet_tf.datasets.report import Report
 from centernet_tf.errors import UsageError
+from centernet_tf.host.bucket import Bucket, as_place
 from centernet_tf.host.plain import plain
 from centernet_tf.host.reading import is_file, read_lines
 from centernet_tf.properties.property import Property
@@ -19,8 +20,12 @@ from centernet_tf.properties.property import Property
 LISTED = 20
 
 Out = Annotated[
-    Path,
-    typer.Option("--out", help="Directory for this split's shards and dataset.yaml, such as tfrecords/cells/train."),
+    str,
+    typer.Option(
+        "--out",
+        metavar="PATH",
+        help="Directory for this split's shards and dataset.yaml, such as tfrecords/cells/train.",
+    ),
 ]
 Name = Annotated[str | None, typer.Option(help="Name of the data set. Default: the directory above --out.")]
 SplitName = Annotated[str, typer.Option(help="Name of the split, and of its shard files.")]
@@ -36,7 +41,7 @@ SkipBad = Annotated[
 def convert(
     data: Split,
     *,
-    out: Path,
+    out: str,
     name: str | None,
     split: str,
     shards: int | None,
@@ -54,12 +59,14 @@ def convert(
 
     leave_gpu()
     classes, items, properties = data
+    place = as_place(out)
+    above = place.parent if isinstance(place, Bucket) else place.resolve().parent
     with progress() as bar:
         job = bar.add_task(f"records of {split}", total=len(items) if hasattr(items, "__len__") else None)
         report = write_records(
             items,
-            directory=out,
-            name=name or out.resolve().parent.name,
+            directory=place,
+            name=name or above.name,
             split=split,
             classes=classes,
             properties=properties,
@@ -68,7 +75,7 @@ def convert(
             skip_bad=skip_bad,
             progress=lambda done: bar.update(job, completed=done),
         )
-    print_report(report, properties, out, Console())
+    print_report(report, properties, place, Console())
     return report
 
 
@@ -95,7 +102,7 @@ def class_list(value: str | None) -> tuple[str, ...] | None:
     return names
 
 
-def print_report(report: Report, properties: Sequence[Property], out: Path, console: Console) -> None:
+def print_report(report: Report, properties: Sequence[Property], out: Path | Bucket, console: Console) -> None:
     """Prints the counts of a conversion as a table, what each property counted, and the first of what was left out."""
     from centernet_tf.data.dataset import DATASET_FILE
 
