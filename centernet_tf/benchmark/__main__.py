@@ -1,8 +1,8 @@
 """Prints the tables: `python -m centernet_tf.benchmark [input render step decode keypoints kitti deformable tracking
-identities masks interactions networks looks]`.
+identities masks interactions networks looks writing]`.
 
 Words after `networks` choose among them: `networks resnet18 dla34 1`, backbones and batch sizes. `looks` needs words:
-records of videos, and models that track.
+records of videos, and models that track. Words after `writing` are numbers of images.
 """
 
 import importlib
@@ -83,8 +83,12 @@ TABLES = {
             *("mAP", "by chance"),
         ),
     ),
+    "writing": (
+        "Writing records, drawn images of 64x64, two threads or two processes",
+        ("runner", "images", "images / s", "processor, s", "peak MB of all processes"),
+    ),
 }
-CHOOSING = ("networks", "looks")  # The tables that take words of their own.
+CHOOSING = ("networks", "looks", "writing")  # The tables that take words of their own.
 NEEDING = ("looks",)  # And those that cannot do without.
 
 
