@@ -79,6 +79,8 @@ class _Command(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         _check_places(ctx.params)
+        if runner := ctx.params.get("runner"):
+            importlib.import_module("centernet_tf.cli.conversion").check_installed(runner)
         _load_quietly("tensorflow")
         return super().invoke(ctx)
 

@@ -11,6 +11,7 @@ from centernet_tf.cli.conversion import (
     Classes,
     Name,
     Out,
+    RunBy,
     Shards,
     SkipBad,
     SplitName,
@@ -59,6 +60,7 @@ def coco(
     shards: Shards = None,
     workers: Workers = None,
     skip_bad: SkipBad = False,
+    runner: RunBy = "direct",
 ) -> None:
     """From COCO instances or keypoints: one JSON and a folder of images.
 
@@ -84,7 +86,7 @@ def coco(
     )
     for line in reader.assumptions(data.properties) if given is None else ():
         Console().print(plain(line), soft_wrap=True)
-    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad, runner=runner)
 
 
 @app.command()
@@ -105,6 +107,7 @@ def voc(
     shards: Shards = None,
     workers: Workers = None,
     skip_bad: SkipBad = False,
+    runner: RunBy = "direct",
 ) -> None:
     """From Pascal VOC: one XML for each image, as LabelImg, CVAT and Roboflow write them.
 
@@ -116,7 +119,7 @@ def voc(
 
     listed = split if (root / "ImageSets" / "Main").is_dir() else None
     data = reader.read(root, listed, images=images, classes=class_list(classes), origin=origin)
-    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad, runner=runner)
 
 
 @app.command()
@@ -135,6 +138,7 @@ def yolo(
     shards: Shards = None,
     workers: Workers = None,
     skip_bad: SkipBad = False,
+    runner: RunBy = "direct",
 ) -> None:
     """From YOLO labels: a text file for each image, with a data.yaml or a list of classes.
 
@@ -146,7 +150,7 @@ def yolo(
     from centernet_tf.datasets import yolo as reader
 
     data = reader.read(source, split, labels=labels, classes=class_list(classes), outside=outside)
-    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad, runner=runner)
 
 
 @app.command()
@@ -162,6 +166,7 @@ def kitti(
     shards: Shards = None,
     workers: Workers = None,
     skip_bad: SkipBad = False,
+    runner: RunBy = "direct",
 ) -> None:
     """From KITTI's object benchmark: 3D boxes and the camera of each image.
 
@@ -173,7 +178,7 @@ def kitti(
     from centernet_tf.datasets import kitti as reader
 
     data = reader.read(root, names, classes=class_list(classes))
-    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad, runner=runner)
 
 
 @app.command("kitti-tracking")
@@ -190,6 +195,7 @@ def kitti_tracking(
     shards: Shards = None,
     workers: Workers = None,
     skip_bad: SkipBad = False,
+    runner: RunBy = "direct",
 ) -> None:
     """From KITTI's tracking benchmark: videos with 3D boxes, identities and a camera.
 
@@ -201,7 +207,7 @@ def kitti_tracking(
 
     chosen = None if names is None else class_list(names)
     data = reader.read(root, chosen, half=half, classes=class_list(classes))
-    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad, runner=runner)
 
 
 @app.command()
@@ -227,6 +233,7 @@ def mot(
     shards: Shards = None,
     workers: Workers = None,
     skip_bad: SkipBad = False,
+    runner: RunBy = "direct",
 ) -> None:
     """From videos of MOTChallenge (MOT15 to MOT20) and DanceTrack: boxes with identities.
 
@@ -240,7 +247,7 @@ def mot(
 
     chosen = None if names is None else class_list(names)
     data = reader.read(root, chosen, purpose=purpose, half=half, class_name=class_name)
-    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad, runner=runner)
 
 
 @app.command()
@@ -259,6 +266,7 @@ def jde(
     shards: Shards = None,
     workers: Workers = None,
     skip_bad: SkipBad = False,
+    runner: RunBy = "direct",
 ) -> None:
     """From labels of JDE and FairMOT: images/... and labels_with_ids/..., with `class identity cx cy w h` on each line.
 
@@ -270,7 +278,7 @@ def jde(
     from centernet_tf.datasets import jde as reader
 
     data = reader.read(lists, images, classes=class_list(classes) or ("person",), outside=outside)
-    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad, runner=runner)
 
 
 @app.command()

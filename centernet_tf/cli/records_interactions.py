@@ -5,7 +5,18 @@ from typing import Annotated, Any
 
 import typer
 
-from centernet_tf.cli.conversion import Classes, Name, Out, Shards, SkipBad, SplitName, Workers, class_list, convert
+from centernet_tf.cli.conversion import (
+    Classes,
+    Name,
+    Out,
+    RunBy,
+    Shards,
+    SkipBad,
+    SplitName,
+    Workers,
+    class_list,
+    convert,
+)
 from centernet_tf.errors import UsageError
 
 Images = Annotated[Path, typer.Argument(help="Folder that the file names in the annotations start from.")]
@@ -43,6 +54,7 @@ def hico(
     shards: Shards = None,
     workers: Workers = None,
     skip_bad: SkipBad = False,
+    runner: RunBy = "direct",
 ) -> None:
     """From HICO-DET, or any JSON as PPDM and HOI-A have it.
 
@@ -68,7 +80,7 @@ def hico(
         if given := [option for option, value in of_json.items() if value is not None]:
             raise UsageError(f"--{given[0]} is of a JSON; a MAT file tells that itself. Leave it out.")
         data = hoi_hico.read(annotations, images, part=part or "train", outside=outside)
-    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad, runner=runner)
 
 
 def vcoco(
@@ -88,6 +100,7 @@ def vcoco(
     shards: Shards = None,
     workers: Workers = None,
     skip_bad: SkipBad = False,
+    runner: RunBy = "direct",
 ) -> None:
     """From V-COCO: actions of persons with the objects of each role, on images of COCO with all their boxes.
 
@@ -99,7 +112,7 @@ def vcoco(
 
     options = _of_coco(classes, masks, keypoints)
     data = reader.read(labels, instances, images, listed_only=listed_only, outside=outside, **options)
-    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad, runner=runner)
 
 
 def interactions(
@@ -119,6 +132,7 @@ def interactions(
     shards: Shards = None,
     workers: Workers = None,
     skip_bad: SkipBad = False,
+    runner: RunBy = "direct",
 ) -> None:
     """From plain JSON, to be written by any program.
 
@@ -134,7 +148,7 @@ def interactions(
 
     options = _of_coco(classes, masks, keypoints)
     data = reader.read(annotations, images, boxes=boxes, listed_only=listed_only, outside=outside, **options)
-    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad, runner=runner)
 
 
 def _of_coco(classes: str | None, masks: bool, keypoints: Path | None) -> dict[str, Any]:

@@ -5,7 +5,18 @@ from typing import Annotated
 
 import typer
 
-from centernet_tf.cli.conversion import Classes, Name, Out, Shards, SkipBad, SplitName, Workers, class_list, convert
+from centernet_tf.cli.conversion import (
+    Classes,
+    Name,
+    Out,
+    RunBy,
+    Shards,
+    SkipBad,
+    SplitName,
+    Workers,
+    class_list,
+    convert,
+)
 
 
 def masks(
@@ -32,6 +43,7 @@ def masks(
     shards: Shards = None,
     workers: Workers = None,
     skip_bad: SkipBad = False,
+    runner: RunBy = "direct",
 ) -> None:
     """From masks that are saved as images; boxes follow from them.
 
@@ -54,4 +66,4 @@ def masks(
         classes=class_list(classes),
         split_parts=split_parts,
     )
-    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad, runner=runner)

@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import pydantic
 
 from centernet_tf.errors import UsageError
-from centernet_tf.host.files import write_text
+from centernet_tf.host.files import write_bytes
 from centernet_tf.host.reading import address_in, scheme_of
 
 
@@ -165,13 +165,18 @@ Place = Annotated[
 
 
 def put_text(place: Path | Bucket, text: str) -> None:
-    """Writes a text file in UTF-8; a reader of a path sees the old file or the new one, never a part."""
+    """Writes a text file in UTF-8, as `put_bytes`."""
+    put_bytes(place, text.encode("utf-8", "backslashreplace"))
+
+
+def put_bytes(place: Path | Bucket, content: bytes, sync: bool = True) -> None:
+    """Writes a file; a reader of a path sees the old one or the new one, never a part. `sync` as `files.whole`."""
     if isinstance(place, Path):
-        write_text(place, text)
+        write_bytes(place, content, sync)
         return
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "text")
-        file.write_text(text, encoding="utf-8", newline="")
+        file = Path(folder, "content")
+        file.write_bytes(content)
         place.put(file)
 
 
