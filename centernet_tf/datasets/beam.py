@@ -10,6 +10,7 @@ import itertools
 import logging
 import os
 import pickle
+import shutil
 import socket
 import threading
 import time
@@ -63,16 +64,13 @@ def by_beam(options: Sequence[str] = (), workers: int | None = None) -> Runner:
     def run(
         items: Iterable[Item], classes: tuple[str, ...], properties: tuple[Property, ...], temporary: Path
     ) -> Iterator[Outcome]:
-        place = _staging([*ours, *given], temporary)
-        try:
+        with _staging([*ours, *given], temporary) as place:
             chunks, source = _sent(items, place)
             work = _Work(source, classes, properties, place)
-            outcomes, again = itertools.tee(_outcomes(work, chunks, [*ours, *given]))
-            for outcome, _ in zip(outcomes, in_order(one.item for one in again)):
-                yield outcome
-        finally:
-            for left in place.glob("*"):
-                left.unlink(missing_ok=True)
+            with contextlib.closing(_outcomes(work, chunks, [*ours, *given])) as done:
+                outcomes, again = itertools.tee(done)
+                for outcome, _ in zip(outcomes, in_order(one.item for one in again)):
+                    yield outcome
 
     return run
 
@@ -153,15 +151,23 @@ class _Pipeline(threading.Thread):
             self.fault = error
 
 
-def _staging(options: Sequence[str], temporary: Path) -> Path | Bucket:
-    """An empty folder for chunks, which all workers reach."""
+@contextlib.contextmanager
+def _staging(options: Sequence[str], temporary: Path) -> Iterator[Path | Bucket]:
+    """An empty folder for chunks, which all workers reach; in the end it is removed."""
     from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
 
     shared = PipelineOptions(list(options)).view_as(GoogleCloudOptions).temp_location
     place = as_place(shared) / f"centernet-{uuid.uuid4().hex}" if shared else temporary / "chunks"
     if isinstance(place, Path):
         place.mkdir(parents=True)
-    return place
+    try:
+        yield place
+    finally:
+        if isinstance(place, Path):
+            shutil.rmtree(place, ignore_errors=True)
+        else:
+            for left in place.glob("*"):
+                left.unlink(missing_ok=True)
 
 
 def _sent(items: Iterable[Item], place: Path | Bucket) -> tuple[int, Sequence[Item] | None]:

@@ -130,8 +130,9 @@ def test_the_first_bad_record_stops_as_with_threads(items, by_beam, tmp_path):
 
 
 @pytest.mark.long
-def test_chunks_lie_where_beam_is_told_and_are_removed(by_beam, tmp_path):
-    split, temporary = SPLITS["coco"](tmp_path / "in"), f"local://{tmp_path}/chunks"
+@pytest.mark.parametrize("scheme", ["local://", ""])
+def test_chunks_lie_where_beam_is_told_and_are_removed(scheme, by_beam, tmp_path):
+    split, temporary = SPLITS["coco"](tmp_path / "in"), f"{scheme}{tmp_path}/chunks"
     write(split, tmp_path / "b", by_beam([*HERE, f"--temp_location={temporary}"]))
     write(split, tmp_path / "a")
     assert contents(tmp_path / "b") == contents(tmp_path / "a")
