@@ -14,6 +14,7 @@ import pytest
 
 from centernet_tf.backbones import find_backbone
 from centernet_tf.checkpoints.heads import head_names
+from centernet_tf.checkpoints.origins import ORIGINS
 from centernet_tf.config import read_settings
 from centernet_tf.data.augment_settings import AugmentSettings
 from centernet_tf.model.network import build_network
@@ -147,6 +148,15 @@ def header(script):
     return (ROOT / "configs" / f"{script.recipe}.yaml").read_text(encoding="utf-8").partition("\ntask:")[0]
 
 
+def name_of(script):
+    (name,) = [name for name, one in SCRIPTS.items() if one is script]
+    return name
+
+
+def scores_in(text):
+    return re.findall(r"(?<![\d.])\d\d\.\d(?!\.?\d)", text)
+
+
 def tasks_of(settings, data, records):
     sections = {name: one.complete(records) for name, one in settings.tasks.items()}
     return build_tasks(sections, Centers(data.heads["hm"], settings.max_objects, class_names=("person",)))
@@ -238,12 +248,22 @@ def test_scores_and_their_options_are_told(script):
     text = " ".join(line.removeprefix("# ") for line in header(script).splitlines())
     page = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
     (row,) = [line for line in page.splitlines() if f"configs/{script.recipe}.yaml)" in line]
-    (name,) = [name for name, one in SCRIPTS.items() if one is script]
     for told in (text, row):
-        assert re.search(rf"\b{name}\b", told)
-        numbers = re.findall(r"(?<![\d.])\d\d\.\d(?!\.?\d)", told)
-        assert numbers == script.scores.split()
+        assert re.search(rf"\b{name_of(script)}\b", told)
+        assert scores_in(told) == script.scores.split()
     assert all(options in text for options in OPTIONS[script.data])
+
+
+@every_script
+def test_the_page_of_checkpoints_tells_the_same(script):
+    """And the size that a file does not tell, where it is not that of other files of its data."""
+    page = (ROOT / "docs" / "checkpoints.md").read_text(encoding="utf-8")
+    (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name_of(script)}.pth`")]
+    assert scores_in(row) == script.scores.split()
+    assert f"`{settings_of(script).backbone}`" in row
+    height, width = script.size
+    usual = ORIGINS[{"coco_hp": "coco_pose"}.get(script.data, script.data)].size
+    assert (f"`--size {height}x{width}`" in row) == (script.size != usual)
 
 
 def test_every_script_but_those_of_extreme_points():
