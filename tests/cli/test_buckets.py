@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from centernet_tf.cli import main
-from centernet_tf.config import parse_settings
+from centernet_tf.config import parse_settings, read_settings
 from centernet_tf.data.dataset import open_dataset
 from centernet_tf.data.fetched import FOLDER
 from centernet_tf.errors import UsageError
@@ -41,6 +41,10 @@ def test_records_are_written_inspected_and_scored_there(call, spot_model, draw_s
     code, output, errors = call("records yolo in --classes red,green --split val --out memory://b/spots/val")
     assert code == 0 and output.startswith("memory://b/spots/val"), errors
     assert open_dataset("memory://b/spots/val").name == "spots"
+    code, _, errors = call("init --data memory://b/spots/val")
+    assert code == 0, errors
+    data = read_settings(tmp_path / "mine.yaml").data
+    assert (str(data.train), str(data.validation)) == ("memory://b/spots/val", "memory://b/spots/val")
     code, output, errors = call("inspect memory://b/spots/val --size 64 --json i.json")
     assert code == 0 and "memory://b/spots/val" in output, errors
     assert json.loads((tmp_path / "i.json").read_text())["path"] == "memory://b/spots/val"
