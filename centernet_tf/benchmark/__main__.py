@@ -1,8 +1,8 @@
 """Prints the tables: `python -m centernet_tf.benchmark [input render step decode keypoints kitti deformable tracking
 identities masks interactions networks looks]`.
 
-Words after `networks` choose among them: `networks resnet18 dla34 1`, backbones and batch sizes. `looks` needs words:
-records of videos, and models that track.
+Words after `networks` choose among them: `networks resnet18 dla34 1 --precision float32 --cores 1`, backbones and batch
+sizes; `networks --help` lists the options. `looks` needs words: records of videos, and models that track.
 """
 
 import importlib
@@ -71,8 +71,11 @@ TABLES = {
         ("", "ms", "beyond peaks of verbs, ms"),
     ),
     "networks": (
-        "Networks, 512x512, heads of 80 classes",
-        ("backbone", "parameters, M", "multiply-adds, G", "batch", "mode", "ms", "images / s", "peak MB"),
+        "Networks, 512x512, heads of 80 classes, beside the rate at which this machine multiplies matrices",
+        (
+            *("backbone", "parameters, M", "multiply-adds, G", "batch", "mode", "work"),
+            *("ms", "images / s", "peak MB", "matrices, GFLOP/s", "share of it"),
+        ),
     ),
     "looks": (
         "Who is who in videos: of everyone, of whom was away for five frames or more, and retrieval by looks",
