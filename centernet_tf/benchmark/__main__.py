@@ -1,8 +1,9 @@
 """Prints the tables: `python -m centernet_tf.benchmark [input render step decode keypoints kitti deformable tracking
-identities masks interactions networks looks]`.
+identities masks interactions networks gpu looks]`.
 
 Words after `networks` choose among them: `networks resnet18 dla34 1 --precision float32 --cores 1`, backbones and batch
-sizes; `networks --help` lists the options. `looks` needs words: records of videos, and models that track.
+sizes; `networks --help` lists the options. `looks` needs words: records of videos, and models that track. `gpu` is
+measured where it is named: networks and layers on the device of Keras' JAX backend, without TensorFlow; `gpu --help`.
 """
 
 import importlib
@@ -77,6 +78,10 @@ TABLES = {
             *("ms", "images / s", "peak MB", "matrices, GFLOP/s", "share of it"),
         ),
     ),
+    "gpu": (
+        "Networks on JAX' device, beside its own matrices; the deformable layer beside torchvision's",
+        ("", "precision", "batch", "part", "ms", "images / s", "of the peak", "MB", "of its time; beside"),
+    ),
     "looks": (
         "Who is who in videos: of everyone, of whom was away for five frames or more, and retrieval by looks",
         (
@@ -87,13 +92,14 @@ TABLES = {
         ),
     ),
 }
-CHOOSING = ("networks", "looks")  # The tables that take words of their own.
+CHOOSING = ("networks", "gpu", "looks")  # The tables that take words of their own.
 NEEDING = ("looks",)  # And those that cannot do without.
+ASKED = (*NEEDING, "gpu")  # Those that are measured where they are named; one needs a device of its own.
 
 
 def main(names: list[str]) -> None:
     """Measures and prints; without names, everything."""
-    wanted: dict[str, list[str]] = {} if names else {name: [] for name in TABLES if name not in NEEDING}
+    wanted: dict[str, list[str]] = {} if names else {name: [] for name in TABLES if name not in ASKED}
     for name in names:
         if name in TABLES:
             wanted[name] = []
