@@ -1,9 +1,10 @@
 """Prints the tables: `python -m centernet_tf.benchmark [input render step decode keypoints kitti deformable tracking
-identities masks interactions networks gpu looks]`.
+identities masks interactions networks gpu growth looks]`.
 
 Words after `networks` choose among them: `networks resnet18 dla34 1 --precision float32 --cores 1`, backbones and batch
 sizes; `networks --help` lists the options. `looks` needs words: records of videos, and models that track. `gpu` is
 measured where it is named: networks and layers on the device of Keras' JAX backend, without TensorFlow; `gpu --help`.
+`growth --objects 30 300` measures one thing that grows instead of all; `growth --help`.
 """
 
 import importlib
@@ -82,6 +83,10 @@ TABLES = {
         "Networks on JAX' device, beside its own matrices; the deformable layer beside torchvision's",
         ("", "precision", "batch", "part", "ms", "images / s", "of the peak", "MB", "of its time; beside"),
     ),
+    "growth": (
+        "How cost grows with records, objects, pixels and images at a time",
+        ("", "how many", "work", "ms", "ms / unit", "peak MB"),
+    ),
     "looks": (
         "Who is who in videos: of everyone, of whom was away for five frames or more, and retrieval by looks",
         (
@@ -92,7 +97,7 @@ TABLES = {
         ),
     ),
 }
-CHOOSING = ("networks", "gpu", "looks")  # The tables that take words of their own.
+CHOOSING = ("networks", "gpu", "growth", "looks")  # The tables that take words of their own.
 NEEDING = ("looks",)  # And those that cannot do without.
 ASKED = (*NEEDING, "gpu")  # Those that are measured where they are named; one needs a device of its own.
 
