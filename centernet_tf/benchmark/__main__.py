@@ -11,7 +11,7 @@ import importlib
 import sys
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from centernet_tf.errors import UsageError, closest
 
@@ -73,7 +73,7 @@ TABLES = {
         ("", "ms", "beyond peaks of verbs, ms"),
     ),
     "networks": (
-        "Networks, 512x512, heads of 80 classes, beside the rate at which this machine multiplies matrices",
+        "Networks, 512x512 or --size, 80 classes, beside the rate at which this machine multiplies matrices",
         (
             *("backbone", "parameters, M", "multiply-adds, G", "batch", "mode", "work"),
             *("ms", "images / s", "peak MB", "matrices, GFLOP/s", "share of it"),
@@ -116,7 +116,7 @@ def main(names: list[str]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 140)
     for name, words in wanted.items():
         title, columns = TABLES[name]
-        table = Table(*columns, title=title)
+        table = Table(Column(columns[0], no_wrap=True), *columns[1:], title=title)  # A cut name is no name.
         measure = importlib.import_module(f"centernet_tf.benchmark.{name}").measure
         for row in measure(words) if words or name in NEEDING else measure():
             table.add_row(*row)
