@@ -17,7 +17,8 @@ from centernet_tf.properties.property import Size
 # Shorter side in pixels of the input, eight cells of the output, at which half the objects of the smallest class should
 # be seen. Blood platelets of 15 and 25 pixels were found with AP50 0.65 and 0.60, of 30 with 0.85.
 CLEAR = 32
-NARROWEST, WIDEST = 256, 768  # Pixels; images that are smaller themselves are not enlarged.
+NARROWEST, WIDEST = 256, 768  # Pixels.
+ENLARGED = 2  # Times that an image is enlarged at most: small objects then lie cells apart, and nothing new is seen.
 RARE = 0.01  # Part of all objects below which a class does not count.
 USUAL = 0.95  # Part of the images that must fit into a flat input before it is one.
 STEPS = 1000  # from scratch with few images, by the losses of `configs/detect_own.yaml`
@@ -89,7 +90,7 @@ def input_size(seen: Seen, stride: int) -> tuple[tuple[int, int], str]:
     name, fraction = seen.smallest
     (width, height), count = max(seen.sizes.items(), key=lambda item: item[1])
     longest = max(width, height)
-    wanted = min(max(CLEAR / fraction, min(NARROWEST, longest)), min(WIDEST, longest))
+    wanted = min(max(CLEAR / fraction, min(NARROWEST, longest)), min(WIDEST, ENLARGED * longest))
     shape = (math.ceil(wanted * _flatness(seen.sizes) / stride) * stride, math.ceil(wanted / stride) * stride)
     pixels = fraction * shape[1]
     total = sum(seen.sizes.values())

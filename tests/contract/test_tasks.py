@@ -315,12 +315,8 @@ def test_the_truth_laid_out_as_maps_costs_nothing(name, rows):
         assert abs(cost - floor(term, targets[term.name])) < 0.05, head
 
 
-@every_stepped
-def test_a_step_moves_every_weight_and_none_is_finite_without_objects(case, rows):
-    tasks = task_set(*case)
-    network = build_network(SMALLEST, tasks.heads, tasks.inputs)
-    trainer = Trainer(network, tasks, Normalization(), SIZE)
-    trainer.compile(keras.optimizers.Adam(0.01), loss=None, **FASTEST)
+def inputs_of(tasks, rows):
+    """A batch of two, of noise."""
     random = np.random.default_rng(0)
     inputs = {
         name: random.integers(0, 256, (2, *shape_of(wanted, *SIZE))).astype(np.uint8)
@@ -329,7 +325,16 @@ def test_a_step_moves_every_weight_and_none_is_finite_without_objects(case, rows
     }
     if tasks.clip is not None and tasks.clip.drawn:
         inputs["rows"] = rows(tasks.clip.drawn, SIZE)
-    inputs["color"] = np.tile(np.float32([1, 0, 0, 0, 0, 0]), (2, 1))
+    return {**inputs, "color": np.tile(np.float32([1, 0, 0, 0, 0, 0]), (2, 1))}
+
+
+@every_stepped
+def test_a_step_moves_every_weight_and_none_is_finite_without_objects(case, rows):
+    tasks = task_set(*case)
+    network = build_network(SMALLEST, tasks.heads, tasks.inputs)
+    trainer = Trainer(network, tasks, Normalization(), SIZE)
+    trainer.compile(keras.optimizers.Adam(0.01), loss=None, **FASTEST)
+    inputs = inputs_of(tasks, rows)
 
     before = [ops.convert_to_numpy(weight) for weight in network.trainable_weights]
     losses_of_step = trainer.train_on_batch(inputs, rows(tasks.fields, SIZE, num_classes=CLASSES), return_dict=True)
@@ -342,6 +347,29 @@ def test_a_step_moves_every_weight_and_none_is_finite_without_objects(case, rows
     empty = trainer.train_on_batch(inputs, rows(tasks.fields, SIZE, objects=0), return_dict=True)
     assert np.isfinite(list(empty.values())).all(), empty
     assert all(np.isfinite(ops.convert_to_numpy(weight)).all() for weight in network.weights)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="on the JAX backend XLA compiles everything")
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, marks=[pytest.mark.long, *([pytest.mark.release] if any(case[1:]) else [])])
+        for case in STEPPED
+        if len(case[0]) == 1
+    ],
+    ids=title,
+)
+def test_xla_compiles_a_step(case, rows):
+    """As training on a GPU has it: not all that TensorFlow computes can be compiled, or has a gradient there."""
+    truth, told = rows(task_set(*case).fields, SIZE, num_classes=CLASSES), []
+    for way in (FASTEST, {"jit_compile": True}):
+        keras.utils.set_random_seed(0)
+        tasks = task_set(*case)
+        network = build_network(SMALLEST, tasks.heads, tasks.inputs)
+        trainer = Trainer(network, tasks, Normalization(), SIZE, ema=0.9)
+        trainer.compile(keras.optimizers.Adam(0.01), loss=None, **way)
+        told.append(trainer.train_on_batch(inputs_of(tasks, rows), truth, return_dict=True))
+    assert told[1] == pytest.approx(told[0], rel=1e-3)
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the JAX backend compiles each size anew")

@@ -37,7 +37,7 @@ def test_a_class_of_one_object_in_hundreds_does_not():
 @pytest.mark.parametrize(
     ("sizes", "pixels", "expected"),
     [
-        ({(640, 480): 9}, 8, (480, 640)),  # not larger than the images are
+        ({(256, 256): 9}, 20, (512, 512)),  # at most twice as large as the images are: 8 pixels of 256 wanted 1,024
         ({(4000, 3000): 9}, 2, (576, 768)),  # nor than can be trained on in a usual memory
         ({(640, 480): 9}, 300, (192, 256)),
         ({(96, 96): 9}, 300, (96, 96)),
