@@ -52,6 +52,7 @@ ORDER = (
 # everything else runs on any backend.
 TENSORFLOW = {
     "data/clips.py",
+    "detector/compiled.py",
     "data/damage.py",
     "data/example.py",
     "data/examine.py",

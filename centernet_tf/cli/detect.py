@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from centernet_tf.cli.progress import progress
-from centernet_tf.cli.search import Flip, Halo, KeepResolution, Nms, Scales, Size, Tile, load_detector
+from centernet_tf.cli.search import Flip, Halo, KeepResolution, Nms, Scales, Size, Tile, Xla, load_detector
 from centernet_tf.errors import UsageError
 from centernet_tf.host.plain import plain
 from centernet_tf.media.sources import find_sources
@@ -76,6 +76,7 @@ def detect(
     nms: Nms = False,
     tile: Tile = None,
     halo: Halo = None,
+    xla: Xla = False,
     max_frames: Annotated[int | None, typer.Option(min=1, help="Frames of each video or webcam, at most.")] = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Continue past unreadable images and videos, and list them.")
@@ -109,7 +110,7 @@ def detect(
         raise UsageError("--max-frames: no input is a video or a webcam. Leave it out.")
     if heatmaps and tile:
         raise UsageError("--heatmaps shows the heatmaps of a whole image, which --tile avoids. Leave out one.")
-    detector = load_detector(model, size, keep_resolution, flip, scales, nms, tile, halo)
+    detector = load_detector(model, size, keep_resolution, flip, scales, nms, tile, halo, xla)
     check_formats(outputs.result_files, detector.properties)
     extras = _read_extras(detector, {"camera": camera})
     outputs = dataclasses.replace(outputs, extras=extras, threshold=chosen(threshold, detector.card))
