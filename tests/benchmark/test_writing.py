@@ -39,4 +39,4 @@ def test_rows_of_what_is_installed(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     ((runner, images, speed, busy, memory),) = writing.measure(["8"])
     assert (runner, images) == ("direct", "8")
-    assert float(speed) > 0 and float(busy) > 0 and float(memory) > 100
+    assert float(speed) > 0 and float(busy) > 0 and float(memory) > 0
