@@ -16,9 +16,9 @@ from centernet_tf.cli.conversion import (
     SplitName,
     Workers,
     class_list,
-    convert,
     print_report,
 )
+from centernet_tf.cli.division import Seed, Validation, write
 from centernet_tf.cli.progress import progress
 from centernet_tf.host.plain import plain
 
@@ -26,7 +26,8 @@ from centernet_tf.host.plain import plain
 
 app = typer.Typer(
     name="records",
-    help="Turn annotated images into records, which training and evaluation read. One directory for each split.",
+    help="Turn annotated images into records, which training and evaluation read. One directory for each split; "
+    "--validation 0.2 makes both in one call.",
     no_args_is_help=True,
 )
 
@@ -59,6 +60,8 @@ def coco(
     shards: Shards = None,
     workers: Workers = None,
     skip_bad: SkipBad = False,
+    validation: Validation = None,
+    seed: Seed = None,
 ) -> None:
     """From COCO instances or keypoints: one JSON and a folder of images.
 
@@ -84,7 +87,7 @@ def coco(
     )
     for line in reader.assumptions(data.properties) if given is None else ():
         Console().print(plain(line), soft_wrap=True)
-    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
 
 
 @app.command()
@@ -105,6 +108,8 @@ def voc(
     shards: Shards = None,
     workers: Workers = None,
     skip_bad: SkipBad = False,
+    validation: Validation = None,
+    seed: Seed = None,
 ) -> None:
     """From Pascal VOC: one XML for each image, as LabelImg, CVAT and Roboflow write them.
 
@@ -116,7 +121,7 @@ def voc(
 
     listed = split if (root / "ImageSets" / "Main").is_dir() else None
     data = reader.read(root, listed, images=images, classes=class_list(classes), origin=origin)
-    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
 
 
 @app.command()
@@ -135,6 +140,8 @@ def yolo(
     shards: Shards = None,
     workers: Workers = None,
     skip_bad: SkipBad = False,
+    validation: Validation = None,
+    seed: Seed = None,
 ) -> None:
     """From YOLO labels: a text file for each image, with a data.yaml or a list of classes.
 
@@ -146,7 +153,7 @@ def yolo(
     from centernet_tf.datasets import yolo as reader
 
     data = reader.read(source, split, labels=labels, classes=class_list(classes), outside=outside)
-    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
 
 
 @app.command()
@@ -162,6 +169,8 @@ def kitti(
     shards: Shards = None,
     workers: Workers = None,
     skip_bad: SkipBad = False,
+    validation: Validation = None,
+    seed: Seed = None,
 ) -> None:
     """From KITTI's object benchmark: 3D boxes and the camera of each image.
 
@@ -173,7 +182,7 @@ def kitti(
     from centernet_tf.datasets import kitti as reader
 
     data = reader.read(root, names, classes=class_list(classes))
-    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
 
 
 @app.command("kitti-tracking")
@@ -190,6 +199,8 @@ def kitti_tracking(
     shards: Shards = None,
     workers: Workers = None,
     skip_bad: SkipBad = False,
+    validation: Validation = None,
+    seed: Seed = None,
 ) -> None:
     """From KITTI's tracking benchmark: videos with 3D boxes, identities and a camera.
 
@@ -201,7 +212,7 @@ def kitti_tracking(
 
     chosen = None if names is None else class_list(names)
     data = reader.read(root, chosen, half=half, classes=class_list(classes))
-    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
 
 
 @app.command()
@@ -227,6 +238,8 @@ def mot(
     shards: Shards = None,
     workers: Workers = None,
     skip_bad: SkipBad = False,
+    validation: Validation = None,
+    seed: Seed = None,
 ) -> None:
     """From videos of MOTChallenge (MOT15 to MOT20) and DanceTrack: boxes with identities.
 
@@ -240,7 +253,7 @@ def mot(
 
     chosen = None if names is None else class_list(names)
     data = reader.read(root, chosen, purpose=purpose, half=half, class_name=class_name)
-    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
 
 
 @app.command()
@@ -259,18 +272,21 @@ def jde(
     shards: Shards = None,
     workers: Workers = None,
     skip_bad: SkipBad = False,
+    validation: Validation = None,
+    seed: Seed = None,
 ) -> None:
     """From labels of JDE and FairMOT: images/... and labels_with_ids/..., with `class identity cx cy w h` on each line.
 
     Images are single ones, not videos. Identities of each list are its own and begin behind those of the list before;
-    -1 is unknown. Without --classes, class 0 is 'person'. Videos whose identities look wrong are told.
+    -1 is unknown. Without --classes, class 0 is 'person'. Videos whose identities look wrong are told. With
+    --validation, frames of one video may be in both splits: give lists of whole videos instead.
 
     Example: centernet records jde mot17.train prw.train --images data --out tfrecords/mix/train
     """
     from centernet_tf.datasets import jde as reader
 
     data = reader.read(lists, images, classes=class_list(classes) or ("person",), outside=outside)
-    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
 
 
 @app.command()
