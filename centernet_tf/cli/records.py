@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from centernet_tf.cli import records_interactions, records_made, records_masks, records_tubes
+from centernet_tf.cli import records_interactions, records_made, records_masks, records_tools, records_tubes
 from centernet_tf.cli.conversion import (
     Classes,
     Name,
@@ -334,6 +334,7 @@ def index(
     print_report(report, properties, folder, Console())
 
 
+app.command()(records_tools.csv)
 app.command()(records_masks.masks)
 app.command()(records_tubes.tubes)
 app.command()(records_interactions.hico)

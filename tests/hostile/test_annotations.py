@@ -17,6 +17,7 @@ from scipy.io import savemat
 from centernet_tf.data.dataset import open_dataset
 from centernet_tf.data.example import read_record
 from centernet_tf.datasets import (
+    box_csv,
     coco,
     hoi_hico,
     hoi_json,
@@ -151,6 +152,11 @@ def yolo_files() -> dict[str, bytes]:
     }
 
 
+def csv_files() -> dict[str, bytes]:
+    rows = "path,label,x1,y1,x2,y2\n1.png,cat,1,2,30,40\n2.png,dog,3.5,2,60.25,40\n2.png,,,,,\n1.png,dog,5,6,7,8\n"
+    return {"a.csv": rows.encode(), "1.png": png(1), "2.png": png(2)}
+
+
 def jde_files() -> dict[str, bytes]:
     return {
         "a.train": b"images/1.png\nimages/2.png\n",
@@ -211,6 +217,7 @@ READERS = {
     "voc": (voc_files, (".xml", "train.txt"), lambda root: voc.read(root, "train")),
     "yolo": (yolo_files, (".txt", ".yaml"), lambda root: yolo.read(root / "data.yaml")),
     "yolo_list": (yolo_files, (".txt", ".yaml"), lambda root: yolo.read(root / "data.yaml", "val")),
+    "csv": (csv_files, ".csv", lambda root: box_csv.read(root / "a.csv")),
     "jde": (jde_files, (".txt", ".train"), lambda root: jde.read([root / "a.train"], classes=("cat", "dog"))),
     "hoi": (hoi_files, "listed.json", lambda root: hoi_json.read(root / "listed.json", root / "images")),
     "hoi_plain": (hoi_files, "plain.json", lambda root: hoi_plain.read(root / "plain.json", root / "images")),
