@@ -335,6 +335,7 @@ def index(
 
 
 app.command()(records_tools.csv)
+app.command()(records_tools.labelme)
 app.command()(records_masks.masks)
 app.command()(records_tubes.tubes)
 app.command()(records_interactions.hico)

@@ -41,3 +41,45 @@ def csv(
 
     data = reader.read(path, images, classes=class_list(classes), outside=outside)
     write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+
+
+def labelme(
+    root: Annotated[Path, typer.Argument(help="Folder of the JSON files, and of folders with some.")],
+    out: Out,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the images. Default: where each JSON says, beside it, or inside it.")
+    ] = None,
+    masks: Annotated[bool, typer.Option("--masks", help="Keep masks too: polygons, circles and masks.")] = False,
+    skeleton: Annotated[
+        Path | None, typer.Option(help="YAML with the names of points that are keypoints of their group's object.")
+    ] = None,
+    outside: Outside = False,
+    split: SplitName = "train",
+    name: Name = None,
+    classes: Classes = None,
+    shards: Shards = None,
+    workers: Workers = None,
+    skip_bad: SkipBad = False,
+    validation: Validation = None,
+    seed: Seed = None,
+) -> None:
+    """From LabelMe and X-AnyLabeling: a JSON file for each image, with rectangles, polygons, circles and masks.
+
+    Classes are the labels. Shapes with one label and one group_id are one object. Lines and rotated rectangles are left
+    out and counted, and so are points, unless --skeleton names them: then they belong to the object of their group_id.
+    Images without a JSON file are left out; one without shapes is an image without objects.
+
+    Example: centernet records labelme photos --masks --out tfrecords/mine --validation 0.2
+    """
+    from centernet_tf.datasets import labelme as reader
+    from centernet_tf.properties.keypoints.skeleton import read_skeleton
+
+    data = reader.read(
+        root,
+        images,
+        classes=class_list(classes),
+        masks=masks,
+        skeleton=read_skeleton(skeleton) if skeleton else None,
+        outside=outside,
+    )
+    write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)

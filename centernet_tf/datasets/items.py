@@ -254,7 +254,9 @@ def _fault(box: np.ndarray, clipped: np.ndarray, label: int | str, known: bool) 
         return Fault("not a number", f"is not a number: {where}")
     if right < left or bottom < top:
         return Fault("negative size", f"has a negative size: {where}")
-    if min(right - left, bottom - top) < SMALLEST:
+    with np.errstate(over="ignore"):  # to infinity, which is large
+        narrow = min(right - left, bottom - top) < SMALLEST
+    if narrow:
         return Fault("zero area", f"has zero area: {where}")
     if min(clipped[2:] - clipped[:2]) < SMALLEST:
         return Fault("outside the image", f"lies outside the image: {where}")

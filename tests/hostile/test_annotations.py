@@ -1,5 +1,6 @@
 """Mutated annotations through every reader and into records: two kinds of errors at most, and sound objects or none."""
 
+import base64
 import io
 import json
 import logging
@@ -26,6 +27,7 @@ from centernet_tf.datasets import (
     jde,
     kitti,
     kitti_tracking,
+    labelme,
     tfds,
     voc,
     yolo,
@@ -33,6 +35,8 @@ from centernet_tf.datasets import (
 from centernet_tf.datasets.items import Split
 from centernet_tf.datasets.writer import write_records
 from centernet_tf.errors import DataError, UsageError
+from centernet_tf.properties.keypoints.skeleton import Skeleton
+from centernet_tf.properties.masks.runs import read_counts
 
 WIDTH, HEIGHT = 64, 48
 # Words that stand in place of others: numbers that overflow, and what the formats take for something else.
@@ -157,6 +161,22 @@ def csv_files() -> dict[str, bytes]:
     return {"a.csv": rows.encode(), "1.png": png(1), "2.png": png(2)}
 
 
+def labelme_files() -> dict[str, bytes]:
+    """A mask, a polygon with a keypoint, a circle and a line; one image inside its annotations."""
+    mask = base64.b64encode(png()).decode()
+    kinds = {"mask": [[0, 0], [63, 47]], "polygon": [[1, 2], [30, 5], [9.5, 40]], "circle": [[20, 20], [20, 30]]}
+    kinds |= {"rectangle": [[40, 30], [2, 3]], "line": [[1, 2], [3, 4]], "point": [[5, 6]]}
+    shapes = [
+        {"label": "nose" if kind == "point" else "cat", "points": points, "shape_type": kind, "group_id": None}
+        for kind, points in kinds.items()
+    ]
+    shapes[0]["mask"], shapes[1]["group_id"], shapes[-1]["group_id"] = mask, 2, 2
+    content = {"imagePath": "1.png", "imageWidth": WIDTH, "imageHeight": HEIGHT, "imageData": None}
+    second = {**content, "imagePath": "2.png", "imageData": mask}
+    named = {"1": {**content, "shapes": shapes}, "2": {**second, "shapes": shapes[:2]}}
+    return {"1.png": png(1), **{f"{name}.json": json.dumps(one).encode() for name, one in named.items()}}
+
+
 def jde_files() -> dict[str, bytes]:
     return {
         "a.train": b"images/1.png\nimages/2.png\n",
@@ -218,6 +238,11 @@ READERS = {
     "yolo": (yolo_files, (".txt", ".yaml"), lambda root: yolo.read(root / "data.yaml")),
     "yolo_list": (yolo_files, (".txt", ".yaml"), lambda root: yolo.read(root / "data.yaml", "val")),
     "csv": (csv_files, ".csv", lambda root: box_csv.read(root / "a.csv")),
+    "labelme": (
+        labelme_files,
+        ".json",
+        lambda root: labelme.read(root, masks=True, skeleton=Skeleton.from_dict({"keypoints": ["nose", "tail"]})),
+    ),
     "jde": (jde_files, (".txt", ".train"), lambda root: jde.read([root / "a.train"], classes=("cat", "dog"))),
     "hoi": (hoi_files, "listed.json", lambda root: hoi_json.read(root / "listed.json", root / "images")),
     "hoi_plain": (hoi_files, "plain.json", lambda root: hoi_plain.read(root / "plain.json", root / "images")),
@@ -350,7 +375,10 @@ def check(record) -> None:
     assert np.isfinite(record.full_boxes).all() and (np.abs(record.full_boxes) <= 1e7).all(), record.full_boxes
     assert np.isfinite(record.area).all() and (record.area > 0).all() and (record.area <= width * height + 1).all()
     rows = record.rows
-    assert all(np.isfinite(np.asarray(values, float)).all() for values in rows.values()), rows
+    numbers = {name: values for name, values in rows.items() if np.asarray(values).dtype != object}
+    assert all(np.isfinite(np.asarray(values, float)).all() for values in numbers.values()), rows
+    for counts in rows.get("segmentations", ()):
+        assert not counts or read_counts(counts).sum() == width * height, counts
     if "keypoints" in rows:
         assert np.isin(rows["keypoint_labels"], (0, 1, 2)).all(), rows
         assert (np.abs(rows["keypoints"]) <= 11 * max(width, height)).all(), rows
