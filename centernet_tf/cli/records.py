@@ -336,6 +336,7 @@ def index(
 
 app.command()(records_tools.csv)
 app.command()(records_tools.labelme)
+app.command("label-studio")(records_tools.label_studio)
 app.command()(records_masks.masks)
 app.command()(records_tubes.tubes)
 app.command()(records_interactions.hico)

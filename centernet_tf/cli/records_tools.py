@@ -83,3 +83,33 @@ def labelme(
         outside=outside,
     )
     write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+
+
+def label_studio(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="The export in the format JSON (not JSON-MIN).")],
+    out: Out,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the images. Default: 'images' beside the file, or the file's own.")
+    ] = None,
+    split: SplitName = "train",
+    name: Name = None,
+    classes: Classes = None,
+    shards: Shards = None,
+    workers: Workers = None,
+    skip_bad: SkipBad = False,
+    validation: Validation = None,
+    seed: Seed = None,
+) -> None:
+    """From Label Studio: rectangles of a project that is exported as JSON.
+
+    Classes are the labels. Rotated rectangles and other regions are left out and counted. Of several annotations of a
+    task the ground truth counts, else the latest. Tasks without an annotation are left out; an annotation without
+    regions is an image without objects. Images are found by their names, with or without the letters before uploaded
+    ones.
+
+    Example: centernet records label-studio project-1.json --images photos --out tfrecords/mine --validation 0.2
+    """
+    from centernet_tf.datasets import label_studio as reader
+
+    data = reader.read(path, images, classes=class_list(classes))
+    write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)

@@ -27,6 +27,7 @@ from centernet_tf.datasets import (
     jde,
     kitti,
     kitti_tracking,
+    label_studio,
     labelme,
     tfds,
     voc,
@@ -177,6 +178,22 @@ def labelme_files() -> dict[str, bytes]:
     return {"1.png": png(1), **{f"{name}.json": json.dumps(one).encode() for name, one in named.items()}}
 
 
+def label_studio_files() -> dict[str, bytes]:
+    common = {"original_width": WIDTH, "original_height": HEIGHT, "image_rotation": 0}
+    boxes = [
+        {"x": 10.5 * n, "y": 20, "width": 30, "height": 40.5, "rotation": n % 2, "rectanglelabels": ["cat"]}
+        for n in range(4)
+    ]
+    regions = [{**common, "id": f"r{n}", "type": "rectanglelabels", "value": box} for n, box in enumerate(boxes)]
+    regions.append({**common, "id": "p", "type": "polygonlabels", "value": {"points": [[1, 2], [3, 4], [5, 6]]}})
+    addresses = ("/data/upload/7/0a1b2c3d-1.png", "/data/local-files/?d=set%2F2.png", "https://host/a/3.png?x=1")
+    tasks = [
+        {"id": 10 + n, "data": {"image": address}, "annotations": [{"result": regions[n:], "was_cancelled": False}]}
+        for n, address in enumerate(addresses)
+    ]
+    return {"a.json": json.dumps(tasks).encode(), **{f"images/{n}.png": png(n) for n in (1, 2, 3)}}
+
+
 def jde_files() -> dict[str, bytes]:
     return {
         "a.train": b"images/1.png\nimages/2.png\n",
@@ -243,6 +260,7 @@ READERS = {
         ".json",
         lambda root: labelme.read(root, masks=True, skeleton=Skeleton.from_dict({"keypoints": ["nose", "tail"]})),
     ),
+    "label_studio": (label_studio_files, ".json", lambda root: label_studio.read(root / "a.json")),
     "jde": (jde_files, (".txt", ".train"), lambda root: jde.read([root / "a.train"], classes=("cat", "dog"))),
     "hoi": (hoi_files, "listed.json", lambda root: hoi_json.read(root / "listed.json", root / "images")),
     "hoi_plain": (hoi_files, "plain.json", lambda root: hoi_plain.read(root / "plain.json", root / "images")),
