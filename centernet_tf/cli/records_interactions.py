@@ -5,14 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
-from centernet_tf.cli.conversion import Classes, Name, Out, Shards, SkipBad, SplitName, Workers, class_list
+from centernet_tf.cli.conversion import Classes, Name, Out, Outside, Shards, SkipBad, SplitName, Workers, class_list
 from centernet_tf.cli.division import Seed, Validation, write
 from centernet_tf.errors import UsageError
 
 Images = Annotated[Path, typer.Argument(help="Folder that the file names in the annotations start from.")]
-Outside = Annotated[
-    bool, typer.Option("--outside", help="Also read images that the annotations name outside their folder.")
-]
 ListedOnly = Annotated[bool, typer.Option("--listed-only", help="Leave out images that the COCO JSON does not list.")]
 Masks = Annotated[bool, typer.Option("--masks", help="Keep the masks of the COCO JSON, too.")]
 Keypoints = Annotated[

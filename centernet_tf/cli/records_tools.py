@@ -5,12 +5,8 @@ from typing import Annotated
 
 import typer
 
-from centernet_tf.cli.conversion import Classes, Name, Out, Shards, SkipBad, SplitName, Workers, class_list
+from centernet_tf.cli.conversion import Classes, Name, Out, Outside, Shards, SkipBad, SplitName, Workers, class_list
 from centernet_tf.cli.division import Seed, Validation, write
-
-Outside = Annotated[
-    bool, typer.Option("--outside", help="Also read images that the annotations name outside their folder.")
-]
 
 
 def csv(

@@ -16,7 +16,14 @@ OF_COCO = ["datasets/hoi_coco.py", "datasets/hoi_plain.py", "datasets/hoi_vcoco.
 MEMBERS = {
     "keypoints": (
         ["pose"],
-        ["datasets/coco.py", "datasets/coco_keypoints.py", "datasets/drawn/figures.py", *OF_COCO, *OF_LABELME],
+        [
+            "datasets/coco.py",
+            "datasets/coco_keypoints.py",
+            "datasets/drawn/figures.py",
+            "datasets/yolo_pose.py",
+            *OF_COCO,
+            *OF_LABELME,
+        ],
     ),
     "boxes3d": (["box3d"], ["datasets/kitti.py", "datasets/kitti_tracking.py", "datasets/drawn/scenes.py"]),
     "tracks": (

@@ -144,17 +144,25 @@ def voc_files() -> dict[str, bytes]:
 
 
 def yolo_files() -> dict[str, bytes]:
-    head = "path: .\ntrain: images/train\nval: [list.txt]\nnames: {0: cat, 1: dog}\nnc: 2\nkpt_shape: [2, 3]\n"
+    head = "path: .\ntrain: images/train\nval: [list.txt]\nnames: {0: cat, 1: dog}\nnc: 2\n"
     rows = "0 0.5 0.5 0.25 0.5\n1 0.1 0.2 0.3 0.2 0.3 0.9\n"
     return {
         "data.yaml": head.encode(),
         "list.txt": b"images/train/1.png\nimages/train/2.png\n",
         "labels/train/1.txt": rows.encode(),
-        "labels/train/2.txt": b"0 0.5 0.5 0.5 0.5 0.1 0.1 2 0.9 0.9 1\n",
+        "labels/train/2.txt": b"0 0.5 0.5 0.5 0.5\n",
         "labels/train/classes.txt": b"cat\ndog\n",
         "images/train/1.png": png(1),
         "images/train/2.png": png(2),
     }
+
+
+def pose_files() -> dict[str, bytes]:
+    files = yolo_files()
+    head = b"kpt_shape: [2, 3]\nflip_idx: [1, 0]\nkpt_names: {0: [left, right]}\n"
+    rows = {"1": b"0 0.5 0.5 0.25 0.5\n1 0.5 0.5 0.5 0.5 0.1 0.1 2 0 0 0\n", "2": b"0 .5 .5 .5 .5 .1 .1 2 .9 .9 1\n"}
+    labels = {f"labels/train/{name}.txt": row for name, row in rows.items()}
+    return {**files, **labels, "data.yaml": files["data.yaml"] + head}
 
 
 def csv_files() -> dict[str, bytes]:
@@ -254,6 +262,7 @@ READERS = {
     "voc": (voc_files, (".xml", "train.txt"), lambda root: voc.read(root, "train")),
     "yolo": (yolo_files, (".txt", ".yaml"), lambda root: yolo.read(root / "data.yaml")),
     "yolo_list": (yolo_files, (".txt", ".yaml"), lambda root: yolo.read(root / "data.yaml", "val")),
+    "yolo_pose": (pose_files, (".txt", ".yaml"), lambda root: yolo.read(root / "data.yaml")),
     "csv": (csv_files, ".csv", lambda root: box_csv.read(root / "a.csv")),
     "labelme": (
         labelme_files,
