@@ -61,9 +61,10 @@ def labelme(
 ) -> None:
     """From LabelMe and X-AnyLabeling: a JSON file for each image, with rectangles, polygons, circles and masks.
 
-    Classes are the labels. Shapes with one label and one group_id are one object. Lines and rotated rectangles are left
-    out and counted, and so are points, unless --skeleton names them: then they belong to the object of their group_id.
-    Images without a JSON file are left out; one without shapes is an image without objects.
+    Classes are the labels; __ignore__ is neither an object nor background. Shapes with one label and one group_id are
+    one object. Lines and rotated rectangles are left out and counted, and so are points, unless --skeleton names them:
+    then they belong to the object of their group_id. Images without a JSON file are left out; one without shapes is an
+    image without objects.
 
     Example: centernet records labelme photos --masks --out tfrecords/mine --validation 0.2
     """

@@ -100,7 +100,9 @@ def read(path: str | Path, images: str | Path | None = None, *, classes: Sequenc
     items = [_to_item(task, number, folder) for task, number in zip(tasks, numbers)]
     names = tuple(classes or sorted({label for item in items for label in item.classes}))
     if not names:
-        raise UsageError(f"{path}: none of its {len(tasks)} annotations has a rectangle with a label.")
+        reasons = sorted({reason for item in items for reason in item.left_out})
+        told = f" There are: {', '.join(reasons)}." if reasons else ""
+        raise UsageError(f"{path}: none of its {len(tasks)} annotations has an upright rectangle with a label.{told}")
     return Split(names, items)
 
 
@@ -239,9 +241,12 @@ def _is_number(value: Any) -> bool:
 
 
 def _address(data: Mapping[str, Any]) -> str | None:
-    """The image among a task's data, rather under the name that Label Studio's own templates have."""
-    texts = [data.get("image"), *data.values()]
-    return next((one for one in texts if isinstance(one, str) and _path(one).lower().endswith(SUFFIXES)), None)
+    """The image among a task's data: under the name that Label Studio's own templates have, or what looks like one."""
+    named = data.get("image")
+    if isinstance(named, str):
+        return named
+    texts = (one for one in data.values() if isinstance(one, str))
+    return next((one for one in texts if _path(one).lower().endswith(SUFFIXES)), None)
 
 
 def _path(address: str) -> str:

@@ -24,6 +24,7 @@ from centernet_tf.properties.masks import Masks
 from centernet_tf.properties.property import Fault
 
 LARGEST_SIDE = 10**6  # pixels
+IGNORED = "__ignore__"  # LabelMe's label of what is neither an object nor background
 
 _logger = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ def read(
         images: Folder of the images; by default each is where its file says (imagePath), beside it, or inside it
             (imageData).
         classes: Names in the order of the class numbers; by default all labels of objects, sorted. An object with
-            another is a fault.
+            another is a fault, but for `IGNORED`.
         masks: Keep polygons, circles and masks in a property masks.
         skeleton: Names of the points that are keypoints of the object with their group_id.
         outside: Also read images that a file names outside the folder of the JSON files.
@@ -107,10 +108,10 @@ def read(
         items.append(item)
         if inside:
             embedded[place] = path
-    names = tuple(classes or sorted({label for item in items for label in item.classes}))
+    names = tuple(classes or sorted({label for item in items for label in item.classes if label}))
     if not names:
-        faults = [fault for item in items for fault in (item.broken, *item.faults) if fault]
-        first = f" The first: {faults[0].detail}." if faults else ""
+        faults = [fault.detail for item in items for fault in (item.broken, *item.faults) if fault]
+        first = f" The first: {faults[0]}." if faults else ""
         raise UsageError(f"{files.root}: none of its {len(paths)} JSON files has a shape with a box.{first}")
     if masks and not any(any(item.rows["segmentations"]) for item in items if not item.broken):
         raise UsageError(f"{files.root}: has no polygons and no masks. Leave the masks out.")
@@ -135,7 +136,8 @@ def _to_item(path: Path, number: int, files: _Files, choice: Choice) -> tuple[It
         source=source,
         filename=(Path(key).parent / source.name).as_posix(),
         boxes=np.array(found.boxes, np.float64).reshape(-1, 4),
-        classes=found.classes,
+        classes=["" if label == IGNORED else label for label in found.classes],
+        ignored=[label == IGNORED for label in found.classes],
         rows=_rows(found, choice),
         width=size[0],
         height=size[1],

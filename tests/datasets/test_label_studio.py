@@ -183,7 +183,7 @@ def test_bad_regions_are_named(given, reason, message, tmp_path):
 def test_missing_images_and_wrong_sizes_are_told(tmp_path):
     tasks = [
         task(annotation(region()), image="gone.jpg"),
-        task(annotation(region()), image="no image at all", number=2),
+        {**task(annotation(region()), number=2), "data": {"text": "no image at all"}},
         task(annotation(region(original_width=48, original_height=64)), number=3),
         task(annotation(region()), number=4),
     ]
@@ -209,7 +209,7 @@ def test_missing_images_and_wrong_sizes_are_told(tmp_path):
         ('[{"data": {}, "annotations": [{}]}]', DataError, "expected each with a 'result'"),
         ("[]", UsageError, "none of its 0 tasks is annotated"),
         ('[{"data": {}, "annotations": []}]', UsageError, "none of its 1 tasks is annotated"),
-        ('[{"data": {}, "completions": [{"result": []}]}]', UsageError, "has a rectangle with a label"),
+        ('[{"data": {}, "completions": [{"result": []}]}]', UsageError, "has an upright rectangle with a"),
     ],
 )
 def test_other_files_are_told(content, error, message, tmp_path):
@@ -217,6 +217,11 @@ def test_other_files_are_told(content, error, message, tmp_path):
     path.write_text(content)
     with pytest.raises(error, match=message):
         read(path)
+
+
+def test_an_export_of_rotated_rectangles_alone_is_told(tmp_path):
+    with pytest.raises(UsageError, match=r"none of its 1 annotations .* There are: rotated rectangle\."):
+        read(export(tmp_path, task(annotation(region(rotation=3)))))
 
 
 def test_a_missing_file_is_told(tmp_path):

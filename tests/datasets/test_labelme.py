@@ -138,6 +138,14 @@ def test_masks_of_every_kind(tmp_path):
     assert record.rows["masks"].shape == (5, 64, 64) and not record.rows["masks"][1].any()
 
 
+def test_regions_to_be_ignored_are_neither_objects_nor_background(tmp_path):
+    split = read(add(tmp_path, shape(), shape(SQUARE, "polygon", "__ignore__")))
+    assert split.classes == ("cat",)
+    report, (record,) = write(tmp_path, split)
+    assert record.ignored.tolist() == [False, True] and record.classes.tolist() == [0, -1]
+    assert report.objects_per_class == {"cat": 1}
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(*[st.floats(-5, 70, width=32)] * 4), max_size=5))
 def test_rectangles_are_read_as_they_are_drawn(tmp_path_factory, boxes):
