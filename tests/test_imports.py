@@ -30,6 +30,7 @@ ORDER = (
     "datasets",
     "tasks",
     "config",
+    "recipes",
     "model",
     "checkpoints",
     "detector",
