@@ -40,6 +40,9 @@ SkipBad = Annotated[
     bool,
     typer.Option("--skip-bad", help="Skip invalid images and boxes and list them, instead of stopping."),
 ]
+Outside = Annotated[
+    bool, typer.Option("--outside", help="Also read images that the annotations name outside their folder.")
+]
 
 
 def _runner(value: str) -> str:
@@ -76,7 +79,7 @@ RunBy = Annotated[
 def convert(
     data: Split,
     *,
-    out: str,
+    out: str | Path | Bucket,
     name: str | None,
     split: str,
     shards: int | None,

@@ -41,6 +41,10 @@ def test_records_are_written_inspected_and_scored_there(call, spot_model, draw_s
     code, output, errors = call("records yolo in --classes red,green --split val --out memory://b/spots/val")
     assert code == 0 and output.startswith("memory://b/spots/val"), errors
     assert open_dataset("memory://b/spots/val").name == "spots"
+    code, _, errors = call("records yolo in --classes red,green --validation 0.4 --out memory://b/two")
+    assert code == 0, errors
+    both = [open_dataset(f"memory://b/two/{split}") for split in ("train", "val")]
+    assert [one.name for one in both] == ["two", "two"] and sum(one.images for one in both) == 3
     code, _, errors = call("init --data memory://b/spots/val")
     assert code == 0, errors
     data = read_settings(tmp_path / "mine.yaml").data
