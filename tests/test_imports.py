@@ -38,6 +38,7 @@ ORDER = (
     "training",
     "train",
     "predict",
+    "shards",
     "export",
     "serving",
     "inspect",
