@@ -65,10 +65,12 @@ def test_compose_files(path):
     ports = {port.split(":")[-1] for port in service["ports"]}
     assert all(port.startswith("127.0.0.1:") for port in service["ports"])
     assert any(port in check[-1] for port in ports)
+    read = [Path(word.partition("=")[2]) for word in service["command"] if "=/" in word]
     for volume in service["volumes"]:
         source, target, mode = volume.split(":")
-        assert mode == "ro" and any(target in word for word in service["command"])
-        assert source == "../../served/cells" or (path.parent / source).exists()
+        inside = Path(target)
+        assert mode == "ro" and any(inside in (place, *place.parents) or place in inside.parents for place in read)
+        assert source.startswith("../../served/cells") or (path.parent / source).exists()
 
 
 def test_batching_parameters():
@@ -79,10 +81,9 @@ def test_batching_parameters():
 def test_tritons_model():
     (path,) = (PLACE / "triton").rglob("config.pbtxt")
     config = text_format.Parse(path.read_text(), message("ModelConfig"))
-    assert config.name == path.parent.name and config.max_batch_size == max(
-        config.dynamic_batching.preferred_batch_size
-    )
-    assert config.dynamic_batching.max_queue_delay_microseconds == 5000
+    batching = config.dynamic_batching
+    assert config.name == path.parent.name and config.max_batch_size == max(batching.preferred_batch_size)
+    assert batching.max_queue_delay_microseconds == 5000
 
 
 def test_unknown_fields_are_found():

@@ -40,7 +40,7 @@ def test_rows_are_those_of_detect(call, format):
     code, output, errors = call("in", "--out", "out", "--format", format, "--block-size", "2", "--batch-size", "2")
     assert code == 0, errors
     lines = output.splitlines()
-    assert lines[0] == "5 images: 10 objects (7 red, 3 green)" or lines[0].startswith("5 images: 10 objects")
+    assert lines[0].startswith("5 images: 10 objects (")
     assert lines[1].startswith("5 images in ") and lines[1].endswith(" images/s")
     assert lines[2] == f"Results: out/part-*.{format}"
     assert call("in", "--out", "plain", "--no-draw", "--batch-size", "2")[0] == 0
@@ -123,24 +123,21 @@ def test_bad_images_are_counted_and_told_in_their_rows(call, tmp_path, format):
     assert (summary["images"], summary["bad"], summary["searched_now"]) == (4, 2, 4)
 
 
-@pytest.mark.parametrize(
-    ("damage", "said"),
-    [
-        (lambda text: text.splitlines(keepends=True)[0], "does not answer each of its 2 images once"),
-        (lambda text: text + text, "does not answer each of its 2 images once"),
-        (lambda text: text.splitlines(keepends=True)[1] * 2, "does not answer each of its 2 images once"),
-        (lambda text: text[:-30], "damaged"),
-        (lambda text: "", "does not answer each of its 2 images once"),
-    ],
-)
-def test_parts_that_are_not_whole_are_found_in_the_end(call, tmp_path, damage, said):
+def test_parts_that_are_not_whole_are_found_in_the_end(call, tmp_path):
     assert call("in", *SHARDS)[0] == 0
-    part = tmp_path / "out" / "part-00001.jsonl"
-    part.write_text(damage(part.read_text()))
+    run = open_run("out")
+    part, wrong = run.part(1), "does not answer each of its 2 images once"
+    text = part.read_text()
+    first, second = text.splitlines(keepends=True)
+    cases = {"": wrong, first: wrong, second * 2: wrong, text * 2: wrong, second + first: wrong, text[:-30]: "damaged"}
+    for damaged, said in cases.items():
+        part.write_text(damaged)
+        with pytest.raises(DataError, match=f"part-00001.jsonl: {said}.* Remove it and run again"):
+            list(run.rows())
     code, _, errors = call("in", *SHARDS)
-    assert code == 1 and f"out/part-00001.jsonl: {said}" in errors and "Remove it and run again" in errors
+    assert code == 1 and "out/part-00001.jsonl: damaged" in errors
     part.unlink()
-    assert call("in", *SHARDS)[0] == 0
+    assert call("in", *SHARDS)[0] == 0 and part.read_text() == text
 
 
 @pytest.mark.parametrize(
