@@ -39,6 +39,7 @@ ORDER = (
     "training",
     "train",
     "predict",
+    "shards",
     "export",
     "serving",
     "inspect",

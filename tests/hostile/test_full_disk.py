@@ -46,6 +46,7 @@ CALLS = {
     "export tflite": "export spots.keras --format tflite --out out/e.tflite",
     "export onnx": "export spots.keras --format onnx --out out/e.onnx",
     "detect images": "detect spots.keras in/a.png in/b.png --out out --heatmaps --kitti out/txt",
+    "detect shards": "detect spots.keras in/a.png in/b.png --out out --format jsonl --block-size 1",
     "detect videos": "detect spots.keras in/clip.mp4 --out out --heatmaps",
 }
 
@@ -150,6 +151,8 @@ def check_whole(path):
     content = path.read_bytes()
     if path.suffix == ".json":
         json.loads(content)
+    elif path.suffix == ".jsonl":
+        assert content.endswith(b"\n") and all(map(json.loads, content.splitlines()))
     elif path.suffix in (".yaml", ".pbtxt"):
         assert yaml.safe_load(content.split(b"item {")[0] or b"-")
     elif path.suffix == ".png":
