@@ -23,7 +23,15 @@ from centernet_tf.media.folder import FolderReader
 from centernet_tf.media.images import read_image
 from centernet_tf.media.sources import Source
 from centernet_tf.media.video import Frame, VideoReader, VideoWriter
-from centernet_tf.outputs import DIGITS, Outputs, check_formats, check_outputs, result_format, write_json
+from centernet_tf.outputs import (
+    DIGITS,
+    Outputs,
+    check_classes,
+    check_formats,
+    check_outputs,
+    result_format,
+    write_json,
+)
 from centernet_tf.results import Detections
 
 # Called with a frame and what is told of it; gives the image [H, W, 3] that it is drawn into.
@@ -77,12 +85,13 @@ def predict(
     Raises:
         DataError: An image or video cannot be read, unless `skip_bad`; or a video cannot be written.
         UsageError: A result would overwrite a source, or a path to write to is taken; an image is given to a model that
-            sees motion.
+            sees motion; or a wanted class is unknown.
     """
     sources = list(sources)
     _check_motion(detector, sources)
     check_outputs(sources, outputs)
     check_formats(outputs.result_files, detector.properties)
+    check_classes(outputs.classes, detector.names)
     outputs = dataclasses.replace(outputs, threshold=chosen(outputs.threshold, detector.card))
     each = isinstance(outputs.threshold, tuple)
     total = sum(not source.moving for source in sources)
@@ -91,11 +100,13 @@ def predict(
         "model": model,
         "threshold": dict(zip(detector.names, outputs.threshold)) if each else outputs.threshold,
         "input": "kept" if card.mode == "keep" else f"{card.height}x{card.width}",
+        **({} if outputs.classes is None else {"classes": list(outputs.classes)}),
         "categories": _categories(detector),
     }
     summary, videos = Summary(), []
     stack = contextlib.ExitStack()
-    with stack, outputs.staged() as outputs, write_json(outputs.json_file, head) as (write, tail):
+    staged = outputs.staged(detector.names, detector.properties)
+    with stack, staged as outputs, write_json(outputs.json_file, head) as (write, tail):
         tail.update(videos=videos, skipped=[])
         # Neighbouring images share batches; every video is on its own.
         for moving, group in itertools.groupby(sources, lambda source: source.moving):
@@ -203,7 +214,9 @@ def _predict_images(
 
     looks = _Looks(outputs.heatmaps)
     for source, image, found in detector.search(read(), outputs.threshold, outputs.batch_size, looks.taker):
+        found = outputs.wanted(found)
         write(found, file_name=source.name, output=source.output if outputs.draw else None)
+        outputs.tell(source, None, image, found)
         if outputs.draw:
             draw.save_image(outputs.folder / source.output, found.draw(image, threshold=0, panels=True))
         for name, path in outputs.files_of(source):
@@ -236,6 +249,7 @@ def _predict_video(
             looks = _Looks(outputs.heatmaps)
             for frame, found in search(frames, outputs, looks.taker):
                 write(found, file_name=source.name, frame=frame.number, time=round(frame.time, 4), output=output)
+                outputs.tell(source, (frame.number, frame.time), frame.image, found)
                 canvas = look_on(frame, found)
                 if outputs.draw:
                     show(source.output, found.draw(canvas, threshold=0, panels=True))
@@ -285,7 +299,7 @@ def _search_frames(
         told = follow(detector, seen, outputs.threshold, outputs.batch_size, extras, look, public=public)
     try:
         for found in told:
-            frame = waiting.popleft()
+            frame, found = waiting.popleft(), outputs.wanted(found)
             gathered.add(frame, found)
             # An association may go on with what it takes for another view of something better, at scores below 0.
             yield frame, found[found.scores > 0]

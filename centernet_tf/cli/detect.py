@@ -9,12 +9,13 @@ import numpy as np
 import typer
 from rich.console import Console
 
+from centernet_tf.cli.formats import Classes, Coco, CocoIds, Csv, SaveCrops, SaveTxt, make_formats, read_classes
 from centernet_tf.cli.progress import progress
 from centernet_tf.cli.search import Flip, Halo, KeepResolution, Nms, Scales, Size, Tile, load_detector
 from centernet_tf.errors import UsageError
 from centernet_tf.host.plain import plain
 from centernet_tf.media.sources import find_sources
-from centernet_tf.outputs import Outputs, check_formats, check_outputs
+from centernet_tf.outputs import Outputs, check_classes, check_formats, check_outputs
 
 if TYPE_CHECKING:
     from centernet_tf.detector.detector import Detector
@@ -69,6 +70,12 @@ def detect(
         Path | None,
         typer.Option(metavar="FOLDER", help="Also write a folder for each image, with a PNG of each object's mask."),
     ] = None,
+    classes: Classes = None,
+    save_crops: SaveCrops = None,
+    save_txt: SaveTxt = None,
+    csv: Csv = None,
+    coco: Coco = None,
+    coco_ids: CocoIds = None,
     size: Size = None,
     keep_resolution: KeepResolution = False,
     flip: Flip = False,
@@ -87,7 +94,7 @@ def detect(
     images and videos directly in it. 3D boxes come with a bird's-eye view beside the image. Ctrl-C ends a webcam and
     keeps what it saw. No window is opened.
 
-    Example: centernet detect runs/shapes/best.keras images/ clip.mp4 --out found
+    Example: centernet detect runs/shapes/best.keras images/ clip.mp4 --out found --csv found/table.csv
     """
     from centernet_tf.detector.found import chosen
     from centernet_tf.predict import predict
@@ -103,6 +110,8 @@ def detect(
         skip_bad=skip_bad,
         max_frames=max_frames,
         result_files={name: folder for name, folder in files.items() if folder},
+        classes=read_classes(classes),
+        formats=make_formats(save_crops, save_txt, csv, coco, coco_ids),
     )
     check_outputs(sources, outputs)
     if max_frames and not any(source.moving for source in sources):
@@ -111,6 +120,7 @@ def detect(
         raise UsageError("--heatmaps shows the heatmaps of a whole image, which --tile avoids. Leave out one.")
     detector = load_detector(model, size, keep_resolution, flip, scales, nms, tile, halo)
     check_formats(outputs.result_files, detector.properties)
+    check_classes(outputs.classes, detector.names)
     extras = _read_extras(detector, {"camera": camera})
     outputs = dataclasses.replace(outputs, extras=extras, threshold=chosen(threshold, detector.card))
     console = Console(soft_wrap=True, highlight=False)
@@ -162,7 +172,8 @@ def report(summary: "Summary", outputs: Outputs) -> list[str]:
     ]
     if not objects and summary.images + summary.frames:
         level = "the thresholds of the classes" if isinstance(outputs.threshold, tuple) else f"{outputs.threshold:g}"
-        lines.append(f"Nothing scored above {level}. Try a lower --threshold, or --heatmaps to see why.")
+        nothing = f"No {' or '.join(outputs.classes)}" if outputs.classes else "Nothing"
+        lines.append(f"{nothing} scored above {level}. Try a lower --threshold, or --heatmaps to see why.")
     if summary.skipped:
         lines.append(f"Could not be read: {len(summary.skipped)}")
         lines += [
@@ -174,7 +185,7 @@ def report(summary: "Summary", outputs: Outputs) -> list[str]:
     kinds = " and ".join(["images"] * outputs.draw + ["heatmaps"] * outputs.heatmaps)
     drawn = f"{kinds.capitalize()}: {outputs.folder}; results" if kinds else "Results"
     lines.append(f"{drawn}: {outputs.json_file}")
-    return lines
+    return lines + [f"{one.title}: {one.path}" for one in outputs.formats]
 
 
 def _count(number: int, what: str) -> str:
