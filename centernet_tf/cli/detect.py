@@ -15,6 +15,7 @@ from centernet_tf.cli.search import Flip, Halo, KeepResolution, Nms, Scales, Siz
 from centernet_tf.errors import UsageError
 from centernet_tf.host.plain import plain
 from centernet_tf.media.sources import find_sources
+from centernet_tf.media.video import told_codec
 from centernet_tf.outputs import Outputs, check_classes, check_formats, check_outputs
 
 if TYPE_CHECKING:
@@ -182,6 +183,8 @@ def report(summary: "Summary", outputs: Outputs) -> list[str]:
         ]
         if len(summary.skipped) > MOST_SKIPPED:
             lines.append(f"  and {len(summary.skipped) - MOST_SKIPPED} more, all of them in the results")
+    if summary.videos and (outputs.draw or outputs.heatmaps):
+        lines.append(f"Videos: {told_codec()}.")
     kinds = " and ".join(["images"] * outputs.draw + ["heatmaps"] * outputs.heatmaps)
     drawn = f"{kinds.capitalize()}: {outputs.folder}; results" if kinds else "Results"
     lines.append(f"{drawn}: {outputs.json_file}")

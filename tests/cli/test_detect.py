@@ -6,7 +6,7 @@ import pytest
 
 from centernet_tf.cli import main
 from centernet_tf.media.draw import save_image
-from centernet_tf.media.video import VideoWriter
+from centernet_tf.media.video import VideoWriter, told_codec
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 
@@ -63,7 +63,7 @@ def test_everything_at_once(call, picture, tmp_path, draw_spots):
     assert code == 0, errors
     assert "1 image and 3 frames of 1 video: 5 objects (4 red, 1 green)" in output
     assert "Could not be read: 1\n  in/broken.jpg: the image file is empty (0 bytes)." in output
-    assert output.endswith("Images and heatmaps: out; results: new/r.json\n")
+    assert output.endswith(f"Videos: {told_codec()}.\nImages and heatmaps: out; results: new/r.json\n")
     names = ["a.png", "a_heatmap.png", "clip.mp4", "clip_heatmap.mp4"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
     results = json.loads((tmp_path / "new" / "r.json").read_text())
