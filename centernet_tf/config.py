@@ -71,6 +71,7 @@ class TrainSettings(Section):
     xla: Literal["auto"] | bool = "auto"
     checkpoint_steps: pydantic.PositiveInt | None = None
     patience: pydantic.PositiveInt | None = None
+    loggers: tuple[Literal["wandb", "mlflow"], ...] = ()
     seed: int = 317
 
     @pydantic.field_validator("weight_decay")

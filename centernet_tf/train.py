@@ -25,6 +25,7 @@ from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.model.file import load_model, read_card
 from centernet_tf.model.network import build_network
 from centernet_tf.points.task_set import TaskSet
+from centernet_tf.training import loggers
 from centernet_tf.training.board import Board, Losses
 from centernet_tf.training.callbacks import BEST, LAST, AveragePrecision, CsvLog, Watch, out_of_patience
 from centernet_tf.training.checkpoint import STATE_FILE, KeepState, Progress, load_state
@@ -54,10 +55,12 @@ def train(settings: Settings, out: str | Path, say: Callable[[str], None] = prin
         The model file to use: the best on the validation set, or the last where nothing is validated.
 
     Raises:
-        UsageError: A setting does not fit the data, or the folder holds a run with other settings.
+        UsageError: A setting does not fit the data, the folder holds a run with other settings, or a logger is not
+            installed or cannot begin.
         DataError: Records are damaged, or the loss is no longer a number.
     """
     out = Path(out)
+    loggers.check_loggers(settings.train.loggers)
     records, validation = _open_data(settings)
     settings = _chosen(settings, records, say)
     card = _card(settings, records)
@@ -88,8 +91,8 @@ def _train(
     network = build_network(card.backbone, tasks.heads, tasks.inputs, card.head_channels)
     if settings.weights:
         say(_start(network, card.backbone, settings.weights))
-    with claimed(out, settings) as before:
-        return _run(settings, before, out, card, network, tasks, records, validation, say, extra)
+    with claimed(out, settings) as before, loggers.opened(settings, out) as logging:
+        return _run(settings, before, out, card, network, tasks, records, validation, say, [*logging, *extra])
 
 
 def _run(
