@@ -5,7 +5,12 @@
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # as `_HOMES` has them
+    from centernet_tf.detector.detector import Detector, load
+    from centernet_tf.results import Detections
+    from centernet_tf.version import VERSION as __version__  # noqa: N811 - the name that packages give it
 
 __all__ = ["Detections", "Detector", "__version__", "load"]
 

@@ -200,7 +200,7 @@ def read_settings(path: str | Path, changes: Sequence[str] = ()) -> Settings:
     try:
         content = parse_file(path) or {}
     except FileNotFoundError:
-        raise UsageError(f"{path}: no such file. Start from one in configs/.") from None
+        raise UsageError(f"{path}: no such file. `centernet init` writes one.") from None
     except (yaml.YAMLError, OSError) as error:
         raise UsageError(f"{path}: not readable as YAML ({error}).") from error
     if not isinstance(content, dict):

@@ -330,7 +330,7 @@ def test_files_that_are_no_settings(file, text, said):
 
 def test_missing_files(tmp_path):
     missing = tmp_path / "nothing.yaml"
-    assert complaint(read_settings, missing) == f"{missing}: no such file. Start from one in configs/."
+    assert complaint(read_settings, missing) == f"{missing}: no such file. `centernet init` writes one."
     assert complaint(read_settings, tmp_path).startswith(f"{tmp_path}: not readable as YAML (")
     picture = tmp_path / "picture.yaml"
     picture.write_bytes(b"\xff\xd8\xff\xe0")

@@ -31,6 +31,7 @@ ORDER = (
     "formats",
     "tasks",
     "config",
+    "recipes",
     "model",
     "checkpoints",
     "detector",
@@ -52,6 +53,7 @@ ORDER = (
 # everything else runs on any backend.
 TENSORFLOW = {
     "data/clips.py",
+    "detector/compiled.py",
     "data/damage.py",
     "data/example.py",
     "data/examine.py",

@@ -1,15 +1,17 @@
 """Prints the tables: `python -m centernet_tf.benchmark [input render step decode keypoints kitti deformable tracking
-identities masks interactions networks looks]`.
+identities masks interactions networks gpu growth looks]`.
 
-Words after `networks` choose among them: `networks resnet18 dla34 1`, backbones and batch sizes. `looks` needs words:
-records of videos, and models that track.
+Words after `networks` choose among them: `networks resnet18 dla34 1 --precision float32 --cores 1`, backbones and batch
+sizes; `networks --help` lists the options. `looks` needs words: records of videos, and models that track. `gpu` is
+measured where it is named: networks and layers on the device of Keras' JAX backend, without TensorFlow; `gpu --help`.
+`growth --objects 30 300` measures one thing that grows instead of all; `growth --help`.
 """
 
 import importlib
 import sys
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from centernet_tf.errors import UsageError, closest
 
@@ -71,8 +73,19 @@ TABLES = {
         ("", "ms", "beyond peaks of verbs, ms"),
     ),
     "networks": (
-        "Networks, 512x512, heads of 80 classes",
-        ("backbone", "parameters, M", "multiply-adds, G", "batch", "mode", "ms", "images / s", "peak MB"),
+        "Networks, 512x512 or --size, 80 classes, beside the rate at which this machine multiplies matrices",
+        (
+            *("backbone", "parameters, M", "multiply-adds, G", "batch", "mode", "work"),
+            *("ms", "images / s", "peak MB", "matrices, GFLOP/s", "share of it"),
+        ),
+    ),
+    "gpu": (
+        "Networks on JAX' device, beside its own matrices; the deformable layer beside torchvision's",
+        ("", "precision", "batch", "part", "ms", "images / s", "of the peak", "MB", "of its time; beside"),
+    ),
+    "growth": (
+        "How cost grows with records, objects, pixels and images at a time",
+        ("", "how many", "work", "ms", "ms / unit", "peak MB"),
     ),
     "looks": (
         "Who is who in videos: of everyone, of whom was away for five frames or more, and retrieval by looks",
@@ -84,13 +97,14 @@ TABLES = {
         ),
     ),
 }
-CHOOSING = ("networks", "looks")  # The tables that take words of their own.
+CHOOSING = ("networks", "gpu", "growth", "looks")  # The tables that take words of their own.
 NEEDING = ("looks",)  # And those that cannot do without.
+ASKED = (*NEEDING, "gpu")  # Those that are measured where they are named; one needs a device of its own.
 
 
 def main(names: list[str]) -> None:
     """Measures and prints; without names, everything."""
-    wanted: dict[str, list[str]] = {} if names else {name: [] for name in TABLES if name not in NEEDING}
+    wanted: dict[str, list[str]] = {} if names else {name: [] for name in TABLES if name not in ASKED}
     for name in names:
         if name in TABLES:
             wanted[name] = []
@@ -102,7 +116,7 @@ def main(names: list[str]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 140)
     for name, words in wanted.items():
         title, columns = TABLES[name]
-        table = Table(*columns, title=title)
+        table = Table(Column(columns[0], no_wrap=True), *columns[1:], title=title)  # A cut name is no name.
         measure = importlib.import_module(f"centernet_tf.benchmark.{name}").measure
         for row in measure(words) if words or name in NEEDING else measure():
             table.add_row(*row)

@@ -20,7 +20,7 @@ TORCH = "torchvision"
 def measure() -> list[tuple[str, ...]]:
     """Rows of (shape, mode, layer, forward ms, x plain, forward and backward ms, x plain, peak MB of both)."""
     compiled = [mode for mode in modes() if mode != "eager"]
-    with_torch = [TORCH] if _torchvision() else []
+    with_torch = [TORCH] if has_torchvision() else []
     rows = []
     for shape in SHAPES:
         title = "{}x{}x{}x{} -> {}".format(*shape)
@@ -38,28 +38,36 @@ def measure() -> list[tuple[str, ...]]:
     return rows
 
 
-def calls(shape: tuple[int, ...], mode: str) -> dict[str, Callable[[], Any]]:
-    """{"plain forward", "plain backward", "deformable forward", "deformable backward": call} in one mode."""
+def layers_of(shape: tuple[int, ...]) -> tuple[np.ndarray, dict[str, keras.layers.Layer]]:
+    """Images [B, H, W, C] of a shape (B, H, W, C, filters), and {"plain", "deformable": layer}, all of them noise."""
     *size, filters = shape
     random = np.random.default_rng(0)
     images = random.normal(size=size).astype(np.float32)
-    plain, own = keras.layers.Conv2D(filters, 3, padding="same"), DeformableConv2D(filters)
-    found = {}
-    for kind, layer in (("plain", plain), ("deformable", own)):
+    made = {"plain": keras.layers.Conv2D(filters, 3, padding="same"), "deformable": DeformableConv2D(filters)}
+    for layer in made.values():
         layer.build((None, None, None, size[-1]))
         # Offsets of about a pixel, so that samples are as scattered as in a trained network.
         spread = 1 / np.sqrt(9 * size[-1])
         layer.set_weights([random.normal(0, spread, weight.shape) for weight in layer.weights])
-        for way in ("forward", "backward"):
-            found[f"{kind} {way}"] = (
-                _torch(images, layer.get_weights(), way == "backward")
-                if mode == TORCH
-                else prepared(layer, images, mode, way == "backward")
-            )
-    return found
+    return images, made
 
 
-def _torchvision() -> bool:
+def calls(shape: tuple[int, ...], mode: str) -> dict[str, Callable[[], Any]]:
+    """{"plain forward", "plain backward", "deformable forward", "deformable backward": call} in one mode."""
+    images, layers = layers_of(shape)
+    return {
+        f"{kind} {way}": (
+            torch_call(images, layer.get_weights(), way == "backward")
+            if mode == TORCH
+            else prepared(layer, images, mode, way == "backward")
+        )
+        for kind, layer in layers.items()
+        for way in ("forward", "backward")
+    }
+
+
+def has_torchvision() -> bool:
+    """Whether its operator can be called here."""
     try:
         from torchvision.ops import deform_conv2d  # noqa: F401
     except (ImportError, OSError, RuntimeError):  # Not there, or made for another PyTorch.
@@ -67,14 +75,14 @@ def _torchvision() -> bool:
     return True
 
 
-def _torch(images: np.ndarray, weights: list[np.ndarray], backward: bool) -> Callable[[], Any]:
+def torch_call(images: np.ndarray, weights: list[np.ndarray], backward: bool, device: str = "cpu") -> Callable[[], Any]:
     """The same convolution of the same numbers by PyTorch: plain of two weights, deformable of four."""
     import torch
     from torchvision.ops import deform_conv2d
 
     def tensor(array: np.ndarray, *order: int) -> Any:
         made = torch.tensor(np.ascontiguousarray(array.transpose(order) if order else array))
-        return made.requires_grad_(backward)
+        return made.to(device).requires_grad_(backward)
 
     images = tensor(images, 0, 3, 1, 2)
     weights = [tensor(weight, 3, 2, 0, 1) if weight.ndim == 4 else tensor(weight) for weight in weights]
@@ -97,7 +105,7 @@ def _torch(images: np.ndarray, weights: list[np.ndarray], backward: bool) -> Cal
 
 def times(shape: tuple[int, ...]) -> dict[str, float]:
     """{"MODE KIND WAY": median ms}, forward calls in turn, then backward calls in turn."""
-    names = [mode for mode in modes() if mode != "eager"] + ([TORCH] if _torchvision() else [])
+    names = [mode for mode in modes() if mode != "eager"] + ([TORCH] if has_torchvision() else [])
     made = {f"{mode} {name}": call for mode in names for name, call in calls(shape, mode).items()}
     found = {}
     for way in ("forward", "backward"):

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from centernet_tf.benchmark.timing import in_fresh_process
+from centernet_tf.benchmark.timing import in_fresh_process, interleaved
 from centernet_tf.points.centers import Centers
 from centernet_tf.properties.keypoints.skeleton import Skeleton
 from centernet_tf.tasks import build_tasks
@@ -47,14 +47,8 @@ def milliseconds() -> list[float]:
             values = random.normal(mean, 1.5, (1, GRID, GRID, head.channels))
             maps[head.name] = [tf.constant(values.astype(np.float32))]
         works.append(functools.partial(tf.function(tasks.decode), maps))
-    times: list[list[float]] = [[] for _ in works]
-    for number in range(ROUNDS + 3):
-        for work, own in zip(works, times):
-            began = time.process_time()
-            work()
-            if number >= 3:
-                own.append((time.process_time() - began) * 1e3)
-    return [float(np.median(own)) for own in times]
+    times = interleaved({str(number): work for number, work in enumerate(works)}, ROUNDS, clock=time.process_time)
+    return list(times.values())
 
 
 if __name__ == "__main__":

@@ -10,11 +10,9 @@ import keras
 import numpy as np
 
 from centernet_tf.benchmark.timing import in_fresh_process, interleaved
-from centernet_tf.model.card import InputCard, ModelCard
-from centernet_tf.model.network import build_network
-from centernet_tf.points.task_set import TaskSet
+from centernet_tf.benchmark.trainers import card_of, noise, trainer_of
+from centernet_tf.model.card import ModelCard
 from centernet_tf.properties.masks import SIDE
-from centernet_tf.training.trainer import Trainer
 
 BACKBONES, SIZE, BATCH, OBJECTS, CLASSES = ("mobilenetv2_fpn", "resnet18"), 512, 8, 100, 80
 CASES = {
@@ -45,32 +43,18 @@ def _beside(title: str, times: dict[str, float]) -> list[tuple[str, ...]]:
     ]
 
 
-def tasks_of(tasks: dict[str, Any], backbone: str) -> tuple[ModelCard, TaskSet]:
-    """Card and tasks of a case."""
-    form = InputCard(height=SIZE, width=SIZE, stride=32)
-    classes = tuple(f"class{number}" for number in range(CLASSES))
-    card = ModelCard(tasks=tasks, backbone=backbone, classes=classes, max_objects=OBJECTS, input=form)
-    return card, card.task_set()
+def case_of(tasks: dict[str, Any], backbone: str) -> ModelCard:
+    """The card of a case."""
+    return card_of(backbone, SIZE, CLASSES, OBJECTS, tasks)
 
 
 def step_of(backbone: str, tasks: dict[str, Any]) -> Callable[[], Any]:
     """A training step of a case."""
-    card, built = tasks_of(tasks, backbone)
-    trainer = Trainer(build_network(backbone, built.heads), built, card.input.normalization, (SIZE, SIZE))
-    trainer.compile(keras.optimizers.Adam(1e-4), loss=None, jit_compile=False)
-    random = np.random.default_rng(0)
-    corner = random.uniform(0, SIZE - 40, (BATCH, OBJECTS, 2))
-    inputs = {
-        "image": random.integers(0, 255, (BATCH, SIZE, SIZE, 3), np.uint8),
-        "color": np.tile(np.float32([[1, 0, 0, 0, 0, 0]]), (BATCH, 1)),
-    }
-    rows = {
-        "boxes": np.concatenate([corner, corner + random.uniform(20, 200, corner.shape)], -1).astype(np.float32),
-        "classes": random.integers(0, CLASSES, (BATCH, OBJECTS), np.int32),
-        "crowd": np.zeros((BATCH, OBJECTS), bool),
-        "valid": np.ones((BATCH, OBJECTS), bool),
-    }
+    card = case_of(tasks, backbone)
+    trainer = trainer_of(card)
+    inputs, rows = noise(card, BATCH, OBJECTS, (20, 200))
     if "mask" in tasks:
+        random = np.random.default_rng(1)
         rows["masks"] = random.integers(0, 2, (BATCH, OBJECTS, SIDE, SIDE)).astype(np.float32)
     return lambda: trainer.train_on_batch(inputs, rows)
 
@@ -83,17 +67,10 @@ def decodes() -> dict[str, float]:
     tf.config.threading.set_inter_op_parallelism_threads(1)
     random, works = np.random.default_rng(0), {}
     for name, tasks in CASES.items():
-        _, built = tasks_of(tasks, BACKBONES[0])
+        built = case_of(tasks, BACKBONES[0]).task_set()
         maps = {head.name: [keras.tree.map_structure(tf.constant, _map_of(random, head))] for head in built.heads}
         works[name] = functools.partial(tf.function(built.decode), maps)
-    times: dict[str, list[float]] = {name: [] for name in works}
-    for number in range(DECODES + 3):
-        for name, work in works.items():
-            began = time.process_time()
-            work()
-            if number >= 3:
-                times[name].append((time.process_time() - began) * 1e3)
-    return {name: float(np.median(own)) for name, own in times.items()}
+    return interleaved(works, DECODES, clock=time.process_time)
 
 
 def _map_of(random: np.random.Generator, head: Any) -> Any:

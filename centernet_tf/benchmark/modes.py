@@ -26,6 +26,36 @@ def prepared(layer: keras.layers.Layer, images: Any, mode: str, backward: bool =
     return make(layer, keras.ops.convert_to_tensor(images), mode, backward)
 
 
+def compiled(function: Callable[..., Any], *given: Any) -> Callable[[], Any]:
+    """A call without arguments that runs a function of tensors as a whole: in TensorFlow's graph, or by XLA on JAX."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        whole = jax.jit(function)
+        return lambda: jax.block_until_ready(whole(*given))
+    import tensorflow as tf
+
+    graph = tf.function(function)
+    return lambda: [tensor.numpy() for tensor in tf.nest.flatten(graph(*given)) if tf.is_tensor(tensor)]
+
+
+def gradient(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that gives the gradients of a scalar one by its first argument, a tensor or a structure of them."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.grad(function)
+    import tensorflow as tf
+
+    def by_first(first: Any, *rest: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(tf.nest.flatten(first))
+            cost = function(first, *rest)
+        return tape.gradient(cost, tf.nest.flatten(first))
+
+    return by_first
+
+
 def _tensorflow(layer: keras.layers.Layer, images: Any, mode: str, backward: bool) -> Callable[[], Any]:
     import tensorflow as tf
 

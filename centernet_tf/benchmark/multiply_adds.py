@@ -1,11 +1,13 @@
 """Multiply-adds of a network, counted from its layers."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from centernet_tf.layers.upsampling import DepthwiseUpsample
+from centernet_tf.points.task import Head
 
 # Their kernels run once for every position of the input, those of all others for every position of the output.
 TRANSPOSED = (keras.layers.Conv2DTranspose, DepthwiseUpsample)
@@ -40,3 +42,17 @@ def multiply_adds(model: keras.Model, *shapes: tuple[int, ...]) -> int:
     fixed = keras.tree.pack_sequence_as(model.input, fixed)
     keras.models.clone_model(model, fixed, clone_function=lambda layer: layer, call_function=call)
     return total
+
+
+def whole_maps(network: keras.Model, heads: Sequence[Head]) -> keras.Model:
+    """The part of a network that detection and training compute at every cell, see `model.cells`.
+
+    Args:
+        network: As `build_network` makes it.
+        heads: Its heads.
+
+    Returns:
+        The same layers without the heads that are read at single cells, whose few products nobody would notice.
+    """
+    read = {head.name for head in heads if head.at_cells or head.at_centers}
+    return keras.Model(network.input, {name: maps for name, maps in network.output.items() if name not in read})

@@ -4,12 +4,9 @@ import json
 import sys
 
 import keras
-import numpy as np
 
 from centernet_tf.benchmark.timing import in_fresh_process, interleaved
-from centernet_tf.model.card import InputCard, ModelCard
-from centernet_tf.model.network import build_network
-from centernet_tf.training.trainer import Trainer
+from centernet_tf.benchmark.trainers import card_of, noise, trainer_of
 
 CASES = tuple(
     (backbone, size, batch, precision)
@@ -32,28 +29,9 @@ def measure() -> list[tuple[str, str, str, str]]:
 def one(backbone: str, size: int, batch: int, precision: str) -> dict[str, float]:
     """Median time of a step in milliseconds."""
     keras.config.set_dtype_policy(precision)
-    card = ModelCard(
-        tasks={"detect": {}},
-        backbone=backbone,
-        classes=("first", "second", "third"),
-        max_objects=100,
-        input=InputCard(height=size, width=size, stride=32),
-    )
-    tasks = card.task_set()
-    trainer = Trainer(build_network(backbone, tasks.heads), tasks, card.input.normalization, (size, size), 0.998)
-    trainer.compile(keras.optimizers.Adam(1e-4), loss=None, jit_compile=False)
-    random = np.random.default_rng(0)
-    corner = random.uniform(0, size - 40, (batch, 16, 2))
-    inputs = {
-        "image": random.integers(0, 255, (batch, size, size, 3), np.uint8),
-        "color": np.tile(np.float32([[1, 0, 0, 0, 0, 0]]), (batch, 1)),
-    }
-    rows = {
-        "boxes": np.concatenate([corner, corner + random.uniform(10, 40, corner.shape)], -1).astype(np.float32),
-        "classes": random.integers(0, 3, (batch, 16)).astype(np.int32),
-        "crowd": np.zeros((batch, 16), bool),
-        "valid": np.ones((batch, 16), bool),
-    }
+    card = card_of(backbone, size, classes=3)
+    trainer = trainer_of(card, ema=0.998)
+    inputs, rows = noise(card, batch, objects=16)
     return {"ms": interleaved({"step": lambda: trainer.train_on_batch(inputs, rows)}, rounds=7)["step"]}
 
 

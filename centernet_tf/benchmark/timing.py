@@ -14,14 +14,26 @@ from typing import Any
 
 import numpy as np
 
+from centernet_tf.errors import out_of_memory
 
-def interleaved(variants: dict[str, Callable[[], Any]], rounds: int = 15, warm: int = 3) -> dict[str, float]:
-    """Median wall time of each variant in milliseconds; all of them run once in every round.
+# What tells libraries how many threads to start: XLA's and JAX', oneDNN's and NumPy's, TensorFlow's.
+THREADS = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+KILLED = -9  # What a process that Linux ends where the memory is full returns.
+
+
+def interleaved(
+    variants: dict[str, Callable[[], Any]],
+    rounds: int = 15,
+    warm: int = 3,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, float]:
+    """Median time of each variant in milliseconds; all of them run once in every round.
 
     Args:
         variants: Calls that end when their work has ended.
         rounds: Counted runs of each.
         warm: Runs before, for compilation and caches.
+        clock: In seconds: wall time, or `time.process_time`, that of all threads, however busy the machine is.
     """
     for variant in variants.values():
         for _ in range(warm):
@@ -29,9 +41,9 @@ def interleaved(variants: dict[str, Callable[[], Any]], rounds: int = 15, warm: 
     times: dict[str, list[float]] = {name: [] for name in variants}
     for _ in range(rounds):
         for name, variant in variants.items():
-            began = time.perf_counter()
+            began = clock()
             variant()
-            times[name].append((time.perf_counter() - began) * 1e3)
+            times[name].append((clock() - began) * 1e3)
     return {name: float(np.median(values)) for name, values in times.items()}
 
 
@@ -99,9 +111,24 @@ def highest_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
-def in_fresh_process(module: str, *arguments: str) -> dict[str, Any]:
-    """Runs `python -m module arguments`, which prints JSON last, so that peaks of memory do not mix."""
-    done = subprocess.run([sys.executable, "-m", module, *arguments], capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"{module} {' '.join(arguments)} failed:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
+def in_fresh_process(module: str, *arguments: str, cores: int = 0) -> dict[str, Any]:
+    """Runs `python -m module arguments`, which prints JSON last, so that peaks of memory do not mix.
+
+    Args:
+        module: Its whole name.
+        arguments: Its command line.
+        cores: How many threads TensorFlow, JAX and oneDNN take there; 0 leaves it to them.
+
+    Raises:
+        MemoryError: The memory did not suffice: the program said so, or was killed.
+        RuntimeError: It failed otherwise.
+    """
+    environment = os.environ | dict.fromkeys(THREADS, str(cores)) if cores else None
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    if not done.returncode:
+        return json.loads(done.stdout.strip().splitlines()[-1])
+    failed = RuntimeError(f"{module} {' '.join(arguments)} failed:\n{done.stderr[-1500:]}")
+    if done.returncode == KILLED or out_of_memory(failed) or "MemoryError" in str(failed):
+        raise MemoryError(f"{module} {' '.join(arguments)}: out of memory")
+    raise failed

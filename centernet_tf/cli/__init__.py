@@ -23,6 +23,7 @@ from centernet_tf.version import VERSION
 COMMANDS = {
     "records": ("records", "app", "Turn annotated images into records to train and evaluate on."),
     "inspect": ("inspect", "inspect", "Check records for errors before training on them."),
+    "init": ("init", "init", "Write settings for your own data; list the recipes."),
     "train": ("train", "train", "Train a network, or resume a stopped run."),
     "pretrain": ("pretrain", "pretrain", "Train on drawn shapes, as a start for your own data."),
     "evaluate": ("evaluate", "evaluate", "Evaluate a model on records: AP of boxes and more."),

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from centernet_tf.cli.formats import Classes, Coco, CocoIds, Csv, SaveCrops, SaveTxt, make_formats, read_classes
 from centernet_tf.cli.progress import progress
-from centernet_tf.cli.search import Flip, Halo, KeepResolution, Nms, Scales, Size, Tile, load_detector
+from centernet_tf.cli.search import Flip, Halo, KeepResolution, Nms, Scales, Size, Tile, Xla, load_detector
 from centernet_tf.errors import UsageError
 from centernet_tf.host.plain import plain
 from centernet_tf.media.sources import find_sources
@@ -84,6 +84,7 @@ def detect(
     nms: Nms = False,
     tile: Tile = None,
     halo: Halo = None,
+    xla: Xla = False,
     max_frames: Annotated[int | None, typer.Option(min=1, help="Frames of each video or webcam, at most.")] = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Continue past unreadable images and videos, and list them.")
@@ -119,7 +120,7 @@ def detect(
         raise UsageError("--max-frames: no input is a video or a webcam. Leave it out.")
     if heatmaps and tile:
         raise UsageError("--heatmaps shows the heatmaps of a whole image, which --tile avoids. Leave out one.")
-    detector = load_detector(model, size, keep_resolution, flip, scales, nms, tile, halo)
+    detector = load_detector(model, size, keep_resolution, flip, scales, nms, tile, halo, xla)
     check_formats(outputs.result_files, detector.properties)
     check_classes(outputs.classes, detector.names)
     extras = _read_extras(detector, {"camera": camera})

@@ -46,6 +46,14 @@ Halo = Annotated[
         "only nearly the same.",
     ),
 ]
+Xla = Annotated[
+    bool,
+    typer.Option(
+        "--xla",
+        help="Compile the network: 10 to 20 seconds at the start and for each new input size, then faster, most of all "
+        "with deformable convolutions. For many images of one size.",
+    ),
+]
 
 
 def load_detector(
@@ -57,6 +65,7 @@ def load_detector(
     nms: bool = False,
     tile: str | None = None,
     halo: int | None = None,
+    xla: bool = False,
 ) -> "Detector":
     """Loads a model behind the wanted input, with the wanted options; arguments are as typed.
 
@@ -77,6 +86,7 @@ def load_detector(
         "nms": nms,
         "tile": parse_size(tile, "--tile") if tile else None,
         "halo": halo,
+        "xla": xla,
     }
     wanted = parse_size(size) if size else None
     detector = load(model)

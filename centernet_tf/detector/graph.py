@@ -1,5 +1,6 @@
 """From pixels to objects in one graph: fit to the input, network, decode and the way back to the image."""
 
+import functools
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
@@ -9,7 +10,7 @@ from keras import ops
 
 from centernet_tf import preprocess
 from centernet_tf.detector import flip, scales, soft_nms, tiles
-from centernet_tf.detector.compiled import on_device
+from centernet_tf.detector.compiled import by_xla, on_device
 from centernet_tf.detector.frames import FITTED
 from centernet_tf.detector.options import Options
 from centernet_tf.errors import UsageError
@@ -51,6 +52,11 @@ class DetectorGraph(keras.Model):
         self.options = options or Options()
         self.looks = looks
         self._at_cells = at_cells(network, tasks.heads, LAST)
+        self._whole = functools.partial(network, training=False)
+        if self.options.xla:
+            if any(len(wanted.frames) > 1 for wanted in tasks.inputs.values()):
+                raise UsageError("xla compiles networks of single images; this one sees clips. Leave it out.")
+            self._at_cells, self._whole = by_xla(self._at_cells), by_xla(self._whole)
         self.built = True
 
     def fit_images(self, images: Any, sizes: Any, scale: Fraction = Fraction(1)) -> tuple[Any, Any]:
@@ -159,7 +165,7 @@ class DetectorGraph(keras.Model):
             wanted, colors = self.tasks.inputs, self.card.normalization
             inputs = {name: flip.both_sides(value, wanted[name], colors) for name, value in inputs.items()}
         if self.options.flip:  # Maps are joined whole.
-            outputs = self.network(as_argument(inputs), training=False)
+            outputs = self._whole(as_argument(inputs))
             return flip.join_sides({name: maps[-1] for name, maps in outputs.items()}, self.tasks.heads)
         return {name: maps[-1] for name, maps in self._at_cells(as_argument(inputs)).items()}
 

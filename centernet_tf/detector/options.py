@@ -26,6 +26,8 @@ class Options:
             None searches it in one piece. Memory follows the window, not the image.
         halo: Pixels at each inner side of a window that are seen but not searched; None for as many as the network
             needs to find exactly what it finds in one piece. Fewer are faster and only nearly the same.
+        xla: Compile the network by XLA on TensorFlow, for each size of input that comes: seconds for the first image,
+            then less time for each. Scores and boxes change by rounding. JAX compiles in any case.
     """
 
     flip: bool = False
@@ -34,6 +36,7 @@ class Options:
     stale_rows: bool = False
     tile: tuple[int, int] | None = None
     halo: int | None = None
+    xla: bool = False
 
     @property
     def merges(self) -> bool:

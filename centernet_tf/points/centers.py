@@ -20,7 +20,7 @@ STRIDE = 4  # The only one the published networks have.
 HEATMAP_BIAS = -2.19
 START = 8.0  # Width and height in cells of boxes before they are learned, where those without area learn little.
 Regression = Literal["l1", "smooth_l1"]
-Box = Literal["sides", "giou", "diou", "ciou"]
+Box = Literal["sides", "iou", "giou", "diou", "ciou"]
 
 
 def mirrored_edges(values: Any) -> Any:
@@ -58,8 +58,8 @@ class Centers:
         class_names: Names of the classes in channel order, where they are known.
         ignore_high: Score from which a cell that is no centre costs nothing, for labels that miss objects (CenterNet2's
             code, `ignore_high_fp`: 0.85); None for no such score.
-        box: What is compared: "sides", each number by `regression`, or the whole box by its GIoU, DIoU or CIoU, which
-            teach the offset, too. See `overlap`.
+        box: What is compared: "sides", each number by `regression`, or the whole box by its IoU, GIoU, DIoU or CIoU,
+            which teach the offset, too. See `overlap`.
         area: Learn a box in all cells whose distance from its centre is at most this part of half its sides, weighted
             by a Gaussian, instead of in one cell (TTFNet: 0.54); 0 for one cell. See `box_targets.over_areas`.
         ellipse: Radii of the heatmap's Gaussians as this part of half a box's width and height (TTFNet: 0.54), instead

@@ -15,6 +15,17 @@ from centernet_tf import losses
 # Half a side below which `positive` bends, in cells: one pixel of the input.
 LEAST = 0.25
 TINY = 1e-7
+APART = 1e-3  # Added to an IoU whose logarithm is taken, so that of boxes that hardly meet stays a number.
+
+
+def log_iou(offset: Any, size: Any, target: Mapping[str, Any]) -> Any:
+    """-ln IoU (UnitBox: Yu et al., 2016, equation 3).
+
+    Of a box that is too large by far, the others hardly have a gradient: 1 - IoU falls by IoU / side. This one falls by
+    1 / side, so that small objects learn their size, which is first that of the usual object, as fast as large ones.
+    Arguments and result as of `giou`.
+    """
+    return _mean(-ops.log((_iou(*_boxes(offset, size, target)) + APART) / (1 + APART)), target)
 
 
 def giou(offset: Any, size: Any, target: Mapping[str, Any]) -> Any:
@@ -71,7 +82,7 @@ def score(offset: Any, size: Any, iou: Any, target: Mapping[str, Any]) -> Any:
     return _mean(ops.maximum(logits, 0.0) - logits * truth + ops.softplus(-ops.abs(logits)), target)
 
 
-BOX_LOSSES = {"giou": giou, "diou": diou, "ciou": ciou}
+BOX_LOSSES = {"iou": log_iou, "giou": giou, "diou": diou, "ciou": ciou}
 
 
 def positive(sides: Any) -> Any:

@@ -141,9 +141,9 @@ def test_without_names_all_tables_that_need_no_words_are_printed(monkeypatch):
 
     monkeypatch.setattr(program.importlib, "import_module", module)
     program.main([])
-    assert asked == dict.fromkeys(set(program.TABLES) - {"looks"})
+    assert asked == dict.fromkeys(set(program.TABLES) - {"looks", "gpu"})
     asked.clear()
-    program.main(["step", "networks", "tiny", "1", "looks", "a", "b"])
-    assert asked == {"step": None, "networks": ["tiny", "1"], "looks": ["a", "b"]}
+    program.main(["step", "gpu", "networks", "tiny", "1", "looks", "a", "b"])
+    assert asked == {"step": None, "gpu": None, "networks": ["tiny", "1"], "looks": ["a", "b"]}
     with pytest.raises(UsageError, match="Unknown benchmark 'tiny'"):
         program.main(["tiny"])

@@ -1,7 +1,7 @@
 import keras
 import pytest
 
-from centernet_tf.benchmark.multiply_adds import multiply_adds
+from centernet_tf.benchmark.multiply_adds import multiply_adds, whole_maps
 from centernet_tf.layers.deformable import DeformableConv2D
 from centernet_tf.layers.upsampling import DepthwiseUpsample
 from centernet_tf.model.network import build_network
@@ -61,3 +61,10 @@ SMALL = ("res_18", "resdcn_18", "dlav0_34")
 def test_networks_cost_as_much_as_officially(official):
     found = multiply_adds(build_network(official, Centers(80).heads()), (512, 512, 3))
     assert found / 1e9 == pytest.approx(OFFICIAL[official], rel=0.01)
+
+
+def test_heads_at_single_cells_are_left_out():
+    heads = Centers(80).heads()
+    network = build_network("tiny", heads)
+    whole, heat = (multiply_adds(one, (64, 64, 3)) for one in (network, whole_maps(network, heads)))
+    assert whole - heat == 16 * 16 * 2 * (9 * 16 * 8 + 8 * 2)  # offset and size

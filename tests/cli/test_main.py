@@ -87,7 +87,7 @@ def test_every_command_explains_itself(command, capsys):
     ("arguments", "message"),
     [
         (["tran"], "Did you mean 'train'"),
-        (["train", "missing.yaml", "--out", "run"], "missing.yaml: no such file. Start from one in configs/"),
+        (["train", "missing.yaml", "--out", "run"], "missing.yaml: no such file, and no recipe of that name."),
         (
             ["train", "c.yaml", "--out", "run", "--set", "train.epoch=1"],
             "unknown setting 'epoch'. Did you mean 'epochs'?",

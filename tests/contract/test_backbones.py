@@ -11,6 +11,7 @@ from centernet_tf.backbones import BACKBONES, find_backbone, own_name
 from centernet_tf.errors import UsageError
 from centernet_tf.model.network import CONTEXT, STACK, build_network
 from centernet_tf.points.centers import STRIDE, Centers
+from centernet_tf.tasks import TASKS, build_tasks
 
 # Larger networks of the same blocks are `long`, and `release`, too, where others of these stand for them. JAX compiles
 # each network for a minute: there, one of those with published weights, in checkpoints/test_golden.py, is enough.
@@ -212,7 +213,8 @@ def test_xla_compiles_a_step(name):
     """As training on a GPU has it: not every operation of TensorFlow has a gradient there."""
     import tensorflow as tf
 
-    network = build_network(name, Centers(2).heads())
+    heads = build_tasks({"hoi": TASKS["hoi"](verbs=("rides",))}, Centers(2)).heads  # which read every map there is
+    network = build_network(name, heads)
     side = find_backbone(name).stride
 
     @tf.function(jit_compile=True)

@@ -1,45 +1,18 @@
 """Every settings file that is shipped loads and builds."""
 
+import re
 from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 from centernet_tf.backbones import find_backbone
 from centernet_tf.config import read_settings
-from centernet_tf.geometry.camera import DEFAULT_CAMERA
 from centernet_tf.model.network import build_network
 from centernet_tf.points.centers import Centers
-from centernet_tf.properties.boxes3d import Boxes3d
-from centernet_tf.properties.interactions import Interactions
-from centernet_tf.properties.keypoints import Keypoints
-from centernet_tf.properties.keypoints.skeleton import COCO_PERSON
-from centernet_tf.properties.masks import Masks
 from centernet_tf.tasks import build_tasks
 from centernet_tf.training.schedule import build_optimizer
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
-
-
-class Records:
-    """Records with every property that a task might want."""
-
-    directory, classes = "records", ("person", "car")
-
-    def overall(self, name):
-        return SimpleNamespace(identities=SimpleNamespace(per_class=(5, 3)))
-
-    def property(self, name):
-        known = (Keypoints(skeleton=COCO_PERSON), Boxes3d(), Masks(), Interactions(verbs=("drive", "walk")))
-        return {one.name: one for one in known}[name]
-
-    def head(self, count):
-        pairs = {"pairs": np.array([[0, 1], [0, -1]]), "verbs": np.array([0, 1])}
-        return [SimpleNamespace(rows={"camera": DEFAULT_CAMERA, **pairs})]
-
-
-RECORDS = Records()
 
 
 def test_there_are_some():
@@ -47,14 +20,14 @@ def test_there_are_some():
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_loads_and_builds(path):
+def test_loads_and_builds(path, records):
     settings = read_settings(path)
     assert path.stem.partition("_")[0] in settings.task
     stride = find_backbone(settings.backbone).stride
     assert settings.data.size == "auto" or not any(side % stride for side in settings.data.size)
-    sections = {name: one.complete(RECORDS) for name, one in settings.tasks.items()}
-    names = {"class_names": RECORDS.classes, **settings.loss.options(dict.fromkeys(RECORDS.classes, 1))}
-    centers = Centers(len(RECORDS.classes), settings.max_objects, settings.class_specific_size, settings.ltrb, **names)
+    sections = {name: one.complete(records) for name, one in settings.tasks.items()}
+    names = {"class_names": records.classes, **settings.loss.options(dict.fromkeys(records.classes, 1))}
+    centers = Centers(len(records.classes), settings.max_objects, settings.class_specific_size, settings.ltrb, **names)
     tasks = build_tasks(sections, centers)
     network = build_network("tiny", tasks.heads, tasks.inputs)  # every backbone takes the same
     assert set(network.output) == {head.name for head in tasks.heads}
@@ -68,6 +41,12 @@ def test_opens_with_the_command_that_runs_it(path):
     head = path.read_text().partition("\ntask:")[0]
     assert all(line.startswith("# ") for line in head.splitlines())
     assert f"centernet train configs/{path.name} --out runs/" in head
+
+
+def test_the_page_of_recipes_names_them_all():
+    page = (CONFIGS[0].parents[1] / "docs" / "recipes.md").read_text(encoding="utf-8")
+    named = re.findall(r"\[(\w+)\]\(\.\./configs/(\w+)\.yaml\)", page)
+    assert sorted(named) == [(path.stem, path.stem) for path in CONFIGS]
 
 
 # What CenterTrack's scripts say: missing objects of the prior heatmap, same crop, batch, rate, epochs, size, objects.

@@ -37,6 +37,7 @@ MADE = {"median": 1.0, "p95": 1.0, "read": 1.0, "fit": 1.0, "run": 1.0, "finish"
 CALLS = {
     "records": "records shapes --count 8 --size 64x64 --out out",
     "inspect": "inspect val --size 64 --json out/i.json --sheet out/i.png",
+    "init": "init detect --data train --out out/mine.yaml",
     "train": "train run.yaml --out out",
     "evaluate": "evaluate last.keras --data val --json out/e.json --plot out/e.png",
     "convert": "convert net.pth --out out/c.keras",
