@@ -31,6 +31,9 @@ SkipBad = Annotated[
     bool,
     typer.Option("--skip-bad", help="Skip invalid images and boxes and list them, instead of stopping."),
 ]
+Outside = Annotated[
+    bool, typer.Option("--outside", help="Also read images that the annotations name outside their folder.")
+]
 
 
 def convert(

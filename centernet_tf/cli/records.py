@@ -6,19 +6,27 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from centernet_tf.cli import records_interactions, records_made, records_masks, records_tubes
+from centernet_tf.cli import (
+    records_interactions,
+    records_made,
+    records_masks,
+    records_tools,
+    records_tracks,
+    records_tubes,
+)
 from centernet_tf.cli.conversion import (
     Classes,
     Name,
     Out,
+    Outside,
     Shards,
     SkipBad,
     SplitName,
     Workers,
     class_list,
-    convert,
     print_report,
 )
+from centernet_tf.cli.division import Seed, Validation, write
 from centernet_tf.cli.progress import progress
 from centernet_tf.host.plain import plain
 
@@ -26,7 +34,8 @@ from centernet_tf.host.plain import plain
 
 app = typer.Typer(
     name="records",
-    help="Turn annotated images into records, which training and evaluation read. One directory for each split.",
+    help="Turn annotated images into records, which training and evaluation read. One directory for each split; "
+    "--validation 0.2 makes both in one call.",
     no_args_is_help=True,
 )
 
@@ -53,12 +62,12 @@ def coco(
         bool,
         typer.Option("--annotated-only", help="Leave out images without annotations, as the original for keypoints."),
     ] = False,
-    outside: Annotated[
-        bool, typer.Option("--outside", help="Also read images that the annotations name outside their folder.")
-    ] = False,
+    outside: Outside = False,
     shards: Shards = None,
     workers: Workers = None,
     skip_bad: SkipBad = False,
+    validation: Validation = None,
+    seed: Seed = None,
 ) -> None:
     """From COCO instances or keypoints: one JSON and a folder of images.
 
@@ -84,7 +93,7 @@ def coco(
     )
     for line in reader.assumptions(data.properties) if given is None else ():
         Console().print(plain(line), soft_wrap=True)
-    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
 
 
 @app.command()
@@ -105,6 +114,8 @@ def voc(
     shards: Shards = None,
     workers: Workers = None,
     skip_bad: SkipBad = False,
+    validation: Validation = None,
+    seed: Seed = None,
 ) -> None:
     """From Pascal VOC: one XML for each image, as LabelImg, CVAT and Roboflow write them.
 
@@ -116,7 +127,7 @@ def voc(
 
     listed = split if (root / "ImageSets" / "Main").is_dir() else None
     data = reader.read(root, listed, images=images, classes=class_list(classes), origin=origin)
-    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
 
 
 @app.command()
@@ -127,26 +138,36 @@ def yolo(
     labels: Annotated[
         Path | None, typer.Option(help="Folder of the labels. Default: 'labels' in place of 'images' in the path.")
     ] = None,
-    outside: Annotated[
-        bool, typer.Option("--outside", help="Also read images that the annotations name outside their folder.")
-    ] = False,
+    skeleton: Annotated[
+        Path | None, typer.Option(help="YAML with keypoints in the order of the columns. Default: the data.yaml's.")
+    ] = None,
+    outside: Outside = False,
     name: Name = None,
     classes: Classes = None,
     shards: Shards = None,
     workers: Workers = None,
     skip_bad: SkipBad = False,
+    validation: Validation = None,
+    seed: Seed = None,
 ) -> None:
     """From YOLO labels: a text file for each image, with a data.yaml or a list of classes.
 
-    An image without a label file shows no object. Of polygons the surrounding box is taken.
-    Of pose labels the boxes are read; keypoints are not.
+    An image without a label file shows no object. Of polygons the surrounding box is taken. Keypoints are read where
+    data.yaml has kpt_shape; flip_idx tells their pairs, kpt_names their names.
 
     Example: centernet records yolo cells/data.yaml --split val --out tfrecords/cells/val
     """
     from centernet_tf.datasets import yolo as reader
 
-    data = reader.read(source, split, labels=labels, classes=class_list(classes), outside=outside)
-    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    given = None
+    if skeleton:
+        from centernet_tf.properties.keypoints.skeleton import read_skeleton
+
+        given = read_skeleton(skeleton)
+    data = reader.read(source, split, labels=labels, classes=class_list(classes), skeleton=given, outside=outside)
+    for line in reader.assumptions(data.properties) if given is None else ():
+        Console().print(plain(line), soft_wrap=True)
+    write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
 
 
 @app.command()
@@ -162,6 +183,8 @@ def kitti(
     shards: Shards = None,
     workers: Workers = None,
     skip_bad: SkipBad = False,
+    validation: Validation = None,
+    seed: Seed = None,
 ) -> None:
     """From KITTI's object benchmark: 3D boxes and the camera of each image.
 
@@ -173,7 +196,7 @@ def kitti(
     from centernet_tf.datasets import kitti as reader
 
     data = reader.read(root, names, classes=class_list(classes))
-    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
 
 
 @app.command("kitti-tracking")
@@ -190,6 +213,8 @@ def kitti_tracking(
     shards: Shards = None,
     workers: Workers = None,
     skip_bad: SkipBad = False,
+    validation: Validation = None,
+    seed: Seed = None,
 ) -> None:
     """From KITTI's tracking benchmark: videos with 3D boxes, identities and a camera.
 
@@ -201,76 +226,7 @@ def kitti_tracking(
 
     chosen = None if names is None else class_list(names)
     data = reader.read(root, chosen, half=half, classes=class_list(classes))
-    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
-
-
-@app.command()
-def mot(
-    root: Annotated[Path, typer.Argument(help="A video's folder with img1 and gt/gt.txt, or a folder of such.")],
-    out: Out,
-    purpose: Annotated[
-        str, typer.Option("--for", metavar="train|evaluate", help="What to keep of MOT16 and later, see below.")
-    ] = "train",
-    half: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HALF",
-            help="'first' or 'second' half of each video, as CenterTrack; 'first-fairmot', 'second-fairmot'.",
-        ),
-    ] = None,
-    names: Annotated[
-        str | None, typer.Option(help="Videos, or patterns, with commas between: '*-FRCNN'. Default: all.")
-    ] = None,
-    class_name: Annotated[str, typer.Option(help="What to call the one class.")] = "pedestrian",
-    split: SplitName = "train",
-    name: Name = None,
-    shards: Shards = None,
-    workers: Workers = None,
-    skip_bad: SkipBad = False,
-) -> None:
-    """From videos of MOTChallenge (MOT15 to MOT20) and DanceTrack: boxes with identities.
-
-    With --for train, persons that are at least a quarter visible are objects. With --for evaluate all are, as TrackEval
-    has it. What looks like a person is ignored: neither object nor background. MOT15 and files of 10 columns have no
-    classes: all flagged boxes are objects.
-
-    Example: centernet records mot MOT17/train --names '*-FRCNN' --half first --out tfrecords/mot17/train
-    """
-    from centernet_tf.datasets import mot as reader
-
-    chosen = None if names is None else class_list(names)
-    data = reader.read(root, chosen, purpose=purpose, half=half, class_name=class_name)
-    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
-
-
-@app.command()
-def jde(
-    lists: Annotated[list[Path], typer.Argument(metavar="LIST...", help="Text files with an image on each line.")],
-    out: Out,
-    images: Annotated[
-        Path | None, typer.Option(help="Folder that the lines start from. Default: that of the list.")
-    ] = None,
-    outside: Annotated[
-        bool, typer.Option("--outside", help="Also read images that the lists name outside that folder.")
-    ] = False,
-    split: SplitName = "train",
-    name: Name = None,
-    classes: Classes = None,
-    shards: Shards = None,
-    workers: Workers = None,
-    skip_bad: SkipBad = False,
-) -> None:
-    """From labels of JDE and FairMOT: images/... and labels_with_ids/..., with `class identity cx cy w h` on each line.
-
-    Images are single ones, not videos. Identities of each list are its own and begin behind those of the list before;
-    -1 is unknown. Without --classes, class 0 is 'person'. Videos whose identities look wrong are told.
-
-    Example: centernet records jde mot17.train prw.train --images data --out tfrecords/mix/train
-    """
-    from centernet_tf.datasets import jde as reader
-
-    data = reader.read(lists, images, classes=class_list(classes) or ("person",), outside=outside)
-    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
 
 
 @app.command()
@@ -318,6 +274,11 @@ def index(
     print_report(report, properties, folder, Console())
 
 
+app.command()(records_tracks.mot)
+app.command()(records_tracks.jde)
+app.command()(records_tools.csv)
+app.command()(records_tools.labelme)
+app.command("label-studio")(records_tools.label_studio)
 app.command()(records_masks.masks)
 app.command()(records_tubes.tubes)
 app.command()(records_interactions.hico)

@@ -5,13 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
-from centernet_tf.cli.conversion import Classes, Name, Out, Shards, SkipBad, SplitName, Workers, class_list, convert
+from centernet_tf.cli.conversion import Classes, Name, Out, Outside, Shards, SkipBad, SplitName, Workers, class_list
+from centernet_tf.cli.division import Seed, Validation, write
 from centernet_tf.errors import UsageError
 
 Images = Annotated[Path, typer.Argument(help="Folder that the file names in the annotations start from.")]
-Outside = Annotated[
-    bool, typer.Option("--outside", help="Also read images that the annotations name outside their folder.")
-]
 ListedOnly = Annotated[bool, typer.Option("--listed-only", help="Leave out images that the COCO JSON does not list.")]
 Masks = Annotated[bool, typer.Option("--masks", help="Keep the masks of the COCO JSON, too.")]
 Keypoints = Annotated[
@@ -43,6 +41,8 @@ def hico(
     shards: Shards = None,
     workers: Workers = None,
     skip_bad: SkipBad = False,
+    validation: Validation = None,
+    seed: Seed = None,
 ) -> None:
     """From HICO-DET, or any JSON as PPDM and HOI-A have it.
 
@@ -68,7 +68,7 @@ def hico(
         if given := [option for option, value in of_json.items() if value is not None]:
             raise UsageError(f"--{given[0]} is of a JSON; a MAT file tells that itself. Leave it out.")
         data = hoi_hico.read(annotations, images, part=part or "train", outside=outside)
-    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
 
 
 def vcoco(
@@ -88,6 +88,8 @@ def vcoco(
     shards: Shards = None,
     workers: Workers = None,
     skip_bad: SkipBad = False,
+    validation: Validation = None,
+    seed: Seed = None,
 ) -> None:
     """From V-COCO: actions of persons with the objects of each role, on images of COCO with all their boxes.
 
@@ -99,7 +101,7 @@ def vcoco(
 
     options = _of_coco(classes, masks, keypoints)
     data = reader.read(labels, instances, images, listed_only=listed_only, outside=outside, **options)
-    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
 
 
 def interactions(
@@ -119,6 +121,8 @@ def interactions(
     shards: Shards = None,
     workers: Workers = None,
     skip_bad: SkipBad = False,
+    validation: Validation = None,
+    seed: Seed = None,
 ) -> None:
     """From plain JSON, to be written by any program.
 
@@ -134,7 +138,7 @@ def interactions(
 
     options = _of_coco(classes, masks, keypoints)
     data = reader.read(annotations, images, boxes=boxes, listed_only=listed_only, outside=outside, **options)
-    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
 
 
 def _of_coco(classes: str | None, masks: bool, keypoints: Path | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from centernet_tf.cli.conversion import Name, Out, Shards, SkipBad, SplitName, Workers, convert
+from centernet_tf.cli.division import Seed, Validation, write
 from centernet_tf.cli.sizes import parse_size
 from centernet_tf.errors import UsageError
 
@@ -144,6 +145,8 @@ def tfds(
     shards: Shards = None,
     workers: Workers = None,
     skip_bad: SkipBad = False,
+    validation: Validation = None,
+    seed: Seed = None,
 ) -> None:
     """From any detection set of TensorFlow Datasets. Needs: pip install centernet_tf[tfds].
 
@@ -153,7 +156,7 @@ def tfds(
 
     data = reader.read(data_set, split, data_dir=data_dir, download=download, one_class=one_class)
     plain = re.sub(r"\[.*?\]", "", split).replace("+", "-")  # a slice cannot be part of a file name
-    convert(data, out=out, name=name, split=plain, shards=shards, workers=workers, skip_bad=skip_bad)
+    write(data, validation, seed, out=out, name=name, split=plain, shards=shards, workers=workers, skip_bad=skip_bad)
 
 
 def _check_kind(kinds: Mapping[str, bool]) -> None:

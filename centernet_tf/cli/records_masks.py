@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from centernet_tf.cli.conversion import Classes, Name, Out, Shards, SkipBad, SplitName, Workers, class_list, convert
+from centernet_tf.cli.conversion import Classes, Name, Out, Shards, SkipBad, SplitName, Workers, class_list
+from centernet_tf.cli.division import Seed, Validation, write
 
 
 def masks(
@@ -32,6 +33,8 @@ def masks(
     shards: Shards = None,
     workers: Workers = None,
     skip_bad: SkipBad = False,
+    validation: Validation = None,
+    seed: Seed = None,
 ) -> None:
     """From masks that are saved as images; boxes follow from them.
 
@@ -54,4 +57,4 @@ def masks(
         classes=class_list(classes),
         split_parts=split_parts,
     )
-    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)

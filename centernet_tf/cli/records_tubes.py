@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from centernet_tf.cli.conversion import Classes, Name, Out, Shards, SkipBad, SplitName, Workers, class_list, convert
+from centernet_tf.cli.conversion import Classes, Name, Out, Shards, SkipBad, SplitName, Workers, class_list
+from centernet_tf.cli.division import Seed, Validation, write
 from centernet_tf.errors import UsageError
 
 
@@ -55,6 +56,8 @@ def tubes(
     shards: Shards = None,
     workers: Workers = None,
     skip_bad: SkipBad = False,
+    validation: Validation = None,
+    seed: Seed = None,
 ) -> None:
     """From action tubes: UCF101-24, JHMDB, MultiSports, AVA, or a JSON of your own.
 
@@ -87,7 +90,7 @@ def tubes(
         classes=class_list(classes),
         clock=Clock(**told) if told else None,
     )
-    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
 
 
 def _span(text: str) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 import itertools
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -101,12 +101,26 @@ class Item:
         return len(self.boxes) + len(self.faults) + sum(self.left_out.values())
 
 
+@dataclass(frozen=True)
+class MadeItems:
+    """Images that are made on the way, anew by each loop, so that never all of them are in memory.
+
+    Attributes:
+        make: Makes them all, one after the other.
+    """
+
+    make: Callable[[], Iterator[Item]]
+
+    def __iter__(self) -> Iterator[Item]:
+        return self.make()
+
+
 class Split(NamedTuple):
     """The images of a split as a reader of annotations gives them.
 
     Attributes:
         classes: Names in the order of the class numbers.
-        items: The images in ascending order of their keys.
+        items: The images in ascending order of their keys; they can be read more than once.
         properties: What objects have besides box and class, with all that the annotations say of it.
     """
 
@@ -240,7 +254,9 @@ def _fault(box: np.ndarray, clipped: np.ndarray, label: int | str, known: bool) 
         return Fault("not a number", f"is not a number: {where}")
     if right < left or bottom < top:
         return Fault("negative size", f"has a negative size: {where}")
-    if min(right - left, bottom - top) < SMALLEST:
+    with np.errstate(over="ignore"):  # to infinity, which is large
+        narrow = min(right - left, bottom - top) < SMALLEST
+    if narrow:
         return Fault("zero area", f"has zero area: {where}")
     if min(clipped[2:] - clipped[:2]) < SMALLEST:
         return Fault("outside the image", f"lies outside the image: {where}")

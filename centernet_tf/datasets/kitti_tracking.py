@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from centernet_tf.datasets.items import Item, Split
+from centernet_tf.datasets.items import Item, MadeItems, Split
 from centernet_tf.datasets.kitti import CLASSES, objects
 from centernet_tf.errors import DataError, UsageError, closest
 from centernet_tf.host.reading import read_lines
@@ -60,7 +60,9 @@ def read(
     if not found:
         raise UsageError(f"{root / 'label_02'}: holds no labels of videos, such as 0000.txt.")
     chosen = found if names is None else [name for name in found if name in names]
-    items = (item for name in chosen for item in _frames(root, name, found.index(name), half, wanted))
+    items = MadeItems(
+        lambda: (item for name in chosen for item in _frames(root, name, found.index(name), half, wanted))
+    )
     return Split(wanted, items, (Boxes3d(), Tracks()))
 
 

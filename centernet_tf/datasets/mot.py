@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from centernet_tf.datasets.items import Item, Split
+from centernet_tf.datasets.items import Item, MadeItems, Split
 from centernet_tf.errors import DataError, UsageError, closest
 from centernet_tf.media.images import SUFFIXES
 from centernet_tf.properties.property import Fault
@@ -59,7 +59,9 @@ def read(
         if given not in known:
             raise UsageError(f"{option} {given!r}: expected {', '.join(known)}.{closest(given, known)}")
     folders = _videos(Path(root), names)
-    items = (item for number, folder in enumerate(folders) for item in _frames(folder, number, purpose, half))
+    items = MadeItems(
+        lambda: (item for number, folder in enumerate(folders) for item in _frames(folder, number, purpose, half))
+    )
     return Split((class_name,), items, (Tracks(),))
 
 

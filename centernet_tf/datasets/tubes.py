@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from centernet_tf.datasets import tube_csv, tube_json, tube_pickle
-from centernet_tf.datasets.items import Item, Split, leads_out
+from centernet_tf.datasets.items import Item, MadeItems, Split, leads_out
 from centernet_tf.datasets.tube_annotations import (
     AnnotatedTube,
     AnnotatedVideo,
@@ -106,10 +106,12 @@ def read(
     gaps = told.gaps if choice.gaps is None else check_gaps(choice.gaps)
     videos = [_whole(video, gaps, path) for video in _chosen(told.videos, choice, path)]
     numbers = [wanted.index(name) if name in wanted else -1 for name in told.labels]
-    items = (
-        item
-        for number, video in enumerate(videos)
-        for item in _Clip(root, video, number, numbers, told.normalised).items(choice)
+    items = MadeItems(
+        lambda: (
+            item
+            for number, video in enumerate(videos)
+            for item in _Clip(root, video, number, numbers, told.normalised).items(choice)
+        )
     )
     return Split(wanted, items, (Tracks(tubes=True),))
 

@@ -1,15 +1,15 @@
 """Reads YOLO labels: for each image a text file, with a row `class cx cy width height` in 0..1 for each object.
 
 The folders are those of ultralytics: a data.yaml names the classes and the image folder of each split, and the labels
-lie where "images" in a path is replaced by "labels". A plain pair of folders with a list of classes works too.
+lie where "images" in a path is replaced by "labels". A plain pair of folders with a list of classes works too. Where
+the data.yaml has a `kpt_shape`, keypoints follow the box, see `yolo_pose`.
 """
 
 import logging
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
@@ -19,7 +19,11 @@ from centernet_tf.errors import DataError, UsageError, brief, closest
 from centernet_tf.host.reading import is_file, is_folder, read_lines
 from centernet_tf.host.strict_yaml import parse_file
 from centernet_tf.media.images import SUFFIXES
-from centernet_tf.properties.property import Fault
+from centernet_tf.properties.property import Fault, Property
+
+if TYPE_CHECKING:  # labels without keypoints are read without that property, too
+    from centernet_tf.datasets.yolo_pose import Pose
+    from centernet_tf.properties.keypoints.skeleton import Skeleton
 
 # A box may reach over the edge, but a value this large is a number of pixels.
 LARGEST = 2.0
@@ -31,11 +35,11 @@ _ALIASES = {"val": ("val", "valid", "validation")}
 
 @dataclass(frozen=True)
 class _Source:
-    """What to read: image folders or lists of images, the class names, and columns of a row after the box."""
+    """What to read: image folders or lists of images, the class names, and the `Pose` of columns after the box."""
 
     roots: tuple[Path, ...]
     classes: tuple[str, ...] = ()
-    keypoint_columns: int = 0
+    pose: "Pose | None" = None
 
 
 def read(
@@ -44,13 +48,15 @@ def read(
     *,
     labels: str | Path | None = None,
     classes: Sequence[str] | None = None,
+    skeleton: "Skeleton | None" = None,
     outside: bool = False,
 ) -> Split:
     """Reads the labels of a split; images are not opened.
 
     An image without a label file, or with an empty one, shows no object. A row of seven or more columns is a polygon,
-    `class x y x y x y ...`, of which the surrounding box is taken; where data.yaml has a `kpt_shape`, the columns after
-    the box are keypoints and left alone. Boxes are of the image as viewers show it, EXIF orientation applied.
+    `class x y x y x y ...`, of which the surrounding box is taken; where data.yaml has a `kpt_shape`, keypoints follow
+    the box instead, and those of a box alone are unlabelled. Boxes are of the image as viewers show it, EXIF
+    orientation applied.
 
     Args:
         source: A data.yaml, or a folder of images.
@@ -59,20 +65,24 @@ def read(
             the image where there is no "images" in it.
         classes: Class names in the order of their numbers; by default those of data.yaml, or of classes.txt among the
             labels.
+        skeleton: Of the keypoints, in the order of the columns; by default that of the data.yaml.
         outside: Also read images that a list names by absolute paths, or outside the list's folder.
 
     Returns:
-        The class names, and the images sorted by path. Their ids are the digits of the file names where these tell all
-        images apart, else positions from 1.
+        The class names, the images sorted by path, and the property keypoints where data.yaml has a `kpt_shape`. Ids
+        are the digits of the file names where these tell all images apart, else positions from 1.
 
     Raises:
-        UsageError: A file, folder or split is missing, no image has labels, or nothing names the classes.
+        UsageError: A file, folder or split is missing, no image has labels, nothing names the classes, or the skeleton
+            does not fit.
         DataError: The data.yaml, a list of images or of classes cannot be understood.
     """
     source, folder = Path(source), Path(labels) if labels else None
     if folder and not folder.is_dir():
         raise UsageError(f"{folder}: no such folder of labels.")
-    found = _Source((source,)) if is_folder(source) else _read_yaml(source, split)
+    found = _Source((source,)) if is_folder(source) else _read_yaml(source, split, skeleton)
+    if skeleton is not None and found.pose is None:
+        raise UsageError(f"{source}: has no 'kpt_shape', so that labels have no keypoints. Leave the skeleton out.")
     label_of, with_rows = _pair(found.roots, folder, source, outside)
     names = tuple(classes or found.classes or _classes_beside(with_rows[0].parent))
     if not names:
@@ -81,10 +91,19 @@ def read(
     paths = sorted(label_of, key=Path.as_posix)
     numbers = number_images([path.stem for path in paths])
     items = [
-        _to_item(path, number, _read_rows(label_of[path], len(names), found.keypoint_columns))
+        _to_item(path, number, _read_rows(label_of[path], len(names), found.pose), found.pose)
         for path, number in zip(paths, numbers)
     ]
-    return Split(names, items)
+    return Split(names, items, (found.pose.property,) if found.pose else ())
+
+
+def assumptions(properties: Sequence[Property]) -> list[str]:
+    """Lines for people on the skeleton that `read` took from a data.yaml; none where labels have no keypoints."""
+    if not properties:
+        return []
+    from centernet_tf.datasets.coco_keypoints import describe
+
+    return [line for one in properties for line in describe(one.skeleton)]
 
 
 def _pair(
@@ -104,7 +123,7 @@ def _pair(
     return label_of, with_rows
 
 
-def _read_yaml(path: Path, split: str) -> _Source:
+def _read_yaml(path: Path, split: str, skeleton: "Skeleton | None") -> _Source:
     if not is_file(path):
         raise UsageError(f"{path}: no such file or folder. Give a data.yaml or a folder of images.")
     try:
@@ -122,20 +141,16 @@ def _read_yaml(path: Path, split: str) -> _Source:
     return _Source(
         roots=tuple(_root_of(str(entry), base, path) for entry in entries),
         classes=_names_of(content, path),
-        keypoint_columns=_keypoint_columns(content.get("kpt_shape"), path),
+        pose=_pose(content, skeleton, path),
     )
 
 
-def _keypoint_columns(shape: Any, path: Path) -> int:
-    if shape is None:
-        return 0
-    whole = isinstance(shape, list) and all(type(size) is int for size in shape)
-    if not whole or len(shape) != 2 or shape[0] < 1 or shape[1] not in (2, 3):
-        raise DataError(
-            f"{path}: 'kpt_shape' is {brief(shape)}; expected how many keypoints an object has and how many numbers "
-            "each (2, or 3 with visibility), such as [17, 3]."
-        )
-    return math.prod(shape)
+def _pose(content: dict[str, Any], skeleton: "Skeleton | None", path: Path) -> "Pose | None":
+    if content.get("kpt_shape") is None:
+        return None
+    from centernet_tf.datasets.yolo_pose import read_pose
+
+    return read_pose(content, skeleton, path)
 
 
 def _names_of(content: dict[str, Any], path: Path) -> tuple[str, ...]:
@@ -219,16 +234,17 @@ def _warn_of_spare_labels(used: Sequence[Path], roots: Sequence[Path]) -> None:
 
 @dataclass
 class _Rows:
-    """The rows of one label file; boxes are left, top, right, bottom in 0..1."""
+    """The rows of one label file; boxes are left, top, right, bottom in 0..1, keypoints as `Pose.read` gives them."""
 
-    boxes: list[tuple[float, ...]]
-    classes: list[int]
-    places: list[str]
-    faults: list[Fault]
+    boxes: list[tuple[float, ...]] = field(default_factory=list)
+    classes: list[int] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    keypoints: list[np.ndarray] = field(default_factory=list)
 
 
-def _read_rows(path: Path, num_classes: int, keypoint_columns: int) -> _Rows:
-    rows = _Rows([], [], [], [])
+def _read_rows(path: Path, num_classes: int, pose: "Pose | None") -> _Rows:
+    rows = _Rows()
     if not is_file(path):
         return rows
     lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
@@ -237,7 +253,8 @@ def _read_rows(path: Path, num_classes: int, keypoint_columns: int) -> _Rows:
             continue
         place = f"line {number} of {path.name}"
         try:
-            label, box = _read_row(line.split(), keypoint_columns)
+            label, box, behind = _read_row(line.split(), pose.columns if pose else 0)
+            keypoints = pose.read(behind) if pose else None
         except ValueError as error:
             rows.faults.append(Fault("annotation not readable", f"{place} {error}: {line.strip():.60}"))
             continue
@@ -246,13 +263,14 @@ def _read_rows(path: Path, num_classes: int, keypoint_columns: int) -> _Rows:
             rows.faults.append(Fault("unknown class", detail))
             continue
         rows.boxes.append(box)
+        rows.keypoints.append(keypoints)
         rows.classes.append(label)
         rows.places.append(place)
     return rows
 
 
-def _read_row(columns: list[str], keypoint_columns: int) -> tuple[int, tuple[float, ...]]:
-    """Class and box of a row.
+def _read_row(columns: list[str], keypoint_columns: int) -> tuple[int, tuple[float, ...], list[float]]:
+    """Class and box of a row, and the numbers of its keypoints.
 
     Raises:
         ValueError: What is wrong with the row.
@@ -263,20 +281,24 @@ def _read_row(columns: list[str], keypoint_columns: int) -> tuple[int, tuple[flo
         raise ValueError("has a column that is not a number") from None
     if not label.is_integer():
         raise ValueError("has a class that is not an integer")
-    if keypoint_columns and len(values) == 4 + keypoint_columns:
-        values = values[:4]
+    behind: list[float] = []
+    if keypoint_columns and len(values) != 4:
+        # No polygons among keypoints: of a row that lacks a column, one would be made.
+        if len(values) != 4 + keypoint_columns:
+            raise ValueError(f"has {len(columns)} columns; expected {5 + keypoint_columns}, or 5 for a box alone")
+        values, behind = values[:4], values[4:]
     if any(abs(value) > LARGEST for value in values):
         raise ValueError("has values in pixels; expected fractions from 0 to 1")
     if len(values) == 4:
         x, y, width, height = values
-        return int(label), (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+        return int(label), (x - width / 2, y - height / 2, x + width / 2, y + height / 2), behind
     if len(values) >= 6 and len(values) % 2 == 0:
         x, y = values[0::2], values[1::2]
-        return int(label), (min(x), min(y), max(x), max(y))
+        return int(label), (min(x), min(y), max(x), max(y)), behind
     raise ValueError(f"has {len(columns)} columns; expected 5, or an odd number from 7 for a polygon")
 
 
-def _to_item(image: Path, number: int, rows: _Rows) -> Item:
+def _to_item(image: Path, number: int, rows: _Rows, pose: "Pose | None") -> Item:
     return Item(
         key=image.as_posix(),
         image_id=number,
@@ -284,6 +306,7 @@ def _to_item(image: Path, number: int, rows: _Rows) -> Item:
         filename=image.name,
         boxes=np.array(rows.boxes, np.float64).reshape(-1, 4),
         classes=rows.classes,
+        rows=pose.rows(rows.keypoints) if pose else {},
         normalised=True,
         box_names=rows.places,
         faults=tuple(rows.faults),

@@ -23,6 +23,7 @@ ALLOWED = {
         "cli/records.py": "options of readers that read them: --keypoints, --skeleton",
         "cli/records_interactions.py": "the option --keypoints of readers of COCO's persons",
         "cli/records_made.py": "the option --pose of drawn records",
+        "cli/records_tools.py": "the option --skeleton of readers that read them",
         "cli/convert.py": "the option --skeleton of published checkpoints",
     },
     "masks": {
@@ -30,6 +31,7 @@ ALLOWED = {
         "cli/records_interactions.py": "the option --masks of readers of COCO's JSON",
         "cli/records_made.py": "the option --masks of drawn records",
         "cli/records_masks.py": "the command of the reader that reads them",
+        "cli/records_tools.py": "the option --masks of readers that read them",
         "cli/detect.py": "the options --label-images and --mask-images, where people look for them",
     },
     "boxes3d": {

@@ -11,11 +11,19 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 # Property, tasks, and the readers, drawn data sets and commands that are about them; nothing else is touched.
+OF_LABELME = ["datasets/labelme.py", "datasets/labelme_shapes.py"]
 OF_COCO = ["datasets/hoi_coco.py", "datasets/hoi_plain.py", "datasets/hoi_vcoco.py"]  # read with datasets/coco.py
 MEMBERS = {
     "keypoints": (
         ["pose"],
-        ["datasets/coco.py", "datasets/coco_keypoints.py", "datasets/drawn/figures.py", *OF_COCO],
+        [
+            "datasets/coco.py",
+            "datasets/coco_keypoints.py",
+            "datasets/drawn/figures.py",
+            "datasets/yolo_pose.py",
+            *OF_COCO,
+            *OF_LABELME,
+        ],
     ),
     "boxes3d": (["box3d"], ["datasets/kitti.py", "datasets/kitti_tracking.py", "datasets/drawn/scenes.py"]),
     "tracks": (
@@ -38,6 +46,7 @@ MEMBERS = {
         [
             "datasets/coco.py",
             *OF_COCO,
+            *OF_LABELME,
             "datasets/coco_masks.py",
             "datasets/mask_files.py",
             "datasets/mask_folders.py",

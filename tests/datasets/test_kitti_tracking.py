@@ -68,7 +68,9 @@ def test_halves(tmp_path, half, frames):
 def test_videos_by_name(tmp_path):
     for name in ("0000", "0001", "0002"):
         make(tmp_path, label(1, 5), 2, name)
-    items = list(read(tmp_path / "training", ["0002", "0000"]).items)
+    data = read(tmp_path / "training", ["0002", "0000"])
+    items = list(data.items)
+    assert [item.key for item in data.items] == [item.key for item in items]  # which can be read twice
     assert [(item.video, item.frame) for item in items] == [("0000", 0), ("0000", 1), ("0002", 0), ("0002", 1)]
     assert len({item.image_id for item in items}) == 4
     with pytest.raises(UsageError, match=r"no video 0009. There are: 0000, 0001, 0002"):

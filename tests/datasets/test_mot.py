@@ -49,7 +49,9 @@ def ids(item):
 
 
 def test_a_video_without_objects(video):
-    items = list(read(video(rows="", frames=2)).items)
+    data = read(video(rows="", frames=2))
+    items = list(data.items)
+    assert [item.key for item in data.items] == [item.key for item in items]  # which can be read twice
     assert [item.boxes.shape for item in items] == [(0, 4), (0, 4)]
     assert [item.rows["track_ids"].shape for item in items] == [(0,), (0,)]
 

@@ -63,6 +63,7 @@ def rows(split):
 def test_videos_without_tubes_have_empty_frames(clips):
     split = read(tell(clips / "tubes.json", {"a": [], "sport/b": []}))
     assert rows(split) == {**{("a", n): [] for n in range(1, 9)}, **{("sport/b", n): [] for n in (1, 2, 3)}}
+    assert rows(split) == rows(split)  # items can be read twice
     assert split.properties[0].tubes and split.classes == ("walk", "still")
     assert all(item.boxes.shape == (0, 4) for item in read(clips / "tubes.json").items)
 

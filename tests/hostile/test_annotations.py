@@ -1,5 +1,6 @@
 """Mutated annotations through every reader and into records: two kinds of errors at most, and sound objects or none."""
 
+import base64
 import io
 import json
 import logging
@@ -17,6 +18,7 @@ from scipy.io import savemat
 from centernet_tf.data.dataset import open_dataset
 from centernet_tf.data.example import read_record
 from centernet_tf.datasets import (
+    box_csv,
     coco,
     hoi_hico,
     hoi_json,
@@ -25,6 +27,8 @@ from centernet_tf.datasets import (
     jde,
     kitti,
     kitti_tracking,
+    label_studio,
+    labelme,
     tfds,
     voc,
     yolo,
@@ -32,6 +36,8 @@ from centernet_tf.datasets import (
 from centernet_tf.datasets.items import Split
 from centernet_tf.datasets.writer import write_records
 from centernet_tf.errors import DataError, UsageError
+from centernet_tf.properties.keypoints.skeleton import Skeleton
+from centernet_tf.properties.masks.runs import read_counts
 
 WIDTH, HEIGHT = 64, 48
 # Words that stand in place of others: numbers that overflow, and what the formats take for something else.
@@ -138,17 +144,62 @@ def voc_files() -> dict[str, bytes]:
 
 
 def yolo_files() -> dict[str, bytes]:
-    head = "path: .\ntrain: images/train\nval: [list.txt]\nnames: {0: cat, 1: dog}\nnc: 2\nkpt_shape: [2, 3]\n"
+    head = "path: .\ntrain: images/train\nval: [list.txt]\nnames: {0: cat, 1: dog}\nnc: 2\n"
     rows = "0 0.5 0.5 0.25 0.5\n1 0.1 0.2 0.3 0.2 0.3 0.9\n"
     return {
         "data.yaml": head.encode(),
         "list.txt": b"images/train/1.png\nimages/train/2.png\n",
         "labels/train/1.txt": rows.encode(),
-        "labels/train/2.txt": b"0 0.5 0.5 0.5 0.5 0.1 0.1 2 0.9 0.9 1\n",
+        "labels/train/2.txt": b"0 0.5 0.5 0.5 0.5\n",
         "labels/train/classes.txt": b"cat\ndog\n",
         "images/train/1.png": png(1),
         "images/train/2.png": png(2),
     }
+
+
+def pose_files() -> dict[str, bytes]:
+    files = yolo_files()
+    head = b"kpt_shape: [2, 3]\nflip_idx: [1, 0]\nkpt_names: {0: [left, right]}\n"
+    rows = {"1": b"0 0.5 0.5 0.25 0.5\n1 0.5 0.5 0.5 0.5 0.1 0.1 2 0 0 0\n", "2": b"0 .5 .5 .5 .5 .1 .1 2 .9 .9 1\n"}
+    labels = {f"labels/train/{name}.txt": row for name, row in rows.items()}
+    return {**files, **labels, "data.yaml": files["data.yaml"] + head}
+
+
+def csv_files() -> dict[str, bytes]:
+    rows = "path,label,x1,y1,x2,y2\n1.png,cat,1,2,30,40\n2.png,dog,3.5,2,60.25,40\n2.png,,,,,\n1.png,dog,5,6,7,8\n"
+    return {"a.csv": rows.encode(), "1.png": png(1), "2.png": png(2)}
+
+
+def labelme_files() -> dict[str, bytes]:
+    """A mask, a polygon with a keypoint, a circle and a line; one image inside its annotations."""
+    mask = base64.b64encode(png()).decode()
+    kinds = {"mask": [[0, 0], [63, 47]], "polygon": [[1, 2], [30, 5], [9.5, 40]], "circle": [[20, 20], [20, 30]]}
+    kinds |= {"rectangle": [[40, 30], [2, 3]], "line": [[1, 2], [3, 4]], "point": [[5, 6]]}
+    shapes = [
+        {"label": "nose" if kind == "point" else "cat", "points": points, "shape_type": kind, "group_id": None}
+        for kind, points in kinds.items()
+    ]
+    shapes[0]["mask"], shapes[1]["group_id"], shapes[-1]["group_id"] = mask, 2, 2
+    content = {"imagePath": "1.png", "imageWidth": WIDTH, "imageHeight": HEIGHT, "imageData": None}
+    second = {**content, "imagePath": "2.png", "imageData": mask}
+    named = {"1": {**content, "shapes": shapes}, "2": {**second, "shapes": shapes[:2]}}
+    return {"1.png": png(1), **{f"{name}.json": json.dumps(one).encode() for name, one in named.items()}}
+
+
+def label_studio_files() -> dict[str, bytes]:
+    common = {"original_width": WIDTH, "original_height": HEIGHT, "image_rotation": 0}
+    boxes = [
+        {"x": 10.5 * n, "y": 20, "width": 30, "height": 40.5, "rotation": n % 2, "rectanglelabels": ["cat"]}
+        for n in range(4)
+    ]
+    regions = [{**common, "id": f"r{n}", "type": "rectanglelabels", "value": box} for n, box in enumerate(boxes)]
+    regions.append({**common, "id": "p", "type": "polygonlabels", "value": {"points": [[1, 2], [3, 4], [5, 6]]}})
+    addresses = ("/data/upload/7/0a1b2c3d-1.png", "/data/local-files/?d=set%2F2.png", "https://host/a/3.png?x=1")
+    tasks = [
+        {"id": 10 + n, "data": {"image": address}, "annotations": [{"result": regions[n:], "was_cancelled": False}]}
+        for n, address in enumerate(addresses)
+    ]
+    return {"a.json": json.dumps(tasks).encode(), **{f"images/{n}.png": png(n) for n in (1, 2, 3)}}
 
 
 def jde_files() -> dict[str, bytes]:
@@ -211,6 +262,14 @@ READERS = {
     "voc": (voc_files, (".xml", "train.txt"), lambda root: voc.read(root, "train")),
     "yolo": (yolo_files, (".txt", ".yaml"), lambda root: yolo.read(root / "data.yaml")),
     "yolo_list": (yolo_files, (".txt", ".yaml"), lambda root: yolo.read(root / "data.yaml", "val")),
+    "yolo_pose": (pose_files, (".txt", ".yaml"), lambda root: yolo.read(root / "data.yaml")),
+    "csv": (csv_files, ".csv", lambda root: box_csv.read(root / "a.csv")),
+    "labelme": (
+        labelme_files,
+        ".json",
+        lambda root: labelme.read(root, masks=True, skeleton=Skeleton.from_dict({"keypoints": ["nose", "tail"]})),
+    ),
+    "label_studio": (label_studio_files, ".json", lambda root: label_studio.read(root / "a.json")),
     "jde": (jde_files, (".txt", ".train"), lambda root: jde.read([root / "a.train"], classes=("cat", "dog"))),
     "hoi": (hoi_files, "listed.json", lambda root: hoi_json.read(root / "listed.json", root / "images")),
     "hoi_plain": (hoi_files, "plain.json", lambda root: hoi_plain.read(root / "plain.json", root / "images")),
@@ -343,7 +402,10 @@ def check(record) -> None:
     assert np.isfinite(record.full_boxes).all() and (np.abs(record.full_boxes) <= 1e7).all(), record.full_boxes
     assert np.isfinite(record.area).all() and (record.area > 0).all() and (record.area <= width * height + 1).all()
     rows = record.rows
-    assert all(np.isfinite(np.asarray(values, float)).all() for values in rows.values()), rows
+    numbers = {name: values for name, values in rows.items() if np.asarray(values).dtype != object}
+    assert all(np.isfinite(np.asarray(values, float)).all() for values in numbers.values()), rows
+    for counts in rows.get("segmentations", ()):
+        assert not counts or read_counts(counts).sum() == width * height, counts
     if "keypoints" in rows:
         assert np.isin(rows["keypoint_labels"], (0, 1, 2)).all(), rows
         assert (np.abs(rows["keypoints"]) <= 11 * max(width, height)).all(), rows
