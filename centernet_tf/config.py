@@ -23,6 +23,7 @@ from centernet_tf.tasks import TASKS, check_tasks
 Fraction = Annotated[float, pydantic.Field(ge=0, le=1)]
 PositiveFraction = Annotated[float, pydantic.Field(gt=0, le=1)]
 Side = Annotated[int, pydantic.Field(gt=0, le=16384)]  # pixels
+Device = pydantic.NonNegativeInt | Annotated[str, pydantic.Field(pattern=r"^(cpu|gpu|tpu):\d+$")]
 
 
 class DataSettings(Section):
@@ -53,7 +54,7 @@ class TrainSettings(Section):
 
     weight_decay is decoupled from the gradient, and spares biases and normalisation; with sgd, whose momentum is 0.9,
     the learning rate is a number, for the rules are Adam's. patience: epochs without a better score on the validation
-    set after which a run ends; None for all epochs.
+    set after which a run ends; None for all epochs. devices: see `training.devices`.
     """
 
     epochs: Literal["auto"] | pydantic.PositiveInt = 140
@@ -72,6 +73,7 @@ class TrainSettings(Section):
     checkpoint_steps: pydantic.PositiveInt | None = None
     patience: pydantic.PositiveInt | None = None
     loggers: tuple[Literal["wandb", "mlflow"], ...] = ()
+    devices: Literal["all"] | pydantic.PositiveInt | tuple[Device, ...] = 1
     seed: int = 317
 
     @pydantic.field_validator("weight_decay")

@@ -1,10 +1,43 @@
-"""What a prediction costs: (map, target) -> scalar. Maps are raw network outputs; all arithmetic is in float32."""
+"""What a prediction costs: (map, target) -> scalar. Maps are raw network outputs; all arithmetic is in float32.
 
-from collections.abc import Mapping
+Every sum over a batch, of errors and of what they are divided by, is a `batch_sum`, so that several devices with a part
+of the batch each have the loss of all of it.
+"""
+
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from keras import ops
+
+_OVER_DEVICES: contextvars.ContextVar[Callable[[Any], Any] | None] = contextvars.ContextVar(
+    "over_devices", default=None
+)
+
+
+def batch_sum(values: Any) -> Any:
+    """The sum of all elements, over the whole batch: within `summed_over_devices`, over its other parts, too."""
+    total, add = ops.sum(values), _OVER_DEVICES.get()
+    return total if add is None else add(total)
+
+
+@contextlib.contextmanager
+def summed_over_devices(add: Callable[[Any], Any]) -> Iterator[None]:
+    """Makes `batch_sum` one of all devices, in this thread, where a step runs for each part of a batch by itself.
+
+    Where one step sees all of the batch, as on JAX, however many devices compute it, nothing is to be added.
+
+    Args:
+        add: A device's scalar -> the sum of those of all devices, the same on each. The gradient of its input is the
+            sum of the gradients of its output over the devices.
+    """
+    token = _OVER_DEVICES.set(add)
+    try:
+        yield
+    finally:
+        _OVER_DEVICES.reset(token)
 
 
 def focal(logits: Any, target: Mapping[str, Any]) -> Any:
@@ -41,7 +74,7 @@ def focal(logits: Any, target: Mapping[str, Any]) -> Any:
         weights = ops.cast(target["class_weights"], "float32")
         each = ops.take(weights, ops.clip(target["classes"], 0, score.shape[-1] - 1)) if "index" in target else weights
         hit, miss = hit * each, miss * weights
-    return -(ops.sum(hit) + ops.sum(miss)) / ops.maximum(ops.sum(counted), 1.0)
+    return -(batch_sum(hit) + batch_sum(miss)) / ops.maximum(batch_sum(counted), 1.0)
 
 
 def _scores_at(scores: Any, index: Any, classes: Any) -> Any:
@@ -160,11 +193,11 @@ def l1_of(predicted: Any, target: Mapping[str, Any]) -> Any:
     """`masked_l1` of what was read already, [B, M, D]."""
     predicted = ops.cast(predicted, "float32")
     mask = ops.broadcast_to(target["mask"], ops.shape(predicted))
-    error = ops.sum(ops.abs(predicted * mask - target["value"] * mask))
+    error = batch_sum(ops.abs(predicted * mask - target["value"] * mask))
     if "rows" in target:
         batch, _, depth = ops.shape(predicted)
-        return error / (ops.cast(batch * depth, "float32") * target["rows"])
-    return error / (ops.sum(mask) + 1e-4)
+        return error / (batch_sum(ops.cast(batch * depth, "float32")) * target["rows"])
+    return error / (batch_sum(mask) + 1e-4)
 
 
 def masked_smooth_l1(values: Any, target: Mapping[str, Any]) -> Any:
@@ -180,7 +213,7 @@ def masked_smooth_l1(values: Any, target: Mapping[str, Any]) -> Any:
     """
     predicted = ops.cast(gather_cells(values, target.get("index")), "float32")
     error = ops.abs(predicted - target["value"])
-    total = ops.sum(ops.where(error < 1, 0.5 * error * error, error - 0.5) * target["mask"])
+    total = batch_sum(ops.where(error < 1, 0.5 * error * error, error - 0.5) * target["mask"])
     if "rows" in target:
-        return total / (ops.cast(ops.shape(predicted)[0], "float32") * target["rows"])
-    return total / (ops.sum(target["mask"]) + 1e-4)
+        return total / (batch_sum(ops.cast(ops.shape(predicted)[0], "float32")) * target["rows"])
+    return total / (batch_sum(target["mask"]) + 1e-4)

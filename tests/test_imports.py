@@ -72,6 +72,7 @@ TENSORFLOW = {
     "training/board.py",
     "training/fused_norm.py",
     "training/read_order.py",
+    "training/replicas.py",
     "export/metadata.py",
     "export/onnx.py",
     "export/quantize.py",

@@ -297,3 +297,10 @@ def test_l1_gradient_is_the_sign_over_the_count():
     target = {"index": np.int32([[1]]), "mask": np.float32([[[1]]]), "value": np.float32([[[100, -100]]])}
     steps = gradient(lambda values: losses.masked_l1(values, target), ramp(1, 1, 3, 2))
     np.testing.assert_allclose(steps[0, 0], [[0, 0], [-0.5, 0.5], [0, 0]], atol=1e-4)
+
+
+def test_sums_over_devices_end_with_their_context():
+    assert float(losses.batch_sum(np.ones((2, 3), np.float32))) == 6
+    with losses.summed_over_devices(lambda total: 10 * total):
+        assert float(losses.batch_sum(np.ones((2, 3), np.float32))) == 60
+    assert float(losses.batch_sum(np.ones((2, 3), np.float32))) == 6

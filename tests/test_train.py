@@ -138,7 +138,7 @@ def test_another_run_in_the_same_folder(run, shapes_train, shapes_val):
     assert complaint(other, out) == (
         f"{out} holds a run with other settings (loss.weights.size: None there, 0.2 now; train.seed: 317 there, 5 "
         "now). "
-        "Choose another --out, or remove it. Only train.epochs may grow."
+        "Choose another --out, or remove it. Only train.epochs may grow, and train.devices may change."
     )
     fewer = settings_of(shapes_train, shapes_val, train={"epochs": 1}, evaluate={"every": 2})
     assert "(train.epochs: 2 there, 1 now)" in complaint(fewer, out)

@@ -22,6 +22,7 @@ from centernet_tf.data.pixels import decoded, side_by_side, stretched_image, war
 from centernet_tf.data.record import BASE
 from centernet_tf.data.sample import AUGMENTED, Sampler
 from centernet_tf.data.scales import size_of_batch
+from centernet_tf.data.share import WHOLE, Share
 from centernet_tf.data.streams import end_all_at_exit
 from centernet_tf.data.suitable import check_augment
 from centernet_tf.data.whole import Flags, only_whole, samples, seen_frames, steps, whole_windows
@@ -70,6 +71,7 @@ class Feed:
         clip: How they make one sample; None for single images.
         canvas: Colour [3] RGB, 0 to 255, of the canvas that stretched images are put on.
         sizes: Heights and widths of which every batch of a training has one; `size` alone where there are none.
+        share: Which images of each batch of a training are made.
     """
 
     size: tuple[int, int]
@@ -88,6 +90,7 @@ class Feed:
     clip: Clip | None = None
     canvas: tuple[float, ...] = tuple(255 * one for one in COCO_MEAN[::-1])
     sizes: tuple[tuple[int, int], ...] = ()
+    share: Share = WHOLE
 
     def __post_init__(self) -> None:
         known = {*BASE, *(field.name for field in AUGMENTED)}
@@ -141,7 +144,8 @@ class Feed:
             examples = self._shuffled(dataset.shards, number, flags, augment.mixes, number >= closed)
             examples = examples.enumerate().take(length * batch)
             skipped = tf.where(tf.equal(number, start), step % length * batch, 0)
-            return examples.skip(tf.cast(skipped, tf.int64)).map(lambda place, example: (number, place, example))
+            made = self.share.of(examples.skip(tf.cast(skipped, tf.int64)), batch)
+            return made.map(lambda place, example: (number, place, example))
 
         def prepare(number: tf.Tensor, place: tf.Tensor, example: Any) -> Any:
             ways = [one._mixed if augment.mixes else one._prepare for one in feeds]
@@ -157,7 +161,7 @@ class Feed:
 
         samples = tf.data.Dataset.range(start, tf.int64.max).flat_map(epoch)
         prepared = samples.map(prepare, self._parallel, deterministic=True)
-        return self._batched(prepared, batch).prefetch(tf.data.AUTOTUNE)
+        return self._batched(prepared, self.share.images(batch)).prefetch(tf.data.AUTOTUNE)
 
     def check_augment(self, augment: Augmentation) -> None:
         """Raises UsageError as `suitable.check_augment`."""
@@ -322,7 +326,7 @@ class Feed:
     def _batched(self, samples: tf.data.Dataset, batch: int) -> tf.data.Dataset:
         end_all_at_exit()
         batches = samples.padded_batch(batch) if self.device_warp else samples.batch(batch)
-        return batches.map(self._trim, tf.data.AUTOTUNE, deterministic=True)
+        return batches if self.share.alike else batches.map(self._trim, tf.data.AUTOTUNE, deterministic=True)
 
     def _trim(self, inputs: dict[str, tf.Tensor], rows: dict[str, tf.Tensor]) -> Any:
         """Cuts rows that no image of the batch needs: drawing an absent object costs as much as a present one."""

@@ -151,4 +151,4 @@ def _angle(boxes: Any) -> Any:
 
 def _mean(values: Any, target: Mapping[str, Any]) -> Any:
     mask = target["mask"][..., 0]
-    return ops.sum(values * mask) / (ops.sum(mask) + 1e-4)
+    return losses.batch_sum(values * mask) / (losses.batch_sum(mask) + 1e-4)

@@ -1,5 +1,6 @@
 """What happens beside the steps: average precision, the best model, the CSV log, and warnings that name a remedy."""
 
+import contextlib
 import csv
 import math
 import warnings
@@ -46,6 +47,7 @@ class AveragePrecision(keras.callbacks.Callback):
         out: Folder of best.keras and last.keras.
         progress: Shared with the run; holds the best score.
         show: Called with (epoch, detector) after each score, to draw images.
+        alone: A context in which one device works by itself, where several train.
     """
 
     def __init__(
@@ -56,8 +58,10 @@ class AveragePrecision(keras.callbacks.Callback):
         out: Path,
         progress: Progress,
         show: Callable[[int, Detector], None] = lambda epoch, detector: None,
+        alone: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
     ):
         super().__init__()
+        self.alone = alone
         self.detector, self.validation, self.out, self.progress, self.show = detector, validation, out, progress, show
         self.settings = settings
 
@@ -65,6 +69,12 @@ class AveragePrecision(keras.callbacks.Callback):
         if (epoch + 1) % self.settings.evaluate.every and epoch + 1 != self.settings.train.epochs:
             return
         _ = self.model  # Reading it brings the weights up to date on JAX.
+        with self.alone():
+            self._score(epoch, logs)
+        if out_of_patience(self.settings, self.progress, epoch + 1):
+            self.model.stop_training = True
+
+    def _score(self, epoch: int, logs: dict | None) -> None:
         detector = self.detector()
         about = {"epoch": epoch + 1}
         if self.validation is not None:
@@ -81,12 +91,28 @@ class AveragePrecision(keras.callbacks.Callback):
                 self._save(BEST, detector, about)
         self._save(LAST, detector, about)
         self.show(epoch + 1, detector)
-        if out_of_patience(self.settings, self.progress, epoch + 1):
-            self.model.stop_training = True
 
     def _save(self, name: str, detector: Detector, about: dict) -> None:
         card = detector.card.model_copy(update={"about": {**detector.card.about, **about}})
         save_model(self.out / name, detector.network, card)
+
+
+class Agree(keras.callbacks.Callback):
+    """Tells all processes what the first one found at the end of an epoch: the best score, and whether the run ends.
+
+    Args:
+        agreed: `Devices.agreed` of the run.
+        progress: Shared with the run.
+    """
+
+    def __init__(self, agreed: Callable[[list[float]], list[float]], progress: Progress):
+        super().__init__()
+        self.agreed, self.progress = agreed, progress
+
+    def on_epoch_end(self, epoch, logs=None):
+        found = self.agreed([self.progress.best, self.progress.best_epoch, self.model.stop_training])
+        self.progress.best, self.progress.best_epoch = found[0], int(found[1])
+        self.model.stop_training = bool(found[2])
 
 
 class CsvLog(keras.callbacks.Callback):

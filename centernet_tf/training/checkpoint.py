@@ -35,11 +35,21 @@ def _variables(trainer: Trainer) -> list[keras.Variable]:
     return [*trainer.variables, *trainer.optimizer.variables, *trainer.metrics_variables]
 
 
-def save_state(path: Path, trainer: Trainer, progress: Progress) -> None:
-    """Writes the state; a reader, or a run that resumes, sees the old file or the new one."""
+def save_state(path: Path, trainer: Trainer, progress: Progress, write: bool = True) -> None:
+    """Writes the state; a reader, or a run that resumes, sees the old file or the new one.
+
+    Of several processes that train together each comes here and one writes, for sums of an epoch are read by all.
+    """
     arrays = {f"v{index:05d}": keras.ops.convert_to_numpy(value) for index, value in enumerate(_variables(trainer))}
+    if not write:
+        return
     with whole_file(path, "wb") as file:
         np.savez(file, progress=json.dumps(dataclasses.asdict(progress)), **arrays)
+
+
+def read_progress(path: Path) -> Progress:
+    """How far the run of a state file is; errors as of `load_state`."""
+    return _read(path)[0]
 
 
 def load_state(path: Path, trainer: Trainer) -> Progress:
@@ -50,12 +60,7 @@ def load_state(path: Path, trainer: Trainer) -> Progress:
         UsageError: It is of a run with other settings.
     """
     variables = _variables(trainer)
-    try:
-        with np.load(path) as archive:
-            progress = Progress(**json.loads(str(archive["progress"])))
-            arrays = [archive[name] for name in sorted(archive.files) if name != "progress"]
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: the saved state is damaged ({error}). Remove it to start again.") from error
+    progress, arrays = _read(path)
     if [array.shape for array in arrays] != [tuple(variable.shape) for variable in variables]:
         raise UsageError(
             f"{path}: {len(arrays)} saved arrays do not fit this run's {len(variables)} variables, so its settings "
@@ -66,6 +71,15 @@ def load_state(path: Path, trainer: Trainer) -> Progress:
     return progress
 
 
+def _read(path: Path) -> tuple[Progress, list[np.ndarray]]:
+    try:
+        with np.load(path) as archive:
+            progress = Progress(**json.loads(str(archive["progress"])))
+            return progress, [archive[name] for name in sorted(archive.files) if name != "progress"]
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: the saved state is damaged ({error}). Remove it to start again.") from error
+
+
 class KeepState(keras.callbacks.Callback):
     """Saves the state after every epoch, and within one every so many steps.
 
@@ -73,11 +87,12 @@ class KeepState(keras.callbacks.Callback):
         path: Of the state file.
         progress: Shared with the run; its step is counted here.
         every: Steps between saves within an epoch; None saves after epochs only.
+        write: Whether this process is the one that writes.
     """
 
-    def __init__(self, path: Path, progress: Progress, every: int | None):
+    def __init__(self, path: Path, progress: Progress, every: int | None, write: bool = True):
         super().__init__()
-        self.path, self.progress, self.every = path, progress, every
+        self.path, self.progress, self.every, self.write = path, progress, every, write
         self._running: list[np.ndarray] | None = None
 
     def resume_within_epoch(self, trainer: Trainer) -> None:
@@ -95,7 +110,7 @@ class KeepState(keras.callbacks.Callback):
         # After the last batch the epoch is not over: a run that goes on from there would leave out its score and row.
         last = batch + 1 == self.params["steps"]
         if self.every and self.progress.step % self.every == 0 and not last:
-            save_state(self.path, self.model, self.progress)
+            save_state(self.path, self.model, self.progress, self.write)
 
     def on_epoch_end(self, epoch, logs=None):
-        save_state(self.path, self.model, self.progress)
+        save_state(self.path, self.model, self.progress, self.write)

@@ -14,12 +14,14 @@ SETTINGS_FILE = "settings.yaml"
 
 
 @contextlib.contextmanager
-def claimed(out: Path, settings: Settings) -> Iterator[Settings | None]:
+def claimed(out: Path, settings: Settings, first: bool = True) -> Iterator[Settings | None]:
     """Holds the folder of a run, and writes the settings into it.
 
     Args:
         out: Folder; made where it is missing.
-        settings: Of the run. One that was begun there must have the same, or more epochs.
+        settings: Of the run. One that was begun there must have the same, or more epochs; devices may be others.
+        first: Whether this process is the first of those of the run, which holds the folder for all of them; others
+            look only.
 
     Yields:
         The settings that the run had until now, where it has more epochs now; else None.
@@ -28,31 +30,37 @@ def claimed(out: Path, settings: Settings) -> Iterator[Settings | None]:
         UsageError: The folder cannot be made, a program is at work in it, or it holds a run with other settings.
         DataError: The settings cannot be written.
     """
+    if not first:
+        yield _check(out, settings)[0]
+        return
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{out}: cannot create this folder ({error.strerror}).") from None
     with locked(out):
         clear_left_behind(out)
-        yield _check(out, settings)
+        before, changed = _check(out, settings)
+        if changed:
+            write_settings(settings, out / SETTINGS_FILE)
+        yield before
 
 
-def _check(out: Path, settings: Settings) -> Settings | None:
+def _check(out: Path, settings: Settings) -> tuple[Settings | None, bool]:
+    """The settings of before where there are more epochs now, and whether any have changed."""
     path = out / SETTINGS_FILE
     before = read_settings(path) if path.exists() else None
     if before == settings:
-        return None
+        return None, False
     longer = before is not None and settings.train.epochs > before.train.epochs
     if before is not None:
-        same = {"train.epochs"} if longer else set()
+        same = {"train.devices", *(["train.epochs"] if longer else [])}
         found = {name: text for name, text in _differences(_plain(before), _plain(settings)) if name not in same}
         if found:
             raise UsageError(
                 f"{out} holds a run with other settings ({'; '.join(found.values())}). Choose another --out, or remove "
-                "it. Only train.epochs may grow."
+                "it. Only train.epochs may grow, and train.devices may change."
             )
-    write_settings(settings, path)
-    return before if longer else None
+    return (before if longer else None), True
 
 
 def _plain(settings: Settings) -> dict[str, Any]:

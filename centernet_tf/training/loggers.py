@@ -155,12 +155,13 @@ def check_loggers(names: Sequence[str]) -> None:
 
 
 @contextlib.contextmanager
-def opened(settings: Settings, out: Path) -> Iterator[list[Logger]]:
+def opened(settings: Settings, out: Path, first: bool = True) -> Iterator[list[Logger]]:
     """The loggers of `train.loggers` as callbacks; what a run that is resumed had begun goes on.
 
     Args:
         settings: Of the run.
         out: Its folder.
+        first: Whether this is the first of the processes that train; the others tell nobody.
 
     Raises:
         UsageError: One cannot begin, for want of a login, a server or a folder.
@@ -168,7 +169,7 @@ def opened(settings: Settings, out: Path) -> Iterator[list[Logger]]:
     path, made, done = out / RUNS_FILE, [], False
     runs: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     try:
-        for name in dict.fromkeys(settings.train.loggers):
+        for name in dict.fromkeys(settings.train.loggers if first else ()):
             made.append(LOGGERS[name](out, settings, runs.get(name)))
             runs[name] = made[-1].run_id
         if made:

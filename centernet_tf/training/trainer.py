@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from centernet_tf import preprocess
+from centernet_tf.losses import batch_sum
 from centernet_tf.model.cells import at_cells
 from centernet_tf.model.network import as_argument
 from centernet_tf.points.centers import STRIDE
@@ -110,8 +111,9 @@ class Trainer(keras.Model):
             tracker.update_state(value)
         centers = ops.cast(ops.equal(targets["heatmap"]["heatmap"], 1.0), "float32")
         # How sure the network is where an object truly is. It stays near zero when training has not taken off.
-        score = ops.sum(centers * ops.sigmoid(heatmap)) / ops.maximum(ops.sum(centers), 1.0)
-        self._trackers[-1].update_state(score, sample_weight=ops.sum(centers))
+        count = batch_sum(centers)
+        score = batch_sum(centers * ops.sigmoid(heatmap)) / ops.maximum(count, 1.0)
+        self._trackers[-1].update_state(score, sample_weight=count)
         if training and self._ema_weights:
             self._update_ema()
         return self.tasks.total(values)

@@ -315,17 +315,17 @@ def test_the_truth_laid_out_as_maps_costs_nothing(name, rows):
         assert abs(cost - floor(term, targets[term.name])) < 0.05, head
 
 
-def inputs_of(tasks, rows):
-    """A batch of two, of noise."""
+def inputs_of(tasks, rows, images=2):
+    """A batch of noise."""
     random = np.random.default_rng(0)
     inputs = {
-        name: random.integers(0, 256, (2, *shape_of(wanted, *SIZE))).astype(np.uint8)
+        name: random.integers(0, 256, (images, *shape_of(wanted, *SIZE))).astype(np.uint8)
         for name, wanted in tasks.inputs.items()
         if wanted.draw is None
     }
     if tasks.clip is not None and tasks.clip.drawn:
-        inputs["rows"] = rows(tasks.clip.drawn, SIZE)
-    return {**inputs, "color": np.tile(np.float32([1, 0, 0, 0, 0, 0]), (2, 1))}
+        inputs["rows"] = rows(tasks.clip.drawn, SIZE, images=images)
+    return {**inputs, "color": np.tile(np.float32([1, 0, 0, 0, 0, 0]), (images, 1))}
 
 
 @every_stepped
@@ -347,6 +347,37 @@ def test_a_step_moves_every_weight_and_none_is_finite_without_objects(case, rows
     empty = trainer.train_on_batch(inputs, rows(tasks.fields, SIZE, objects=0), return_dict=True)
     assert np.isfinite(list(empty.values())).all(), empty
     assert all(np.isfinite(ops.convert_to_numpy(weight)).all() for weight in network.weights)
+
+
+@every_stepped
+def test_halves_of_a_batch_have_the_loss_of_all_of_it(case, rows):
+    """As two devices compute it, to which the sums over both are told; the first half has fewer objects."""
+    tasks = task_set(*case)
+    for layer in tasks.layers:
+        layer.build(None)
+    truth = rows(tasks.fields, SIZE, images=4, num_classes=CLASSES)
+    truth["valid"][:2, 1:] = False
+    random = np.random.default_rng(0)
+    maps = {
+        name: random.normal(size=(4, *GRID, depth)).astype(np.float32) for name, depth in channels_of(tasks).items()
+    }
+
+    def of(part, add):
+        """The terms and their total of some images."""
+        own = {name: ops.convert_to_tensor(value[part]) for name, value in truth.items()}
+        seen = {name: [ops.convert_to_tensor(value[part])] for name, value in maps.items()}
+        with losses.summed_over_devices(add):
+            values = tasks.losses(seen, tasks.encode(own, GRID))
+            return ops.convert_to_numpy(ops.stack([*values.values(), tasks.total(values)]))
+
+    sums = [[], []]
+    halves = [slice(0, 2), slice(2, 4)]
+    for half, noted in zip(halves, sums):
+        of(half, lambda total, noted=noted: noted.append(total) or total)
+    whole = of(slice(0, 4), lambda total: total)
+    for half in halves:
+        both = iter([one + other for one, other in zip(*sums, strict=True)])
+        np.testing.assert_allclose(of(half, lambda total, both=both: next(both)), whole, rtol=1e-4)
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="on the JAX backend XLA compiles everything")

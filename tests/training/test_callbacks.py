@@ -10,7 +10,7 @@ from centernet_tf.evaluate import Scores
 from centernet_tf.model.file import load_model, read_card
 from centernet_tf.properties.metric import Score
 from centernet_tf.training import callbacks
-from centernet_tf.training.callbacks import BEST, LAST, AveragePrecision, CsvLog, Watch, out_of_patience
+from centernet_tf.training.callbacks import BEST, LAST, Agree, AveragePrecision, CsvLog, Watch, out_of_patience
 from centernet_tf.training.checkpoint import Progress
 
 NAN = float("nan")
@@ -26,6 +26,16 @@ def csv_log(tmp_path):
     log = CsvLog(tmp_path / "log.csv")
     log.set_model(SimpleNamespace(optimizer=SimpleNamespace(learning_rate=np.float32(0.5))))
     return log
+
+
+def test_processes_agree_on_what_the_first_one_found():
+    """As one of several that do not score: the best score and the end of the run come from the first."""
+    sent, progress = [], Progress(step=7)
+    agree = Agree(lambda numbers: sent.append(numbers) or [0.625, 3.0, 1.0], progress)
+    agree.set_model(SimpleNamespace(stop_training=False))
+    agree.on_epoch_end(4)
+    assert sent == [[-1.0, 0, False]]
+    assert progress == Progress(step=7, best=0.625, best_epoch=3) and agree.model.stop_training is True
 
 
 def test_csv_has_one_row_an_epoch(csv_log):

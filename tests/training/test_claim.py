@@ -75,3 +75,23 @@ def test_what_a_killed_run_left_behind_is_cleared(shapes_train, tmp_path):
     with claimed(tmp_path, settings_of(shapes_train)) as before:
         assert before is None
     assert [path.name for path in tmp_path.iterdir()] == ["settings.yaml"]
+
+
+def test_a_run_goes_on_with_other_devices(shapes_train, tmp_path):
+    for devices in (1, "all", 2, [0, 1]):
+        with claimed(tmp_path, settings_of(shapes_train, devices=devices)) as before:
+            assert before is None
+    assert read_settings(tmp_path / "settings.yaml").train.devices == (0, 1)
+
+
+def test_other_processes_of_a_run_write_nothing(shapes_train, tmp_path):
+    with claimed(tmp_path, settings_of(shapes_train)):
+        held = {path.name for path in tmp_path.iterdir()}
+        with claimed(tmp_path, settings_of(shapes_train, devices=2), first=False) as before:
+            assert before is None
+        with pytest.raises(UsageError, match="a run with other settings"):
+            claimed(tmp_path, settings_of(shapes_train, seed=2), first=False).__enter__()
+        assert {path.name for path in tmp_path.iterdir()} == held
+    assert read_settings(tmp_path / "settings.yaml").train.devices == 1
+    with claimed(tmp_path / "missing", settings_of(shapes_train), first=False):
+        assert not (tmp_path / "missing").exists()

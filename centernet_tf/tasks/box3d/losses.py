@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from centernet_tf.losses import gather_cells
+from centernet_tf.losses import batch_sum, gather_cells
 from centernet_tf.tasks.box3d.decode import to_metres
 
 
@@ -26,10 +26,10 @@ def depth(values: Any, target: Mapping[str, Any]) -> Any:
         Scalar: summed error over B x rows; without "rows" over the objects plus 1e-4, as CenterTrack has it.
     """
     metres = to_metres(gather_cells(values, target["index"]))
-    error = ops.sum(ops.abs(metres - target["value"]) * target["mask"])
+    error = batch_sum(ops.abs(metres - target["value"]) * target["mask"])
     if "rows" not in target:
-        return error / (ops.sum(target["mask"]) + 1e-4)
-    return error / (ops.cast(ops.shape(metres)[0], "float32") * target["rows"])
+        return error / (batch_sum(target["mask"]) + 1e-4)
+    return error / (batch_sum(ops.cast(ops.shape(metres)[0], "float32")) * target["rows"])
 
 
 def rotation(values: Any, target: Mapping[str, Any]) -> Any:
@@ -47,16 +47,16 @@ def rotation(values: Any, target: Mapping[str, Any]) -> Any:
     """
     predicted = ops.cast(gather_cells(values, target["index"]), "float32")
     mask = target["mask"][..., 0]
-    rows = ops.cast(ops.shape(predicted)[0], "float32") * target["rows"]
+    rows = batch_sum(ops.cast(ops.shape(predicted)[0], "float32")) * target["rows"]
     total = 0.0
     for number in range(2):
         no, yes, sine, cosine = (predicted[..., 4 * number + part] for part in range(4))
         chosen, residual = target["bins"][..., number], target["residuals"][..., number]
         entropy = ops.softplus(ops.where(chosen > 0, no - yes, yes - no))
-        total += (ops.sum(entropy * mask) + (rows - ops.sum(mask)) * np.float32(np.log(2))) / rows
+        total += (batch_sum(entropy * mask) + (rows - batch_sum(mask)) * np.float32(np.log(2))) / rows
         inside = chosen * mask
         error = _smooth(sine - ops.sin(residual)) + _smooth(cosine - ops.cos(residual))
-        total += ops.sum(error * inside) / ops.maximum(ops.sum(inside), 1.0)
+        total += batch_sum(error * inside) / ops.maximum(batch_sum(inside), 1.0)
     return total
 
 

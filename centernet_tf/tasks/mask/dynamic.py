@@ -10,7 +10,7 @@ from typing import Any
 from keras import ops
 
 from centernet_tf.geometry import patches
-from centernet_tf.losses import gather_cells
+from centernet_tf.losses import batch_sum, gather_cells
 from centernet_tf.points.centers import STRIDE
 from centernet_tf.tasks.mask.sampling import Sides, sample_all
 from centernet_tf.tasks.mask.targets import masked, paste
@@ -105,7 +105,7 @@ def dice(features: Any, weights: Any, target: Mapping[str, Any]) -> Any:
     common = ops.sum(found * wanted, axis=(2, 3))
     squares = ops.sum(found * found, axis=(2, 3)) + ops.sum(wanted * wanted, axis=(2, 3))
     errors, known = 1 - 2 * common / (squares + LEAST), target["mask"]
-    return ops.sum(ops.where(known > 0, errors, 0.0)) / ops.maximum(ops.sum(known), 1.0)
+    return batch_sum(ops.where(known > 0, errors, 0.0)) / ops.maximum(batch_sum(known), 1.0)
 
 
 def decode(outputs: Mapping[str, Any], peaks: Mapping[str, Any], boxes: Any, sides: Sides, margin: float) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 from keras import ops
 
-from centernet_tf.losses import gather_cells
+from centernet_tf.losses import batch_sum, gather_cells
 from centernet_tf.tasks.mask.sampling import resize, sample
 
 
@@ -55,7 +55,7 @@ def product(shape: Any, saliency: Any, target: Mapping[str, Any]) -> Any:
     known = target["mask"]
     errors = ops.mean(product_bce(own, whole, value), axis=(2, 3))
     # Rows of no object may hold anything, and what is no number times 0 is none.
-    return ops.sum(ops.where(known > 0, errors, 0.0)) / ops.maximum(ops.sum(known), 1.0)
+    return batch_sum(ops.where(known > 0, errors, 0.0)) / ops.maximum(batch_sum(known), 1.0)
 
 
 def direct_saliency(saliency: Any, target: Mapping[str, Any]) -> Any:
@@ -71,4 +71,4 @@ def direct_saliency(saliency: Any, target: Mapping[str, Any]) -> Any:
     logits, weight = ops.cast(saliency, "float32"), target["weight"][..., None]
     errors = ops.softplus(logits) - target["value"] * logits
     channels = ops.cast(ops.shape(logits)[-1], "float32")
-    return ops.sum(errors * weight) / ops.maximum(ops.sum(weight) * channels, 1.0)
+    return batch_sum(errors * weight) / ops.maximum(batch_sum(weight) * channels, 1.0)

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from centernet_tf.losses import gather_cells
+from centernet_tf.losses import batch_sum, gather_cells
 
 TERM = "identity"
 FAR = -1e9  # logit of identities that are of another class
@@ -80,7 +80,7 @@ class Classifier(keras.layers.Layer):
         picked = ops.take_along_axis(logits, wanted[..., None], axis=-1)[..., 0]
         # A row of nobody would be as far from its class' logits as `FAR`.
         errors = ops.where(known, ops.logsumexp(logits, axis=-1) - picked, 0.0)
-        return ops.sum(errors) / ops.maximum(ops.sum(ops.cast(known, "float32")), 1.0)
+        return batch_sum(errors) / ops.maximum(batch_sum(ops.cast(known, "float32")), 1.0)
 
     def _logits(self, embedding: Any, classes: Any) -> Any:
         """[B, N, identities], those of other classes far below all others."""
