@@ -148,7 +148,11 @@ class Outputs:
         """Gives outputs whose result files get their names at the end, all together or none.
 
         A file that is missing, or an older one among new ones, would be scored like a result of this run.
+
+        Raises:
+            UsageError: A class that is wanted is none of the model's, or a format does not suit the model.
         """
+        check_classes(self.classes, names)
         with contextlib.ExitStack() as stack:
             folders = {name: stack.enter_context(whole_folder(path)) for name, path in self.result_files.items()}
             tellers = tuple(stack.enter_context(one.opened(names, properties)) for one in self.formats)

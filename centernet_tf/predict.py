@@ -5,7 +5,7 @@ import contextlib
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +23,7 @@ from centernet_tf.media.folder import FolderReader
 from centernet_tf.media.images import read_image
 from centernet_tf.media.sources import Source
 from centernet_tf.media.video import Frame, VideoReader, VideoWriter
-from centernet_tf.outputs import (
-    DIGITS,
-    Outputs,
-    check_classes,
-    check_formats,
-    check_outputs,
-    result_format,
-    write_json,
-)
+from centernet_tf.outputs import DIGITS, Outputs, check_formats, check_outputs, result_format, write_json
 from centernet_tf.results import Detections
 
 # Called with a frame and what is told of it; gives the image [H, W, 3] that it is drawn into.
@@ -91,18 +83,11 @@ def predict(
     _check_motion(detector, sources)
     check_outputs(sources, outputs)
     check_formats(outputs.result_files, detector.properties)
-    check_classes(outputs.classes, detector.names)
     outputs = dataclasses.replace(outputs, threshold=chosen(outputs.threshold, detector.card))
-    each = isinstance(outputs.threshold, tuple)
     total = sum(not source.moving for source in sources)
-    card = detector.card.input
-    head = {
-        "model": model,
-        "threshold": dict(zip(detector.names, outputs.threshold)) if each else outputs.threshold,
-        "input": "kept" if card.mode == "keep" else f"{card.height}x{card.width}",
-        **({} if outputs.classes is None else {"classes": list(outputs.classes)}),
-        "categories": _categories(detector),
-    }
+    head = head_of(detector, outputs.threshold, model)
+    if outputs.classes is not None:
+        head["classes"] = list(outputs.classes)
     summary, videos = Summary(), []
     stack = contextlib.ExitStack()
     staged = outputs.staged(detector.names, detector.properties)
@@ -128,10 +113,33 @@ def predict(
     return summary
 
 
+def head_of(detector: Detector, threshold: float | Sequence[float], model: str) -> dict[str, Any]:
+    """What stands before the images in a file of results.
+
+    Args:
+        detector: What finds objects.
+        threshold: Scores up to this are left out, or up to one for each class: as `chosen` gives it.
+        model: Its name.
+    """
+    card = detector.card.input
+    return {
+        "model": model,
+        "threshold": dict(zip(detector.names, threshold)) if isinstance(threshold, tuple) else threshold,
+        "input": "kept" if card.mode == "keep" else f"{card.height}x{card.width}",
+        "categories": _categories(detector),
+    }
+
+
+def check_still(detector: Detector, name: str) -> None:
+    """Raises UsageError where a model cannot look at single images, of which `name` is one."""
+    if sees_flow(detector):
+        raise UsageError(f"{name}: this model sees optical flow, and a single image has none. Give it videos.")
+
+
 def _check_motion(detector: Detector, sources: Iterable[Source]) -> None:
-    still = [source.name for source in sources if not source.moving]
-    if still and sees_flow(detector):
-        raise UsageError(f"{still[0]}: this model sees optical flow, and a single image has none. Give it videos.")
+    for source in sources:
+        if not source.moving:
+            check_still(detector, source.name)
 
 
 @contextlib.contextmanager

@@ -40,6 +40,7 @@ ORDER = (
     "training",
     "train",
     "predict",
+    "shards",
     "export",
     "serving",
     "inspect",

@@ -1,6 +1,7 @@
 """`centernet detect`."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +10,8 @@ import numpy as np
 import typer
 from rich.console import Console
 
+from centernet_tf.cli.counts import counted, objects_told
+from centernet_tf.cli.detect_shards import BlockSize, Engine, Format, Sharding, Workers, detect_in_shards
 from centernet_tf.cli.formats import Classes, Coco, CocoIds, Csv, SaveCrops, SaveTxt, make_formats, read_classes
 from centernet_tf.cli.progress import progress
 from centernet_tf.cli.search import Flip, Halo, KeepResolution, Nms, Scales, Size, Tile, Xla, load_detector
@@ -16,7 +19,7 @@ from centernet_tf.errors import UsageError
 from centernet_tf.host.plain import plain
 from centernet_tf.media.sources import find_sources
 from centernet_tf.media.video import told_codec
-from centernet_tf.outputs import Outputs, check_classes, check_formats, check_outputs
+from centernet_tf.outputs import Outputs, check_formats, check_outputs
 
 if TYPE_CHECKING:
     from centernet_tf.detector.detector import Detector
@@ -44,7 +47,13 @@ def detect(
     heatmaps: Annotated[
         bool, typer.Option("--heatmaps", help="Also write NAME_heatmap: the network's heatmaps over its input.")
     ] = False,
-    draw: Annotated[bool, typer.Option(help="Also write images and videos with the objects drawn in.")] = True,
+    draw: Annotated[
+        bool | None,
+        typer.Option(
+            "--draw/--no-draw",
+            help="Also write images and videos with the objects drawn in. Default: of --format json.",
+        ),
+    ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="File of the results. Default: OUT/detections.json.")
     ] = None,
@@ -89,6 +98,10 @@ def detect(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Continue past unreadable images and videos, and list them.")
     ] = False,
+    engine: Engine = "local",
+    workers: Workers = None,
+    format: Format = None,
+    block_size: BlockSize = None,
 ) -> None:
     """Find objects in images, folders, videos or a webcam.
 
@@ -96,18 +109,34 @@ def detect(
     images and videos directly in it. 3D boxes come with a bird's-eye view beside the image. Ctrl-C ends a webcam and
     keeps what it saw. No window is opened.
 
+    Millions of images: --format jsonl or parquet writes numbered files, and --engine ray shares the work among workers.
+    There, INPUT may be a .txt file with an image a line.
+
     Example: centernet detect runs/shapes/best.keras images/ clip.mp4 --out found --csv found/table.csv
+
+    Example: centernet detect best.keras list.txt --out found --engine ray --workers 4 --format parquet
     """
     from centernet_tf.detector.found import chosen
     from centernet_tf.predict import predict
 
-    sources = find_sources(inputs)
     files = {"kitti": kitti, "label-images": label_images, "mask-images": mask_images}
+    search = (size, keep_resolution, flip, scales, nms, tile, halo)
+    sharding = Sharding(engine, format, workers, block_size)
+    further = {"classes": classes, "save-crops": save_crops, "save-txt": save_txt, "csv": csv, "coco": coco}
+    whole = {"json": json_file, "heatmaps": heatmaps, "draw": draw, "max-frames": max_frames, **files, **further}
+    sharding.check(whole)
+    if sharding.wanted:
+        load = functools.partial(load_detector, model.resolve(), *search, xla)
+        read = functools.partial(read_extras, files={"camera": camera and camera.resolve()})
+        depends = {"search": search, "camera": camera and str(camera)}
+        detect_in_shards(sharding, model, inputs, out, load, read, threshold, batch_size, skip_bad, depends)
+        return
+    sources = find_sources(inputs)
     outputs = Outputs(
         folder=out,
         json_file=json_file or out / "detections.json",
         batch_size=batch_size,
-        draw=draw,
+        draw=draw is not False,
         heatmaps=heatmaps,
         skip_bad=skip_bad,
         max_frames=max_frames,
@@ -120,10 +149,9 @@ def detect(
         raise UsageError("--max-frames: no input is a video or a webcam. Leave it out.")
     if heatmaps and tile:
         raise UsageError("--heatmaps shows the heatmaps of a whole image, which --tile avoids. Leave out one.")
-    detector = load_detector(model, size, keep_resolution, flip, scales, nms, tile, halo, xla)
+    detector = load_detector(model, *search, xla)
     check_formats(outputs.result_files, detector.properties)
-    check_classes(outputs.classes, detector.names)
-    extras = _read_extras(detector, {"camera": camera})
+    extras = read_extras(detector, {"camera": camera})
     outputs = dataclasses.replace(outputs, extras=extras, threshold=chosen(threshold, detector.card))
     console = Console(soft_wrap=True, highlight=False)
     with progress() as bar:
@@ -139,7 +167,7 @@ def detect(
         console.print(plain(line))
 
 
-def _read_extras(detector: "Detector", files: Mapping[str, Path | None]) -> dict[str, Callable[[str], np.ndarray]]:
+def read_extras(detector: "Detector", files: Mapping[str, Path | None]) -> dict[str, Callable[[str], np.ndarray]]:
     """Reads the files given by options, each of which has the name of an extra of the model.
 
     Returns:
@@ -164,15 +192,11 @@ def report(summary: "Summary", outputs: Outputs) -> list[str]:
     """What was seen, what was found, what is missing and where all of it is."""
     seen = []
     if summary.images or not summary.videos:
-        seen.append(_count(summary.images, "image"))
+        seen.append(counted(summary.images, "image"))
     if summary.videos:
-        seen.append(f"{_count(summary.frames, 'frame')} of {_count(summary.videos, 'video')}")
-    ranked = sorted(summary.objects.items(), key=lambda pair: (-pair[1], pair[0]))
-    objects = ", ".join(f"{count} {name}" for name, count in ranked)
-    lines = [
-        f"{' and '.join(seen)}: {_count(summary.objects.total(), 'object')}" + (f" ({objects})" if objects else "")
-    ]
-    if not objects and summary.images + summary.frames:
+        seen.append(f"{counted(summary.frames, 'frame')} of {counted(summary.videos, 'video')}")
+    lines = [f"{' and '.join(seen)}: {objects_told(summary.objects)}"]
+    if not summary.objects.total() and summary.images + summary.frames:
         level = "the thresholds of the classes" if isinstance(outputs.threshold, tuple) else f"{outputs.threshold:g}"
         nothing = f"No {' or '.join(outputs.classes)}" if outputs.classes else "Nothing"
         lines.append(f"{nothing} scored above {level}. Try a lower --threshold, or --heatmaps to see why.")
@@ -190,7 +214,3 @@ def report(summary: "Summary", outputs: Outputs) -> list[str]:
     drawn = f"{kinds.capitalize()}: {outputs.folder}; results" if kinds else "Results"
     lines.append(f"{drawn}: {outputs.json_file}")
     return lines + [f"{one.title}: {one.path}" for one in outputs.formats]
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -47,6 +47,7 @@ CALLS = {
     "export onnx": "export spots.keras --format onnx --out out/e.onnx",
     "detect images": "detect spots.keras in/a.png in/b.png --out out --heatmaps --kitti out/txt --csv out/t.csv "
     "--save-txt out/yolo",
+    "detect shards": "detect spots.keras in/a.png in/b.png --out out --format jsonl --block-size 1",
     "detect videos": "detect spots.keras in/clip.mp4 --out out --heatmaps",
 }
 
@@ -151,6 +152,8 @@ def check_whole(path):
     content = path.read_bytes()
     if path.suffix == ".json":
         json.loads(content)
+    elif path.suffix == ".jsonl":
+        assert content.endswith(b"\n") and all(map(json.loads, content.splitlines()))
     elif path.suffix in (".yaml", ".pbtxt"):
         assert yaml.safe_load(content.split(b"item {")[0] or b"-")
     elif path.suffix == ".png":
