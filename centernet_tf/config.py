@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from centernet_tf.data.augment_settings import AugmentSettings
 from centernet_tf.errors import UsageError, brief, closest
+from centernet_tf.host.bucket import Place
 from centernet_tf.host.files import write_text
 from centernet_tf.host.strict_yaml import parse, parse_file
 from centernet_tf.points.loss_settings import LossSettings
@@ -27,7 +28,7 @@ Device = pydantic.NonNegativeInt | Annotated[str, pydantic.Field(pattern=r"^(cpu
 
 
 class DataSettings(Section):
-    """Where the records are and how images reach the network.
+    """Where the records are, directories or addresses such as s3://, and how images reach the network.
 
     size: height and width of its input; "auto" is what `data.choices` advises for these records, as is epochs of
     `TrainSettings`.
@@ -36,8 +37,8 @@ class DataSettings(Section):
     (`model.card.InputCard`), likewise.
     """
 
-    train: Path
-    validation: Path | None = None
+    train: Place
+    validation: Place | None = None
     size: Literal["auto"] | tuple[Side, Side] = (512, 512)
     mean: tuple[Fraction, Fraction, Fraction] | None = None
     std: tuple[PositiveFraction, PositiveFraction, PositiveFraction] | None = None

@@ -16,7 +16,7 @@ from centernet_tf.errors import UsageError
 from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.model.file import load_model, read_card
 from centernet_tf.training import loggers
-from centernet_tf.training.claim import claimed
+from centernet_tf.training.claim import check_place, claimed
 from centernet_tf.training.devices import open_devices
 from centernet_tf.training.run import Run
 from centernet_tf.training.start import start_from, start_from_checkpoint
@@ -48,7 +48,9 @@ def train(settings: Settings, out: str | Path, say: Callable[[str], None] = prin
         DataError: Records are damaged, the loss is no longer a number, or another process no longer answers.
     """
     loggers.check_loggers(settings.train.loggers)
-    out, devices = Path(out), open_devices(settings)
+    out = Path(out)
+    check_place(out)
+    devices = open_devices(settings)
     say = say if devices.first else _silent
     records, validation = _open_data(settings)
     settings = _chosen(settings, records, say)

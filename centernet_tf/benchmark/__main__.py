@@ -1,10 +1,11 @@
 """Prints the tables: `python -m centernet_tf.benchmark [input render step decode keypoints kitti deformable tracking
-identities masks interactions networks gpu growth looks]`.
+identities masks interactions networks gpu growth looks writing]`.
 
 Words after `networks` choose among them: `networks resnet18 dla34 1 --precision float32 --cores 1`, backbones and batch
 sizes; `networks --help` lists the options. `looks` needs words: records of videos, and models that track. `gpu` is
 measured where it is named: networks and layers on the device of Keras' JAX backend, without TensorFlow; `gpu --help`.
 `growth --objects 30 300` measures one thing that grows instead of all; `growth --help`.
+Words after `writing` are numbers of images.
 """
 
 import importlib
@@ -96,8 +97,12 @@ TABLES = {
             *("mAP", "by chance"),
         ),
     ),
+    "writing": (
+        "Writing records, drawn images of 64x64, two threads or two processes",
+        ("runner", "images", "images / s", "processor, s", "peak MB of all processes"),
+    ),
 }
-CHOOSING = ("networks", "gpu", "growth", "looks")  # The tables that take words of their own.
+CHOOSING = ("networks", "gpu", "growth", "looks", "writing")  # The tables that take words of their own.
 NEEDING = ("looks",)  # And those that cannot do without.
 ASKED = (*NEEDING, "gpu")  # Those that are measured where they are named; one needs a device of its own.
 

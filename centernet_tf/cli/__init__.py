@@ -5,7 +5,8 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +15,7 @@ from typer.core import TyperCommand
 
 from centernet_tf.errors import DataError, UsageError, out_of_memory
 from centernet_tf.host.plain import plain
+from centernet_tf.host.reading import address_in
 from centernet_tf.version import VERSION
 
 # TensorFlow and Keras take seconds to load, which no help and no mistyped option should cost: modules of this package
@@ -77,8 +79,22 @@ class _Command(TyperCommand):
     """A command that loads TensorFlow, once its arguments have been read."""
 
     def invoke(self, ctx: Any) -> Any:
+        _check_places(ctx.params)
+        if runner := ctx.params.get("runner"):
+            importlib.import_module("centernet_tf.cli.conversion").check_installed(runner)
         _load_quietly("tensorflow")
         return super().invoke(ctx)
+
+
+def _check_places(given: Mapping[str, Any]) -> None:
+    """Raises UsageError where an address stands for a file or folder that must be on this machine."""
+    for name, value in given.items():
+        for one in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(one, Path) and (address := address_in(one)):
+                raise UsageError(
+                    f"{name.replace('_', '-')}: {address} is in a bucket, where only records are read and written. "
+                    "Give a path of this machine."
+                )
 
 
 def _show_version(wanted: bool) -> None:

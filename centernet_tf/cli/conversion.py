@@ -1,5 +1,6 @@
 """What all `centernet records` commands share: options, the bar while they work, the table when they are done."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -11,22 +12,30 @@ from rich.table import Table
 from centernet_tf.cli.progress import progress
 from centernet_tf.datasets.items import Split
 from centernet_tf.datasets.report import Report
-from centernet_tf.errors import UsageError
+from centernet_tf.errors import UsageError, closest
+from centernet_tf.host.bucket import Bucket, as_place
 from centernet_tf.host.plain import plain
 from centernet_tf.host.reading import is_file, read_lines
 from centernet_tf.properties.property import Property
 
 LISTED = 20
+RUNNERS = ("direct", "beam")
 
 Out = Annotated[
-    Path,
-    typer.Option("--out", help="Directory for this split's shards and dataset.yaml, such as tfrecords/cells/train."),
+    str,
+    typer.Option(
+        "--out",
+        metavar="PATH",
+        help="Directory for this split's shards and dataset.yaml, such as tfrecords/cells/train.",
+    ),
 ]
 Name = Annotated[str | None, typer.Option(help="Name of the data set. Default: the directory above --out.")]
 SplitName = Annotated[str, typer.Option(help="Name of the split, and of its shard files.")]
 Classes = Annotated[str | None, typer.Option(help="Class names, 'cat,dog', or a text file with one name on each line.")]
 Shards = Annotated[int | None, typer.Option(help="Number of files. Default: one for about every 100 MB.")]
-Workers = Annotated[int | None, typer.Option(help="Threads; does not change the files. Default: one for each core.")]
+Workers = Annotated[
+    int | None, typer.Option(help="Threads, or processes of Beam; changes no file. Default: one for each core.")
+]
 SkipBad = Annotated[
     bool,
     typer.Option("--skip-bad", help="Skip invalid images and boxes and list them, instead of stopping."),
@@ -36,15 +45,47 @@ Outside = Annotated[
 ]
 
 
+def _runner(value: str) -> str:
+    """Checks the value of --runner."""
+    try:
+        name, *options = shlex.split(value) or [""]
+    except ValueError as error:
+        raise UsageError(f"--runner {value!r}: {error}.") from None
+    if name not in RUNNERS or (options and name != "beam"):
+        raise UsageError(f"--runner {value!r}: expected direct, beam, or beam and its options.{closest(name, RUNNERS)}")
+    return value
+
+
+def check_installed(runner: str) -> None:
+    """Raises UsageError where what a value of --runner names is missing; called before anything is read."""
+    name, *options = shlex.split(runner)
+    if name == "beam":
+        from centernet_tf.datasets.beam import check_beam
+
+        check_beam(options)
+
+
+RunBy = Annotated[
+    str,
+    typer.Option(
+        "--runner",
+        metavar="direct|beam",
+        callback=_runner,
+        help="Threads here, or Apache Beam: beam, or 'beam --runner=FlinkRunner ...' with its options.",
+    ),
+]
+
+
 def convert(
     data: Split,
     *,
-    out: Path,
+    out: str | Path | Bucket,
     name: str | None,
     split: str,
     shards: int | None,
     workers: int | None,
     skip_bad: bool = False,
+    runner: str = "direct",
 ) -> Report:
     """Writes records with a bar on the terminal, and prints what became of the images and boxes.
 
@@ -53,25 +94,30 @@ def convert(
         DataError: See `write_records`.
     """
     from centernet_tf.data.examine import leave_gpu
+    from centernet_tf.datasets.beam import by_beam
     from centernet_tf.datasets.writer import write_records
 
     leave_gpu()
+    by, *options = shlex.split(runner)
     classes, items, properties = data
+    place = as_place(out)
+    above = place.parent if isinstance(place, Bucket) else place.resolve().parent
     with progress() as bar:
         job = bar.add_task(f"records of {split}", total=len(items) if hasattr(items, "__len__") else None)
         report = write_records(
             items,
-            directory=out,
-            name=name or out.resolve().parent.name,
+            directory=place,
+            name=name or above.name,
             split=split,
             classes=classes,
             properties=properties,
             shards=shards,
             workers=workers,
             skip_bad=skip_bad,
+            runner=by_beam(options, workers) if by == "beam" else None,
             progress=lambda done: bar.update(job, completed=done),
         )
-    print_report(report, properties, out, Console())
+    print_report(report, properties, place, Console())
     return report
 
 
@@ -98,7 +144,7 @@ def class_list(value: str | None) -> tuple[str, ...] | None:
     return names
 
 
-def print_report(report: Report, properties: Sequence[Property], out: Path, console: Console) -> None:
+def print_report(report: Report, properties: Sequence[Property], out: Path | Bucket, console: Console) -> None:
     """Prints the counts of a conversion as a table, what each property counted, and the first of what was left out."""
     from centernet_tf.data.dataset import DATASET_FILE
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from centernet_tf.cli.conversion import convert
 from centernet_tf.datasets.items import Split
 from centernet_tf.errors import UsageError
+from centernet_tf.host.bucket import Bucket, as_place
 from centernet_tf.host.plain import plain
 
 Validation = Annotated[
@@ -21,7 +22,7 @@ Validation = Annotated[
 Seed = Annotated[int | None, typer.Option(help="With --validation, another choice of these images. Default: 0.")]
 
 
-def write(data: Split, validation: float | None, seed: int | None, *, out: Path, **options: Any) -> None:
+def write(data: Split, validation: float | None, seed: int | None, *, out: str, **options: Any) -> None:
     """Writes the records of one split to a directory, or those of train and val to two directories in it.
 
     Args:
@@ -42,13 +43,14 @@ def write(data: Split, validation: float | None, seed: int | None, *, out: Path,
         return
     from centernet_tf.datasets.division import divide
 
-    _check_directory(out)
+    place = as_place(out)
+    _check_directory(place)
     division = divide(data, validation, seed or 0)
     console = Console()
     console.print(plain(division.told), soft_wrap=True, highlight=False)
-    options["name"] = options["name"] or out.resolve().name
+    options["name"] = options["name"] or (place if isinstance(place, Bucket) else place.resolve()).name
     reports = {
-        split: convert(part, out=out / split, **{**options, "split": split}) for split, part in division.parts.items()
+        split: convert(part, out=place / split, **{**options, "split": split}) for split, part in division.parts.items()
     }
     for split, report in reports.items():
         if lacking := [name for name in data.classes if not report.objects_per_class[name]]:
@@ -56,7 +58,7 @@ def write(data: Split, validation: float | None, seed: int | None, *, out: Path,
             console.print(plain(told), soft_wrap=True, highlight=False)
 
 
-def _check_directory(out: Path) -> None:
+def _check_directory(out: Path | Bucket) -> None:
     from centernet_tf.data.dataset import DATASET_FILE
     from centernet_tf.datasets.division import TRAIN, VALIDATION
 

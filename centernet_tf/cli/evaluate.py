@@ -27,7 +27,7 @@ def evaluate(
     model: Annotated[
         Path, typer.Argument(help="A .keras file that `centernet train` wrote, or a folder of result files.")
     ],
-    data: Annotated[Path, typer.Option(help="Directory of records with the model's classes.")],
+    data: Annotated[str, typer.Option(metavar="PATH", help="Directory of records with the model's classes.")],
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all scores as JSON.")] = None,
     plot: Annotated[
         Path | None,

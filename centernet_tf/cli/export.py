@@ -56,8 +56,11 @@ def export(
     out: Annotated[Path, typer.Option(help="What to write: a .tflite or .onnx file, a folder for a SavedModel.")],
     format: Annotated[str, typer.Option(help=f"One of: {', '.join(FORMATS)}.")] = "savedmodel",
     data: Annotated[
-        Path | None,
-        typer.Option(help="Directory of records: images for the comparison with the model, and for int8 calibration."),
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="Directory of records: images for the comparison with the model, and for int8 calibration.",
+        ),
     ] = None,
     precision: Annotated[
         str | None,

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from centernet_tf import recipes
+from centernet_tf.host.bucket import Bucket, as_place
 from centernet_tf.host.plain import plain
 
 _TRAIN, _VALIDATION = "tfrecords/mine/train", "tfrecords/mine/val"  # in every recipe for one's own data
@@ -18,8 +19,12 @@ _BESIDE = ("val", "validation", "valid")  # names of the folder beside the train
 def init(
     task: Annotated[str, typer.Argument(help="What the network shall tell, such as detect.")] = "detect",
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("mine.yaml"),
-    data: Annotated[Path | None, typer.Option(help="Your training records, from which size and epochs follow.")] = None,
-    validation: Annotated[Path | None, typer.Option(help="Records to score on. Default: val beside --data.")] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Your training records, from which size and epochs follow.")
+    ] = None,
+    validation: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Records to score on. Default: val beside --data.")
+    ] = None,
     listed: Annotated[bool, typer.Option("--list", help="Show all recipes instead.")] = False,
 ) -> None:
     """Write a YAML file of settings for your own data, to edit and train with.
@@ -42,7 +47,8 @@ def init(
     if out.exists():
         raise UsageError(f"{out} exists. Give another --out, or remove it.")
     if data is not None:
-        text = _with_data(text, data, validation or _beside(data))
+        records = as_place(data)
+        text = _with_data(text, records, as_place(validation) if validation else _beside(records))
     write_text(out, text)
     console.print(plain(f"Written: {out}. Edit it, then: centernet train {out} --out runs/mine"))
 
@@ -55,13 +61,13 @@ def _table() -> Table:
     return table
 
 
-def _beside(data: Path) -> Path | None:
+def _beside(data: Path | Bucket) -> Path | Bucket | None:
     """The folder of validation records beside those to train on, where there is one."""
     found = (data.parent / name for name in _BESIDE)
     return next((path for path in found if (path / "dataset.yaml").exists()), None)
 
 
-def _with_data(text: str, data: Path, validation: Path | None) -> str:
+def _with_data(text: str, data: Path | Bucket, validation: Path | Bucket | None) -> str:
     """The recipe with these records, and with numbers for what is "auto" in it.
 
     Raises:

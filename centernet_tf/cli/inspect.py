@@ -11,6 +11,7 @@ from rich.text import Text
 
 from centernet_tf.cli.progress import progress
 from centernet_tf.cli.sizes import parse_size
+from centernet_tf.host.bucket import Bucket
 from centernet_tf.host.files import write_json
 from centernet_tf.host.plain import plain
 from centernet_tf.media.draw import contact_sheet, save_image
@@ -24,7 +25,9 @@ MOST_SIZES = 5  # image sizes listed by name
 
 
 def inspect(
-    records: Annotated[list[Path], typer.Argument(help="Directories of records; several are compared.")],
+    records: Annotated[
+        list[str], typer.Argument(metavar="PATH...", help="Directories of records; several are compared.")
+    ],
     max_objects: Annotated[int, typer.Option(help="Objects per image that training keeps, its max_objects.")] = 100,
     size: Annotated[str, typer.Option(help="Height x width of the network's input.")] = "512x512",
     sheet: Annotated[
@@ -50,9 +53,9 @@ def inspect(
     quiet = json_file == "-"
     console = Console(quiet=quiet)
     with progress(quiet=quiet) as bar:
-        jobs: dict[Path, int] = {}
+        jobs: dict[Path | Bucket, int] = {}
 
-        def advance(path: Path, done: int, expected: int) -> None:
+        def advance(path: Path | Bucket, done: int, expected: int) -> None:
             if path not in jobs:
                 jobs[path] = bar.add_task(str(path), total=expected)
             bar.update(jobs[path], completed=done, total=max(expected, done))

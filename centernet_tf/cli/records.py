@@ -19,6 +19,7 @@ from centernet_tf.cli.conversion import (
     Name,
     Out,
     Outside,
+    RunBy,
     Shards,
     SkipBad,
     SplitName,
@@ -68,6 +69,7 @@ def coco(
     skip_bad: SkipBad = False,
     validation: Validation = None,
     seed: Seed = None,
+    runner: RunBy = "direct",
 ) -> None:
     """From COCO instances or keypoints: one JSON and a folder of images.
 
@@ -93,7 +95,18 @@ def coco(
     )
     for line in reader.assumptions(data.properties) if given is None else ():
         Console().print(plain(line), soft_wrap=True)
-    write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    write(
+        data,
+        validation,
+        seed,
+        out=out,
+        name=name,
+        split=split,
+        shards=shards,
+        workers=workers,
+        skip_bad=skip_bad,
+        runner=runner,
+    )
 
 
 @app.command()
@@ -116,6 +129,7 @@ def voc(
     skip_bad: SkipBad = False,
     validation: Validation = None,
     seed: Seed = None,
+    runner: RunBy = "direct",
 ) -> None:
     """From Pascal VOC: one XML for each image, as LabelImg, CVAT and Roboflow write them.
 
@@ -127,7 +141,18 @@ def voc(
 
     listed = split if (root / "ImageSets" / "Main").is_dir() else None
     data = reader.read(root, listed, images=images, classes=class_list(classes), origin=origin)
-    write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    write(
+        data,
+        validation,
+        seed,
+        out=out,
+        name=name,
+        split=split,
+        shards=shards,
+        workers=workers,
+        skip_bad=skip_bad,
+        runner=runner,
+    )
 
 
 @app.command()
@@ -149,6 +174,7 @@ def yolo(
     skip_bad: SkipBad = False,
     validation: Validation = None,
     seed: Seed = None,
+    runner: RunBy = "direct",
 ) -> None:
     """From YOLO labels: a text file for each image, with a data.yaml or a list of classes.
 
@@ -167,7 +193,18 @@ def yolo(
     data = reader.read(source, split, labels=labels, classes=class_list(classes), skeleton=given, outside=outside)
     for line in reader.assumptions(data.properties) if given is None else ():
         Console().print(plain(line), soft_wrap=True)
-    write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    write(
+        data,
+        validation,
+        seed,
+        out=out,
+        name=name,
+        split=split,
+        shards=shards,
+        workers=workers,
+        skip_bad=skip_bad,
+        runner=runner,
+    )
 
 
 @app.command()
@@ -185,6 +222,7 @@ def kitti(
     skip_bad: SkipBad = False,
     validation: Validation = None,
     seed: Seed = None,
+    runner: RunBy = "direct",
 ) -> None:
     """From KITTI's object benchmark: 3D boxes and the camera of each image.
 
@@ -196,7 +234,18 @@ def kitti(
     from centernet_tf.datasets import kitti as reader
 
     data = reader.read(root, names, classes=class_list(classes))
-    write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    write(
+        data,
+        validation,
+        seed,
+        out=out,
+        name=name,
+        split=split,
+        shards=shards,
+        workers=workers,
+        skip_bad=skip_bad,
+        runner=runner,
+    )
 
 
 @app.command("kitti-tracking")
@@ -215,6 +264,7 @@ def kitti_tracking(
     skip_bad: SkipBad = False,
     validation: Validation = None,
     seed: Seed = None,
+    runner: RunBy = "direct",
 ) -> None:
     """From KITTI's tracking benchmark: videos with 3D boxes, identities and a camera.
 
@@ -226,7 +276,18 @@ def kitti_tracking(
 
     chosen = None if names is None else class_list(names)
     data = reader.read(root, chosen, half=half, classes=class_list(classes))
-    write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    write(
+        data,
+        validation,
+        seed,
+        out=out,
+        name=name,
+        split=split,
+        shards=shards,
+        workers=workers,
+        skip_bad=skip_bad,
+        runner=runner,
+    )
 
 
 @app.command()

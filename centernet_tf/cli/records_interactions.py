@@ -5,7 +5,18 @@ from typing import Annotated, Any
 
 import typer
 
-from centernet_tf.cli.conversion import Classes, Name, Out, Outside, Shards, SkipBad, SplitName, Workers, class_list
+from centernet_tf.cli.conversion import (
+    Classes,
+    Name,
+    Out,
+    Outside,
+    RunBy,
+    Shards,
+    SkipBad,
+    SplitName,
+    Workers,
+    class_list,
+)
 from centernet_tf.cli.division import Seed, Validation, write
 from centernet_tf.errors import UsageError
 
@@ -43,6 +54,7 @@ def hico(
     skip_bad: SkipBad = False,
     validation: Validation = None,
     seed: Seed = None,
+    runner: RunBy = "direct",
 ) -> None:
     """From HICO-DET, or any JSON as PPDM and HOI-A have it.
 
@@ -68,7 +80,18 @@ def hico(
         if given := [option for option, value in of_json.items() if value is not None]:
             raise UsageError(f"--{given[0]} is of a JSON; a MAT file tells that itself. Leave it out.")
         data = hoi_hico.read(annotations, images, part=part or "train", outside=outside)
-    write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    write(
+        data,
+        validation,
+        seed,
+        out=out,
+        name=name,
+        split=split,
+        shards=shards,
+        workers=workers,
+        skip_bad=skip_bad,
+        runner=runner,
+    )
 
 
 def vcoco(
@@ -90,6 +113,7 @@ def vcoco(
     skip_bad: SkipBad = False,
     validation: Validation = None,
     seed: Seed = None,
+    runner: RunBy = "direct",
 ) -> None:
     """From V-COCO: actions of persons with the objects of each role, on images of COCO with all their boxes.
 
@@ -101,7 +125,18 @@ def vcoco(
 
     options = _of_coco(classes, masks, keypoints)
     data = reader.read(labels, instances, images, listed_only=listed_only, outside=outside, **options)
-    write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    write(
+        data,
+        validation,
+        seed,
+        out=out,
+        name=name,
+        split=split,
+        shards=shards,
+        workers=workers,
+        skip_bad=skip_bad,
+        runner=runner,
+    )
 
 
 def interactions(
@@ -123,6 +158,7 @@ def interactions(
     skip_bad: SkipBad = False,
     validation: Validation = None,
     seed: Seed = None,
+    runner: RunBy = "direct",
 ) -> None:
     """From plain JSON, to be written by any program.
 
@@ -138,7 +174,18 @@ def interactions(
 
     options = _of_coco(classes, masks, keypoints)
     data = reader.read(annotations, images, boxes=boxes, listed_only=listed_only, outside=outside, **options)
-    write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    write(
+        data,
+        validation,
+        seed,
+        out=out,
+        name=name,
+        split=split,
+        shards=shards,
+        workers=workers,
+        skip_bad=skip_bad,
+        runner=runner,
+    )
 
 
 def _of_coco(classes: str | None, masks: bool, keypoints: Path | None) -> dict[str, Any]:

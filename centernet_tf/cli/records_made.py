@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from centernet_tf.cli.conversion import Name, Out, Shards, SkipBad, SplitName, Workers, convert
+from centernet_tf.cli.conversion import Name, Out, RunBy, Shards, SkipBad, SplitName, Workers, convert
 from centernet_tf.cli.division import Seed, Validation, write
 from centernet_tf.cli.sizes import parse_size
 from centernet_tf.errors import UsageError
@@ -60,6 +60,7 @@ def shapes(
     name: Name = None,
     shards: Shards = None,
     workers: Workers = None,
+    runner: RunBy = "direct",
 ) -> None:
     """Draw circles, triangles, rectangles, stars, rings and crosses, with exact boxes: a data set without a download.
 
@@ -131,7 +132,7 @@ def shapes(
         scene = Scene.at(difficulty)
         scene = dataclasses.replace(scene, objects=counts or scene.objects)
         data = reader.read(count, pixels, seed=seed, split=split, scene=scene)
-    convert(data, out=out, name=name, split=split, shards=shards, workers=workers)
+    convert(data, out=out, name=name, split=split, shards=shards, workers=workers, runner=runner)
 
 
 def tfds(
@@ -147,6 +148,7 @@ def tfds(
     skip_bad: SkipBad = False,
     validation: Validation = None,
     seed: Seed = None,
+    runner: RunBy = "direct",
 ) -> None:
     """From any detection set of TensorFlow Datasets. Needs: pip install centernet_tf[tfds].
 
@@ -156,7 +158,18 @@ def tfds(
 
     data = reader.read(data_set, split, data_dir=data_dir, download=download, one_class=one_class)
     plain = re.sub(r"\[.*?\]", "", split).replace("+", "-")  # a slice cannot be part of a file name
-    write(data, validation, seed, out=out, name=name, split=plain, shards=shards, workers=workers, skip_bad=skip_bad)
+    write(
+        data,
+        validation,
+        seed,
+        out=out,
+        name=name,
+        split=plain,
+        shards=shards,
+        workers=workers,
+        skip_bad=skip_bad,
+        runner=runner,
+    )
 
 
 def _check_kind(kinds: Mapping[str, bool]) -> None:

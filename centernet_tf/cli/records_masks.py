@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from centernet_tf.cli.conversion import Classes, Name, Out, Shards, SkipBad, SplitName, Workers, class_list
+from centernet_tf.cli.conversion import Classes, Name, Out, RunBy, Shards, SkipBad, SplitName, Workers, class_list
 from centernet_tf.cli.division import Seed, Validation, write
 
 
@@ -35,6 +35,7 @@ def masks(
     skip_bad: SkipBad = False,
     validation: Validation = None,
     seed: Seed = None,
+    runner: RunBy = "direct",
 ) -> None:
     """From masks that are saved as images; boxes follow from them.
 
@@ -57,4 +58,15 @@ def masks(
         classes=class_list(classes),
         split_parts=split_parts,
     )
-    write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    write(
+        data,
+        validation,
+        seed,
+        out=out,
+        name=name,
+        split=split,
+        shards=shards,
+        workers=workers,
+        skip_bad=skip_bad,
+        runner=runner,
+    )

@@ -5,7 +5,18 @@ from typing import Annotated
 
 import typer
 
-from centernet_tf.cli.conversion import Classes, Name, Out, Outside, Shards, SkipBad, SplitName, Workers, class_list
+from centernet_tf.cli.conversion import (
+    Classes,
+    Name,
+    Out,
+    Outside,
+    RunBy,
+    Shards,
+    SkipBad,
+    SplitName,
+    Workers,
+    class_list,
+)
 from centernet_tf.cli.division import Seed, Validation, write
 
 
@@ -24,6 +35,7 @@ def csv(
     skip_bad: SkipBad = False,
     validation: Validation = None,
     seed: Seed = None,
+    runner: RunBy = "direct",
 ) -> None:
     """From a CSV file with a row for each box: its image, xmin, ymin, xmax, ymax and class.
 
@@ -36,7 +48,18 @@ def csv(
     from centernet_tf.datasets import box_csv as reader
 
     data = reader.read(path, images, classes=class_list(classes), outside=outside)
-    write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    write(
+        data,
+        validation,
+        seed,
+        out=out,
+        name=name,
+        split=split,
+        shards=shards,
+        workers=workers,
+        skip_bad=skip_bad,
+        runner=runner,
+    )
 
 
 def labelme(
@@ -58,6 +81,7 @@ def labelme(
     skip_bad: SkipBad = False,
     validation: Validation = None,
     seed: Seed = None,
+    runner: RunBy = "direct",
 ) -> None:
     """From LabelMe and X-AnyLabeling: a JSON file for each image, with rectangles, polygons, circles and masks.
 
@@ -79,7 +103,18 @@ def labelme(
         skeleton=read_skeleton(skeleton) if skeleton else None,
         outside=outside,
     )
-    write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    write(
+        data,
+        validation,
+        seed,
+        out=out,
+        name=name,
+        split=split,
+        shards=shards,
+        workers=workers,
+        skip_bad=skip_bad,
+        runner=runner,
+    )
 
 
 def label_studio(
@@ -96,6 +131,7 @@ def label_studio(
     skip_bad: SkipBad = False,
     validation: Validation = None,
     seed: Seed = None,
+    runner: RunBy = "direct",
 ) -> None:
     """From Label Studio: rectangles of a project that is exported as JSON.
 
@@ -109,4 +145,15 @@ def label_studio(
     from centernet_tf.datasets import label_studio as reader
 
     data = reader.read(path, images, classes=class_list(classes))
-    write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    write(
+        data,
+        validation,
+        seed,
+        out=out,
+        name=name,
+        split=split,
+        shards=shards,
+        workers=workers,
+        skip_bad=skip_bad,
+        runner=runner,
+    )

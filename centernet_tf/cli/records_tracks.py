@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from centernet_tf.cli.conversion import Classes, Name, Out, Shards, SkipBad, SplitName, Workers, class_list
+from centernet_tf.cli.conversion import Classes, Name, Out, RunBy, Shards, SkipBad, SplitName, Workers, class_list
 from centernet_tf.cli.division import Seed, Validation, write
 
 
@@ -33,6 +33,7 @@ def mot(
     skip_bad: SkipBad = False,
     validation: Validation = None,
     seed: Seed = None,
+    runner: RunBy = "direct",
 ) -> None:
     """From videos of MOTChallenge (MOT15 to MOT20) and DanceTrack: boxes with identities.
 
@@ -46,7 +47,18 @@ def mot(
 
     chosen = None if names is None else class_list(names)
     data = reader.read(root, chosen, purpose=purpose, half=half, class_name=class_name)
-    write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    write(
+        data,
+        validation,
+        seed,
+        out=out,
+        name=name,
+        split=split,
+        shards=shards,
+        workers=workers,
+        skip_bad=skip_bad,
+        runner=runner,
+    )
 
 
 def jde(
@@ -66,6 +78,7 @@ def jde(
     skip_bad: SkipBad = False,
     validation: Validation = None,
     seed: Seed = None,
+    runner: RunBy = "direct",
 ) -> None:
     """From labels of JDE and FairMOT: images/... and labels_with_ids/..., with `class identity cx cy w h` on each line.
 
@@ -78,4 +91,15 @@ def jde(
     from centernet_tf.datasets import jde as reader
 
     data = reader.read(lists, images, classes=class_list(classes) or ("person",), outside=outside)
-    write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    write(
+        data,
+        validation,
+        seed,
+        out=out,
+        name=name,
+        split=split,
+        shards=shards,
+        workers=workers,
+        skip_bad=skip_bad,
+        runner=runner,
+    )

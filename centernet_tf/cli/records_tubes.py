@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from centernet_tf.cli.conversion import Classes, Name, Out, Shards, SkipBad, SplitName, Workers, class_list
+from centernet_tf.cli.conversion import Classes, Name, Out, RunBy, Shards, SkipBad, SplitName, Workers, class_list
 from centernet_tf.cli.division import Seed, Validation, write
 from centernet_tf.errors import UsageError
 
@@ -58,6 +58,7 @@ def tubes(
     skip_bad: SkipBad = False,
     validation: Validation = None,
     seed: Seed = None,
+    runner: RunBy = "direct",
 ) -> None:
     """From action tubes: UCF101-24, JHMDB, MultiSports, AVA, or a JSON of your own.
 
@@ -90,7 +91,18 @@ def tubes(
         classes=class_list(classes),
         clock=Clock(**told) if told else None,
     )
-    write(data, validation, seed, out=out, name=name, split=split, shards=shards, workers=workers, skip_bad=skip_bad)
+    write(
+        data,
+        validation,
+        seed,
+        out=out,
+        name=name,
+        split=split,
+        shards=shards,
+        workers=workers,
+        skip_bad=skip_bad,
+        runner=runner,
+    )
 
 
 def _span(text: str) -> tuple[int, int]:

@@ -8,13 +8,14 @@ import tensorflow as tf
 
 from centernet_tf.data.example import DAMAGE
 from centernet_tf.errors import DataError
+from centernet_tf.host.bucket import Bucket
 
 _WHERE = ("Graph execution error", "Detected at node", "File ", "<stack traces")
 _DAMAGE = (*DAMAGE, tf.errors.InvalidArgumentError)
 
 
 @contextlib.contextmanager
-def reading(directory: Path) -> Iterator[None]:
+def reading(directory: Path | Bucket) -> Iterator[None]:
     """Turns what TensorFlow says of a damaged record into a DataError that names the records and the remedy."""
     try:
         yield

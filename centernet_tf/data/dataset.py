@@ -1,6 +1,5 @@
 """A split of a data set on disk: TFRecord shards and the dataset.yaml that says what is in them."""
 
-import hashlib
 import itertools
 import struct
 from collections.abc import Iterable, Iterator
@@ -11,10 +10,11 @@ from typing import Any
 import yaml
 
 from centernet_tf.data.example import read_record, read_shard
+from centernet_tf.data.fetched import fetched, sha256_of
 from centernet_tf.data.overall import told
 from centernet_tf.data.record import Record
 from centernet_tf.errors import DataError, UsageError, brief
-from centernet_tf.host.files import write_text
+from centernet_tf.host.bucket import Bucket, as_place, put_text
 from centernet_tf.host.strict_yaml import parse_file
 from centernet_tf.properties import as_plain, read_properties
 from centernet_tf.properties.property import Property
@@ -26,12 +26,22 @@ _AGAIN = "Copy the directory again, or write the records again with `centernet r
 
 @dataclass(frozen=True)
 class Shard:
-    """One TFRecord file: where it is, how many records and bytes it holds, and the SHA-256 of the file."""
+    """One TFRecord file: where it is read, how many records and bytes it holds, and the SHA-256 of the file.
+
+    Attributes:
+        source: Where it was fetched from; None for files of this machine.
+    """
 
     path: Path
     records: int
     bytes: int
     sha256: str
+    source: Bucket | None = None
+
+    @property
+    def place(self) -> Path | Bucket:
+        """Where people find it."""
+        return self.source or self.path
 
 
 @dataclass(frozen=True)
@@ -39,7 +49,7 @@ class Dataset:
     """One split of a data set, as its dataset.yaml tells it.
 
     Attributes:
-        directory: Where the shards and dataset.yaml lie.
+        directory: Where the shards and dataset.yaml lie: a folder of this machine, or of a bucket.
         name: Name of the data set.
         split: "train", "val", ...
         classes: Names in the order of the class numbers.
@@ -51,7 +61,7 @@ class Dataset:
         properties: What objects have besides box and class, with all that the records say of it.
     """
 
-    directory: Path
+    directory: Path | Bucket
     name: str
     split: str
     classes: tuple[str, ...]
@@ -64,7 +74,7 @@ class Dataset:
 
     @property
     def shards(self) -> tuple[Path, ...]:
-        """Paths of the shards in order."""
+        """Paths of the shards in order; of a bucket's, those of their copies."""
         return tuple(shard.path for shard in self.files)
 
     def property(self, name: str) -> Property | None:
@@ -92,30 +102,42 @@ class Dataset:
         return list(itertools.islice(iterate(self), count))
 
 
-def open_dataset(path: str | Path, check: bool = True) -> Dataset:
+def open_dataset(path: str | Path | Bucket, check: bool = True) -> Dataset:
     """Reads the dataset.yaml of a split and checks that its shards are there and whole, and hold what it says.
 
+    Shards of a bucket are fetched to this machine, see `fetched`.
+
     Args:
-        path: The directory of the split, or its dataset.yaml.
+        path: The directory of the split, or its dataset.yaml; an address such as "s3://bucket/mine/train", too.
         check: Look at the shards too; otherwise they are taken as they are, missing or cut off.
 
     Raises:
-        UsageError: There is no dataset.yaml.
+        UsageError: There is no dataset.yaml, or nothing here opens such addresses.
         DataError: It cannot be understood or contradicts itself, or a shard is missing, cut off or holds another number
-            of records.
+            of records, or cannot be fetched.
     """
-    path = Path(path)
-    directory = path.parent if path.name == DATASET_FILE else path
+    place = as_place(path)
+    directory = place.parent if place.name == DATASET_FILE else place
     dataset = _from_yaml(directory, _read_yaml(directory))
     if check:
         _check_counts(dataset)
+    if isinstance(directory, Bucket):
+        dataset = _fetched(dataset)
+        for shard in dataset.files if check else ():
+            _check_fetched(shard)
+    if check:
         for shard in dataset.files:
             _check_shard(shard)
     return dataset
 
 
 def save_dataset(dataset: Dataset) -> None:
-    """Writes the dataset.yaml of a split; a reader sees the old file or the new one, never a part."""
+    """Writes the dataset.yaml of a split; a reader sees the old file or the new one, never a part.
+
+    Raises:
+        DataError: The disk refuses it.
+        OSError: The bucket does.
+    """
     content = {
         "name": dataset.name,
         "split": dataset.split,
@@ -132,7 +154,7 @@ def save_dataset(dataset: Dataset) -> None:
     }
     text = "# Describes the shards beside this file. Check them with `centernet inspect`.\n"
     text += yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
-    write_text(dataset.directory / DATASET_FILE, text)
+    put_text(dataset.directory / DATASET_FILE, text)
 
 
 def verify_checksums(dataset: Dataset) -> None:
@@ -145,7 +167,7 @@ def verify_checksums(dataset: Dataset) -> None:
         found = sha256_of(shard.path)
         if found != shard.sha256:
             raise DataError(
-                f"{shard.path}: the file has changed since it was written (SHA-256 {found[:12]}..., "
+                f"{shard.place}: the file has changed since it was written (SHA-256 {found[:12]}..., "
                 f"{DATASET_FILE} says {shard.sha256[:12]}...). {_AGAIN}"
             )
 
@@ -161,23 +183,15 @@ def iterate(dataset: Dataset) -> Iterator[Record]:
         yield from _iterate_shard(shard, dataset)
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file as 64 hexadecimal digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def _iterate_shard(shard: Shard, dataset: Dataset) -> Iterator[Record]:
     records = read_shard(shard.path)
     for number in itertools.count(1):
-        where = f"{shard.path}: record {number}"
+        where = f"{shard.place}: record {number}"
         try:
             serialized = next(records, None)
         except DataError as error:
-            raise DataError(f"{error} {_AGAIN}") from error
+            told = str(error).replace(str(shard.path), str(shard.place))
+            raise DataError(f"{told} {_AGAIN}") from error
         if serialized is None:
             break
         try:
@@ -190,17 +204,19 @@ def _iterate_shard(shard: Shard, dataset: Dataset) -> Iterator[Record]:
         yield record
     if number - 1 != shard.records:
         raise DataError(
-            f"{shard.path}: {number - 1} records, but {DATASET_FILE} says {shard.records}; "
+            f"{shard.place}: {number - 1} records, but {DATASET_FILE} says {shard.records}; "
             f"record {number} is where they differ. {_AGAIN}"
         )
 
 
-def _read_yaml(directory: Path) -> dict[str, Any]:
+def _read_yaml(directory: Path | Bucket) -> dict[str, Any]:
     path = directory / DATASET_FILE
-    if not path.is_file():
-        raise UsageError(f"{directory}: {_why_missing(directory)}")
     try:
+        if not path.is_file():
+            raise UsageError(f"{directory}: {_why_missing(directory)}")
         content = parse_file(path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error}). Check the connection and your rights.") from error
     except yaml.YAMLError as error:
         raise DataError(f"{path}: not readable as YAML ({error}). {_AGAIN}") from error
     if not isinstance(content, dict):
@@ -208,7 +224,7 @@ def _read_yaml(directory: Path) -> dict[str, Any]:
     return content
 
 
-def _why_missing(directory: Path) -> str:
+def _why_missing(directory: Path | Bucket) -> str:
     if not directory.is_dir():
         return (
             "no such directory of records. Write them first, for example "
@@ -218,12 +234,12 @@ def _why_missing(directory: Path) -> str:
         return (
             f"no {DATASET_FILE} here, but in {', '.join(inside)} below it; name one, such as {directory / inside[0]}."
         )
-    if any(directory.glob("*.tfrecord")):
+    if list(directory.glob("*.tfrecord")):
         return f"shards but no {DATASET_FILE}, so writing was interrupted. Run the same `centernet records` again."
     return f"no {DATASET_FILE} in this directory. Give the one that `centernet records` wrote."
 
 
-def _from_yaml(directory: Path, content: dict[str, Any]) -> Dataset:
+def _from_yaml(directory: Path | Bucket, content: dict[str, Any]) -> Dataset:
     path = directory / DATASET_FILE
     classes = content.get("classes")
     if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
@@ -261,6 +277,19 @@ def _from_yaml(directory: Path, content: dict[str, Any]) -> Dataset:
     return dataset
 
 
+def _fetched(dataset: Dataset) -> Dataset:
+    """The data set of a bucket with copies of its shards."""
+    copies = fetched([(shard.path, shard.bytes, shard.sha256) for shard in dataset.files])
+    files = (replace(shard, path=copy, source=shard.path) for shard, copy in zip(dataset.files, copies))
+    return replace(dataset, files=tuple(files))
+
+
+def _check_fetched(shard: Shard) -> None:
+    """Raises DataError where a copy has the size that it should have, but came with other bytes."""
+    if shard.path.is_file() and shard.path.stat().st_size == shard.bytes and shard.path.parent.name != shard.sha256:
+        raise DataError(f"{shard.source}: the file has changed since it was written, or on its way here. {_AGAIN}")
+
+
 def _check_counts(dataset: Dataset) -> None:
     """Raises DataError where a dataset.yaml, which people edit, contradicts itself."""
     path, listed = dataset.directory / DATASET_FILE, sum(shard.records for shard in dataset.files)
@@ -275,16 +304,16 @@ def _check_counts(dataset: Dataset) -> None:
 
 def _check_shard(shard: Shard) -> None:
     if not shard.path.is_file():
-        raise DataError(f"{shard.path}: this shard is missing; {DATASET_FILE} beside it lists it. {_AGAIN}")
+        raise DataError(f"{shard.place}: this shard is missing; {DATASET_FILE} beside it lists it. {_AGAIN}")
     size = shard.path.stat().st_size
     if size != shard.bytes:
         number = _whole_records(shard.path) + 1
         where = f"cut off in record {number} of {shard.records}" if size < shard.bytes else "longer than when written"
         raise DataError(
-            f"{shard.path}: {where}; the file has {size} bytes, {DATASET_FILE} says {shard.bytes}. {_AGAIN}"
+            f"{shard.place}: {where}; the file has {size} bytes, {DATASET_FILE} says {shard.bytes}. {_AGAIN}"
         )
     if (found := _whole_records(shard.path)) != shard.records:
-        raise DataError(f"{shard.path}: {found} records, but {DATASET_FILE} says {shard.records}. {_AGAIN}")
+        raise DataError(f"{shard.place}: {found} records, but {DATASET_FILE} says {shard.records}. {_AGAIN}")
 
 
 def _whole_records(path: Path) -> int:

@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -46,18 +45,18 @@ def told(one: Property, files: tuple[Any, ...], classes: tuple[str, ...]) -> Pro
     """
     if not files:
         return one.over(())
-    with reading(files[0].path.parent):
-        return one.over(images([shard.path for shard in files], classes, (one,)))
+    with reading(files[0].place.parent):
+        return one.over(images(files, classes, (one,)))
 
 
 def images(
-    paths: Sequence[Path], classes: Sequence[str], properties: Sequence[Property]
+    files: Sequence[Any], classes: Sequence[str], properties: Sequence[Property]
 ) -> Iterator[tuple[ImageKey, Rows]]:
-    """Place and rows of each record, in file order, images left alone; the number is the place in that order."""
+    """Place and rows of each record of these shards, in order, images left alone; the number is its place there."""
     keys = {key: kind for key, kind in spec(properties).items() if key != ENCODED}
     for key, kind in ((VIDEO, tf.string), (FRAME, tf.int64), (TIME, tf.float32)):
         keys[key] = tf.io.FixedLenSequenceFeature([], kind, allow_missing=True)
-    records = tf.data.TFRecordDataset(list(map(str, paths)))
+    records = tf.data.TFRecordDataset([str(shard.path) for shard in files])
     parsed = records.map(lambda example: tf.io.parse_single_example(example, keys), tf.data.AUTOTUNE)
     for number, lists in enumerate(parsed.prefetch(64).as_numpy_iterator()):
         try:
@@ -65,7 +64,7 @@ def images(
             check_classes(rows, classes)
             place = place_in_video(lists)
         except ValueError as error:
-            folder = paths[0].parent
+            folder = files[0].place.parent
             raise DataError(
                 f"{folder}: record {number + 1} is invalid ({error}). `centernet inspect {folder}` says more."
             ) from None

@@ -83,9 +83,9 @@ def _look(
     frames: tuple[int, ...],
     whole: Whole,
 ) -> dict[str, np.ndarray]:
-    with reading(files[0].path.parent):
+    with reading(files[0].place.parent):
         return {
-            str(shard.path): np.fromiter(_each(images([shard.path], classes, properties), frames, whole), bool)
+            str(shard.path): np.fromiter(_each(images([shard], classes, properties), frames, whole), bool)
             for shard in files
         }
 

@@ -10,7 +10,8 @@ import yaml
 
 from centernet_tf.data.dataset import DATASET_FILE, Shard, sha256_of
 from centernet_tf.errors import UsageError
-from centernet_tf.host.files import sync_file, write_text
+from centernet_tf.host.bucket import Bucket, put_text
+from centernet_tf.host.files import sync_file
 from centernet_tf.host.strict_yaml import parse_file
 
 NAMING_FILE = ".naming.json"  # While shards get their names: which are ours, should the run be killed there.
@@ -50,8 +51,8 @@ class ShardFiles:
         self._bytes += len(serialized)
         self.sizes[self._index] += 1
 
-    def publish(self, directory: Path, split: str) -> tuple[Shard, ...]:
-        """Gives complete shards their names, after what described the old ones is gone."""
+    def publish(self, directory: Path | Bucket, split: str) -> tuple[Shard, ...]:
+        """Gives complete shards their names, after what described the old ones is gone; to a bucket they are sent."""
         total = len(self.paths)
         for path in self.paths:
             sync_file(path)
@@ -59,14 +60,19 @@ class ShardFiles:
         finals = [directory / f"{split}-{index:05d}-of-{total:05d}.tfrecord" for index in range(total)]
         old = check_only_ours(directory, split)
         names = sorted(old | {path.name for path in finals})
-        write_text(directory / NAMING_FILE, json.dumps({"shards": names}) + "\n")
+        put_text(directory / NAMING_FILE, json.dumps({"shards": names}) + "\n")
         (directory / DATASET_FILE).unlink(missing_ok=True)
         for name in old:
             (directory / name).unlink(missing_ok=True)
         shards = []
         for index, (path, final) in enumerate(zip(self.paths, finals)):
-            path.replace(final)
-            shards.append(Shard(final, self.sizes[index], final.stat().st_size, checksums[index]))
+            size = path.stat().st_size
+            if isinstance(final, Bucket):
+                final.put(path)
+                path.unlink()
+            else:
+                path.replace(final)
+            shards.append(Shard(final, self.sizes[index], size, checksums[index]))
         return tuple(shards)
 
     def _open(self) -> None:
@@ -76,7 +82,7 @@ class ShardFiles:
         self._bytes = 0
 
 
-def check_only_ours(directory: Path, split: str) -> set[str]:
+def check_only_ours(directory: Path | Bucket, split: str) -> set[str]:
     """Checks that a directory of records holds nothing that writing them there would destroy.
 
     Returns:
@@ -108,7 +114,7 @@ def check_only_ours(directory: Path, split: str) -> set[str]:
     return there & ours
 
 
-def _listed(directory: Path) -> set[str] | None:
+def _listed(directory: Path | Bucket) -> set[str] | None:
     """What dataset.yaml lists; none where there is no such file, None where it is no description of records."""
     path = directory / DATASET_FILE
     if not path.exists():
@@ -119,7 +125,7 @@ def _listed(directory: Path) -> set[str] | None:
         return None
 
 
-def _being_named(directory: Path) -> set[str]:
+def _being_named(directory: Path | Bucket) -> set[str]:
     try:
         return _names(json.loads((directory / NAMING_FILE).read_text(encoding="utf-8"))) or set()
     except (OSError, ValueError):

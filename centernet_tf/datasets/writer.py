@@ -1,32 +1,26 @@
 """Annotated images to record shards: every image and every box ends up in the records or in the report."""
 
 import contextlib
-import itertools
-import os
 import re
 import shutil
 import tempfile
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import tensorflow as tf
 
 from centernet_tf.data.dataset import Dataset, Shard, save_dataset
-from centernet_tf.data.record import Record
-from centernet_tf.data.serialize import serialize
-from centernet_tf.datasets.encoded import to_encoded
-from centernet_tf.datasets.items import Item, usable_objects
-from centernet_tf.datasets.pairs import count_pairs
+from centernet_tf.datasets.items import Item
+from centernet_tf.datasets.outcomes import Outcome, Runner, in_threads
 from centernet_tf.datasets.report import Report
 from centernet_tf.datasets.shard_files import MAX_SHARDS, NAMING_FILE, ShardFiles, check_only_ours
 from centernet_tf.errors import DataError, UsageError
+from centernet_tf.host.bucket import Bucket, as_place, put_text
 from centernet_tf.host.files import clear_left_behind
 from centernet_tf.host.lock import locked
 from centernet_tf.host.reading import is_text, printable
-from centernet_tf.properties.property import Fault, Property
+from centernet_tf.properties.property import Property
 
 _REMEDY = "Correct it, or pass --skip-bad to leave out what cannot be used and have it listed."
 
@@ -34,7 +28,7 @@ _REMEDY = "Correct it, or pass --skip-bad to leave out what cannot be used and h
 def write_records(
     items: Iterable[Item],
     *,
-    directory: str | Path,
+    directory: str | Path | Bucket,
     name: str,
     split: str,
     classes: Sequence[str],
@@ -42,6 +36,7 @@ def write_records(
     shards: int | None = None,
     workers: int | None = None,
     skip_bad: bool = False,
+    runner: Runner | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Report:
     """Writes one split of a data set as record shards and their dataset.yaml.
@@ -52,6 +47,8 @@ def write_records(
     Args:
         items: Images in ascending order of their key; read once, so they may be made on the way.
         directory: Where shards and dataset.yaml go. Records of the same split that an earlier run wrote are replaced.
+            An address such as "s3://bucket/mine/train" gets shards that were written in a temporary folder first, when
+            all are complete; no lock is held there.
         name: Name of the data set.
         split: "train", "val", ...; shards are called after it.
         classes: Class names in the order of the class numbers.
@@ -59,24 +56,25 @@ def write_records(
         shards: Number of files, filled in turn; None starts a new one after about 100 MB.
         workers: Threads that read, check and encode; None takes one for each core.
         skip_bad: Leave out images and boxes that cannot be used and report them, instead of stopping at the first.
+        runner: Works out what becomes of each image; None for threads.
         progress: Called with the number of images done so far.
 
     Returns:
         What became of every image and box; dataset.yaml holds it too.
 
     Raises:
-        UsageError: There are no images, a setting is impossible, another program is at work in the directory, or it
-            holds files that are not of an earlier run.
+        UsageError: There are no images, a setting is impossible, another program is at work in the directory, it holds
+            files that are not of an earlier run, or nothing here opens such addresses.
         DataError: An image or box cannot be used, two images share an id, or the files cannot be written.
     """
-    directory = Path(directory)
+    directory = as_place(directory)
     _check_settings(directory, split, classes, shards, workers)
     properties = tuple(properties)
     try:
-        with locked(directory), _workplace(directory, split) as temporary:
+        with _workplace(directory, split) as temporary:
             report = Report(properties={one.name: Counter() for one in properties})
             with ShardFiles(temporary, shards) as files:
-                for outcome in _convert_all(items, tuple(classes), properties, workers or os.cpu_count() or 1):
+                for outcome in (runner or in_threads(workers))(items, tuple(classes), properties, temporary):
                     _count(report, outcome, skip_bad)
                     if outcome.serialized is not None:
                         files.write(outcome.serialized, outcome.item.video)
@@ -94,116 +92,32 @@ def write_records(
 
 
 @contextlib.contextmanager
-def _workplace(directory: Path, split: str) -> Iterator[Path]:
+def _workplace(directory: Path | Bucket, split: str) -> Iterator[Path]:
     """A temporary directory beside the final names, so that giving a name is no copy; clears those of killed runs."""
-    check_only_ours(directory, split)
-    clear_left_behind(directory)
-    temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=directory))
-    try:
-        yield temporary
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """What became of one image; `serialized` is None where `broken` says why."""
-
-    item: Item
-    serialized: bytes | None = None
-    broken: Fault | None = None
-    change: str | None = None
-    faults: tuple[Fault, ...] = ()
-    pairs: int = 0
-    pair_faults: tuple[Fault, ...] = ()
-    clipped: int = 0
-    classes: tuple[str, ...] = ()
-    ignored: tuple[str, ...] = ()
-    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-
-
-def _convert_all(
-    items: Iterable[Item], classes: tuple[str, ...], properties: tuple[Property, ...], workers: int
-) -> Iterator[_Outcome]:
-    """Converts images in threads and hands them over in order; reading, decoding and hashing release Python's lock."""
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future] = deque()
+    if isinstance(directory, Bucket):
+        check_only_ours(directory, split)
+        _check_rights(directory)
+        with tempfile.TemporaryDirectory(prefix="centernet-writing-") as name:
+            yield Path(name)
+        return
+    with locked(directory):
+        check_only_ours(directory, split)
+        clear_left_behind(directory)
+        temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=directory))
         try:
-            for item in _checked_order(items):
-                waiting.append(pool.submit(_convert, item, classes, properties))
-                if len(waiting) > 2 * workers:  # bounds how many images are in memory
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+            yield temporary
         finally:
-            for future in waiting:
-                future.cancel()
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _checked_order(items: Iterable[Item]) -> Iterator[Item]:
-    seen: dict[int, str] = {}
-    last = None
-    for item in items:
-        if item.image_id in seen:
-            raise DataError(
-                f"{item.filename}: image id {item.image_id} is already that of {seen[item.image_id]}. "
-                "Results are counted by image id; give each image its own."
-            )
-        if last is not None and item.key <= last:
-            raise DataError(f"{item.filename}: key {item.key!r} after {last!r}; images must come in ascending order.")
-        seen[item.image_id], last = item.filename, item.key
-        yield item
+def _check_rights(bucket: Bucket) -> None:
+    """Raises OSError where nothing may be written, before hours go into what would be."""
+    probe = bucket / ".writing"
+    put_text(probe, "")
+    probe.unlink()
 
 
-def _convert(item: Item, classes: tuple[str, ...], properties: tuple[Property, ...]) -> _Outcome:
-    if item.broken:
-        return _Outcome(item, broken=item.broken, pairs=count_pairs(item.rows, properties))
-    declared = (item.width, item.height) if item.width and item.height else None
-    try:
-        encoded = to_encoded(item.source, item.filename, declared)
-    except DataError as error:
-        fault = Fault("image skipped", str(error).removeprefix(f"{item.filename}: ").rstrip("."))
-        return _Outcome(item, broken=fault, pairs=count_pairs(item.rows, properties))
-    objects = usable_objects(item, encoded.width, encoded.height, classes, properties)
-    if objects.broken:
-        return _Outcome(item, broken=objects.broken, pairs=count_pairs(item.rows, properties))
-    record = Record(
-        image=encoded.data,
-        format=encoded.format,
-        width=encoded.width,
-        height=encoded.height,
-        image_id=int(item.image_id),
-        filename=item.filename,
-        boxes=objects.boxes,
-        full_boxes=objects.full_boxes,
-        classes=objects.classes,
-        crowd=objects.crowd,
-        difficult=objects.difficult,
-        area=objects.area,
-        ignored=objects.ignored,
-        names=objects.names,
-        rows=objects.rows,
-        video=printable(item.video),
-        frame=item.frame,
-        time=item.time,
-    )
-    return _Outcome(
-        item,
-        serialized=serialize(record, classes, properties),
-        change=encoded.change,
-        faults=objects.faults,
-        pairs=objects.pairs,
-        pair_faults=objects.pair_faults,
-        clipped=objects.clipped,
-        classes=tuple(classes[number] for number in objects.classes[~objects.ignored]),
-        ignored=tuple(itertools.compress(record.names or ("",) * len(record.ignored), record.ignored)),
-        counts={
-            one.name: {**item.counts.get(one.name, {}), **one.count(record.rows, record.size)} for one in properties
-        },
-    )
-
-
-def _count(report: Report, outcome: _Outcome, skip_bad: bool) -> None:
+def _count(report: Report, outcome: Outcome, skip_bad: bool) -> None:
     name = outcome.item.filename
     if not skip_bad:
         for fault in (outcome.broken, *outcome.faults, *outcome.pair_faults):
@@ -230,7 +144,7 @@ def _count(report: Report, outcome: _Outcome, skip_bad: bool) -> None:
         report.properties[own].update(counts)
 
 
-def _count_pairs(report: Report, outcome: _Outcome) -> None:
+def _count_pairs(report: Report, outcome: Outcome) -> None:
     left_out, faults = outcome.item.pairs_left_out, outcome.pair_faults
     if outcome.broken:
         given = outcome.pairs + len(outcome.item.pair_faults) + sum(left_out.values())
@@ -245,7 +159,7 @@ def _count_pairs(report: Report, outcome: _Outcome) -> None:
 
 
 def _describe(
-    directory: Path,
+    directory: Path | Bucket,
     name: str,
     split: str,
     classes: Sequence[str],
@@ -268,7 +182,7 @@ def _describe(
 
 
 def _check_settings(
-    directory: Path, split: str, classes: Sequence[str], shards: int | None, workers: int | None
+    directory: Path | Bucket, split: str, classes: Sequence[str], shards: int | None, workers: int | None
 ) -> None:
     if not re.fullmatch(r"[\w.-]+", split):
         raise UsageError(f"split {split!r} becomes part of file names; use letters, digits, '-', '_' and '.'.")
@@ -280,7 +194,9 @@ def _check_settings(
         raise UsageError(f"shards is {shards}; expected 1 to {MAX_SHARDS}, or none for files of about 100 MB.")
     if workers is not None and workers < 1:
         raise UsageError(f"workers is {workers}; expected at least 1.")
-    if directory.exists() and not directory.is_dir():
+    if isinstance(directory, Bucket):
+        directory.check()
+    if directory.is_file() or (directory.exists() and not directory.is_dir()):
         raise UsageError(f"{directory}: is a file; give a directory for the records.")
 
 

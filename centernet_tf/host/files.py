@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from centernet_tf.errors import DataError
+from centernet_tf.errors import DataError, UsageError
+from centernet_tf.host.reading import address_in
 
 _MARK = ".writing-"  # in every temporary name
 _LONGEST = 40  # letters of a name that its temporary one repeats; systems allow 255 bytes
@@ -39,8 +40,11 @@ def whole(path: str | Path, sync: bool = True) -> Iterator[Path]:
 
     Raises:
         DataError: It cannot be written: a full disk, no permission. An older file is then as it was.
+        UsageError: It was an address such as s3://.
     """
     path = Path(path)
+    if address := address_in(path):
+        raise UsageError(f"{address} is in a bucket, where only records are written. Give a path of this machine.")
     if writes_straight(path):
         with telling(path):
             yield path

@@ -1,7 +1,13 @@
-"""Text and file names from elsewhere: what is not in UTF-8 is told, and names that no system can have are no files."""
+"""Text and file names from elsewhere: what is not in UTF-8 is told, names that no system can have are no files, and
+addresses no paths.
+"""
 
 import os
+import re
 from pathlib import Path
+
+_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
+_CUT = re.compile(r"([a-z][a-z0-9+.-]+):[/\\]", re.IGNORECASE)  # what pathlib makes of an address
 
 
 def decode(data: bytes) -> str:
@@ -71,3 +77,16 @@ def is_text(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def scheme_of(text: str) -> str:
+    """ "rtsp" of "rtsp://camera/1"; "" of a path of this machine. A second letter tells C:// from a scheme."""
+    match = _ADDRESS.match(text)
+    return match[1].lower() if match else ""
+
+
+def address_in(path: Path) -> str:
+    """The address that a path was made of, for pathlib takes a slash of it away; "" where it was none."""
+    text = str(path)
+    match = _CUT.match(text)
+    return f"{match[1]}://{text[match.end() :]}" if match else ""

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from centernet_tf.errors import DataError
 from centernet_tf.geometry.affine import move
+from centernet_tf.host.bucket import Bucket
 from centernet_tf.media.draw import class_colors, contact_sheet
 from centernet_tf.media.images import read_image
 from centernet_tf.properties.draw import draw_objects
@@ -97,7 +98,7 @@ class InspectionReport:
         samples: Images for the contact sheet.
     """
 
-    path: Path
+    path: Path | Bucket
     name: str
     split: str
     classes: tuple[str, ...]

@@ -16,6 +16,7 @@ from centernet_tf.data.dataset import Dataset, open_dataset, sha256_of
 from centernet_tf.data.examine import Stored, decoding_fault, read_shard
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.geometry.boxes import areas
+from centernet_tf.host.bucket import Bucket, as_place
 from centernet_tf.inspect.boxes import count_shared, count_twins, faults, to_cells
 from centernet_tf.inspect.findings import CHECKS
 from centernet_tf.inspect.report import InspectionReport, Sample, Spread, area_names
@@ -34,19 +35,19 @@ BATCH = 64  # images decoded side by side; bounds what is held in memory
 
 
 def inspect_records(
-    path: str | Path,
+    path: str | Path | Bucket,
     *,
     max_objects: int = 100,
     size: tuple[int, int] = (512, 512),
     samples: int = 16,
     decode: bool = True,
     seen: dict[bytes, str] | None = None,
-    progress: Callable[[Path, int, int], None] | None = None,
+    progress: Callable[[Path | Bucket, int, int], None] | None = None,
 ) -> InspectionReport:
     """Looks at every record of one directory.
 
     Args:
-        path: Directory of a split, with its dataset.yaml.
+        path: Directory of a split, with its dataset.yaml, or the address of one in a bucket.
         max_objects: The most objects of an image that training will keep.
         size: Height and width of the network input, pixels, multiples of 32.
         samples: Images kept for the contact sheet, drawn at random but the same each time.
@@ -71,11 +72,11 @@ def inspect_records(
             for stored, header, fault in pool.map(_look, batch, itertools.repeat(decode)):
                 survey.add(stored, header, fault)
             if progress:
-                progress(Path(path), survey.images, dataset.images)
+                progress(as_place(path), survey.images, dataset.images)
     return survey.report()
 
 
-def inspect_splits(paths: Sequence[str | Path], **settings: Any) -> list[InspectionReport]:
+def inspect_splits(paths: Sequence[str | Path | Bucket], **settings: Any) -> list[InspectionReport]:
     """Looks at several directories that belong together, such as training and validation.
 
     Besides what `inspect_records` finds in each: images that are in two of them, classes and properties that differ.
@@ -158,7 +159,7 @@ class _Survey:
             try:
                 yield from read_shard(shard.path, self.dataset.classes)
             except DataError as error:
-                self.notebook.add("truncated_shard", str(error))
+                self.notebook.add("truncated_shard", str(error).replace(str(shard.path), str(shard.place)))
 
     def add(self, stored: Stored, header: Header | None, image_fault: str) -> None:
         """Takes in one record, its image's header, and what is wrong with its image."""

@@ -1,20 +1,15 @@
-"""Inputs that are no files here: addresses of streams, which OpenCV opens, and of files, which TensorFlow reads."""
+"""Inputs that are no files here: addresses of streams, which OpenCV opens, and of files in buckets."""
 
 import re
 import urllib.parse
 from pathlib import Path
 
 from centernet_tf.errors import DataError, UsageError
+from centernet_tf.host.bucket import Bucket
+from centernet_tf.host.reading import scheme_of
 
-ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 LIVE = ("rtmp", "rtmps", "rtp", "rtsp", "rtsps", "srt", "tcp", "udp")
 STREAMS = ("http", "https", *LIVE)  # as FFmpeg in OpenCV's wheels opens them
-
-
-def scheme_of(text: str) -> str:
-    """ "rtsp" of "rtsp://camera/1"; "" of a path of this machine. A second letter tells C:// from a scheme."""
-    match = ADDRESS.match(text)
-    return match[1].lower() if match else ""
 
 
 def without_password(address: str) -> str:
@@ -37,11 +32,15 @@ def file_name(address: str) -> tuple[str, str]:
 def check_scheme(address: str) -> None:
     """Raises UsageError for an address that nothing here opens."""
     scheme = scheme_of(address)
-    if scheme not in STREAMS and scheme not in (known := _file_schemes()):
+    if scheme in STREAMS or not (bucket := _bucket(address)):
+        return
+    try:
+        bucket.check()
+    except UsageError as error:
         raise UsageError(
             f"{without_password(address)}: {scheme}:// cannot be opened here. Videos and streams: "
-            f"{', '.join(STREAMS)}; images: {', '.join(sorted(known))}. Copy others here first."
-        )
+            f"{', '.join(STREAMS)}; images: {', '.join(sorted(_file_schemes()))}, and what fsspec opens: {error}"
+        ) from None
 
 
 def files_at(address: str, suffixes: tuple[str, ...]) -> list[str]:
@@ -53,14 +52,16 @@ def files_at(address: str, suffixes: tuple[str, ...]) -> list[str]:
     """
     from tensorflow.io import gfile
 
+    bucket = _bucket(address)
     try:
-        if gfile.isdir(address):
-            names = (name for name in gfile.listdir(address) if not name.startswith("."))
+        if bucket.is_dir() if bucket else gfile.isdir(address):
+            found = (one.name for one in bucket.glob("*")) if bucket else gfile.listdir(address)
+            names = (name for name in found if not name.startswith("."))
             inside = [f"{address.rstrip('/')}/{name}" for name in names if name.lower().endswith(suffixes)]
             if not inside:
                 raise UsageError(f"{address}: no images directly in this folder. Known are {', '.join(suffixes)}.")
             return sorted(inside)
-        if not gfile.exists(address):
+        if not (bucket.exists() if bucket else gfile.exists(address)):
             raise UsageError(f"{address}: no such file or folder.")
     except _failures() as error:
         raise _unread(address, error) from None
@@ -71,13 +72,23 @@ def read_file(address: str) -> bytes:
     """Reads a whole file. Raises DataError where that fails."""
     from tensorflow.io import gfile
 
-    if scheme_of(address) not in (known := _file_schemes()):
-        raise DataError(f"{address}: images are read from files and {', '.join(sorted(known))}. Copy it here first.")
+    if scheme_of(address) in STREAMS:
+        known = ", ".join(sorted(_file_schemes()))
+        raise DataError(
+            f"{address}: images are read from files and {known}, and what fsspec opens. Copy it here first."
+        )
     try:
+        if bucket := _bucket(address):
+            return bucket.read_bytes()
         with gfile.GFile(address, "rb") as file:
             return file.read()
     except _failures() as error:
         raise _unread(address, error) from None
+
+
+def _bucket(address: str) -> Bucket | None:
+    """What fsspec opens of the addresses that TensorFlow does not."""
+    return None if scheme_of(address) in _file_schemes() else Bucket(address.rstrip("/"))
 
 
 def _file_schemes() -> set[str]:

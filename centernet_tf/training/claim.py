@@ -9,6 +9,7 @@ from centernet_tf.config import Settings, read_settings, write_settings
 from centernet_tf.errors import UsageError
 from centernet_tf.host.files import clear_left_behind
 from centernet_tf.host.lock import locked
+from centernet_tf.host.reading import address_in
 
 SETTINGS_FILE = "settings.yaml"
 
@@ -43,6 +44,12 @@ def claimed(out: Path, settings: Settings, first: bool = True) -> Iterator[Setti
         if changed:
             write_settings(settings, out / SETTINGS_FILE)
         yield before
+
+
+def check_place(out: Path) -> None:
+    """Raises UsageError where a run would be written to a bucket."""
+    if address := address_in(out):
+        raise UsageError(f"{address} is in a bucket; runs are written to a folder of this machine. Copy it in the end.")
 
 
 def _check(out: Path, settings: Settings) -> tuple[Settings | None, bool]:

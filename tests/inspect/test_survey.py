@@ -375,7 +375,7 @@ def test_sets_that_mean_different_things_are_told(tmp_path, weights, properties,
 
 def test_a_class_that_is_small_at_this_size_is_noted_and_a_size_advised(shapes_train):
     small, usual = (inspect_records(shapes_train.directory, size=size) for size in ((32, 32), (64, 64)))
-    assert small.advice == usual.advice and small.advice.startswith("64x64: 24 of 24 images are 64x64, and half of ")
+    assert small.advice == usual.advice and small.advice.startswith("128x128: 24 of 24 images are 64x64, and half of ")
     noted = [one for one in small.findings if one.code == "small_class"]
     assert len(noted) == 1 and "pixels at 32x32" in noted[0].examples[0]
     assert not [one for one in usual.findings if one.code == "small_class"], "no larger size would show more"
