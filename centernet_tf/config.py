@@ -73,6 +73,7 @@ class TrainSettings(Section):
     xla: Literal["auto"] | bool = "auto"
     checkpoint_steps: pydantic.PositiveInt | None = None
     patience: pydantic.PositiveInt | None = None
+    loggers: tuple[Literal["wandb", "mlflow"], ...] = ()
     devices: Literal["all"] | pydantic.PositiveInt | tuple[Device, ...] = 1
     seed: int = 317
 

@@ -19,7 +19,8 @@ The JSON file:
 
 Boxes are in pixels of the image (upright, as it is seen), not clipped to it. Ids count from 1, as in COCO's results, so
 the detections of all images together are such a file. A frame's number counts from 0 and its time is in seconds.
-Where each class has a threshold of its own, "threshold" is {class: number}.
+Where each class has a threshold of its own, "threshold" is {class: number}. Where only some classes were wanted, the
+file also has "classes": their names.
 Outputs are names in the output folder, null where nothing is drawn. The properties that a model finds add keys to the
 objects, to the images, to the videos and to the categories.
 """
@@ -30,7 +31,7 @@ import itertools
 import json
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -44,6 +45,44 @@ from centernet_tf.properties.property import Property, ResultFiles
 from centernet_tf.results import Detections
 
 DIGITS = 4  # decimals of boxes, scores and all else in result files
+
+# Called with an image or video, the frame's number and time (None for a single image), the pixels [H, W, 3] that were
+# searched, and what was found there.
+Teller = Callable[[Source, "tuple[int, float] | None", np.ndarray, Detections], None]
+
+
+class Format:
+    """A further form of a run's results, of any model: see `formats`.
+
+    Args:
+        path: File or folder that is written.
+
+    Attributes:
+        option: That asks for it.
+        title: What it is, for people.
+    """
+
+    option: ClassVar[str]
+    title: ClassVar[str]
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def check(self, sources: Sequence[Source]) -> None:
+        """Raises UsageError where results of these would overwrite what is no result, or cannot be told so."""
+        raise NotImplementedError
+
+    def opened(self, names: Sequence[str], properties: Sequence[Property]) -> contextlib.AbstractContextManager[Teller]:
+        """What takes the images in order; behind it, all is there, or nothing is.
+
+        Args:
+            names: Of the model's classes.
+            properties: What it finds.
+
+        Raises:
+            UsageError: Such a model has no such results.
+        """
+        raise NotImplementedError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +102,9 @@ class Outputs:
         extras: What the model needs of each image beside its pixels: {name: function from the name of an image or
             video to its value}. What is not here, the model has itself.
         result_files: {format: folder} of result files to write, one for each image; see `result_format`.
+        classes: Names of the classes that are wanted; None for all.
+        formats: Further forms to write the results in.
+        tellers: What `staged` makes of them.
     """
 
     folder: Path
@@ -76,6 +118,9 @@ class Outputs:
     rate: float = RATE
     extras: Mapping[str, Callable[[str], np.ndarray]] = dataclasses.field(default_factory=dict)
     result_files: Mapping[str, Path] = dataclasses.field(default_factory=dict)
+    classes: tuple[str, ...] | None = None
+    formats: tuple[Format, ...] = ()
+    tellers: tuple[Teller, ...] = ()
 
     def extras_of(self, source: Source) -> dict[str, np.ndarray]:
         """The extras of one image or video; raises DataError where there is none for it."""
@@ -87,15 +132,31 @@ class Outputs:
         for name, folder in self.result_files.items():
             yield name, folder / Path(source.output).with_suffix(result_format(name).suffix)
 
+    def wanted(self, found: Detections) -> Detections:
+        """The objects of the classes that are wanted, and what ties these together."""
+        if self.classes is None:
+            return found
+        return found[np.array([name in self.classes for name in found.class_names], bool)]
+
+    def tell(self, source: Source, frame: tuple[int, float] | None, image: np.ndarray, found: Detections) -> None:
+        """Passes an image on to all `tellers`."""
+        for teller in self.tellers:
+            teller(source, frame, image, found)
+
     @contextlib.contextmanager
-    def staged(self) -> Iterator["Outputs"]:
+    def staged(self, names: Sequence[str], properties: Sequence[Property]) -> Iterator["Outputs"]:
         """Gives outputs whose result files get their names at the end, all together or none.
 
         A file that is missing, or an older one among new ones, would be scored like a result of this run.
+
+        Raises:
+            UsageError: A class that is wanted is none of the model's, or a format does not suit the model.
         """
+        check_classes(self.classes, names)
         with contextlib.ExitStack() as stack:
             folders = {name: stack.enter_context(whole_folder(path)) for name, path in self.result_files.items()}
-            yield dataclasses.replace(self, result_files=folders)
+            tellers = tuple(stack.enter_context(one.opened(names, properties)) for one in self.formats)
+            yield dataclasses.replace(self, result_files=folders, tellers=tellers)
 
 
 def result_format(name: str) -> ResultFiles:
@@ -115,6 +176,13 @@ def check_formats(names: Iterable[str], properties: Iterable[Property]) -> None:
         (owner,) = (one.name for one in PROPERTIES.values() if name in one.result_files)
         if files.found and owner not in found:
             raise UsageError(f"--{name}: this model finds no {owner}. Leave it out.")
+
+
+def check_classes(wanted: Iterable[str] | None, names: Sequence[str]) -> None:
+    """Raises UsageError where a wanted class is none of the model's."""
+    for name in wanted or ():
+        if name not in names:
+            raise UsageError(f"This model knows no class {name!r}.{closest(name, names)} It knows: {', '.join(names)}.")
 
 
 def check_outputs(sources: Iterable[Source], outputs: Outputs) -> None:
@@ -145,6 +213,14 @@ def check_outputs(sources: Iterable[Source], outputs: Outputs) -> None:
             _check_result_file(name, target, source)
             if target.resolve() in taken:
                 raise UsageError(f"{target}: would be written twice. Give another folder to --{name}.")
+            taken.add(target.resolve())
+    places = {place.resolve() for place in (*outputs.result_files.values(), *targets)}
+    for one in outputs.formats:
+        _check_no_source(one.path, originals)
+        one.check(sources)
+        if one.path.resolve() in places:
+            raise UsageError(f"{one.path}: would be written twice. Give another place to {one.option}.")
+        places.add(one.path.resolve())
 
 
 def _check_no_source(target: Path, originals: Container[Path]) -> None:

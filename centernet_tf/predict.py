@@ -77,7 +77,7 @@ def predict(
     Raises:
         DataError: An image or video cannot be read, unless `skip_bad`; or a video cannot be written.
         UsageError: A result would overwrite a source, or a path to write to is taken; an image is given to a model that
-            sees motion.
+            sees motion; or a wanted class is unknown.
     """
     sources = list(sources)
     _check_motion(detector, sources)
@@ -86,9 +86,12 @@ def predict(
     outputs = dataclasses.replace(outputs, threshold=chosen(outputs.threshold, detector.card))
     total = sum(not source.moving for source in sources)
     head = head_of(detector, outputs.threshold, model)
+    if outputs.classes is not None:
+        head["classes"] = list(outputs.classes)
     summary, videos = Summary(), []
     stack = contextlib.ExitStack()
-    with stack, outputs.staged() as outputs, write_json(outputs.json_file, head) as (write, tail):
+    staged = outputs.staged(detector.names, detector.properties)
+    with stack, staged as outputs, write_json(outputs.json_file, head) as (write, tail):
         tail.update(videos=videos, skipped=[])
         # Neighbouring images share batches; every video is on its own.
         for moving, group in itertools.groupby(sources, lambda source: source.moving):
@@ -219,7 +222,9 @@ def _predict_images(
 
     looks = _Looks(outputs.heatmaps)
     for source, image, found in detector.search(read(), outputs.threshold, outputs.batch_size, looks.taker):
+        found = outputs.wanted(found)
         write(found, file_name=source.name, output=source.output if outputs.draw else None)
+        outputs.tell(source, None, image, found)
         if outputs.draw:
             draw.save_image(outputs.folder / source.output, found.draw(image, threshold=0, panels=True))
         for name, path in outputs.files_of(source):
@@ -252,6 +257,7 @@ def _predict_video(
             looks = _Looks(outputs.heatmaps)
             for frame, found in search(frames, outputs, looks.taker):
                 write(found, file_name=source.name, frame=frame.number, time=round(frame.time, 4), output=output)
+                outputs.tell(source, (frame.number, frame.time), frame.image, found)
                 canvas = look_on(frame, found)
                 if outputs.draw:
                     show(source.output, found.draw(canvas, threshold=0, panels=True))
@@ -301,7 +307,7 @@ def _search_frames(
         told = follow(detector, seen, outputs.threshold, outputs.batch_size, extras, look, public=public)
     try:
         for found in told:
-            frame = waiting.popleft()
+            frame, found = waiting.popleft(), outputs.wanted(found)
             gathered.add(frame, found)
             # An association may go on with what it takes for another view of something better, at scores below 0.
             yield frame, found[found.scores > 0]

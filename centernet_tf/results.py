@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from centernet_tf.errors import DataError, closest
+from centernet_tf.host.arrays import array_from_dict, array_to_dict, plain_lists
 from centernet_tf.media.draw import class_colors
 from centernet_tf.properties import as_plain, read_properties
 from centernet_tf.properties.draw import draw_objects, tells_of
@@ -254,19 +255,35 @@ class Detections:
                     row.update(keys)
         return rows
 
+    def to_centernet(self) -> dict[int, np.ndarray]:
+        """The same objects as `results` of the original's `detector.run(image)`.
+
+        Returns:
+            {category: [N, 5 or more] float32} of every class, counted from 1, in the order of `boxes`: left, top, right
+            and bottom in pixels of the image, score, and what the properties add, see `Property.to_centernet`. Of
+            keypoints the original has lists instead, as `tolist()` gives.
+        """
+        table = np.column_stack([self.boxes, self.scores])
+        for one in self.properties:
+            if tells_of(one, self.rows):
+                table = one.to_centernet(table, self.rows)
+        table = table.astype(np.float32)
+        return {category: table[self.classes == category - 1] for category in range(1, len(self.names) + 1)}
+
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, ready for JSON; `from_dict` gives the same arrays back."""
-        extras = {name: _array_to_dict(values) for name, values in self.extras.items()}
+        extras = {name: array_to_dict(values) for name, values in self.extras.items()}
+        pairs = None if self.pairs is None else {name: plain_lists(rows) for name, rows in vars(self.pairs).items()}
         return {
             "image_size": list(self.image_size),
             "names": list(self.names),
-            "boxes": _plain(self.boxes),
-            "scores": _plain(self.scores),
-            "classes": _plain(self.classes),
-            "fields": {name: _array_to_dict(values) for name, values in self.fields.items()},
+            "boxes": plain_lists(self.boxes),
+            "scores": plain_lists(self.scores),
+            "classes": plain_lists(self.classes),
+            "fields": {name: array_to_dict(values) for name, values in self.fields.items()},
             **({"properties": as_plain(self.properties)} if self.properties else {}),
             **({"extras": extras} if extras else {}),
-            **({} if self.pairs is None else {"pairs": {key: _plain(one) for key, one in vars(self.pairs).items()}}),
+            **({} if pairs is None else {"pairs": pairs}),
         }
 
     @classmethod
@@ -285,7 +302,7 @@ class Detections:
         if missing := [key for key in known if key not in values and key not in optional]:
             raise DataError(f"Detections: missing {', '.join(missing)}. Expected what Detections.to_dict() returns.")
         fields, extras = (
-            {name: _array_from_dict(array) for name, array in values.get(key, {}).items()}
+            {name: array_from_dict(array) for name, array in values.get(key, {}).items()}
             for key in ("fields", "extras")
         )
         return cls(
@@ -327,18 +344,3 @@ class Detections:
                 **{name: values.copy() for name, values in self.fields.items()},
             },
         )
-
-
-def _array_to_dict(values: np.ndarray) -> dict[str, Any]:
-    return {"dtype": str(values.dtype), "shape": list(values.shape), "values": _plain(values)}
-
-
-def _array_from_dict(array: Mapping[str, Any]) -> np.ndarray:
-    return np.array(array["values"], array["dtype"]).reshape(array["shape"])
-
-
-def _plain(values: np.ndarray) -> list:
-    """Nested lists; a float is written with the fewest digits that give the same value back."""
-    if values.dtype.kind == "f":
-        return values.astype(str).astype(np.float64).tolist()
-    return values.tolist()

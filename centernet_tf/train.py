@@ -15,6 +15,7 @@ from centernet_tf.data.dataset import Dataset, open_dataset
 from centernet_tf.errors import UsageError
 from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.model.file import load_model, read_card
+from centernet_tf.training import loggers
 from centernet_tf.training.claim import check_place, claimed
 from centernet_tf.training.devices import open_devices
 from centernet_tf.training.run import Run
@@ -42,9 +43,11 @@ def train(settings: Settings, out: str | Path, say: Callable[[str], None] = prin
         The model file to use: the best on the validation set, or the last where nothing is validated.
 
     Raises:
-        UsageError: A setting does not fit the data or the devices, or the folder holds a run with other settings.
+        UsageError: A setting does not fit the data or the devices, the folder holds a run with other settings, or a
+            logger is not installed or cannot begin.
         DataError: Records are damaged, the loss is no longer a number, or another process no longer answers.
     """
+    loggers.check_loggers(settings.train.loggers)
     out = Path(out)
     check_place(out)
     devices = open_devices(settings)
@@ -68,8 +71,9 @@ def _train(run: Run, extra: Sequence[Any]) -> Path:
     network = run.network()
     if run.settings.weights:
         run.say(_start(network, run.card.backbone, run.settings.weights))
-    with claimed(run.out, run.settings, run.devices.first) as before:
-        return run.train(network, before, extra)
+    first = run.devices.first
+    with claimed(run.out, run.settings, first) as before, loggers.opened(run.settings, run.out, first) as logging:
+        return run.train(network, before, [*logging, *extra])
 
 
 def _silent(line: str) -> None:

@@ -28,6 +28,7 @@ ORDER = (
     "outputs",
     "data",
     "datasets",
+    "formats",
     "tasks",
     "config",
     "recipes",

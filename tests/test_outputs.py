@@ -72,6 +72,22 @@ def test_videos_have_no_result_files(outputs):
         check_outputs([IMAGE, VIDEO], outputs)
 
 
+def test_two_images_of_one_name(outputs):
+    with pytest.raises(UsageError, match=r"a\.kg: would be written twice\. Give another folder to --scales"):
+        check_outputs([IMAGE, Source(Path("in/a.png"), False, "a.png")], outputs)
+
+
+@pytest.mark.parametrize(
+    ("classes", "kept"), [(None, [0, 1, 2]), ((), []), (("cat",), [0, 2]), (("dog", "cat"), [0, 1, 2])]
+)
+def test_wanted_classes(tmp_path, classes, kept):
+    found = Detections([[0, 0, 2, 2]] * 3, [0.5] * 3, [0, 1, 0], ("cat", "dog"), (8, 6), {"place": [0, 1, 2]})
+    outputs = Outputs(tmp_path, tmp_path / "r.json", classes=classes)
+    assert outputs.wanted(found).fields["place"].tolist() == kept
+    nothing = Detections.empty(("cat", "dog"), (8, 6))
+    assert len(outputs.wanted(nothing)) == 0
+
+
 def test_extras_of_a_source(tmp_path):
     outputs = Outputs(tmp_path, tmp_path / "r.json", extras={"lens": lambda name: np.array([len(name)])})
     assert outputs.extras_of(IMAGE) == {"lens": len("in/a.jpg")}

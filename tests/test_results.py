@@ -147,6 +147,22 @@ def test_to_coco_rounds_as_published_results():
     assert detections().to_coco(1, digits=2)[1]["score"] == 0.46
 
 
+def test_results_of_the_originals_api():
+    """{class from 1: [left, top, right, bottom, score]}, every class, whether found or not."""
+    found = detections()
+    results = found.to_centernet()
+    assert list(results) == [1, 2, 3][: len(found.names)]
+    for category, rows in results.items():
+        assert (rows.dtype, rows.shape[1]) == (np.float32, 5)
+        chosen = found[found.classes == category - 1]
+        np.testing.assert_array_equal(rows, np.column_stack([chosen.boxes, chosen.scores]))
+    assert sum(map(len, results.values())) == len(found)
+    assert {key: rows.shape for key, rows in Detections.empty(("a", "b"), (8, 6)).to_centernet().items()} == {
+        1: (0, 5),
+        2: (0, 5),
+    }
+
+
 def test_to_dict_is_json_and_comes_back():
     found = detections()
     text = json.dumps(found.to_dict())
@@ -348,6 +364,16 @@ def test_keypoints_reach_every_form():
     assert found[0].fields["keypoint_scores"].tolist() == pytest.approx([0.9, 0.1, 0.5])
 
 
+def test_keypoints_in_results_of_the_originals_api():
+    found = with_keypoints()
+    rows = found.to_centernet()[1]
+    chosen = found[found.classes == 0]
+    assert rows.shape == (len(chosen), 5 + 2 * found.fields["keypoints"].shape[1])
+    np.testing.assert_array_equal(rows[:, :4], chosen.boxes)
+    np.testing.assert_array_equal(rows[:, 4], chosen.scores)
+    np.testing.assert_array_equal(rows[:, 5:7], chosen.fields["keypoints"][:, 0])
+
+
 def test_skeletons_are_drawn_over_boxes():
     image = np.full((100, 120, 3), 127, np.uint8)
     plain = with_keypoints(fields={}).draw(image)
@@ -400,6 +426,16 @@ def test_boxes3d_are_told_in_metres():
     row = boxes3d_detections().to_coco(1, digits=2)[1]
     assert (row["location"], row["dimensions"]) == ([3, 1.5, 12], [1.5, 1.7, 4])
     assert (row["rotation_y"], row["alpha"]) == (0.4, 0.2)
+
+
+def test_boxes3d_in_results_of_the_originals_api():
+    """alpha, box, height, width, length, x, y, z, rotation_y, score."""
+    found = boxes3d_detections()
+    one = found[1]
+    (row,) = (row for row in found.to_centernet()[one.class_index + 1] if row[-1] == np.float32(one.score))
+    assert row.shape == (13,)
+    parts = [one.fields["dimensions"], one.fields["locations"], [one.fields["rotations"], one.score]]
+    np.testing.assert_array_equal(row, np.float32(np.concatenate([[one.fields["alphas"]], one.box, *parts])))
 
 
 def test_boxes3d_are_drawn_instead_of_boxes():

@@ -12,11 +12,13 @@ from rich.console import Console
 
 from centernet_tf.cli.counts import counted, objects_told
 from centernet_tf.cli.detect_shards import BlockSize, Engine, Format, Sharding, Workers, detect_in_shards
+from centernet_tf.cli.formats import Classes, Coco, CocoIds, Csv, SaveCrops, SaveTxt, make_formats, read_classes
 from centernet_tf.cli.progress import progress
 from centernet_tf.cli.search import Flip, Halo, KeepResolution, Nms, Scales, Size, Tile, Xla, load_detector
 from centernet_tf.errors import UsageError
 from centernet_tf.host.plain import plain
 from centernet_tf.media.sources import find_sources
+from centernet_tf.media.video import told_codec
 from centernet_tf.outputs import Outputs, check_formats, check_outputs
 
 if TYPE_CHECKING:
@@ -78,6 +80,12 @@ def detect(
         Path | None,
         typer.Option(metavar="FOLDER", help="Also write a folder for each image, with a PNG of each object's mask."),
     ] = None,
+    classes: Classes = None,
+    save_crops: SaveCrops = None,
+    save_txt: SaveTxt = None,
+    csv: Csv = None,
+    coco: Coco = None,
+    coco_ids: CocoIds = None,
     size: Size = None,
     keep_resolution: KeepResolution = False,
     flip: Flip = False,
@@ -104,7 +112,7 @@ def detect(
     Millions of images: --format jsonl or parquet writes numbered files, and --engine ray shares the work among workers.
     There, INPUT may be a .txt file with an image a line.
 
-    Example: centernet detect runs/shapes/best.keras images/ clip.mp4 --out found
+    Example: centernet detect runs/shapes/best.keras images/ clip.mp4 --out found --csv found/table.csv
 
     Example: centernet detect best.keras list.txt --out found --engine ray --workers 4 --format parquet
     """
@@ -114,7 +122,9 @@ def detect(
     files = {"kitti": kitti, "label-images": label_images, "mask-images": mask_images}
     search = (size, keep_resolution, flip, scales, nms, tile, halo)
     sharding = Sharding(engine, format, workers, block_size)
-    sharding.check({"json": json_file, "heatmaps": heatmaps, "draw": draw, "max-frames": max_frames, **files})
+    further = {"classes": classes, "save-crops": save_crops, "save-txt": save_txt, "csv": csv, "coco": coco}
+    whole = {"json": json_file, "heatmaps": heatmaps, "draw": draw, "max-frames": max_frames, **files, **further}
+    sharding.check(whole)
     if sharding.wanted:
         load = functools.partial(load_detector, model.resolve(), *search, xla)
         read = functools.partial(read_extras, files={"camera": camera and camera.resolve()})
@@ -131,6 +141,8 @@ def detect(
         skip_bad=skip_bad,
         max_frames=max_frames,
         result_files={name: folder for name, folder in files.items() if folder},
+        classes=read_classes(classes),
+        formats=make_formats(save_crops, save_txt, csv, coco, coco_ids),
     )
     check_outputs(sources, outputs)
     if max_frames and not any(source.moving for source in sources):
@@ -186,7 +198,8 @@ def report(summary: "Summary", outputs: Outputs) -> list[str]:
     lines = [f"{' and '.join(seen)}: {objects_told(summary.objects)}"]
     if not summary.objects.total() and summary.images + summary.frames:
         level = "the thresholds of the classes" if isinstance(outputs.threshold, tuple) else f"{outputs.threshold:g}"
-        lines.append(f"Nothing scored above {level}. Try a lower --threshold, or --heatmaps to see why.")
+        nothing = f"No {' or '.join(outputs.classes)}" if outputs.classes else "Nothing"
+        lines.append(f"{nothing} scored above {level}. Try a lower --threshold, or --heatmaps to see why.")
     if summary.skipped:
         lines.append(f"Could not be read: {len(summary.skipped)}")
         lines += [
@@ -195,7 +208,9 @@ def report(summary: "Summary", outputs: Outputs) -> list[str]:
         ]
         if len(summary.skipped) > MOST_SKIPPED:
             lines.append(f"  and {len(summary.skipped) - MOST_SKIPPED} more, all of them in the results")
+    if summary.videos and (outputs.draw or outputs.heatmaps):
+        lines.append(f"Videos: {told_codec()}.")
     kinds = " and ".join(["images"] * outputs.draw + ["heatmaps"] * outputs.heatmaps)
     drawn = f"{kinds.capitalize()}: {outputs.folder}; results" if kinds else "Results"
     lines.append(f"{drawn}: {outputs.json_file}")
-    return lines
+    return lines + [f"{one.title}: {one.path}" for one in outputs.formats]

@@ -1,4 +1,7 @@
-"""Videos and webcams in, annotated videos out, frame by frame through OpenCV. Sound is not carried over."""
+"""Videos and webcams in, annotated videos out, frame by frame. Sound is not carried over.
+
+OpenCV reads them, and writes MPEG-4; where PyAV is installed, H.264 is written instead.
+"""
 
 import contextlib
 import dataclasses
@@ -16,13 +19,13 @@ import numpy as np
 from centernet_tf.errors import DataError
 from centernet_tf.host.files import beside, sync_file, telling, writes_straight
 from centernet_tf.host.reading import is_text, printable
-from centernet_tf.media import remote
+from centernet_tf.media import h264, remote
 
 # What FFmpeg and OpenCV print beside the errors raised here would only tear the progress bar.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 SUFFIXES = (".avi", ".mkv", ".mov", ".mp4", ".webm")
-CODEC = "mp4v"  # OpenCV's wheels write no H.264.
+CODEC = "mp4v"  # without PyAV: OpenCV's wheels write no H.264
 RATE = 25.0  # Frames per second where a source names none, as webcams do.
 MOST_RATE = 480.0  # Above it a rate is the unit of the time stamps; WebM files say 1000.
 
@@ -123,7 +126,7 @@ class VideoWriter:
         size: (width, height) of all frames in pixels. The format has even sides only, so an odd one grows by a pixel.
 
     Raises:
-        DataError: OpenCV cannot write such a video here, or `path` is a device or a pipe, in which no video can be.
+        DataError: Such a video cannot be written here, or `path` is a device or a pipe, in which no video can be.
     """
 
     def __init__(self, path: Path, rate: float, size: tuple[int, int]):
@@ -135,21 +138,27 @@ class VideoWriter:
             raise DataError(f"{printable(path)}: a video needs a place whose name is UTF-8. Give another --out.")
         with telling(path, path.parent):
             path.parent.mkdir(parents=True, exist_ok=True)
-        with _quiet_opencv():
-            self._writer = cv2.VideoWriter(str(self._temporary), cv2.VideoWriter_fourcc(*CODEC), rate, self._size)
-        if not self._writer.isOpened():
-            self.discard()
-            raise DataError(
-                f"{path}: OpenCV cannot write a {CODEC} video of {size[0]}x{size[1]} pixels here. Is the folder "
-                "writable, the disk not full, and OpenCV built with FFmpeg (pip install opencv-python-headless)? Or "
-                "leave out videos."
-            )
+        self._writer: h264.H264Writer | _Mpeg4Writer | None = None
+        with self._telling():
+            self._writer = self._opened(rate)
+
+    def _opened(self, rate: float) -> "h264.H264Writer | _Mpeg4Writer":
+        if h264.encoder():
+            return h264.H264Writer(self._temporary, rate, self._size)
+        writer = _Mpeg4Writer(self._temporary, rate, self._size)
+        if writer.opened:
+            return writer
+        raise DataError(
+            f"{self.path}: OpenCV cannot write a {CODEC} video of {self._size[0]}x{self._size[1]} pixels here. Is the "
+            "folder writable, the disk not full, and OpenCV built with FFmpeg (pip install opencv-python-headless)? Or "
+            "leave out videos."
+        )
 
     def write(self, image: np.ndarray) -> None:
         """Adds a frame [H, W, 3] uint8 RGB.
 
         Raises:
-            DataError: It has another size than the first, which OpenCV would silently leave out.
+            DataError: It has another size than the first, or the disk is full.
         """
         right, below = (side - length for side, length in zip(self._size, image.shape[1::-1]))
         if not (0 <= right <= 1 and 0 <= below <= 1):
@@ -157,10 +166,10 @@ class VideoWriter:
                 f"{self.path}: a frame has {image.shape[1]}x{image.shape[0]} pixels, but the video began with "
                 f"{self._size[0]}x{self._size[1]}. Cut the source where its size changes."
             )
-        image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         if right or below:
             image = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
-        self._writer.write(image)
+        with self._telling():
+            self._writer.write(image)
         self._frames += 1
 
     def close(self) -> None:
@@ -169,7 +178,8 @@ class VideoWriter:
         Raises:
             DataError: Not all frames can be read back; an older file is then as it was.
         """
-        self._writer.release()
+        with self._telling():
+            self._writer.release()
         # OpenCV says nothing where it cannot write.
         readable = _count_frames(self._temporary)
         if readable < self._frames:
@@ -184,8 +194,42 @@ class VideoWriter:
 
     def discard(self) -> None:
         """Leaves no file."""
-        self._writer.release()
+        with contextlib.suppress(OSError):
+            if self._writer:
+                self._writer.release()
         self._temporary.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Tells what the system says of the file as a DataError, and leaves no file."""
+        try:
+            with telling(self.path, self._temporary):
+                yield
+        except DataError:
+            self.discard()
+            raise
+
+
+class _Mpeg4Writer:
+    """As `H264Writer`, by OpenCV; it raises nothing, but `opened` is false where it cannot begin."""
+
+    def __init__(self, path: Path, rate: float, size: tuple[int, int]):
+        with _quiet_opencv():
+            self._writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*CODEC), rate, size)
+        self.opened = self._writer.isOpened()
+
+    def write(self, image: np.ndarray) -> None:
+        self._writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+
+    def release(self) -> None:
+        self._writer.release()
+
+
+def told_codec() -> str:
+    """What videos are written as, for people."""
+    if h264.encoder():
+        return "H.264"
+    return "MPEG-4 (mp4v), which browsers do not play; for H.264: pip install 'centernet_tf[video]'"
 
 
 def _count_frames(path: Path) -> int:

@@ -75,6 +75,7 @@ class Property(pydantic.BaseModel):
         checks: What an inspection may find, by code.
         broken: The code in `checks` of lists that `unpack` cannot read.
         result_files: Formats of result files, by the name of the option that writes them.
+        coco: Keys of `to_json` that COCO's test server takes.
     """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
@@ -86,6 +87,7 @@ class Property(pydantic.BaseModel):
     checks: ClassVar[Mapping[str, Check]] = {}
     broken: ClassVar[str] = "bad_example"
     result_files: ClassVar[Mapping[str, ResultFiles]] = {}
+    coco: ClassVar[tuple[str, ...]] = ()
 
     @property
     def fields(self) -> tuple[Field, ...]:
@@ -251,6 +253,15 @@ class Property(pydantic.BaseModel):
         """
         del digits
         return [{} for _ in rows["boxes"]]
+
+    def columns(self) -> dict[str, tuple[str, ...]]:
+        """Columns of tables: {key of `to_json`: a name for each of its numbers}."""
+        return {}
+
+    def to_centernet(self, table: np.ndarray, rows: Rows) -> np.ndarray:
+        """The results [N, ...] of the original's API, from those without this property: box, score."""
+        del rows
+        return table
 
     def image_to_json(self, rows: Rows) -> dict[str, Any]:
         """More keys of the image's line."""

@@ -6,7 +6,7 @@ import pytest
 
 from centernet_tf.cli import main
 from centernet_tf.media.draw import save_image
-from centernet_tf.media.video import VideoWriter
+from centernet_tf.media.video import VideoWriter, told_codec
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 
@@ -63,12 +63,66 @@ def test_everything_at_once(call, picture, tmp_path, draw_spots):
     assert code == 0, errors
     assert "1 image and 3 frames of 1 video: 5 objects (4 red, 1 green)" in output
     assert "Could not be read: 1\n  in/broken.jpg: the image file is empty (0 bytes)." in output
-    assert output.endswith("Images and heatmaps: out; results: new/r.json\n")
+    assert output.endswith(f"Videos: {told_codec()}.\nImages and heatmaps: out; results: new/r.json\n")
     names = ["a.png", "a_heatmap.png", "clip.mp4", "clip_heatmap.mp4"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
     results = json.loads((tmp_path / "new" / "r.json").read_text())
     assert results["threshold"] == 0.5
     assert [entry["file_name"] for entry in results["skipped"]] == ["in/broken.jpg"]
+
+
+def test_every_form_of_the_results(call, picture, tmp_path, draw_spots):
+    save_image(tmp_path / "in" / "7.png", draw_spots(64, 64, (30, 34, 0)))
+    picture.rename(tmp_path / "in" / "8.png")
+    forms = ("--save-crops", "crops", "--save-txt", "txt", "--csv", "new/t.csv", "--coco", "new/c.json")
+    code, output, errors = call("in", "--out", "out", "--classes", "green", *forms)
+    assert code == 0, errors
+    assert output.splitlines() == [
+        "2 images: 1 object (1 green)",
+        "Images: out; results: out/detections.json",
+        "Crops: crops",
+        "YOLO's text: txt",
+        "Table: new/t.csv",
+        "COCO's results: new/c.json",
+    ]
+    results = json.loads((tmp_path / "out" / "detections.json").read_text())
+    assert results["classes"] == ["green"]
+    (row,) = (row for image in results["images"] for row in image["detections"])
+    (told,) = json.loads((tmp_path / "new" / "c.json").read_text())
+    assert told == {"image_id": 8, "category_id": 2, "bbox": row["bbox"], "score": row["score"]}
+    found = [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*/*.*")]
+    assert {name for name in found if name.startswith(("crops", "txt"))} == {
+        "crops/green/8_001.png",
+        "txt/7.txt",
+        "txt/8.txt",
+    }
+    assert (tmp_path / "txt" / "7.txt").read_text() == ""
+    assert len((tmp_path / "new" / "t.csv").read_text().splitlines()) == 2
+
+
+def test_frames_in_every_form(call, tmp_path, draw_spots):
+    writer = VideoWriter(tmp_path / "clip.mp4", 10, (64, 64))
+    for _ in range(2):
+        writer.write(draw_spots(64, 64, (30, 34, 0)))
+    writer.close()
+    code, _, errors = call(
+        "clip.mp4", "--out", "out", "--no-draw", "--save-crops", "crops", "--save-txt", "txt", "--csv", "t.csv"
+    )
+    assert code == 0, errors
+    assert [path.name for path in sorted((tmp_path / "crops" / "red").iterdir())] == [
+        "clip_000000_001.jpg",
+        "clip_000001_001.jpg",
+    ]
+    assert len(list((tmp_path / "txt").iterdir())) == 2
+    assert [line.split(",")[1:3] for line in (tmp_path / "t.csv").read_text().splitlines()[1:]] == [
+        ["0", "0.0"],
+        ["1", "0.1"],
+    ]
+
+
+def test_no_object_of_the_classes(call, picture):
+    code, output, _ = call("in", "--out", "out", "--threshold", "1", "--classes", " green ,red,green")
+    assert (code, "No green or red scored above 1." in output) == (0, True)
 
 
 def test_nothing_found_is_said(call, picture):
@@ -115,6 +169,14 @@ def test_a_broken_picture_fails(call, tmp_path):
         (("in", "--out", "out", "--size", "64", "--keep-resolution"), "exclude each other"),
         (("in", "--out", "out", "--threshold", "30"), "--threshold"),
         (("in", "--out", "out", "--batch-size", "0"), "--batch-size"),
+        (("in", "--out", "out", "--classes", "grene"), "no class 'grene'. Did you mean 'green'? It knows: red, green."),
+        (("in", "--out", "out", "--classes", "red,"), "--classes 'red,': expected names with commas between them"),
+        (("in", "--out", "out", "--coco", "r.json"), "in/a.png: its id cannot be told by its name"),
+        (("in", "--out", "out", "--coco-ids", "in/a.png"), "--coco-ids: gives the ids for --coco FILE"),
+        (("in", "--out", "out", "--csv", "out/detections.json"), "would be written twice. Give another place to --csv"),
+        (("in", "--out", "out", "--csv", "in/a.png"), "in/a.png: would overwrite an input"),
+        (("in", "--out", "out", "--save-crops", "in"), "in: holds files, among which crops of another run"),
+        (("in", "--out", "out", "--kitti", "txt", "--save-txt", "txt"), "txt: would be written twice"),
         (("in",), "--out"),
         (("--out", "out"), "INPUT"),
     ],

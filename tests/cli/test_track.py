@@ -11,7 +11,7 @@ from centernet_tf.cli import main
 from centernet_tf.media import flow
 from centernet_tf.media.draw import save_image
 from centernet_tf.media.flow import as_picture
-from centernet_tf.media.video import VideoReader, VideoWriter
+from centernet_tf.media.video import VideoReader, VideoWriter, told_codec
 from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.model.file import save_model
 from centernet_tf.model.network import build_network
@@ -86,6 +86,7 @@ def test_a_video(call, tmp_path, draw_spots):
     assert output.splitlines() == [
         "2 identities",
         "4 frames of 1 video: 6 objects (4 red, 2 green)",
+        f"Videos: {told_codec()}.",
         "Images: out; results: out/tracks.json",
     ]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["clip.mp4", "clip.txt", "tracks.json"]

@@ -45,7 +45,8 @@ CALLS = {
     "export savedmodel": "export spots.keras --out out/served",
     "export tflite": "export spots.keras --format tflite --out out/e.tflite",
     "export onnx": "export spots.keras --format onnx --out out/e.onnx",
-    "detect images": "detect spots.keras in/a.png in/b.png --out out --heatmaps --kitti out/txt",
+    "detect images": "detect spots.keras in/a.png in/b.png --out out --heatmaps --kitti out/txt --csv out/t.csv "
+    "--save-txt out/yolo",
     "detect shards": "detect spots.keras in/a.png in/b.png --out out --format jsonl --block-size 1",
     "detect videos": "detect spots.keras in/clip.mp4 --out out --heatmaps",
 }

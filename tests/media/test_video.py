@@ -10,7 +10,25 @@ import numpy as np
 import pytest
 
 from centernet_tf.errors import DataError
-from centernet_tf.media.video import RATE, VideoReader, VideoWriter
+from centernet_tf.media import h264
+from centernet_tf.media.video import RATE, VideoReader, VideoWriter, told_codec
+
+
+@pytest.fixture(params=["H.264", "MPEG-4"])
+def codec(request, monkeypatch):
+    """What videos are written as."""
+    if request.param == "H.264":
+        pytest.importorskip("av", reason="H.264 needs PyAV, extra video")
+        assert h264.encoder()
+    else:
+        monkeypatch.setattr(h264, "encoder", lambda: None)
+    return request.param
+
+
+def code(path):
+    """Four letters that a file names its codec by."""
+    number = int(cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FOURCC))
+    return number.to_bytes(4, "little").decode()
 
 
 def frames(count=6, width=64, height=48):
@@ -29,9 +47,11 @@ def write(path, images, rate=12.5):
 
 
 @pytest.mark.parametrize("count", [1, 6])
-def test_frames_come_back(tmp_path, count):
+def test_frames_come_back(tmp_path, count, codec):
     images = frames(count)
     reader = VideoReader(write(tmp_path / "new" / "clip.mp4", images))
+    assert code(tmp_path / "new" / "clip.mp4") == {"H.264": "h264", "MPEG-4": "FMP4"}[codec]
+    assert told_codec().startswith(codec)
     assert (reader.rate, reader.frames, reader.live) == (12.5, count, False)
     found = list(reader)
     reader.close()
@@ -42,9 +62,22 @@ def test_frames_come_back(tmp_path, count):
         assert np.abs(frame.image.astype(int) - image)[:, 8:24].mean() < 12
 
 
-def test_odd_sides_lose_nothing(tmp_path):
-    found = list(VideoReader(write(tmp_path / "odd.mp4", frames(3, 63, 47))))
-    assert [frame.image.shape for frame in found] == [(48, 64, 3)] * 3
+@pytest.mark.parametrize(("width", "height"), [(63, 47), (1, 1), (2, 600)])
+def test_odd_sides_lose_nothing(tmp_path, codec, width, height):
+    found = list(VideoReader(write(tmp_path / "odd.mp4", frames(3, width, height))))
+    assert [frame.image.shape for frame in found] == [(height + height % 2, width + width % 2, 3)] * 3
+
+
+@pytest.mark.parametrize("rate", [0.1, 23.976, 30000 / 1001, 480.0])
+def test_rates_come_back(tmp_path, codec, rate):
+    assert VideoReader(write(tmp_path / "clip.mp4", frames(3, 16, 16), rate)).rate == pytest.approx(rate, rel=1e-4)
+
+
+def test_browsers_begin_before_they_have_all(tmp_path):
+    """The index of an H.264 video comes before its frames."""
+    pytest.importorskip("av", reason="H.264 needs PyAV, extra video")
+    content = write(tmp_path / "clip.mp4", frames()).read_bytes()
+    assert 0 < content.index(b"moov") < content.index(b"mdat")
 
 
 @pytest.mark.parametrize("suffix", [".avi", ".mkv", ".mov", ".webm"])
@@ -103,13 +136,14 @@ def test_webcam_that_is_not_there(monkeypatch):
 
 
 def test_unknown_codec_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(h264, "encoder", lambda: None)
     monkeypatch.setattr("centernet_tf.media.video.CODEC", "none")
     with pytest.raises(DataError, match=r"clip\.mp4: OpenCV cannot write a none video of 64x48 pixels here"):
         VideoWriter(tmp_path / "clip.mp4", 10, (64, 48))
     assert not list(tmp_path.iterdir())
 
 
-def test_no_file_under_its_name_before_it_is_whole(tmp_path):
+def test_no_file_under_its_name_before_it_is_whole(tmp_path, codec):
     writer = VideoWriter(tmp_path / "clip.mp4", 10, (64, 48))
     writer.write(frames()[0])
     assert not (tmp_path / "clip.mp4").exists()
@@ -118,11 +152,12 @@ def test_no_file_under_its_name_before_it_is_whole(tmp_path):
 
 
 @pytest.mark.parametrize("size", [0, 1000, 20_000])
-def test_a_full_disk_is_told_and_leaves_the_older_video(size, tmp_path, small_disk):
+def test_a_full_disk_is_told_and_leaves_the_older_video(size, tmp_path, small_disk, codec):
     path = write(tmp_path / "clip.mp4", frames())
     before = path.read_bytes()
     noise = np.random.default_rng(0).integers(0, 256, (30, 48, 64, 3), np.uint8)
     said = r"only \d+ of 30 frames .* Is the disk full" if size else "Is the folder writable, the disk not full"
+    said = "cannot be written" if codec == "H.264" else said
     with small_disk(size), pytest.raises(DataError, match=rf"clip\.mp4: .*{said}"):
         write(path, noise)
     assert list(tmp_path.iterdir()) == [path] and path.read_bytes() == before
@@ -136,7 +171,7 @@ def test_pipes_hold_no_video(tmp_path):
         VideoWriter(tmp_path / "clip.mp4", 10, (64, 48))
 
 
-def test_frames_of_another_size_are_an_error(tmp_path):
+def test_frames_of_another_size_are_an_error(tmp_path, codec):
     writer = VideoWriter(tmp_path / "clip.mp4", 10, (64, 48))
     with pytest.raises(DataError, match="a frame has 32x48 pixels, but the video began with 64x48"):
         writer.write(frames(1, 32)[0])

@@ -80,6 +80,12 @@ class Boxes3d(Property):
     def to_json(self, rows: Rows, digits: int | None) -> list[dict[str, Any]]:
         return records.to_json(rows, digits)
 
+    def columns(self) -> dict[str, tuple[str, ...]]:
+        return records.TABLE
+
+    def to_centernet(self, table: np.ndarray, rows: Rows) -> np.ndarray:
+        return records.to_centernet(table, rows)
+
     def image_to_json(self, rows: Rows) -> dict[str, Any]:
         return records.image_to_json(rows)
 

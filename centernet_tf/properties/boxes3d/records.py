@@ -16,6 +16,13 @@ COLUMNS = tuple(
     f"image/object/{name}"
     for name in ("alpha", *(f"3d_bbox/{name}" for name in ("height", "width", "length", "x", "y", "z", "rot_y")))
 )
+# Columns of tables for the keys of `to_json`.
+TABLE = {
+    "location": ("location_x", "location_y", "location_z"),
+    "dimensions": ("height", "width", "length"),
+    "rotation_y": ("rotation_y",),
+    "alpha": ("alpha",),
+}
 TRUNCATED, OCCLUDED = "image/object/truncated", "image/object/occluded"
 # What is larger is a damaged number, or one in millimetres.
 FARTHEST, LARGEST = 10_000.0, 1_000.0  # metres, of locations and of dimensions
@@ -186,6 +193,17 @@ def to_json(rows: Rows, digits: int | None) -> list[dict[str, Any]]:
         line = {"location": rest[3:6], "dimensions": rest[:3], "rotation_y": rest[6], "alpha": alpha}
         lines.append(line if has else {})
     return lines
+
+
+def to_centernet(table: np.ndarray, rows: Rows) -> np.ndarray:
+    """The original's results: alpha, box, height, width, length, x, y, z, rotation_y, score, and what else there is.
+
+    Args:
+        table: [N, 5 or more] box, score and what other properties added.
+        rows: Of what was found; numbers of objects without 3D box are NaN.
+    """
+    values = columns(rows)
+    return np.column_stack([values[:, :1], table[:, :4], values[:, 1:], table[:, 4:]])
 
 
 def image_to_json(rows: Rows) -> dict[str, Any]:

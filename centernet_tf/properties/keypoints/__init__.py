@@ -40,6 +40,7 @@ class Keypoints(Property):
     )
     checks = survey.CHECKS
     broken = "bad_keypoints"
+    coco = ("keypoints",)
 
     skeleton: Skeleton
     classes: tuple[str, ...] | None = None
@@ -86,6 +87,12 @@ class Keypoints(Property):
 
     def to_json(self, rows: Rows, digits: int | None) -> list[dict[str, Any]]:
         return records.to_json(rows, digits)
+
+    def columns(self) -> dict[str, tuple[str, ...]]:
+        return records.columns(self.skeleton)
+
+    def to_centernet(self, table: np.ndarray, rows: Rows) -> np.ndarray:
+        return np.column_stack([table, rows["keypoints"].reshape(len(table), -1)])
 
     def class_to_json(self, name: str) -> dict[str, Any]:
         return records.class_to_json(self.skeleton) if self.classes is None or name in self.classes else {}

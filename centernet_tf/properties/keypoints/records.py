@@ -155,6 +155,13 @@ def to_json(rows: Rows, digits: int | None) -> list[dict[str, Any]]:
     return lines
 
 
+def columns(skeleton: Skeleton) -> dict[str, tuple[str, ...]]:
+    """Columns of tables for the keys of `to_json`."""
+    names = skeleton.keypoints
+    places = tuple(f"{name}_{part}" for name in names for part in ("x", "y", "visibility"))
+    return {"keypoints": places, "keypoint_scores": tuple(f"{name}_score" for name in names)}
+
+
 def class_to_json(skeleton: Skeleton) -> dict[str, Any]:
     """COCO's keys of a category: names of its keypoints, and pairs of them, counted from 1, that limbs connect."""
     limbs = [[one + 1, other + 1] for one, other in skeleton.limbs]

@@ -41,6 +41,7 @@ class Masks(Property):
     keys = records.KEYS
     checks = survey.CHECKS
     broken = "bad_masks"
+    coco = ("segmentation",)
     answers = (
         Answer(
             "masks",

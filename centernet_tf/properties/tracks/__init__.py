@@ -112,6 +112,9 @@ class Tracks(Property):
             one["tube_score"] = float(score) if digits is None else round(float(score), digits)
         return told
 
+    def columns(self) -> dict[str, tuple[str, ...]]:
+        return {"track_id": ("track_id",), **({"tube_score": ("tube_score",)} if self.tubes else {})}
+
     def chronicle(self, names: Sequence[str], digits: int | None) -> TubeLines | None:
         return TubeLines(names, digits) if self.tubes else None
 
