@@ -2,8 +2,8 @@
 
 import contextlib
 import importlib.util
+import os
 import re
-import resource
 import subprocess
 import sys
 import tempfile
@@ -32,10 +32,10 @@ def measure(words: Sequence[str] = ()) -> list[tuple[str, ...]]:
 
 
 def _row(runner: str, count: int) -> tuple[str, str, str]:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before = os.times()
     seconds, memory = _run(runner, count)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    after = os.times()
+    busy = after.children_user + after.children_system - before.children_user - before.children_system
     return f"{count / seconds:.0f}", f"{busy:.0f}", f"{memory:.0f}"
 
 
