@@ -43,7 +43,7 @@ def init(
         console.print(_table())
         console.print(plain("Train with one: centernet train NAME --out runs/NAME"))
         return
-    text = recipes.own(task)
+    text = recipes.own(task).replace(f"configs/{task}{recipes.OWN}.yaml", str(out))
     if out.exists():
         raise UsageError(f"{out} exists. Give another --out, or remove it.")
     if data is not None:
