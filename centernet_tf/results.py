@@ -260,8 +260,8 @@ class Detections:
 
         Returns:
             {category: [N, 5 or more] float32} of every class, counted from 1, in the order of `boxes`: left, top, right
-            and bottom in pixels of the image, score, and what the properties add, see `Property.to_centernet`. Of
-            keypoints the original has lists instead, as `tolist()` gives.
+            and bottom in pixels of the image, score, and what the properties add, see `Property.to_centernet`.
+            Where a property adds columns, the original may have lists instead, as `tolist()` gives.
         """
         table = np.column_stack([self.boxes, self.scores])
         for one in self.properties:

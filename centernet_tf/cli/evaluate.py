@@ -61,7 +61,7 @@ def evaluate(
     oracle: Oracle = None,
     fit_thresholds: FitThresholds = None,
 ) -> None:
-    """Score a model on records: AP of boxes (COCO, VOC 2007), OKS AP and PCK of keypoints, KITTI's AP of 3D boxes.
+    """Score a model on records: AP of boxes (COCO, VOC 2007), and all else that it finds by the field's own metrics.
 
     A model that associates objects over time follows the videos of the records: MOTA, IDF1 and HOTA of identities, or
     frame-mAP and video-mAP of actions. A model of optical flow is scored on records of pictures of flow; beside a model

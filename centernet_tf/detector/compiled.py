@@ -27,7 +27,7 @@ def by_xla(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function of tensors that XLA compiles for each shape of them; on JAX itself, for that compiles everything.
 
     On processors TensorFlow runs operation by operation. What a deformable convolution gathers, weighs and adds then
-    goes through the memory 36 times; XLA does it in one pass.
+    goes through the memory 36 times, for 9 taps of 4 corners; XLA does it in one pass.
     """
     if keras.backend.backend() != "tensorflow":
         return function

@@ -103,8 +103,8 @@ def soft_nms_in_place(
     of other rows survive with the score they had when they were moved. Its inner loop goes row by row; here one step
     over all rows gives the same array: rows that stay, from the last, fill the gaps, from the first.
 
-    Where a box is overwritten, its keypoints change places with those of the last live row instead. So stale rows have
-    the keypoints of those that fell.
+    Where a box is overwritten, what else is told of its object changes places with that of the last live row instead.
+    So stale rows have that of those that fell.
 
     Returns:
         [B, K] scores; [B, K] int32 index into N of each row's box; [B, K] int32 index of everything else it has.

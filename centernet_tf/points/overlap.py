@@ -21,9 +21,8 @@ APART = 1e-3  # Added to an IoU whose logarithm is taken, so that of boxes that 
 def log_iou(offset: Any, size: Any, target: Mapping[str, Any]) -> Any:
     """-ln IoU (UnitBox: Yu et al., 2016, equation 3).
 
-    Of a box that is too large by far, the others hardly have a gradient: 1 - IoU falls by IoU / side. This one falls by
-    1 / side, so that small objects learn their size, which is first that of the usual object, as fast as large ones.
-    Arguments and result as of `giou`.
+    Of a box that is too large by far, the others hardly have a gradient: 1 - IoU falls by IoU / side, this one by
+    1 / side. Blood platelets came out too large all the same (docs/losses.md). Arguments and result as of `giou`.
     """
     return _mean(-ops.log((_iou(*_boxes(offset, size, target)) + APART) / (1 + APART)), target)
 
