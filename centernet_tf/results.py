@@ -192,7 +192,12 @@ class Detections:
         return self[self.scores >= threshold]
 
     def draw(
-        self, image: np.ndarray, threshold: float = 0.3, panels: bool = False, truth: Rows | None = None
+        self,
+        image: np.ndarray,
+        threshold: float = 0.3,
+        panels: bool = False,
+        truth: Rows | None = None,
+        before: Sequence[Rows] = (),
     ) -> np.ndarray:
         """Draws boxes, names, scores and what else the objects have; the surest object lies on top.
 
@@ -201,6 +206,7 @@ class Detections:
             threshold: Objects with a lower score are left out.
             panels: Put further views beside it, where properties have some.
             truth: Rows of the annotated objects, which such views compare with.
+            before: Of a video, `rows` of the frames before this one, oldest first.
 
         Returns:
             [H, W, 3] uint8, RGB, a new array; each panel adds H columns.
@@ -210,14 +216,12 @@ class Detections:
         """
         size = np.shape(image)[1::-1]
         if size != self.image_size:
-            raise ValueError(
-                f"draw: the image is {size}, the boxes belong to one of {self.image_size} (width, height)."
-            )
+            raise ValueError(f"draw: the image is {size}, the boxes are of one of {self.image_size} (width, height).")
         shown = self.above(threshold)
         shown = shown[np.argsort(shown.scores, kind="stable")]
         labels = [f"{name} {score:.2f}" for name, score in zip(shown.class_names, shown.scores)]
-        colors = class_colors(shown.classes)
-        return draw_objects(image, shown.rows, self.properties, labels, colors, PANEL if panels else None, truth)
+        colors, side = class_colors(shown.classes), PANEL if panels else None
+        return draw_objects(image, shown.rows, self.properties, labels, colors, side, truth, before)
 
     def to_coco(
         self,

@@ -11,6 +11,7 @@ from centernet_tf.properties.fields import Field
 from centernet_tf.properties.keypoints import Keypoints
 from centernet_tf.properties.keypoints.skeleton import Skeleton
 from centernet_tf.properties.property import Property
+from centernet_tf.properties.tracks import Tracks
 from centernet_tf.results import Detections, Pairs
 
 NAMES = ("person", "dog", "traffic light")
@@ -198,8 +199,17 @@ def test_draw():
     drawn = found.draw(image, threshold=0.4)
     expected = draw.draw_boxes(image, found.boxes[[1, 0]], ["person 0.46", "dog 0.90"], draw.class_colors([0, 1]))
     np.testing.assert_array_equal(drawn, expected)
-    with pytest.raises(ValueError, match=r"the image is \(100, 160\), the boxes belong to one of \(160, 100\)"):
+    with pytest.raises(ValueError, match=r"the image is \(100, 160\), the boxes are of one of \(160, 100\)"):
         found.draw(image.transpose(1, 0, 2))
+
+
+def test_the_way_of_identities_is_drawn():
+    image = np.full((100, 160, 3), 127, np.uint8)
+    one = {"boxes": [[60, 40, 80, 60]], "scores": [0.9], "classes": [0]}
+    found = detections(**one, fields={"track_ids": np.array([4])}, properties=(Tracks(),))
+    before = [{**found.rows, "boxes": found.boxes - (40, 0, 40, 0)}]
+    changed = (found.draw(image, before=before) != found.draw(image)).any(axis=(1, 2))
+    assert changed[50] and changed.sum() < 4  # a line between the middles
 
 
 def test_to_supervision():
