@@ -27,6 +27,8 @@ TRIES = 30  # places tried for one object before the stage goes without it
 BLOCK = 2  # class of what only hides others
 
 _LIKE = {"head": "left_ear", "hand": "wrist", "foot": "ankle"}
+# Arguments of `read` for examples to look at, see `sets`.
+EXAMPLES = ({"size": (384, 384)},)
 
 
 def _sigma(keypoint: str) -> float:

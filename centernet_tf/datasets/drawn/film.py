@@ -133,6 +133,10 @@ class _Actor:
         return self.color + self.pattern.weight(points)[..., None] * (self.pattern.color - self.color)
 
 
+# Arguments of `read` for examples to look at, see `sets`.
+EXAMPLES = ({"size": (256, 256)}, {"size": (256, 256), "film": Film.of_look_alikes()})
+
+
 def read(
     count: int, size: tuple[int, int] = (128, 128), *, seed: int = 0, split: str = "train", film: Film | None = None
 ) -> Split:

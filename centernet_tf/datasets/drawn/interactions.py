@@ -36,6 +36,8 @@ TRIES = 30  # places tried for one thing before the scene goes without it
 SHARES = (0.2, 0.1, 0.3, 0.4)  # of the verbs among arrows; pointing is the hardest
 TOUCHING_AT = 0.8  # pixels, where an arrow stops: what touches is up to 1 apart
 SMALLEST = 64  # pixels of a side; below, an arrow has no head
+# Arguments of `read` for examples to look at, see `sets`.
+EXAMPLES = ({"size": (384, 384)},)
 
 
 @dataclass(frozen=True)

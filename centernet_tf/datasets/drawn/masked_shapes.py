@@ -11,6 +11,9 @@ from centernet_tf.datasets.drawn.shapes import CLASSES, Scene, draw_samples
 from centernet_tf.datasets.items import Split
 from centernet_tf.properties.masks import Masks, runs
 
+# Arguments of `read` for examples to look at, see `sets`.
+EXAMPLES = ({"size": (384, 384)},)
+
 
 def read(
     count: int,

@@ -20,6 +20,8 @@ from centernet_tf.properties.tracks import Tracks
 
 ACTIONS = ("left", "right", "grow", "turn", "stop")
 KINDS = ("triangle", "rectangle", "star", "cross")  # that show how they are tilted
+# Arguments of `read` for examples to look at, see `sets`.
+EXAMPLES = ({"size": (256, 256)},)
 
 
 @dataclasses.dataclass(frozen=True)

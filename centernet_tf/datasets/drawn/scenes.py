@@ -33,6 +33,8 @@ SMALLEST = 4  # pixels of a box' height; what is lower is not labelled at all
 FAR = "DontCare"  # what KITTI calls objects too far away to be told
 # From these fractions of the object that nothing nearer covers: fully visible, partly hidden, mostly hidden.
 SEEN = (0.85, 0.5, 0.25)
+# Arguments of `read` for examples to look at, see `sets`.
+EXAMPLES = ({},)
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,6 +20,8 @@ from centernet_tf.geometry.boxes import box_iou
 
 SMALLEST = 8.0  # pixels; below this a star and a circle are the same three pixels
 TRIES = 30  # places tried for one object before the scene goes without it
+# Arguments of `read` for examples to look at, see `sets`.
+EXAMPLES = ({"size": (384, 384)},)
 
 
 def _polygon(corners: int, radius: float = 1.0) -> np.ndarray:
