@@ -45,6 +45,7 @@ ORDER = (
     "serving",
     "inspect",
     "benchmark",
+    "demo",
     "cli",
     "__init__",
     "__main__",

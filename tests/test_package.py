@@ -41,7 +41,7 @@ def test_type_checkers_see_what_is_exported():
 
 
 @pytest.mark.long
-def test_a_wheel_has_types_and_recipes(tmp_path):
+def test_a_wheel_has_types_recipes_and_the_page(tmp_path):
     for name in ("setup.py", "setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
@@ -52,4 +52,6 @@ def test_a_wheel_has_types_and_recipes(tmp_path):
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {"centernet_tf/py.typed", "centernet_tf/__init__.py"} <= names
     recipes = {f"centernet_tf/configs/{path.name}" for path in (ROOT / "configs").glob("*.yaml")}
+    page = {f"centernet_tf/demo/page/{path.name}" for path in (ROOT / "centernet_tf" / "demo" / "page").iterdir()}
+    assert len(page) == 3 and page <= names
     assert recipes and recipes == {name for name in names if name.endswith(".yaml")}

@@ -34,6 +34,7 @@ COMMANDS = {
     "export": ("export", "export", "Export a model to SavedModel, TFLite or ONNX."),
     "detect": ("detect", "detect", "Find objects in images, folders, videos or a webcam."),
     "track": ("track", "track", "Follow objects through videos."),
+    "demo": ("demo", "demo", "Show what models find on a local web page."),
 }
 
 # What needs less memory, by command.

@@ -1,0 +1,1 @@
+"""A web page of this machine that shows what models find: `centernet demo`."""
