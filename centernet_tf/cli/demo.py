@@ -1,5 +1,6 @@
 """`centernet demo`."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -55,6 +56,9 @@ def demo(
         shown.append(_shown(title, load_detector(path, size, keep_resolution, flip), folder))
         console.print(plain(f"{title}: {path}"))
     server = open_server(shown, host, port)
+    logging.getLogger("tensorflow").setLevel(
+        logging.ERROR
+    )  # It warns of images of many sizes, which visitors may have.
     for one in shown:
         one.begin()
     console.print(plain(f"http://{f'[{host}]' if ':' in host else host}:{server.port} - Ctrl-C ends it."))
@@ -76,7 +80,9 @@ def titles(models: Sequence[Path]) -> list[str]:
 def _folders(given: Sequence[Path], count: int) -> list[Path | None]:
     """The folder of examples of each model."""
     if len(given) not in (0, 1, count):
-        raise UsageError(f"--examples: {counted(len(given), 'folder')} for {counted(count, 'model')}. Give one, or one for each.")
+        raise UsageError(
+            f"--examples: {counted(len(given), 'folder')} for {counted(count, 'model')}. Give one, or one for each."
+        )
     return list(given) if len(given) == count else [given[0] if given else None] * count
 
 

@@ -91,11 +91,13 @@ def frames_of(content: Path | Sequence[np.ndarray]) -> Iterator[tuple[Frames, in
 
 def _made(
     name: str,
-    content: Path | np.ndarray | Sequence[np.ndarray],
+    content: Path | np.ndarray | list[np.ndarray],
     moving: bool,
     extras: Mapping[str, np.ndarray] | None = None,
 ) -> Example:
-    if moving:
+    if isinstance(content, list):
+        image = content[len(content) // 2]  # Before it begins, a drawn stage is empty.
+    elif moving:
         with frames_of(content) as (frames, _):
             image = next(iter(frames))
     else:

@@ -57,10 +57,13 @@ class Shown:
         }
 
     def begin(self) -> None:
-        """Answers once, for a network's first answer takes seconds, which no visitor should wait."""
-        if self.facts["stills"] and all(extra.usual is not None for extra in self.detector.extras):
-            card = self.detector.card.input
-            self.find(np.full((card.height, card.width, 3), 127, np.uint8), "a grey image")
+        """Answers once, for the first answer about images of a size takes seconds, which no visitor should wait."""
+        for one in self.examples:
+            if not one.moving and not sees_flow(self.detector):
+                pixels = self._read(one.content, one.name)
+                self.find(pixels, one.name, extras=one.extras)
+                self.at_point(pixels, one.name, (pixels.shape[1] / 2, pixels.shape[0] / 2), one.extras)
+                return
 
     def find(
         self,
@@ -87,11 +90,12 @@ class Shown:
         pixels = self._read(image, name)
         clock.lap("read")
         looks: list[tuple[np.ndarray, np.ndarray]] = []
-        look = (lambda *seen: looks.append(seen)) if heatmap else None
-        ((_, _, found),) = self.detector.search([(None, pixels, extras or {})], threshold, 1, look)
+        entry = (None, pixels, extras or {})
+        # It always looks: with the heatmap and without it would be two programs to compile.
+        ((_, _, found),) = self.detector.search([entry], threshold, 1, lambda *seen: looks.append(seen))
         clock.lap("found")
         answer = _told(found, found.draw(pixels, threshold=0, panels=True))
-        if looks:
+        if heatmap:
             answer["heatmap"] = as_picture(heatmap_overlay(*looks[0]))
         clock.lap("drawn")
         return {**answer, "times": clock.laps}

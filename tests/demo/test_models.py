@@ -76,7 +76,6 @@ def test_what_is_no_image_or_video(spots, tmp_path):
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task(task, shown_of, draw_spots):
     shown = shown_of(task)
-    shown.begin()
     assert json.loads(json.dumps(shown.facts))["tasks"] == [task]
     image = draw_spots(64, 64, (30, 34, 0))
     found = shown.find(image, "image", threshold=0.0, heatmap=True)
@@ -97,12 +96,23 @@ def test_objects_are_followed_above_the_threshold(shown_of, draw_spots):
 
 def test_flow_needs_a_video(shown_of, draw_spots):
     shown = shown_of("action", settings={"flow": True})
-    shown.begin()  # has nothing to look at
     image = draw_spots(64, 64, (30, 34, 0))
     assert not shown.facts["stills"]
     with pytest.raises(UsageError, match="image: this model sees optical flow, and a single image has none"):
         shown.find(image, "image")
     assert len(list(shown.watch([image] * 8))) == 8
+
+
+def test_it_answers_once_before_anybody_asks(spots, shown_of, monkeypatch):
+    asked = []
+    for name in ("find", "at_point"):
+        monkeypatch.setattr(spots, name, lambda image, *_, name=name, **__: asked.append((name, image.shape)))
+    spots.begin()
+    assert asked == [("find", (64, 96, 3)), ("at_point", (64, 96, 3))]
+    shown_of("detect").begin()  # has nothing to look at
+    flow = shown_of("action", settings={"flow": True})
+    flow.examples = spots.examples
+    flow.begin()  # sees no images
 
 
 def test_facts(spots):

@@ -172,8 +172,8 @@ def check_whole(path):
 
 
 def test_every_command_is_here():
-    # By the same code, `track` writes what `detect` does of a video, and `pretrain` what `records` and `train` do; `demo`
-    # writes nothing.
+    # By the same code, `track` writes what `detect` does of a video, and `pretrain` what `records` and `train` do;
+    # `demo` writes nothing.
     assert {name.split()[0] for name in CALLS} == set(COMMANDS) - {"track", "pretrain", "demo"}
 
 

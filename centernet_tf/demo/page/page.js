@@ -12,6 +12,7 @@ let source = null; // {example: number} or {blob, name}, and whether it moves
 let threshold = null; // null is the model's own
 let asking = null; // ends the question that is being answered
 let stream = null; // of the webcam
+let frames = []; // of the video that is shown
 
 async function start() {
   try {
@@ -81,7 +82,7 @@ function look(chosen) {
 }
 
 function clear() {
-  ["error", "all", "figure", "heat", "classes", "objects", "details", "mark"].forEach((id) => show(id, false));
+  ["error", "all", "figure", "frames", "heat", "classes", "objects", "details", "mark"].forEach((id) => show(id, false));
   part("status").textContent = "";
 }
 
@@ -107,6 +108,7 @@ async function ask(point = null) {
   asking?.abort();
   const question = (asking = new AbortController());
   const parameters = threshold === null ? {} : { threshold };
+  if (!stream) part("status").textContent = "Looking ...";
   try {
     if (source.moving) return await watch(parameters, question);
     if (part("heatmap").checked) parameters.heatmap = 1;
@@ -124,6 +126,7 @@ async function watch(parameters, question) {
   const response = await send("video", parameters, question.signal);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let waiting = "";
+  frames = [];
   for (;;) {
     const { value, done } = await reader.read();
     if (done) break;
@@ -135,6 +138,10 @@ async function watch(parameters, question) {
 }
 
 function showFrame(answer) {
+  if (answer.frame > frames.length) frames.push(answer); // else it is shown again
+  const slider = part("frames").querySelector("input");
+  [slider.max, slider.value] = [frames.length, answer.frame];
+  show("frames", true);
   showPicture(answer);
   part("status").textContent = `${counted(answer.objects)}. Frame ${answer.frame} of ${answer.frames ?? "?"}`;
 }
@@ -273,6 +280,7 @@ part("usual").onclick = () => {
   ask();
 };
 part("heatmap").onchange = () => ask();
+part("frames").oninput = (event) => showFrame(frames[event.target.value - 1]);
 part("all").onclick = () => ask();
 part("webcam").onclick = openWebcam;
 part("picture").onclick = (event) => {
