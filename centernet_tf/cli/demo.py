@@ -66,12 +66,12 @@ def demo(
 
 
 def titles(models: Sequence[Path]) -> list[str]:
-    """What tabs are called: the names of the files, with as many of their folders as tell them apart.
+    """What tabs are called: the names of the files, with as many of their folders as tell them apart, and what they are.
 
-    `best.keras`, which most are called, has at least one.
+    One of a training, whose files always have the same names, is known by its folder.
     """
-    parts = [path.resolve().with_suffix("").parts[1:] for path in models]
-    count = 2
+    parts = [path.absolute().with_suffix("").parts[1:] for path in models]
+    count = 2 if {part[-1] for part in parts} & {"best", "last"} else 1
     while len({part[-count:] for part in parts}) < len({*parts}):
         count += 1
     return ["/".join(part[-count:]) for part in parts]

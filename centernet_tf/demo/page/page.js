@@ -75,10 +75,14 @@ function exampleButton({ name, moving }, number) {
 
 function look(chosen) {
   stop();
+  press(chosen.example);
   source = chosen;
-  [...part("examples").children].forEach((one, number) => one.setAttribute("aria-pressed", number === source.example));
   clear();
   ask();
+}
+
+function press(example) {
+  [...part("examples").children].forEach((one, number) => one.setAttribute("aria-pressed", number === example));
 }
 
 function clear() {
@@ -230,6 +234,7 @@ async function openWebcam() {
   camera.srcObject = stream;
   await camera.play();
   part("webcam").textContent = "Stop the webcam";
+  press();
   clear();
   const canvas = element("canvas");
   while (stream) {
