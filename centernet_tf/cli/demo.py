@@ -66,7 +66,7 @@ def demo(
 
 
 def titles(models: Sequence[Path]) -> list[str]:
-    """What tabs are called: the names of the files, with as many of their folders as tell them apart, and what they are.
+    """What tabs are called: names of the files, with as many of their folders as tell them apart, and what they are.
 
     One of a training, whose files always have the same names, is known by its folder.
     """
