@@ -23,14 +23,48 @@ class Settings(Section):
     """
 
     task: tuple[str, ...] = ("detect",)
+    """What is learnt: one task, or several on one backbone, [detect, track]. Each has a section of settings under its
+    name.
+    """
+
     backbone: str = "resnet18"
+    """The network's trunk, by its name in the table of backbones. The feature pyramids, resnet18_fpn and
+    mobilenetv2_fpn, train faster from scratch than the original's resnet18; dla34_dcn is the most accurate of the
+    original's for its run time.
+    """
+
     head_channels: pydantic.NonNegativeInt | dict[str, pydantic.NonNegativeInt] | None = None
+    """Width of the 3x3 convolution in each head, 0 for none; of some heads by their names, {size: 128}. Null for the
+    backbone's own, as in the original: 64, or 256 of dla34 and hourglass104.
+    """
+
     classes: tuple[str, ...] | None = None
+    """Names of the classes in their order, to make sure that the records have these. Null for those of the records."""
+
     weights: Literal["imagenet"] | Path | None = None
+    """What the training starts from: a model file (.keras), a checkpoint of PyTorch (.pth), Keras weights of the trunk,
+    or imagenet, which downloads a trunk that was trained on ImageNet. What does not fit, such as heads of other
+    classes, starts anew. Null for random weights.
+    """
+
     max_objects: pydantic.PositiveInt = 100
+    """How many objects of an image are learnt at most, and how many are found. Set it to what your fullest image holds;
+    further ones are left out.
+    """
+
     class_specific_size: bool = False
+    """Learn a width and height for each class instead of one for all."""
+
     ltrb: bool = False
+    """Learn the distances from the centre to the four edges instead of width and height, so that boxes may lie off
+    their centre and reach beyond the image.
+    """
+
     iou_aware: float = pydantic.Field(0.0, ge=0, lt=1)
+    """Learn how well each box fits, too, and score it by score^(1 - a) IoU^a with this a; 0 for the score alone, as in
+    the original.
+    """
+
     data: DataSettings
     augment: AugmentSettings = AugmentSettings()
     loss: LossSettings = LossSettings()
