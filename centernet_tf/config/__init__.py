@@ -20,7 +20,7 @@ def read_settings(path: str | Path, changes: Sequence[str] = ()) -> Settings:
     """Reads a run's settings.
 
     Args:
-        path: YAML file.
+        path: YAML file. Sections may be written as such, or their settings by whole names, "train.epochs: 10".
         changes: "name=value" or "section.name=value", each replacing one value of the file. Values are YAML.
 
     Returns:
@@ -56,6 +56,7 @@ def task_settings(changes: Sequence[str]) -> dict[str, Any]:
 
 def parse_settings(content: dict[str, Any], source: str, changes: Sequence[str] = ()) -> Settings:
     """As `read_settings`, of settings that are already read; `source` names where they come from in errors."""
+    content = _in_sections(content, source)
     for change in changes:
         _apply(content, change)
     try:
@@ -76,19 +77,40 @@ def write_settings(settings: Settings, path: Path) -> None:
     write_text(path, yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False))
 
 
+def _in_sections(content: dict[str, Any], source: str) -> dict[str, Any]:
+    """The settings with those that are named as on the command line, "train.epochs: 10", in their sections."""
+    dotted = [name for name in content if isinstance(name, str) and "." in name]
+    found = {name: value for name, value in content.items() if name not in dotted}
+    for name in dotted:
+        section, last = _opened(found, name, source)
+        if last in section:
+            raise UsageError(f"{source}: {name} is given twice, in its section, too. Leave one of them out.")
+        section[last] = content[name]
+    return found
+
+
+def _opened(content: dict[str, Any], name: str, source: str) -> tuple[dict[str, Any], str]:
+    """The section that a name such as "train.epochs" is in, made where there is none, and the name in it.
+
+    Sections on the way are copied, for YAML's aliases may stand for one in several places.
+    """
+    *sections, last = name.strip().split(".")
+    for section in sections:
+        inner = content.get(section)
+        if not isinstance(inner, dict | None):
+            raise UsageError(f"{source}: {section!r} is not a section.")
+        copied = content[section] = dict(inner or {})
+        content = copied
+    return content, last
+
+
 def _apply(content: dict[str, Any], change: str) -> None:
     name, equals, text = change.partition("=")
     if not equals:
         raise UsageError(f"--set {change!r}: expected name=value, for example --set train.epochs=10.")
-    *sections, last = name.strip().split(".")
-    for section in sections:
-        if content.get(section) is None:
-            content[section] = {}
-        content = content[section]
-        if not isinstance(content, dict):
-            raise UsageError(f"--set {change!r}: {section!r} is not a section.")
+    section, last = _opened(content, name, f"--set {change!r}")
     try:
-        content[last] = _value(text)
+        section[last] = _value(text)
     except yaml.YAMLError as error:
         raise UsageError(f"--set {change!r}: the value is not readable as YAML ({error}).") from error
 
