@@ -2,9 +2,9 @@
 
 import difflib
 from collections.abc import Sequence
-from typing import Any, get_args, get_origin
+from typing import Any, get_origin
 
-from centernet_tf.config.settings import settings_type
+from centernet_tf.config.settings import section_of, settings_type
 from centernet_tf.errors import brief, closest
 from centernet_tf.points.task import Section
 
@@ -61,17 +61,14 @@ def _place(location: Sequence[str | int]) -> tuple[str, ...]:
 def _kind(section: type[Section], name: str) -> type | None:
     """What a setting holds: the type of a section or `dict`; None for plain values and unknown names."""
     field = section.model_fields.get(name)
-    parts = (get_args(field.annotation) or (field.annotation,)) if field else ()
-    if field and get_origin(field.annotation) is dict:
-        return dict
-    return next((part for part in parts if isinstance(part, type) and issubclass(part, Section)), None)
+    return dict if field and get_origin(field.annotation) is dict else section_of(section, name)
 
 
 def _elsewhere(name: str) -> str:
     """The hint for a setting of another section."""
     homes: dict[str, str] = {}
     for section in settings_type().model_fields:
-        for inner in getattr(_kind(settings_type(), section), "model_fields", ()):
+        for inner in getattr(section_of(settings_type(), section), "model_fields", ()):
             homes.setdefault(inner, f"{section}.{inner}")
     near = difflib.get_close_matches(name, homes, n=1, cutoff=0.75)
     return f" Did you mean {homes[near[0]]!r}?" if near else ""
@@ -80,5 +77,5 @@ def _elsewhere(name: str) -> str:
 def _section(names: Sequence[str]) -> type[Section]:
     model: Any = settings_type()
     for name in names:
-        model = _kind(model, name)
+        model = section_of(model, name)
     return model

@@ -2,7 +2,7 @@
 
 import functools
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import pydantic
 from pydantic_core import PydanticCustomError
@@ -17,7 +17,7 @@ from centernet_tf.tasks import TASKS, check_tasks
 
 
 class Settings(Section):
-    """One run. Every value can be set from the command line: --set train.epochs=10.
+    """What a run learns, with which network, and what it starts from.
 
     The settings of each task that is trained are a section under the task's name; `settings_type` adds them.
     """
@@ -29,8 +29,8 @@ class Settings(Section):
 
     backbone: str = "resnet18"
     """The network's trunk, by its name in the table of backbones. The feature pyramids, resnet18_fpn and
-    mobilenetv2_fpn, train faster from scratch than the original's resnet18; dla34_dcn is the most accurate of the
-    original's for its run time.
+    mobilenetv2_fpn, train faster from scratch than the original's resnet18; dla34_dcn, the original's default, is its
+    most accurate for its run time.
     """
 
     head_channels: pydantic.NonNegativeInt | dict[str, pydantic.NonNegativeInt] | None = None
@@ -133,3 +133,10 @@ def _some_section(value: Any) -> Any:
     if value is None:
         raise PydanticCustomError("model_type", "Input should be settings")
     return value
+
+
+def section_of(section: type[Section], name: str) -> type[Section] | None:
+    """The type of a section's section of this name; None for plain settings and unknown names."""
+    field = section.model_fields.get(name)
+    parts = (get_args(field.annotation) or (field.annotation,)) if field else ()
+    return next((part for part in parts if isinstance(part, type) and issubclass(part, Section)), None)

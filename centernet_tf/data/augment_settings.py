@@ -42,13 +42,13 @@ class AugmentSettings(Section):
     """Part of the images that are mirrored. 0 where left and right mean something, as in text."""
 
     brightness: float = pydantic.Field(0.4, ge=0, le=1)
-    """Half range of a random factor around 1, of the colours."""
+    """Colours are multiplied by a random factor, at most this much more or less than 1."""
 
     contrast: float = pydantic.Field(0.4, ge=0, le=1)
-    """Likewise of the contrast."""
+    """Likewise their difference from the mean grey of the image."""
 
     saturation: float = pydantic.Field(0.4, ge=0, le=1)
-    """Likewise of the saturation."""
+    """Likewise their difference from the grey of their pixel."""
 
     lighting: float = pydantic.Field(0.1, ge=0)
     """Standard deviation of noise along the principal components of ImageNet's colours."""
@@ -66,10 +66,10 @@ class AugmentSettings(Section):
     """Smallest and largest factor, where geometry is fitted."""
 
     hsv_saturation: float = pydantic.Field(0.0, ge=0, le=1)
-    """Half range of a random factor around 1 of the saturation in HSV. FairMOT: 0.5."""
+    """The saturation in HSV is multiplied by a random factor, at most this much more or less than 1. FairMOT: 0.5."""
 
     hsv_value: float = pydantic.Field(0.0, ge=0, le=1)
-    """Likewise of the value. FairMOT: 0.5."""
+    """Likewise the value. FairMOT: 0.5."""
 
     expand: float = pydantic.Field(4.0, ge=1, le=16)
     """How many times as high and wide as the image a canvas may be, where geometry is stretched."""
@@ -93,7 +93,7 @@ class AugmentSettings(Section):
     """The most that the hue turns, in degrees."""
 
     mosaic: float = pydantic.Field(0.0, ge=0, le=1)
-    """Part of the inputs that show four images around a random point (YOLOv4): 0.5 helps with few images."""
+    """Part of the inputs that show four images around a random point (YOLOv4): 0.5 is a start where images are few."""
 
     mixup: float = pydantic.Field(0.0, ge=0, le=1)
     """Part of the inputs that show two images blended, with the objects of both: 0.2 is a start."""

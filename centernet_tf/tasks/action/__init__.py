@@ -48,15 +48,15 @@ class Action(TaskSettings):
     """
 
     suppression: Suppression = "original"
-    """What becomes of boxes that show what better ones show: they stay with lower, even negative scores (original), get
-    scores that cannot be negative (mean), or are dropped (hard).
+    """What becomes of tubelets, the boxes of one action through K frames, that show what better ones show: they stay
+    with lower, even negative scores (original), get scores that cannot be negative (mean), or are dropped (hard).
     """
 
     overlap: float = pydantic.Field(OVERLAP, ge=0, le=1)
-    """Overlap above which they show the same."""
+    """Overlap above which two tubelets show the same."""
 
     most: int = pydantic.Field(10, ge=1)
-    """How many of these, the best of each class, count in every K frames."""
+    """How many tubelets of a class count in every K frames, the best of them."""
 
     link_overlap: float = pydantic.Field(0.5, ge=0, le=1)
     """Overlap from which a tubelet continues a tube."""
