@@ -5,11 +5,12 @@ import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import pydantic
 import yaml
 from pydantic_core import to_jsonable_python
 
 from centernet_tf.config.settings import section_of, settings_type
-from centernet_tf.points.task import Section
+from centernet_tf.properties import PROPERTIES
 from centernet_tf.tasks import TASKS
 
 
@@ -35,7 +36,7 @@ class Described:
     """One section.
 
     Attributes:
-        name: "" of the run's own settings.
+        name: Of the section, or of the property; "" of the run's own settings.
         told: What they are of, in one line.
         settings: In the order in which they are explained, for some say "likewise".
     """
@@ -57,7 +58,14 @@ def sections(tasks: Iterable[str] = ()) -> list[Described]:
     return found
 
 
-def _settings(section: type[Section], prefix: str) -> Iterator[Setting]:
+def properties() -> list[Described]:
+    """What a dataset.yaml may say of each property that the objects of its records have."""
+    return [
+        Described(name, _first_paragraph(one), tuple(_settings(one, f"{name}."))) for name, one in PROPERTIES.items()
+    ]
+
+
+def _settings(section: type[pydantic.BaseModel], prefix: str) -> Iterator[Setting]:
     schema = section.model_json_schema()
     for name, field in section.model_fields.items():
         if section_of(section, name) is None:
@@ -69,7 +77,7 @@ def _settings(section: type[Section], prefix: str) -> Iterator[Setting]:
             )
 
 
-def _first_paragraph(section: type[Section]) -> str:
+def _first_paragraph(section: type[pydantic.BaseModel]) -> str:
     return " ".join((inspect.getdoc(section) or "").partition("\n\n")[0].split())
 
 

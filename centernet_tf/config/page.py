@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from centernet_tf.config.describe import Described, Setting, sections
+from centernet_tf.config.describe import Described, Setting, properties, sections
 
 HEAD = """# Settings
 
@@ -22,6 +22,12 @@ train.epochs: 50
 <!-- Made by `python -m centernet_tf.config > docs/settings.md`, of what stands beside the settings in the code. -->
 """
 
+IN_RECORDS = """## Properties in dataset.yaml
+
+What the objects of records have is said in their dataset.yaml, under `properties:`. `centernet records` writes it, and
+tasks take it from there.
+"""
+
 
 def page() -> str:
     """The whole page, as Markdown."""
@@ -30,11 +36,16 @@ def page() -> str:
 
 def _lines() -> Iterator[str]:
     for section in sections():
-        yield from _section(section)
+        yield f"## {section.name or 'The run'}"
+        yield from _table(section)
+    yield from IN_RECORDS.splitlines()
+    yield ""
+    for one in properties():
+        yield f"### {one.name}"
+        yield from _table(one)
 
 
-def _section(section: Described) -> Iterator[str]:
-    yield f"## {section.name or 'The run'}"
+def _table(section: Described) -> Iterator[str]:
     yield ""
     yield section.told if section.settings else f"{section.told} It has no settings."
     yield ""

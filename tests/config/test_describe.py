@@ -5,12 +5,14 @@ from typing import Annotated, Literal
 import pydantic
 import pytest
 
-from centernet_tf.config.describe import as_yaml, choices, sections
+from centernet_tf.config.describe import as_yaml, choices, properties, sections
 from centernet_tf.config.settings import Settings
 from centernet_tf.points.task import Section, TaskSettings
+from centernet_tf.properties import PROPERTIES
 from centernet_tf.tasks import TASKS
 
 ALL = {section.name: section for section in sections()}
+SPOKEN = {**ALL, **{f"property {one.name}": one for one in properties()}}
 
 
 def test_all_sections_are_there():
@@ -19,12 +21,18 @@ def test_all_sections_are_there():
     assert {one.name for one in ALL[""].settings} == set(Settings.model_fields) - set(ALL)
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", SPOKEN)
 def test_every_setting_says_what_it_does(name):
-    section = ALL[name]
+    section = SPOKEN[name]
     assert section.told.endswith(".")
     silent = [one.name for one in section.settings if not 20 < len(one.told) < 450 or not one.told.endswith(".")]
     assert not silent, f"{silent}: write one to three sentences below the setting"
+
+
+def test_every_property_is_there():
+    assert [one.name for one in properties()] == list(PROPERTIES)
+    known = {one.name for described in properties() for one in described.settings}
+    assert known == {f"{name}.{field}" for name, kind in PROPERTIES.items() for field in kind.model_fields}
 
 
 @pytest.mark.parametrize("name", ALL)
