@@ -99,12 +99,13 @@ def choices(schema: Mapping[str, Any], known: Mapping[str, Any]) -> str:
 
 
 def _alternatives(schema: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[str]:
-    if "anyOf" in schema:
-        for one in schema["anyOf"]:
+    # A reference that has a description stands alone in "allOf" where pydantic is old.
+    if inner := schema.get("anyOf", schema.get("allOf")):
+        for one in inner:
             yield from _alternatives(one, known)
     elif "$ref" in schema:
-        inner = known[schema["$ref"].rpartition("/")[2]]["properties"]
-        yield f"{{{', '.join(f'{name}: ...' for name in inner)}}}"
+        names = known[schema["$ref"].rpartition("/")[2]]["properties"]
+        yield f"{{{', '.join(f'{name}: ...' for name in names)}}}"
     elif "const" in schema or "enum" in schema:
         yield from map(as_yaml, schema.get("enum", [schema.get("const")]))
     elif schema["type"] == "array" and "prefixItems" in schema:
@@ -127,11 +128,11 @@ def _number(schema: Mapping[str, Any]) -> str:
     least = schema.get("minimum", schema["exclusiveMinimum"] + 1 if whole and "exclusiveMinimum" in schema else None)
     words = ["whole number" if whole else "number"]
     if least is not None:
-        words.append(f"from {least}")
+        words.append(f"from {least:g}")
     elif "exclusiveMinimum" in schema:
-        words.append(f"above {schema['exclusiveMinimum']}")
+        words.append(f"above {schema['exclusiveMinimum']:g}")
     if "maximum" in schema:
-        words.append(f"to {schema['maximum']}")
+        words.append(f"to {schema['maximum']:g}")
     elif "exclusiveMaximum" in schema:
-        words.append(f"to below {schema['exclusiveMaximum']}")
+        words.append(f"to below {schema['exclusiveMaximum']:g}")
     return " ".join(words)
