@@ -18,6 +18,7 @@ from centernet_tf.properties.keypoints import Keypoints
 from centernet_tf.properties.keypoints.skeleton import Skeleton
 from centernet_tf.properties.tracks import Tracks
 from centernet_tf.results import Detections
+from centernet_tf.tasks import TASKS
 
 ROOT = Path(__file__).parents[1]
 PAGES = {path.relative_to(ROOT).as_posix(): path for path in (*ROOT.glob("*.md"), *ROOT.glob("[!.]*/*.md"))}
@@ -138,7 +139,7 @@ def test_options_in_sentences_exist(page, program):
 def test_settings_in_sentences_exist(page):
     """`augment.rotate`, `--set train.epochs=200`."""
     text = {**CURRENT, **CONFIGS}[page].read_text(encoding="utf-8")
-    sections = settings_type()(data={"train": "records"}, task=["detect", "pose", "box3d", "action", "hoi"])
+    sections = settings_type()(data={"train": "records"}, task=list(TASKS))
     for section in settings_type().model_fields:
         for name in re.findall(rf"(?:`|--set ){section}\.([a-z_0-9]+)\b(?!\()", text):
             if name != "py":

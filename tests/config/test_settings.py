@@ -281,6 +281,51 @@ def test_changes_from_the_command_line(least, change, where, value):
     assert type(found) is type(value) or isinstance(value, Path)
 
 
+@pytest.mark.parametrize(
+    ("text", "epochs", "weights"),
+    [
+        ("data.train: records\ntrain.epochs: 3", 3, {}),
+        ("data: {train: records}\ntrain: {seed: 1}\ntrain.epochs: 3\nloss.weights.size: 2", 3, {"size": 2}),
+        ("data: {train: records}\nloss: {weights: {size: 1}}\nloss.weights.iou: 2", 140, {"size": 1, "iou": 2}),
+        ("data: {train: records}\ntrain:\ntrain.epochs: 3", 3, {}),
+        ("data: {train: records}\ntrain.epochs: 3\nloss.weights: {iou: 2}", 3, {"iou": 2}),
+    ],
+)
+def test_files_may_name_settings_as_the_command_line_does(file, text, epochs, weights):
+    settings = read_settings(file(text))
+    assert settings.data.train == Path("records")
+    assert (settings.train.epochs, settings.loss.weights) == (epochs, weights)
+    assert read_settings(file(text), ["train.epochs=5"]).train.epochs == 5
+
+
+def test_a_section_that_is_meant_twice_stays_what_it_is():
+    content = {"data": {"train": "records"}, "augment": (shared := {"flip": 0.0}), "augment.scale": 0.1}
+    assert parse_settings(content, "here").augment.scale == 0.1
+    assert shared == {"flip": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (
+            {"data": {"train": "a"}, "data.train": "b"},
+            "here: data.train is given twice, in its section, too. Leave one of them out.",
+        ),
+        ({**LEAST, "train": 3, "train.epochs": 3}, "here: 'train' is not a section."),
+        ({**LEAST, "data.train.deep": 3}, "here: 'train' is not a section."),
+        (
+            {**LEAST, "train.epoch": 3},
+            "here: train: unknown setting 'epoch'. Did you mean 'epochs'? Known here: epochs",
+        ),
+        ({**LEAST, "tarin.epochs": 3}, "here: unknown setting 'tarin'. Did you mean 'train'? Known here: task"),
+        ({**LEAST, ".": 3}, "here: unknown setting ''. Known here: task"),
+        ({**LEAST, "train.epochs": 0}, "here: train: epochs is 0: Input should be 'auto' or greater than 0."),
+    ],
+)
+def test_whole_names_that_are_refused(content, text):
+    assert complaint(parse_settings, content, "here").startswith(text)
+
+
 def test_later_changes_win(least):
     assert read_settings(least, ["train.epochs=3", "train.epochs=4"]).train.epochs == 4
 
