@@ -18,6 +18,7 @@ from centernet_tf.properties.keypoints import Keypoints
 from centernet_tf.properties.keypoints.skeleton import Skeleton
 from centernet_tf.properties.tracks import Tracks
 from centernet_tf.results import Detections
+from centernet_tf.tasks import TASKS
 
 ROOT = Path(__file__).parents[1]
 PAGES = {path.relative_to(ROOT).as_posix(): path for path in (*ROOT.glob("*.md"), *ROOT.glob("[!.]*/*.md"))}
@@ -138,7 +139,7 @@ def test_options_in_sentences_exist(page, program):
 def test_settings_in_sentences_exist(page):
     """`augment.rotate`, `--set train.epochs=200`."""
     text = {**CURRENT, **CONFIGS}[page].read_text(encoding="utf-8")
-    sections = settings_type()(data={"train": "records"}, task=["detect", "pose", "box3d", "action", "hoi"])
+    sections = settings_type()(data={"train": "records"}, task=list(TASKS))
     for section in settings_type().model_fields:
         for name in re.findall(rf"(?:`|--set ){section}\.([a-z_0-9]+)\b(?!\()", text):
             if name not in ("py", "yaml"):  # files
@@ -166,6 +167,12 @@ def test_python_names_what_detections_have(page):
     names = set(re.findall(r"\bdetections\.(\w+)", text))
     assert len(names) > 5 or page != "README.md"
     assert names <= set(dir(Detections)) | set(Detections.__dataclass_fields__)
+
+
+def test_the_page_of_recipes_has_all_of_them():
+    page = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+    rows = [row.split("|")[1] for row in page.splitlines() if row.startswith("| `")]
+    assert sorted(name for row in rows for name in CODE.findall(row)) == sorted(Path(name).stem for name in CONFIGS)
 
 
 def test_all_keys_of_records_are_explained():

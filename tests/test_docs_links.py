@@ -1,4 +1,4 @@
-"""What the documentation links to is there: pages, headings, pictures, and the parts of the package on the API's page."""
+"""What the documentation names is there: pages, headings, pictures, and the parts of the package on the API's page."""
 
 import ast
 import importlib
