@@ -74,5 +74,8 @@ def export(
     written = exported.path
     files = [path for path in written.rglob("*") if path.is_file()] if written.is_dir() else [written]
     console.print(plain(f"{written}: {sum(path.stat().st_size for path in files) / 1e6:.1f} MB"))
-    console.print(exported.table or "Maps without decode are not compared here; exports/decoder.py decodes them.")
+    for table in exported.tables:
+        console.print(table)
+    if decode == "none":
+        console.print("Maps without decode are not compared here; exports/decoder.py decodes them.")
     console.print(plain(exported.hint))

@@ -56,12 +56,13 @@ class Exported:
 
     Attributes:
         path: The file or folder.
-        table: The comparison with the model, for people; None where the format's outputs are not compared.
+        tables: For people: the comparison with the model, where the format's outputs are compared, and what else is
+            known of the file.
         hint: What to do with it.
     """
 
     path: Path
-    table: "Table | None"
+    tables: tuple["Table", ...]
     hint: str
 
 
@@ -89,6 +90,7 @@ def write_export(model: Path, out: Path, format: str, data: str | None, options:
 
     from centernet_tf.data.dataset import open_dataset
     from centernet_tf.exports.check import check_export, sample_images
+    from centernet_tf.exports.operators import operators
 
     records = open_dataset(data) if data else None
     if quantize == "int8":
@@ -98,8 +100,10 @@ def write_export(model: Path, out: Path, format: str, data: str | None, options:
     module, function = FORMATS[format].run.split(":")
     written = getattr(importlib.import_module(module), function)(model, out, **given)
     kind = quantize if quantize in ("float16", "int8") else given.get("precision", "float32")
-    table = check_export(model, out, kind, records) if compared else None
-    return Exported(written, table, FORMATS[format].hint.format(out=out))
+    tables = [check_export(model, out, kind, records)] if compared else []
+    if compared and format == "tflite":
+        tables.append(operators(written).table())
+    return Exported(written, tuple(tables), FORMATS[format].hint.format(out=out))
 
 
 def check_options(format: str, given: dict[str, Any]) -> None:
