@@ -6,7 +6,7 @@ from typing import Any
 
 from centernet_tf.data.dataset import Dataset, Record, iterate
 from centernet_tf.errors import UsageError
-from centernet_tf.evaluate import MOST, Scores, score
+from centernet_tf.evaluation import MOST, Scores, score
 from centernet_tf.properties import PROPERTIES
 from centernet_tf.properties.property import Property, ResultFiles
 from centernet_tf.results import Detections

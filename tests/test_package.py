@@ -40,6 +40,15 @@ def test_type_checkers_see_what_is_exported():
     assert sorted(seen) == centernet_tf.__all__
 
 
+def test_a_source_distribution_has_every_file_at_the_top():
+    """Tests read them; what setuptools adds by itself need not be named."""
+    added = {"README.md", "pyproject.toml", "setup.cfg", "setup.py"}
+    lines = (ROOT / "MANIFEST.in").read_text(encoding="utf-8").splitlines()
+    named = {name for line in lines if line.startswith("include ") for name in line.split()[1:]}
+    kinds = (".cff", ".cfg", ".md", ".py", ".toml", ".txt", ".yml")
+    assert {path.name for path in ROOT.iterdir() if path.suffix in kinds} == named | added
+
+
 @pytest.mark.long
 def test_a_wheel_has_types_recipes_and_the_page(tmp_path):
     for name in ("setup.py", "setup.cfg", "pyproject.toml", "README.md", "LICENSE"):

@@ -11,7 +11,7 @@ from pycocotools import mask as coco
 from centernet_tf import load
 from centernet_tf.cli import main
 from centernet_tf.data.record import Record
-from centernet_tf.evaluate import score
+from centernet_tf.evaluation import score
 from centernet_tf.media.draw import save_image
 from centernet_tf.model.file import save_model
 from centernet_tf.points.task import Find, Task, TaskSettings

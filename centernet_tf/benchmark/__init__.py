@@ -1,1 +1,1 @@
-"""Timings behind the README's figures; run by `scripts/benchmark`."""
+"""Timings behind the documentation's figures; run by `scripts/benchmark`."""

@@ -11,7 +11,7 @@ from centernet_tf.data.dataset import Dataset, Record, iterate, open_dataset
 from centernet_tf.detector.detector import Detector, load
 from centernet_tf.detector.follow import follow, with_settings
 from centernet_tf.errors import UsageError
-from centernet_tf.evaluate import check_classes
+from centernet_tf.evaluation import check_classes
 from centernet_tf.metrics.tables import percent
 from centernet_tf.properties.metric import ImageKey
 from centernet_tf.properties.tracks.looks import LooksMetric

@@ -11,7 +11,7 @@ import numpy as np
 from centernet_tf.benchmark.timing import PeakMemory, in_fresh_process
 from centernet_tf.detector.detector import as_image
 from centernet_tf.detector.extras import complete
-from centernet_tf.export.runners import open_runner
+from centernet_tf.exports.runners import open_runner
 
 STEPS = ("read", "fit", "run", "finish")
 

@@ -39,7 +39,7 @@ def benchmark(
     Example: centernet benchmark best.keras served/ phone.tflite --images images/
     """
     from centernet_tf.benchmark.models import measure_apart
-    from centernet_tf.export.runners import open_runner
+    from centernet_tf.exports.runners import open_runner
 
     for model in models:
         open_runner(model)  # Usage errors come before anything is measured.

@@ -11,7 +11,7 @@ from centernet_tf.host.plain import plain
 
 if TYPE_CHECKING:
     from centernet_tf.data.dataset import Dataset
-    from centernet_tf.evaluate import Scores
+    from centernet_tf.evaluation import Scores
     from centernet_tf.metrics.error_report import Errors
 
 IOU = 0.5
@@ -93,7 +93,7 @@ def tell_errors(console: Console, wishes: Wishes, scores: "Scores", dataset: "Da
 def _draw_worst(errors: "Errors", dataset: "Dataset") -> dict[str, Any]:
     """{"worst images": sheet}; nothing where no image has errors."""
     from centernet_tf.detector.entries import as_image
-    from centernet_tf.evaluate import records_of
+    from centernet_tf.evaluation import records_of
     from centernet_tf.metrics.error_pictures import sheet, worst
 
     records = records_of(dataset, worst(errors.shown))

@@ -20,7 +20,7 @@ from centernet_tf.host.plain import plain
 
 if TYPE_CHECKING:
     from centernet_tf.data.dataset import Dataset
-    from centernet_tf.evaluate import Scores
+    from centernet_tf.evaluation import Scores
 
 
 def evaluate(
@@ -71,8 +71,8 @@ def evaluate(
     """
     from centernet_tf.data.dataset import open_dataset
     from centernet_tf.detector.two_streams import sees_flow
-    from centernet_tf.evaluate import evaluate as run
     from centernet_tf.evaluate_files import evaluate_files
+    from centernet_tf.evaluation import evaluate as run
 
     files = model.is_dir()
     changed = {"--size": size, "--keep-resolution": keep_resolution, "--flip": flip, "--scales": scales}
@@ -123,7 +123,7 @@ def _refuse_options(folder: Path, options: Mapping[str, Any]) -> None:
 
 def _write_plots(console: Console, path: Path, scores: "Scores", dataset: "Dataset") -> None:
     """Precision-recall curves, and beside them what the properties have to show."""
-    from centernet_tf.evaluate import pictures
+    from centernet_tf.evaluation import pictures
     from centernet_tf.media.draw import save_image
     from centernet_tf.metrics.plot import save_plot
 

@@ -13,7 +13,7 @@ from centernet_tf.host.plain import plain
 if TYPE_CHECKING:
     from centernet_tf.data.dataset import Dataset
     from centernet_tf.detector.detector import Detector
-    from centernet_tf.evaluate import Scores
+    from centernet_tf.evaluation import Scores
 
 IOU = 0.5
 

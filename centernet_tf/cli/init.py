@@ -25,12 +25,14 @@ def init(
     validation: Annotated[
         str | None, typer.Option(metavar="PATH", help="Records to score on. Default: val beside --data.")
     ] = None,
+    short: Annotated[bool, typer.Option("--short", help="Leave out what the recipe does not set.")] = False,
     listed: Annotated[bool, typer.Option("--list", help="Show all recipes instead.")] = False,
 ) -> None:
     """Write a YAML file of settings for your own data, to edit and train with.
 
     With --data it names your records and has numbers for what a recipe leaves to them: the size of the input, by the
-    objects of the smallest class, and the number of epochs, each with the reason.
+    objects of the smallest class, and the number of epochs, each with the reason. Below them stand all other settings
+    with their defaults, as comments that say what each does.
 
     Example: centernet init detect --data tfrecords/mine/train
     and then: centernet train mine.yaml --out runs/mine
@@ -49,8 +51,19 @@ def init(
     if data is not None:
         records = as_place(data)
         text = _with_data(text, records, as_place(validation) if validation else _beside(records))
+    if not short:
+        text += _everything_else(text, task)
     write_text(out, text)
     console.print(plain(f"Written: {out}. Edit it, then: centernet train {out} --out runs/mine"))
+
+
+def _everything_else(text: str, task: str) -> str:
+    """All settings that the recipe leaves out, as comments."""
+    import yaml
+
+    from centernet_tf.config.commented import commented
+
+    return commented(yaml.safe_load(text), [task])
 
 
 def _table() -> Table:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from centernet_tf.data.dataset import Dataset
     from centernet_tf.detector.detector import Detector
     from centernet_tf.detector.oracle import OracleDetector
-    from centernet_tf.evaluate import Scores
+    from centernet_tf.evaluation import Scores
 
 EACH = "all"
 
@@ -70,7 +70,7 @@ def tell_oracles(
     Returns:
         The key "oracles" of the JSON: [{"heads": [name], "AP": ..., "AP50": ..., ...}], none first.
     """
-    from centernet_tf.evaluate import evaluate
+    from centernet_tf.evaluation import evaluate
 
     lines = [{"heads": [], **_numbers(scores)}]
     with progress(console, transient=False) as bar:

@@ -31,7 +31,7 @@ def pretrain(
     and then: centernet train configs/detect_own.yaml --out runs/mine --set weights=runs/start/run/best.keras
     """
     from centernet_tf.config import parse_settings
-    from centernet_tf.train import train
+    from centernet_tf.training.train import train
 
     pixels = parse_size(size)
     settings = parse_settings(_settings(out, backbone, epochs, pixels), "pretrain", change or ())

@@ -30,7 +30,7 @@ def train(
     """
     from centernet_tf.config import read_settings
     from centernet_tf.recipes import find
-    from centernet_tf.train import train as run
+    from centernet_tf.training.train import train as run
 
     console = Console(soft_wrap=True, highlight=False)
     changes = [*(change or []), *([f"backbone={arch}"] if arch else [])]

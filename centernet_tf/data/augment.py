@@ -33,50 +33,21 @@ EIGENVECTORS = np.array(
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """How far a training image is changed; the defaults are the original's.
+    """How far a training image is changed: what `augment_settings.AugmentSettings` says, by the same names.
+
+    Of some it says less than holds:
 
     Attributes:
-        crop: Random scale and random centre; otherwise `shift` and `scale` jitter the whole image.
-        crop_scales: Of crops, the smallest and the largest, with those between in steps of 0.1.
-        shift: Standard deviation of the centre's jitter, as a fraction of the window's side; cut at twice that.
-        scale: Standard deviation of the jitter of the scale; cut at that.
-        jitter_probability: Fraction of the images that `shift` and `scale` change; cropping changes all.
-        shift_each_side: Shift by a fraction of each side instead of the window's, as the original does where distances
-            are learnt.
-        rotate: Standard deviation of the angle in degrees, cut at twice that.
-        rotate_probability: Fraction of the images that are rotated. Only points learn from these; boxes do not rotate.
-        flip: Probability of mirroring.
-        brightness: Half range of the factor around 1; likewise `contrast` and `saturation`.
-        contrast: See brightness.
-        saturation: See brightness.
-        lighting: Standard deviation of the noise along the colours' principal components.
-        geometry: What `shift`, `rotate` and scale are of. "window" chooses a window of the image as CenterNet does.
-            "fitted" fits the whole image into the input and then turns, scales, shears and moves it there as FairMOT
-            does: by any angle up to `rotate`, any shear up to `shear`, any factor of `scales`, and along x by up to
-            `shift` of the input's height, along y of its width, all with equal chance. Boxes turn with it and are made
-            smaller for it, see `fitted`; those that are too small, too long or outside then are left out. "stretched"
-            mirrors the whole image or clip, puts it onto a larger canvas, crops it and stretches that into the input,
-            as MOC does: only `flip`, `crop` and `expand` count. A crop, `crop`, overlaps with an object by at least
-            0.1, 0.3, 0.5, 0.7 or 0.9; who leaves it in any frame is left out, and boxes are clipped to it.
-        shear: The most along each axis in degrees, where the geometry is fitted.
-        scales: Smallest and largest factor there.
-        hsv_saturation: Half range of the factor around 1 of the saturation in HSV, of the image as it is stored.
-        hsv_value: The same of the value.
-        expand: How many times as high and wide a canvas may be, where the geometry is stretched.
-        expand_probability: Fraction of the images that are put onto one.
-        expand_place: Where on it: in the right bottom corner, as the original does, or at random.
-        distort_probability: Probability of each of the next three, and of contrast, all before the geometry and never
-            clipped, see `distorted`.
-        distort_brightness: The most that is added to the pixels, of 255.
-        distort_factors: Smallest and largest factor of contrast, and of saturation.
-        distort_hue: The most that the hue turns, in degrees.
-        mosaic: Fraction of the inputs that show four images, see `mixed`.
-        mixup: Fraction that shows two, blended.
-        copy_paste: Fraction that shows objects of another image on one, see `pasted`.
-        erase: Fraction of the inputs that lose a rectangle to noise, see `erased`.
-        erase_area: Smallest and largest part of the input that it covers.
-        multi_scale: How much larger and smaller than told the inputs are, all of a batch alike, see `scales`.
-        close_last: Epochs at the end of the run without these, so that a network ends with images as they are.
+        crop: Where the geometry is stretched, a crop overlaps with an object by at least 0.1, 0.3, 0.5, 0.7 or 0.9; who
+            leaves it in any frame is left out, and boxes are clipped to it.
+        shift: Where the geometry is fitted, the most along x of the input's height and along y of its width, with equal
+            chance; so are angle, shear and factor.
+        geometry: Where it is fitted, boxes turn with the image and are made smaller for it, see `fitted`; those that
+            are too small, too long or outside then are left out.
+        hsv_saturation: Of the image as it is stored; likewise `hsv_value`.
+        hsv_value: See hsv_saturation.
+        distort_probability: Of each change by itself, all before the geometry and never clipped, see `distorted`.
+        copy_paste: See `pasted`; likewise `mixed` of mosaic and mixup, `erased` of erase, `scales` of multi_scale.
     """
 
     crop: bool = True

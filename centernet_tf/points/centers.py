@@ -32,15 +32,10 @@ def mirrored_edges(values: Any) -> Any:
 class Centers:
     """Settings of the points that all tasks of one network share.
 
+    What `loss_settings.LossSettings` and `config.settings.Settings` have by the same names is said there.
+
     Attributes:
         num_classes: Channels of the heatmap.
-        max_objects: Objects trained on per image, and detections returned per image.
-        class_specific_size: Predict a size per class instead of one for all.
-        ltrb: Predict how far the left, top, right and bottom edge of a box are from its centre, beyond the edge of the
-            input too, instead of width and height (FairMOT, section 4.2).
-        corrected_radius: Use the Gaussian radius as derived instead of as published.
-        ignore_crowd: Take crowd boxes out of the loss instead of training on them as objects.
-        ignored_area: Leave the whole box of an ignored object unjudged, instead of its centre.
         whole_sides: Round the sides of objects up before their radius; one of the originals does not.
         whole_boxes: Take the centre, pulled into the grid, and the size of all of a box, instead of the part of it that
             lies inside; one of the originals does.
@@ -49,24 +44,15 @@ class Centers:
         every_object: Give the list of objects to the heatmap's loss, so that two on one cell count twice, and leave
             ignored boxes unjudged that have no area inside the grid too, in the cells of its edge that are left; one
             of the originals does.
-        weights: Weights of terms of the loss by their names, in place of those that the tasks give them.
-        regression: How errors of offsets within a cell and of sizes are measured; those of class-specific sizes by L1
-            in any case, as in the original.
+        regression: Of class-specific sizes it is L1 in any case, as in the original.
         flat: Search cells and classes in one list instead of cells first. It finds the same, faster in LiteRT (80
             classes on 128 x 128 cells, one thread: 4.9 instead of 5.6 ms, 7.5 instead of 11.8 ms without XNNPACK) and
             slower elsewhere.
         class_names: Names of the classes in channel order, where they are known.
-        ignore_high: Score from which a cell that is no centre costs nothing, for labels that miss objects (CenterNet2's
-            code, `ignore_high_fp`: 0.85); None for no such score.
-        box: What is compared: "sides", each number by `regression`, or the whole box by its IoU, GIoU, DIoU or CIoU,
-            which teach the offset, too. See `overlap`.
-        area: Learn a box in all cells whose distance from its centre is at most this part of half its sides, weighted
-            by a Gaussian, instead of in one cell (TTFNet: 0.54); 0 for one cell. See `box_targets.over_areas`.
-        ellipse: Radii of the heatmap's Gaussians as this part of half a box's width and height (TTFNet: 0.54), instead
-            of one for both; 0 for one. Gaussians of anything but centres stay circles.
-        iou_aware: Predict the IoU of each box besides, and score it by score^(1 - a) IoU^a with this a (Wu et al.,
-            2019); 0 for neither.
-        class_weights: How much the heatmap's channels count, by the names of their classes; 1 of those without.
+        box: A whole box teaches the offset, too. See `overlap`.
+        area: Weighted by a Gaussian, see `box_targets.over_areas`.
+        ellipse: Of Gaussians of centres; those of anything else stay circles.
+        iou_aware: Wu et al., 2019.
         candidates: Peaks that are looked at, at least as many as objects, where not only the best become objects: of
             heatmaps that a task has of its own, such as those of parts of objects, and with `iou_aware`.
     """

@@ -65,7 +65,8 @@ class Property(pydantic.BaseModel):
     """What objects may have. An instance holds what a data set or a model says of it, such as names of keypoints.
 
     Every method but `fields` has a default, so a property says only what it has to say: that of `faults` and its like
-    finds what any field must not be, the others do nothing.
+    finds what any field must not be, the others do nothing. What stands below a field as a docstring tells people what
+    it does, in docs/settings.md.
 
     Attributes:
         name: Key in `PROPERTIES`, in dataset.yaml and in the model card.
@@ -78,7 +79,7 @@ class Property(pydantic.BaseModel):
         coco: Keys of `to_json` that COCO's test server takes.
     """
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     name: ClassVar[str]
     keys: ClassVar[Mapping[str, Literal["float", "int", "bytes"]]] = {}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from centernet_tf.export.answers import BOXES, CLASSES, SCORES, all_answers
+from centernet_tf.exports.answers import BOXES, CLASSES, SCORES, all_answers
 
 MARGIN = 1e-3  # by which rounding may carry fractions and scores over 0 and 1
 MOST_TOLD = 300  # characters of a server's own text

@@ -25,8 +25,8 @@ import pydantic
 from centernet_tf.detector import found
 from centernet_tf.detector.extras import one_for_each
 from centernet_tf.errors import DataError, UsageError
-from centernet_tf.export.answers import as_found
-from centernet_tf.export.carried import PREVIOUS_BYTES
+from centernet_tf.exports.answers import as_found
+from centernet_tf.exports.carried import PREVIOUS_BYTES
 from centernet_tf.media.images import inspect_header, read_bytes
 from centernet_tf.properties import PROPERTIES
 from centernet_tf.properties.property import Property

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from centernet_tf.errors import DataError, UsageError
-from centernet_tf.export.carried import PREVIOUS_BYTES, Carried, State
+from centernet_tf.exports.carried import PREVIOUS_BYTES, Carried, State
 from centernet_tf.media.images import inspect_header, read_bytes
 from centernet_tf.results import Detections
 
@@ -47,7 +47,7 @@ class HostTracker:
 
     def __init__(self, client: Connection, content: Mapping[str, Any], where: str):
         # What clients do besides works without Keras, which tasks need.
-        from centernet_tf.export.about import read_about
+        from centernet_tf.exports.about import read_about
 
         about = read_about(json.dumps(content), where)
         association = about.associate
@@ -174,8 +174,8 @@ class ServedWindows(ServedTracker):
     ) -> Iterator[Detections]:
         """`windows`, and what of that belongs together, as `detector.follow.follow` tells it; needs Keras."""
         # What clients do besides works without Keras, which tasks need.
-        from centernet_tf.export.about import read_about
-        from centernet_tf.export.windows import linked
+        from centernet_tf.exports.about import read_about
+        from centernet_tf.exports.windows import linked
 
         return linked(self.windows(frames, threshold, **extras), read_about(*self._about).associate)
 

@@ -1,1 +1,1 @@
-"""What `train.py` is put together from."""
+"""`train.py`, and what it is put together from."""

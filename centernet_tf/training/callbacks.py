@@ -13,7 +13,7 @@ from centernet_tf.config import Settings
 from centernet_tf.data.dataset import Dataset
 from centernet_tf.detector.detector import Detector
 from centernet_tf.errors import DataError
-from centernet_tf.evaluate import evaluate
+from centernet_tf.evaluation import evaluate
 from centernet_tf.host.files import whole_file
 from centernet_tf.model.file import save_model
 from centernet_tf.training.checkpoint import Progress

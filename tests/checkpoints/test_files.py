@@ -12,10 +12,10 @@ from centernet_tf.checkpoints.heads import head_names
 from centernet_tf.cli import main
 from centernet_tf.config import parse_settings
 from centernet_tf.detector.detector import load
-from centernet_tf.evaluate import evaluate
+from centernet_tf.evaluation import evaluate
 from centernet_tf.media.draw import save_image
 from centernet_tf.model.file import load_model
-from centernet_tf.train import train
+from centernet_tf.training.train import train
 
 torch = pytest.importorskip("torch", reason="writing checkpoints needs the extra [torch]")
 functional = torch.nn.functional

@@ -5,12 +5,12 @@ import urllib.error
 import keras
 import pytest
 
-from centernet_tf import train
 from centernet_tf.backbones import BACKBONES
 from centernet_tf.checkpoints.trunks import TRUNKS, trunk_file, trunk_of
 from centernet_tf.errors import UsageError
 from centernet_tf.model.network import build_network
 from centernet_tf.points.centers import Centers
+from centernet_tf.training import train
 
 
 @pytest.fixture

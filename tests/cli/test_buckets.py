@@ -14,7 +14,7 @@ from centernet_tf.errors import UsageError
 from centernet_tf.host.bucket import Bucket
 from centernet_tf.media.draw import save_image
 from centernet_tf.model.file import load_model
-from centernet_tf.train import train
+from centernet_tf.training.train import train
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 

@@ -7,7 +7,7 @@ import keras
 import pytest
 
 from centernet_tf.cli import main
-from centernet_tf.export.parity import LIMITS, Limits
+from centernet_tf.exports.parity import LIMITS, Limits
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("models are exported on TensorFlow", allow_module_level=True)

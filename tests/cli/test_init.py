@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from centernet_tf import recipes
 from centernet_tf.cli.init import init
 from centernet_tf.config import parse_settings, read_settings
+from centernet_tf.config.commented import commented
 from centernet_tf.data import choices
 from centernet_tf.data.dataset import open_dataset
 from centernet_tf.errors import UsageError
@@ -35,10 +36,21 @@ def test_the_list_has_every_recipe():
 
 @pytest.mark.parametrize("task", TASKS)
 def test_without_records_it_is_the_recipe(task):
-    assert call(task).exit_code == 0
+    assert call(task, "--short").exit_code == 0
     expected = recipes.own(task).replace(f"configs/{task}_own.yaml", "mine.yaml")
     assert Path("mine.yaml").read_text(encoding="utf-8") == expected
     assert "centernet train mine.yaml" in expected
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_all_other_settings_stand_below_it(task):
+    assert call(task).exit_code == 0
+    text, recipe = Path("mine.yaml").read_text(encoding="utf-8"), recipes.own(task)
+    short = recipe.replace(f"configs/{task}_own.yaml", "mine.yaml")
+    assert text == short + commented(yaml.safe_load(recipe), [task])
+    assert read_settings("mine.yaml") == parse_settings(yaml.safe_load(recipe), task)
+    Path("mine.yaml").write_text(text.replace("# train.patience: null", "train.patience: 7"), encoding="utf-8")
+    assert read_settings("mine.yaml").train.patience == 7
 
 
 def test_nothing_is_overwritten():

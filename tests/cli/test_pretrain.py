@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from centernet_tf.cli.pretrain import pretrain
 from centernet_tf.config import parse_settings
 from centernet_tf.errors import UsageError
-from centernet_tf.train import train
+from centernet_tf.training.train import train
 
 app = typer.Typer()
 app.command()(pretrain)

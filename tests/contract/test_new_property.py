@@ -21,7 +21,7 @@ from centernet_tf import cli, load
 from centernet_tf.data.dataset import iterate, open_dataset
 from centernet_tf.datasets.items import Item
 from centernet_tf.datasets.writer import write_records
-from centernet_tf.export.runners import open_runner
+from centernet_tf.exports.runners import open_runner
 from centernet_tf.media.images import read_image
 from centernet_tf.properties import PROPERTIES
 from centernet_tf.serving.client import RestClient

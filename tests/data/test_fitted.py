@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from centernet_tf.config import AugmentSettings
 from centernet_tf.data.augment import Augmentation, recolored
+from centernet_tf.data.augment_settings import AugmentSettings
 from centernet_tf.data.dataset import open_dataset
 from centernet_tf.data.fitted import Shake, fitted_matrices, letterboxed, shaken_boxes, worth_learning
 from centernet_tf.data.pipeline import Feed

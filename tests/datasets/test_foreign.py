@@ -12,7 +12,7 @@ from centernet_tf.data.example import SOURCE_ID
 from centernet_tf.datasets.foreign import find_files, index, read_labels
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.inspect import inspect_records
-from centernet_tf.train import train
+from centernet_tf.training.train import train
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from centernet_tf.datasets.writer import write_records
 from centernet_tf.detector.detector import Detector, load
 from centernet_tf.detector.oracle import OracleDetector, known_heads
 from centernet_tf.errors import UsageError
-from centernet_tf.evaluate import evaluate
+from centernet_tf.evaluation import evaluate
 from centernet_tf.model.network import build_network
 
 pytestmark = pytest.mark.usefixtures("eagerly")

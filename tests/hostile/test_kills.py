@@ -1,6 +1,6 @@
 """Kills at random moments, and what is there in the end is what an unbroken run leaves.
 
-Kills at chosen moments are in tests/datasets/test_writer.py and tests/test_train.py.
+Kills at chosen moments are in tests/datasets/test_writer.py and tests/training/test_train.py.
 """
 
 import contextlib
@@ -59,7 +59,7 @@ TRAIN = f"""
 sys.path.insert(0, {str(Path(__file__).parents[1])!r})
 import conftest  # knows the backbone of tests
 from centernet_tf.config import read_settings
-from centernet_tf.train import train
+from centernet_tf.training.train import train
 def work(out, settings):
     train(read_settings(settings), out)
 """

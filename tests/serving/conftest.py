@@ -57,7 +57,7 @@ def signatures(model, tmp_path_factory):
     """A function from a kind to {signature: function} of its SavedModel, which is written once."""
     import tensorflow as tf
 
-    from centernet_tf.export.savedmodel import export_savedmodel
+    from centernet_tf.exports.savedmodel import export_savedmodel
 
     loaded = {}
 

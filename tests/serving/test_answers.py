@@ -9,7 +9,7 @@ from PIL import Image
 
 from centernet_tf.detector.detector import Detector
 from centernet_tf.errors import UsageError
-from centernet_tf.export.answers import NAMES, all_answers, answers_of
+from centernet_tf.exports.answers import NAMES, all_answers, answers_of
 from centernet_tf.geometry.camera import DEFAULT_CAMERA
 from centernet_tf.serving import load
 from centernet_tf.serving.client import GrpcClient, RestClient, as_detections

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from centernet_tf.errors import UsageError
-from centernet_tf.export.answers import NAMES, all_answers
+from centernet_tf.exports.answers import NAMES, all_answers
 from centernet_tf.serving.client import GrpcClient, RestClient, ServerError
 
 BOXES, CLASSES, SCORES, COUNT = NAMES

@@ -10,7 +10,7 @@ from PIL import Image
 from centernet_tf.datasets.drawn import film
 from centernet_tf.detector.detector import Detector
 from centernet_tf.errors import UsageError
-from centernet_tf.export.savedmodel import export_savedmodel
+from centernet_tf.exports.savedmodel import export_savedmodel
 from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.model.network import build_network
 from centernet_tf.serving.client import GrpcClient, RestClient, ServerError

@@ -11,7 +11,7 @@ from centernet_tf import cli, load
 from centernet_tf.datasets.items import Item
 from centernet_tf.datasets.writer import write_records
 from centernet_tf.errors import UsageError
-from centernet_tf.export.runners import open_runner
+from centernet_tf.exports.runners import open_runner
 from centernet_tf.points.centers import Centers
 from centernet_tf.properties.interactions import Interactions
 from centernet_tf.tasks.hoi import Hoi

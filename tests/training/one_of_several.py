@@ -24,7 +24,7 @@ spec.loader.exec_module(importlib.util.module_from_spec(spec))  # It puts the ti
 
 from centernet_tf.config import parse_settings  # noqa: E402
 from centernet_tf.errors import DataError, UsageError  # noqa: E402
-from centernet_tf.train import train  # noqa: E402
+from centernet_tf.training.train import train  # noqa: E402
 
 
 class Told(keras.callbacks.Callback):

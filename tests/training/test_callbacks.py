@@ -6,7 +6,7 @@ import pytest
 
 from centernet_tf.config import parse_settings
 from centernet_tf.errors import DataError
-from centernet_tf.evaluate import Scores
+from centernet_tf.evaluation import Scores
 from centernet_tf.model.file import load_model, read_card
 from centernet_tf.properties.metric import Score
 from centernet_tf.training import callbacks

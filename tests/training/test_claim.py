@@ -11,8 +11,8 @@ from centernet_tf.config import parse_settings, read_settings
 from centernet_tf.errors import UsageError
 from centernet_tf.host.files import write_text
 from centernet_tf.host.lock import locked
-from centernet_tf.train import train
 from centernet_tf.training.claim import claimed
+from centernet_tf.training.train import train
 
 
 def settings_of(records, **changes):

@@ -9,8 +9,8 @@ import pytest
 
 from centernet_tf.config import parse_settings
 from centernet_tf.errors import UsageError
-from centernet_tf.train import train
 from centernet_tf.training import loggers
+from centernet_tf.training.train import train
 
 
 def settings_of(*names):

@@ -20,16 +20,6 @@ class Interactions(Property):
     Rows: "pairs" [P, 2] int32, the rows of subject and object among the image's objects, -1 for the object of a verb
     that has none, such as to walk; "verbs" [P] int32, from 0; "observed" [N] bool, whether somebody looked what the
     object does, so that it does nothing beside its pairs. Found pairs have "pair_scores" [P] float32 too, in 0..1.
-
-    Attributes:
-        verbs: Names in the order of the numbers.
-        allowed: Names of the classes that may be the object of a verb, such as HICO-DET's 600 pairs; none where the
-            verb has no object. Verbs that are not here may have any object.
-        actions: What each verb is a part of, where several tell the roles of one action, as "hit_instr" and "hit_obj"
-            of V-COCO do; the verbs themselves where empty.
-        trained: Pairs of each verb and class of its object in the training set that belongs to these records, by which
-            the metric of HICO-DET calls them rare; empty where nobody says.
-        threshold: Score from which found pairs are drawn.
     """
 
     name = "interactions"
@@ -46,10 +36,25 @@ class Interactions(Property):
     )
 
     verbs: tuple[str, ...] = ()
+    """Names of the verbs in the order of the numbers."""
+
     allowed: dict[str, tuple[str, ...]] = pydantic.Field(default={})
+    """Names of the classes that may be the object of a verb, such as HICO-DET's 600 pairs; none where the verb has no
+    object. Verbs that are not here may have any object.
+    """
+
     actions: tuple[str, ...] = ()
+    """What each verb is a part of, where several tell the roles of one action, as hit_instr and hit_obj of V-COCO do.
+    Empty for the verbs themselves.
+    """
+
     trained: dict[str, dict[str, pydantic.NonNegativeInt]] = pydantic.Field(default={})
+    """Pairs of each verb and class of its object in the training set that belongs to these records, by which the metric
+    of HICO-DET calls them rare. Empty where nobody says.
+    """
+
     threshold: float = pydantic.Field(0.1, ge=0, le=1)
+    """Score from which found pairs are drawn."""
 
     @pydantic.model_validator(mode="after")
     def _whole(self) -> "Interactions":

@@ -22,10 +22,6 @@ class Keypoints(Property):
     Rows: "keypoints" [N, J, 2] float32 x, y in pixels of the image, which may lie outside it, 0 where unlabelled, and
     "keypoint_labels" [N, J] int32, 0 unlabelled, 1 hidden, 2 visible. What a model finds has "keypoint_scores" [N, J]
     float32 in 0..1 instead of labels.
-
-    Attributes:
-        skeleton: Names, mirrored pairs, limbs and tolerances of the keypoints.
-        classes: Names of the classes whose objects have keypoints; all if None.
     """
 
     name = "keypoints"
@@ -43,7 +39,10 @@ class Keypoints(Property):
     coco = ("keypoints",)
 
     skeleton: Skeleton
+    """Names, mirrored pairs, limbs and tolerances of the keypoints."""
+
     classes: tuple[str, ...] | None = None
+    """Names of the classes whose objects have keypoints. Null for all."""
 
     @pydantic.field_validator("skeleton", mode="before")
     @classmethod

@@ -29,12 +29,6 @@ class Masks(Property):
     `geometry.patches`; 0 or 1 of annotated objects, probabilities of found ones. "segmentations" [N] objects, bytes:
     counts of COCO's compressed run lengths of the whole image, b"" where an annotated object has no mask; found objects
     have none, theirs follow from "masks".
-
-    Attributes:
-        side: Rows and columns of a mask, S.
-        threshold: Probability above which a pixel belongs to the object (CenterMask, Wang et al., 2020: 0.4).
-        margin: What a mask shows beyond its box on every side, as a fraction of the box's width and height; 0 for masks
-            that cannot leave it.
     """
 
     name = "masks"
@@ -58,8 +52,15 @@ class Masks(Property):
     }
 
     side: pydantic.PositiveInt = SIDE
+    """Rows and columns of a mask, S."""
+
     threshold: float = pydantic.Field(0.4, ge=0, le=1)
+    """Probability above which a pixel belongs to the object (CenterMask, Wang et al., 2020: 0.4)."""
+
     margin: float = pydantic.Field(0.0, ge=0)
+    """What a mask shows beyond its box on every side, as a part of the box's width and height; 0 for masks that cannot
+    leave it.
+    """
 
     @property
     def fields(self) -> tuple[Field, ...]:

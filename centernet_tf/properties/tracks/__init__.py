@@ -33,14 +33,12 @@ class Tracks(Property):
     Rows: "track_ids" [N] int64, from 0, the same number in all frames of a video for the same object; -1 where nobody
     says. No two objects of a frame have the same. In training also "identities" [N] int32, from 0, no two videos the
     same, see `identities.Identities`.
-
-    Attributes:
-        tubes: Whether the classes are actions: an object does one thing in some frames and may do another in the next,
-            and what counts are such tubes, see `tubes.Tube`. Of records only the inspection depends on it; models are
-            scored as what they find.
     """
 
     tubes: bool = False
+    """Whether the classes are actions: an object does one thing in some frames and may do another in the next, and what
+    counts are such tubes. Of records only the inspection depends on it; models are scored as what they find.
+    """
 
     name = "tracks"
     keys: ClassVar = {LABEL: "int"}

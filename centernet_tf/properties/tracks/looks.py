@@ -7,8 +7,8 @@ from typing import Any
 import cv2
 import numpy as np
 from rich.table import Table
-from scipy.optimize import linear_sum_assignment
 
+from centernet_tf.geometry.assignment import best_pairs
 from centernet_tf.geometry.boxes import box_iou
 from centernet_tf.metrics.tables import number, percent
 from centernet_tf.properties.metric import ImageKey, Metric, Score
@@ -125,7 +125,7 @@ class LooksMetric(Metric):
         wanted = np.flatnonzero(~truth["ignored"] & ~truth["crowd"] & (truth["track_ids"] >= 0))
         iou = box_iou(truth["boxes"][wanted], found["boxes"])
         iou = np.where(truth["classes"][wanted][:, None] == found["classes"][None], iou, 0.0)
-        for row, column in zip(*linear_sum_assignment(iou, maximize=True)):
+        for row, column in zip(*best_pairs(iou, maximize=True)):
             if iou[row, column] >= IOU:
                 owner = wanted[row]
                 key = int(truth["classes"][owner]), image.video, int(truth["track_ids"][owner])

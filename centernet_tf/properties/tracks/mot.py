@@ -8,7 +8,8 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
+
+from centernet_tf.geometry.assignment import best_pairs
 
 IOU = 0.5  # CLEAR and identity F1 match above it
 IOUS = np.arange(5, 100, 5) / 100  # HOTA is a mean over these
@@ -182,7 +183,7 @@ def identity(frames: Sequence[Frame]) -> Identity:
     for frame in frames:
         rows, columns = np.nonzero(frame.iou >= IOU)
         np.add.at(together, (frame.truth[rows], frame.tracks[columns]), 1)
-    rows, columns = linear_sum_assignment(together, maximize=True)
+    rows, columns = best_pairs(together, maximize=True)
     right = int(together[rows, columns].sum())
     return Identity(
         right, sum(len(frame.truth) for frame in frames) - right, sum(len(frame.tracks) for frame in frames) - right
@@ -202,7 +203,7 @@ def hota(frames: Sequence[Frame]) -> Hota:
     counts = np.zeros((len(IOUS), *together.shape))
     overlap = np.zeros(len(IOUS))
     for frame in frames:
-        rows, columns = linear_sum_assignment(alike[np.ix_(frame.truth, frame.tracks)] * frame.iou, maximize=True)
+        rows, columns = best_pairs(alike[np.ix_(frame.truth, frame.tracks)] * frame.iou, maximize=True)
         matched = frame.iou[rows, columns] >= IOUS[:, None] - _EPSILON
         for level, chosen in enumerate(matched):
             counts[level, frame.truth[rows[chosen]], frame.tracks[columns[chosen]]] += 1
@@ -214,7 +215,7 @@ def hota(frames: Sequence[Frame]) -> Hota:
 
 def _matched(worth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns of the most valuable pairing, without pairs that are worth nothing."""
-    rows, columns = linear_sum_assignment(worth, maximize=True)
+    rows, columns = best_pairs(worth, maximize=True)
     kept = worth[rows, columns] > _EPSILON
     return rows[kept], columns[kept]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 from rich.table import Table
-from scipy.optimize import linear_sum_assignment
 
+from centernet_tf.geometry.assignment import best_pairs
 from centernet_tf.geometry.boxes import box_iou
 from centernet_tf.metrics.tables import number, percent
 from centernet_tf.properties.metric import ImageKey, Metric, Score
@@ -128,7 +128,7 @@ class TrackMetric(Metric):
 
 def _on_unwanted(iou: np.ndarray, unwanted: np.ndarray) -> np.ndarray:
     """[T] bool: tracks whose best partner is an unwanted object (MOT17's rule for distractors)."""
-    rows, columns = linear_sum_assignment(np.where(iou >= mot.IOU - np.finfo(float).eps, iou, 0), maximize=True)
+    rows, columns = best_pairs(np.where(iou >= mot.IOU - np.finfo(float).eps, iou, 0), maximize=True)
     paired = np.zeros(iou.shape[1], bool)
     paired[columns] = unwanted[rows] & (iou[rows, columns] >= mot.IOU - np.finfo(float).eps)
     return paired

@@ -21,36 +21,48 @@ class Action(TaskSettings):
     """What is done, where and when: each class is an action, and each object one that is seen doing it.
 
     The network sees K frames at once. An action is a peak at the key frame, K // 2, from which its centre moves through
-    the others. Without an offset within the cell, which the movement carries too.
-
-    Attributes:
-        frames: How many frames are seen at once, K.
-        flow: Where above 0, the network sees optical flow instead of images: so many pictures of it for each frame,
-            from its own on, one behind the other (official code: 5). The records then hold pictures of flow.
-        reduce: To how many channels a 1x1 convolution brings the features of each frame before those of all frames are
-            joined for the heatmap and the movement. None leaves them as they are, as in the original; a small number
-            makes the next frame of a video cheap where the trunk is small.
-        window: What of an image fills a fixed input; stretched as in the original.
-        clamp: Where a size is read whose centre lies beyond the map, see `decode.Clamp`.
-        suppression: What becomes of tubelets that show what a better one does; see `link.Rules`, as for the next ones.
-        overlap: The overlap above which they do.
-        most: Tubelets of a class and window that count.
-        link_overlap: A tubelet goes on a tube where they overlap at least so much.
-        min_length: Frames of the shortest tube.
+    the others. Without an offset within the cell, which the movement carries too. See `decode.Clamp` and `link.Rules`.
     """
 
     official: ClassVar[Mapping[str, str]] = {"mov": "movement"}
 
     frames: int = pydantic.Field(7, ge=1, le=64)
+    """How many frames are seen at once, K. An action must last as long; fewer need less memory."""
+
     flow: int = pydantic.Field(0, ge=0, le=64)
+    """Pictures of optical flow for each frame, from its own on, which the network sees instead of images and the
+    records must hold: 5 in the original's models of flow. 0 for images.
+    """
+
     reduce: int | None = pydantic.Field(None, ge=1, le=1024)
+    """Channels to which a 1x1 convolution brings the features of each frame before those of all are joined. Null for
+    none, as in the original; 16 makes videos cheap where the trunk is small.
+    """
+
     window: Window = "stretched"
+    """What of an image fills the input: stretched fills it by scaling each axis by itself, as in the original."""
+
     clamp: decode.Clamp = "apart"
+    """Where a size is read whose centre lies beyond the map: at the nearest cell (apart), or as in the original by a
+    clamped number of the cell, which leads to other rows (together).
+    """
+
     suppression: Suppression = "original"
+    """What becomes of tubelets, the boxes of one action through K frames, that show what better ones show: they stay
+    with lower, even negative scores (original), get scores that cannot be negative (mean), or are dropped (hard).
+    """
+
     overlap: float = pydantic.Field(OVERLAP, ge=0, le=1)
+    """Overlap above which two tubelets show the same."""
+
     most: int = pydantic.Field(10, ge=1)
+    """How many tubelets of a class count in every K frames, the best of them."""
+
     link_overlap: float = pydantic.Field(0.5, ge=0, le=1)
+    """Overlap from which a tubelet continues a tube."""
+
     min_length: int = pydantic.Field(15, ge=1)
+    """Frames of the shortest tube that is told."""
 
     def from_heads(self, channels: Mapping[str, int], origin: Any) -> tuple["Action", list[str]]:
         if self.reduce:

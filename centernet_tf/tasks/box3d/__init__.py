@@ -40,39 +40,41 @@ class Box3d(TaskSettings):
     Errors of depth, dimensions, and where no other task has them, offset and size are divided by `max_objects`, however
     many objects an image has, as in the original. Beside another task, offset and size are divided by the objects that
     there are, as that task's original does; the original trains 3D boxes alone.
-
-    The original takes the middle of the box in the image for that of the object, which it is not where an object is
-    near or cut off by the image's edge. With `amodal_offset` the way from one to the other is learnt (CenterTrack's
-    head `amodel_offset`), so that objects get their place right.
-
-    Attributes:
-        size: Whether the size in the image is learnt too. Without it, the box in the image is that around the corners
-            in space, unless another task has one.
-        amodal_offset: Whether the offset from the 2D box's centre to the projected 3D centre is learnt.
-        rules: How depths, dimensions and amodal offsets are learnt. As "CenterNet": errors are divided by
-            `max_objects`, and depths and dimensions are not learnt in images that augmentation scaled or moved. As
-            "CenterTrack": errors are divided by the objects that have them; depths are learnt in all images, divided by
-            how many times as large these are shown; and amodal offsets from the corner of the cell, although they are
-            added to the middle of the box.
-        window: Which side of an image fills the input's width. By its width alone, the original scales portrait images
-            as it does landscape ones, for depth is read from sizes; what lies above and below the input is not seen.
-            Beside another task it is the longer side, so that this one sees the whole image.
-        shifted_sizes: Whether sizes in the image get what an image is shifted by on its way back from the input, as the
-            original moves them like points: 1.2 pixels more height in KITTI's images, 144 in those of 640 x 480. What
-            is converted has it, for published scores are of such boxes; what is trained does not.
-        camera: 3x4 numbers, see `geometry.camera`: that of images whose own is not given. The median of the records' if
-            None.
     """
 
     official: ClassVar[Mapping[str, str]] = {"dep": "depth", "rot": "rotation", "dim": "dimensions"}
     companions: ClassVar[Mapping[str, str]] = {"amodel_offset": "amodal_offset"}
 
     size: bool = True
+    """Learn the box in the image, too. Without it, it is the one around the corners in space, unless another task has
+    one.
+    """
+
     amodal_offset: bool = False
+    """Learn how far the projected 3D centre is from the centre of the 2D box, for objects that are near or cut off by
+    the image's edge. The original takes one for the other.
+    """
+
     rules: Literal["CenterNet", "CenterTrack"] = "CenterNet"
+    """How depths, dimensions and amodal offsets are learnt. CenterNet divides errors by max_objects, and learns neither
+    depths nor dimensions in images that augmentation scaled or moved. CenterTrack divides by the objects that have
+    them, learns depths in all images, divided by how much larger these are shown, and amodal offsets from the corner of
+    the cell, although they are added to the centre of the box.
+    """
+
     window: Window = "width"
+    """Which side of an image fills the input's width. By its width alone, sizes tell the depth in portrait images, too,
+    and what lies above and below the input is not seen. Beside another task it is the longer side.
+    """
+
     shifted_sizes: bool = False
+    """Sizes in the image get what an image is shifted by on its way back from the input, as in the original: 1.2 pixels
+    more height in KITTI's images, 144 in those of 640 x 480. Converted checkpoints have it, for published scores are of
+    such boxes.
+    """
+
     camera: tuple[CameraRow, CameraRow, CameraRow] | None = None
+    """Camera matrix, 3x4 or 3x3 numbers, of images whose own is not given. Null for the median of the records'."""
 
     @pydantic.field_validator("camera", mode="before")
     @classmethod

@@ -31,24 +31,7 @@ def negated_x(values: Any) -> Any:
 class Hoi(TaskSettings):
     """Objects, and what one does to another.
 
-    Attributes:
-        head: What an interaction point tells: "offsets", the ways to both objects, by which it finds them; or "vector",
-            how far they are apart, of any two objects that it fits.
-        verbs: Names in channel order; the records' if left out.
-        allowed: {verb: names of the classes that its objects may have}, none where it has no object; verbs that it does
-            not name go with all. The records' if left out.
-        alone: Verbs that never have an object, such as walking; those that have none in the first 1,000 records, or by
-            `allowed`, if left out. A verb of head offsets that has none here and there is told without one, too.
-        subject: Names of the classes whose objects may be subjects; "person" if left out, or all where there is no such
-            class.
-        max_pairs: Pairs of an image that are trained on.
-        pixels: Of "vector": whose pixels `reach` and `alone_reach` count, the image's as in the original, or those of
-            the network's input, which files that take fitted images (ONNX, TFLite) need.
-        reach: Of "vector": see `vector.Limits`, as for the next ones.
-        alone_reach: How far a verb without an object lies from its subject's centre.
-        subject_score: Score that a subject is above; likewise `object_score` and `point_score`.
-        object_score: See subject_score.
-        point_score: See subject_score.
+    A verb of head offsets that has an object here and none there is told without one, too. See `vector.Limits`.
     """
 
     official: ClassVar[Mapping[str, str]] = {
@@ -61,17 +44,48 @@ class Hoi(TaskSettings):
     absent: ClassVar[Mapping[str, float]] = {"hm": -20.0, "wh": 0.0}
 
     head: Literal["offsets", "vector"] = "offsets"
+    """What an interaction point tells: offsets, the ways to both objects (PPDM), or vector, how far they are apart
+    (IP-Net).
+    """
+
     verbs: tuple[str, ...] = ()
+    """Names of the verbs in their order. Empty for those of the records."""
+
     allowed: dict[str, tuple[str, ...]] = pydantic.Field(default_factory=dict)
+    """Names of the classes that the objects of a verb may have, {ride: [horse, bicycle]}, none where it has no object;
+    verbs without an entry go with all. Empty for what the records say.
+    """
+
     alone: tuple[str, ...] | None = None
+    """Verbs that never have an object, such as walk. Null for those that have none in the first 1,000 records, or by
+    allowed.
+    """
+
     subject: tuple[str, ...] | None = None
+    """Names of the classes that act. Null for person, or all classes where there is none of that name."""
+
     max_pairs: pydantic.PositiveInt = 64
+    """How many pairs of an image are learnt at most."""
+
     pixels: Literal["image", "input"] = "image"
+    """Of head vector: whose pixels the next two count, the image's as in the original, or those of the network's input,
+    which ONNX and TFLite files need.
+    """
+
     reach: float = pydantic.Field(vector.Limits.reach, gt=0)
+    """Of head vector: how far, in pixels, the box between two centres may differ from the one that a point tells."""
+
     alone_reach: float = pydantic.Field(vector.Limits.alone_reach, gt=0)
+    """Of head vector: how far, in pixels, the point of a verb without an object may lie from its subject's centre."""
+
     subject_score: float = pydantic.Field(vector.Limits.subject, ge=0, lt=1)
+    """Of head vector: score that a subject must have."""
+
     object_score: float = pydantic.Field(vector.Limits.object, ge=0, lt=1)
+    """Of head vector: score that an object must have."""
+
     point_score: float = pydantic.Field(vector.Limits.point, ge=0, lt=1)
+    """Of head vector: score that an interaction point must have."""
 
     @pydantic.model_validator(mode="after")
     def _known_verbs(self) -> "Hoi":

@@ -23,31 +23,38 @@ DICE_WEIGHT = 3.0  # of CenterNet-CondInst
 
 
 class Mask(TaskSettings):
-    """Objects as boxes with masks.
-
-    Attributes:
-        head: How masks are told: "product" of shape and saliency, which never leave their box, or "dynamic"
-            convolutions, which may.
-        side: Of "product": rows and columns of the shape that each centre has, S.
-        saliency: Of "product": whether all classes share one map of what belongs to any object, or each has its own;
-            the paper's best has.
-        direct: Of "product": train the saliency on the union of the masks, too, instead of its product with shapes
-            alone; the paper says it helps where classes have their own. Its weight is `loss.weights: {saliency: ...}`.
-        samples: Of "product": rows and columns of the points of a box at which its mask is compared with the truth, n.
-        mask_side: Rows and columns of masks in the records, and of those that are found; the records' if left out.
-        threshold: Probability above which a pixel belongs to an object; the original's, 0.4 or 0.5, if left out.
-        margin: Of "dynamic": what a found mask shows beyond its box on every side, of the box's width and height; 0.5
-            if left out.
-    """
+    """Objects as boxes with masks."""
 
     head: Literal["product", "dynamic"] = "product"
+    """How masks are told: product of a coarse shape and a map of the image, which never leaves its box (CenterMask), or
+    dynamic, by small convolutions whose weights each centre tells (CondInst), which may.
+    """
+
     side: int = pydantic.Field(32, ge=2, le=64)
+    """Of head product: rows and columns of the shape that each centre has."""
+
     saliency: Literal["agnostic", "class"] = "class"
+    """Of head product: one map of what belongs to objects for each class, as the paper's best has, or one for all
+    (agnostic).
+    """
+
     direct: bool = False
+    """Of head product: train that map on the masks, too, not only its product with the shapes. Its weight is
+    loss.weights: {saliency: 1}.
+    """
+
     samples: int = pydantic.Field(28, ge=2, le=128)
+    """Of head product: rows and columns of the points of a box at which masks are compared with the truth."""
+
     mask_side: pydantic.PositiveInt | None = None
+    """Rows and columns of masks in the records, and of those that are found. Null for the records'."""
+
     threshold: float | None = pydantic.Field(None, ge=0, lt=1)
+    """Probability above which a pixel belongs to an object. Null for the original's: 0.4 of product, 0.5 of dynamic."""
+
     margin: float | None = pydantic.Field(None, ge=0, le=2)
+    """Of head dynamic: what a mask shows beyond its box on every side, as a part of its width and height. Null for 0.5.
+    """
 
     @pydantic.model_validator(mode="after")
     def _of_its_head(self) -> "Mask":

@@ -18,16 +18,7 @@ from centernet_tf.tasks.pose.mirror import MirrorOffsets, MirrorScores
 
 
 class Pose(TaskSettings):
-    """Objects as a box and the keypoints of a skeleton, each with a score.
-
-    Attributes:
-        skeleton: Its keypoints, as in YAML: a file's path or what such a file holds. The records' if None. Sigmas are
-            the records' in any case.
-        classes: Names of the classes whose objects have keypoints; all if None.
-        peak_threshold: Score from which a peak of a keypoint's heatmap counts; CenterTrack's is 0.2.
-        peak_reach: How far a keypoint moves to a peak at most, of the longer side of its object's box; anywhere in the
-            box if None, as in CenterTrack.
-    """
+    """Objects as a box and the keypoints of a skeleton, each with a score."""
 
     official: ClassVar[Mapping[str, str]] = {
         "hps": "keypoints",
@@ -39,9 +30,20 @@ class Pose(TaskSettings):
     absent: ClassVar[Mapping[str, float]] = {"hm_hp": -20.0, "hp_offset": 0.5}
 
     skeleton: Skeleton | None = None
+    """The keypoints: a YAML file, or what it holds, {keypoints: [nose, left_eye, right_eye]}. Null for those of the
+    records; sigmas are the records' in any case.
+    """
+
     classes: tuple[str, ...] | None = None
+    """Names of the classes whose objects have keypoints. Null for all."""
+
     peak_threshold: float = pydantic.Field(decode.THRESHOLD, ge=0, le=1)
+    """Score from which a peak of a keypoint's heatmap counts. CenterTrack: 0.2."""
+
     peak_reach: float | None = pydantic.Field(decode.REACH, gt=0)
+    """How far a keypoint moves to a peak at most, as a part of the longer side of its object's box. Null for anywhere
+    in the box, as in CenterTrack.
+    """
 
     @pydantic.field_validator("skeleton", mode="before")
     @classmethod

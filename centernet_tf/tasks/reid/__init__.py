@@ -20,25 +20,7 @@ from centernet_tf.tasks.reid.losses import TERM, Classifier, LearnedWeights
 class Reid(TaskSettings):
     """Objects as boxes that are recognised by their looks.
 
-    Attributes:
-        embedding: Length of the vector that says who an object is.
-        identities: How many there are to learn from of each class; of the records if left out.
-        learned_weights: Learn how much detection and identities count (`losses.LearnedWeights`), instead of adding a
-            tenth of the latter.
-        window: What of an image fills the width of a fixed input.
-        associates: Whether this task says who is who in videos; false where another task of the same network does.
-        threshold: Score above which an object is tracked.
-        birth: Score from which it becomes someone new; that of `threshold` if left out.
-        low: Score above which it continues who was seen in the frame before, by overlap alone (ByteTrack); no less than
-            `threshold` if left out.
-        max_age: Frames that someone who is not seen is remembered.
-        embedding_limit: Largest distance of appearance and motion at which two can be the same.
-        tracked_limit: Largest 1 - IoU of who was seen in the frame before, likewise.
-        unconfirmed_limit: Of who was seen for the first time in the frame before.
-        min_area: Of boxes to be told, in pixels squared; the original's program has 100.
-        max_aspect: Width / height of boxes to be told; the original's program has 1.6, for pedestrians.
-        use_embedding: Associate by looks, not by boxes alone.
-        use_motion: Associate by where objects should be, not by where they were.
+    See `associate.Rules` and `losses.LearnedWeights`.
     """
 
     official: ClassVar[Mapping[str, str]] = {"id": "embedding"}
@@ -46,21 +28,55 @@ class Reid(TaskSettings):
     edges: ClassVar[bool] = True
 
     embedding: pydantic.PositiveInt = 128
+    """Length of the vector that says who an object is."""
+
     identities: tuple[pydantic.NonNegativeInt, ...] | None = None
+    """How many identities of each class there are to learn from. Null to count those of the records."""
+
     learned_weights: bool = True
+    """Learn how much detection and identities count, as in the original, instead of adding a tenth of the latter."""
+
     window: Window = "whole image"
+    """What of an image fills the input: all of it fits in, as in the original."""
+
     associates: bool = True
+    """Say who is who in videos; false where another task of the same network does."""
+
     threshold: float = pydantic.Field(0.4, ge=0, le=1)
+    """Score above which an object is tracked."""
+
     birth: float | None = pydantic.Field(None, ge=0, le=1)
+    """Score from which an object becomes someone new. Null for threshold."""
+
     low: float | None = pydantic.Field(None, ge=0, le=1)
+    """Score above which an object continues who was seen in the frame before, by overlap alone (ByteTrack): 0.1. Null
+    for threshold.
+    """
+
     max_age: int = pydantic.Field(30, ge=0)
+    """Frames that someone who is not seen is remembered."""
+
     embedding_limit: float = pydantic.Field(0.4, ge=0)
+    """Largest distance of looks and motion at which two objects can be the same; lower mixes up fewer, and loses more.
+    """
+
     tracked_limit: float = pydantic.Field(0.5, ge=0, le=1)
+    """Largest 1 - IoU at which an object is who was seen in the frame before, where looks and motion did not tell."""
+
     unconfirmed_limit: float = pydantic.Field(0.7, ge=0, le=1)
+    """Likewise of who was seen in the frame before for the first time."""
+
     min_area: float | None = pydantic.Field(None, ge=0)
+    """Smallest area of boxes that are told, in square pixels; the original's program has 100. Null for all."""
+
     max_aspect: float | None = pydantic.Field(None, gt=0)
+    """Largest width / height of boxes that are told; the original's program has 1.6, for pedestrians. Null for all."""
+
     use_embedding: bool = True
+    """Associate by looks, not by boxes alone."""
+
     use_motion: bool = True
+    """Associate by where objects should be by now, not by where they were."""
 
     @pydantic.model_validator(mode="after")
     def _low_is_below(self) -> "Reid":

@@ -1,8 +1,8 @@
 """Which track is which object: distances of pairs, and the cheapest choice among them."""
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
+from centernet_tf.geometry.assignment import best_pairs
 from centernet_tf.geometry.boxes import box_iou
 
 
@@ -23,7 +23,7 @@ def assign(cost: np.ndarray, limit: float) -> np.ndarray:
     # takes no infinity, needs no further rows and columns.
     gain = np.where(cost < limit, cost - limit, 0.0)
     match = np.full(len(cost), -1)
-    rows, columns = linear_sum_assignment(gain)
+    rows, columns = best_pairs(gain)
     kept = gain[rows, columns] < 0
     match[rows[kept]] = columns[kept]
     return match

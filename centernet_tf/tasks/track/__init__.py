@@ -34,26 +34,8 @@ DRAWN = (
 class Track(TaskSettings):
     """Objects as boxes that keep their identity from frame to frame.
 
-    The network sees the image, the frame before, and a heatmap of what was tracked there. Thresholds go up with
-    `threshold`, as in the original: none of them counts below it.
-
-    Attributes:
-        prior: Whether the network sees the heatmap of what was tracked.
-        amodal_box: Learn where the sides of a box are from its cell, beyond the image's edge too, and answer that box
-            (official `ltrb_amodal`; all published models of pedestrians).
-        threshold: Score above which an object is tracked.
-        prior_threshold: Score from which it is drawn in the next prior heatmap.
-        birth: Score above which it becomes someone new.
-        max_age: Frames after which someone who is not seen is forgotten; -1 at once. See `associate.Rules`.
-        hungarian: Match all at once instead of the surest object first; on the host only, not in exported files.
-        reach: How many frames before or after the present one the earlier frame of training may be.
-        same_crop: Show both frames of training in the same crop. Else, and where both are one, the earlier one is moved
-            and scaled by chance.
-        shift: Standard deviation of that motion, as a fraction of the crop; twice it at most.
-        scale: Standard deviation of that scaling, and the most.
-        moved: Of objects in the prior heatmap of training: standard deviation of their place, of their sides.
-        missing: Part of them that is not drawn.
-        doubled: Part of the others that has a double.
+    The network sees the image, the frame before, and a heatmap of what was tracked there. See `associate.Rules` and
+    `prior`.
     """
 
     official: ClassVar[Mapping[str, str]] = {"tracking": "displacement"}
@@ -61,19 +43,56 @@ class Track(TaskSettings):
     stems: ClassVar[Mapping[str, str]] = {"pre_img_layer": "previous", "pre_hm_layer": "prior"}
 
     prior: bool = True
+    """Show the network a heatmap of what was tracked in the frame before, too."""
+
     amodal_box: bool = False
+    """Learn how far the sides of a box are from its cell, beyond the image's edge too, and answer that box, as
+    published models of pedestrians do (ltrb_amodal).
+    """
+
     threshold: float = pydantic.Field(0.3, ge=0, le=1)
+    """Score above which an object is tracked; none of the other thresholds counts below it."""
+
     prior_threshold: float | None = pydantic.Field(None, ge=0, le=1)
+    """Score from which an object is drawn in the next frame's heatmap. Null for threshold."""
+
     birth: float | None = pydantic.Field(None, ge=0, le=1)
+    """Score above which an object becomes someone new. Null for threshold."""
+
     max_age: int = -1
+    """Frames after which someone who is not seen is forgotten; -1 for at once, as in the original. 30 keeps identities
+    behind obstacles.
+    """
+
     hungarian: bool = False
+    """Match all objects at once instead of the surest first; not in exported files."""
+
     reach: int = pydantic.Field(2, ge=0)
+    """How many frames before or after the present one the earlier frame of training may be. More where objects are fast
+    or the frame rate varies.
+    """
+
     same_crop: bool = False
+    """Show both frames of training in the same crop. Else, and where both are one image, the earlier one is moved and
+    scaled a little.
+    """
+
     shift: float = pydantic.Field(0.05, ge=0, lt=1)
+    """Standard deviation of that motion, as a part of the crop; at most twice that."""
+
     scale: float = pydantic.Field(0.05, ge=0, lt=1)
+    """Standard deviation of that scaling; at most that."""
+
     moved: float = pydantic.Field(0.05, ge=0)
+    """Standard deviation of the place of objects in training's heatmaps of the frame before, as a part of their sides,
+    so that the network learns to do with poor ones.
+    """
+
     missing: float = pydantic.Field(0.4, ge=0, le=1)
+    """Part of these objects that is not drawn."""
+
     doubled: float = pydantic.Field(0.1, ge=0, le=1)
+    """Part of the others that is drawn twice."""
 
     def from_heads(self, channels: Mapping[str, int], origin: Any) -> tuple["Track", list[str]]:
         found: dict[str, Any] = {"amodal_box": "amodal_box" in channels, "prior": "prior" in channels}

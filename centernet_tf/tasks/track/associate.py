@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
+
+from centernet_tf.geometry.assignment import best_pairs
 
 _FAR = np.float32(1e18)  # stands for pairs that are forbidden; SciPy takes no infinity
 
@@ -136,7 +137,7 @@ def _nearest_first(cost: np.ndarray) -> np.ndarray:
 def _best_sum(cost: np.ndarray) -> np.ndarray:
     """[N] column of each row, -1 for none: the smallest sum of distances."""
     match = np.full(len(cost), -1)
-    rows, columns = linear_sum_assignment(cost)
+    rows, columns = best_pairs(cost)
     kept = cost[rows, columns] < _FAR
     match[rows[kept]] = columns[kept]
     return match

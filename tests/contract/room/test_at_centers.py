@@ -164,9 +164,9 @@ tensorflow_only = pytest.mark.skipif(keras.backend.backend() != "tensorflow", re
 @tensorflow_only
 @pytest.mark.parametrize("kind", ["savedmodel", "tflite"])
 def test_exports_answer_the_same(detect, known, tmp_path, monkeypatch, kind):
-    from centernet_tf.export.runners import open_runner
-    from centernet_tf.export.savedmodel import export_savedmodel
-    from centernet_tf.export.tflite import export_tflite
+    from centernet_tf.exports.runners import open_runner
+    from centernet_tf.exports.savedmodel import export_savedmodel
+    from centernet_tf.exports.tflite import export_tflite
 
     monkeypatch.setitem(PROPERTIES, "coverings", Coverings)
     network, card = known
@@ -189,7 +189,7 @@ def test_exports_answer_the_same(detect, known, tmp_path, monkeypatch, kind):
 def test_a_file_without_decode_has_the_whole_map(known, tmp_path):
     import tensorflow as tf
 
-    from centernet_tf.export.tflite import export_tflite
+    from centernet_tf.exports.tflite import export_tflite
 
     network, card = known
     export_tflite((network, card), tmp_path / "maps.tflite", decode="none")

@@ -181,8 +181,8 @@ def test_what_does_not_fit_is_named(spots, draw_spots, detect, make_card):
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow writes it")
 @pytest.mark.parametrize("kind", ["savedmodel", "tflite"])
 def test_exports_cannot_hold_what_the_host_remembers(spots, tmp_path, kind):
-    from centernet_tf.export.savedmodel import export_savedmodel
-    from centernet_tf.export.tflite import export_tflite
+    from centernet_tf.exports.savedmodel import export_savedmodel
+    from centernet_tf.exports.tflite import export_tflite
 
     export = {"savedmodel": export_savedmodel, "tflite": export_tflite}[kind]
     with pytest.raises(UsageError, match="associates objects over time by settings that only the host knows"):

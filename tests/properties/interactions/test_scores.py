@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from centernet_tf.data.record import Record
-from centernet_tf.evaluate import score
+from centernet_tf.evaluation import score
 from centernet_tf.properties.interactions import Interactions
 from centernet_tf.properties.interactions.told import Told, first_to_claim
 from centernet_tf.properties.interactions.triplets import judge_triplets, judge_verbs

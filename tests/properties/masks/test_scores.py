@@ -10,7 +10,7 @@ from pycocotools.cocoeval import COCOeval
 
 from centernet_tf.data.record import Record
 from centernet_tf.errors import DataError, UsageError
-from centernet_tf.evaluate import score as evaluate_score
+from centernet_tf.evaluation import score as evaluate_score
 from centernet_tf.properties.masks import Masks
 from centernet_tf.properties.masks.pixels import as_objects
 from centernet_tf.properties.masks.scores import CocoMasks
