@@ -1,6 +1,7 @@
 """The page's server: what it answers over HTTP, to whom, and what it refuses."""
 
 import json
+import tempfile
 import threading
 import time
 
@@ -56,6 +57,15 @@ def test_a_video_frame_by_frame(client, folder):
         query = "name=c.MP4" if body else "example=2"
         lines = client.post(f"/models/0/video?{query}", **body, **HERE).text.splitlines()
         assert [json.loads(line)["frame"] for line in lines] == [1, 2, 3, 4, 5, 6]
+
+
+def test_who_leaves_a_video_leaves_nothing_behind(client, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    answer = client.post("/models/0/video?name=c.mp4", data=(folder / "c.mp4").read_bytes(), **HERE)
+    assert json.loads(next(answer.iter_encoded()))["frame"] == 1 and len(list(tmp_path.iterdir())) == 1
+    answer.close()
+    assert not list(tmp_path.iterdir())
+    assert client.post("/models/0/image?example=0", **HERE).status_code == 200
 
 
 @pytest.mark.parametrize(
