@@ -1,6 +1,5 @@
 """Every settings file that is shipped loads and builds."""
 
-import re
 from pathlib import Path
 
 import pytest
@@ -41,12 +40,6 @@ def test_opens_with_the_command_that_runs_it(path):
     head = path.read_text().partition("\ntask:")[0]
     assert all(line.startswith("# ") for line in head.splitlines())
     assert f"centernet train configs/{path.name} --out runs/" in head
-
-
-def test_the_page_of_recipes_names_them_all():
-    page = (CONFIGS[0].parents[1] / "docs" / "recipes.md").read_text(encoding="utf-8")
-    named = re.findall(r"\[(\w+)\]\(\.\./configs/(\w+)\.yaml\)", page)
-    assert sorted(named) == [(path.stem, path.stem) for path in CONFIGS]
 
 
 # What CenterTrack's scripts say: missing objects of the prior heatmap, same crop, batch, rate, epochs, size, objects.
