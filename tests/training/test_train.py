@@ -275,7 +275,7 @@ def run_program(folder, out, moment="", backend=None) -> subprocess.CompletedPro
     program = folder / "program.py"
     program.write_text(PROGRAM)
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"} | ({"KERAS_BACKEND": backend} if backend else {})
-    command = [sys.executable, str(program), str(Path(__file__).parent), str(folder / "run.yaml"), str(out), moment]
+    command = [sys.executable, str(program), str(Path(__file__).parents[1]), str(folder / "run.yaml"), str(out), moment]
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=500)
 
 
