@@ -1,7 +1,6 @@
 """A TFLite file for phones: the network, and by default its decode, in operators that every LiteRT runtime has."""
 
 import contextlib
-import itertools
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from tensorflow.lite.tools import flatbuffer_utils
 
 from centernet_tf.detector import remember
 from centernet_tf.detector.clips import Held, held_by, seen_by, taken_apart
-from centernet_tf.detector.detector import Image, as_image
+from centernet_tf.detector.detector import Image
 from centernet_tf.detector.graph import DetectorGraph
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.exports import decoder
@@ -25,6 +24,7 @@ from centernet_tf.exports.answers import NAMES, SCORES, answer_names
 from centernet_tf.exports.metadata import add_metadata
 from centernet_tf.exports.phone import PhoneClips, PhoneGraph, PhoneVideo
 from centernet_tf.exports.quantize import quantized
+from centernet_tf.exports.representative import check_quantize, representative
 from centernet_tf.host.files import telling, write_bytes
 from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.model.file import load_model
@@ -32,7 +32,6 @@ from centernet_tf.points.centers import Centers
 from centernet_tf.points.task_set import TaskSet
 
 MAX_OBJECTS = 10  # TFOD's, which its sample apps expect.
-REPRESENTATIVE = 100  # Images whose values set the ranges of eight-bit numbers.
 Quantization = Literal["none", "float16", "int8"]
 # How far a file's scores may lie from the model's: any further, and it is another model. What a file costs in accuracy
 # is measured on data, not here.
@@ -116,10 +115,7 @@ def export_tflite(
         converter = tf.lite.TFLiteConverter.from_saved_model(str(directory))
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         if quantize == "int8":
-            detector = DetectorGraph(network, tasks, fixed)
-            fitted = [_fit(detector, image) for image in itertools.islice(images, REPRESENTATIVE)]
-            if not fitted:
-                raise UsageError("int8 needs representative images, and there are none among those given.")
+            fitted = representative(DetectorGraph(network, tasks, fixed), images)
             seen = fitted[0]
             content = quantized(converter, lambda: ({"input": image, **usual} for image in fitted))
         else:
@@ -145,15 +141,9 @@ def _check(out: Path, quantize: str, decode: str, images: Any, max_objects: int)
         )
     if out.suffix != ".tflite":
         raise UsageError(f"{out}: a TFLite file's name ends in .tflite; try {out.with_suffix('.tflite')}.")
-    for name, value, known in (("quantize", quantize, tuple(LIMITS)), ("decode", decode, DECODES)):
-        if value not in known:
-            raise UsageError(f"{name} is {value!r}; expected {' or '.join(known)}.")
-    if (images is None) == (quantize == "int8"):
-        raise UsageError(
-            "int8 needs images like those the model will see, for calibration. Give some of training's (--data)."
-            if images is None
-            else f"quantize {quantize!r} uses no images; only int8 does."
-        )
+    if decode not in DECODES:
+        raise UsageError(f"decode is {decode!r}; expected {' or '.join(DECODES)}.")
+    check_quantize(quantize, LIMITS, images)
     if max_objects is not None and max_objects < 1:
         raise UsageError(f"max_objects is {max_objects}; expected 1 or more.")
 
@@ -167,12 +157,6 @@ def _held(network: keras.Model, tasks: TaskSet, card: InputCard) -> Held:
             "frames that are no neighbours. Export a SavedModel or an ONNX file, which take clips."
         )
     return held
-
-
-def _fit(graph: DetectorGraph, image: Image) -> np.ndarray:
-    pixels = as_image(image)
-    fitted, _ = graph.fit_images(pixels[None], np.array([pixels.shape[:2]], np.int32))
-    return ops.convert_to_numpy(fitted) * 255
 
 
 def _compare(
