@@ -107,7 +107,7 @@ def export(
         format: "savedmodel", "tflite" or "onnx".
         data: Directory of records, for the comparison and for int8; drawn images otherwise.
         options: Of the format: precision, xla and reframed of "savedmodel", quantize, decode, size (height, width),
-            max_objects and reframed of "tflite", reframed of "onnx".
+            max_objects and reframed of "tflite", quantize and reframed of "onnx".
 
     Returns:
         What was written: the file, or the folder of this version in `out`. The comparison lies beside it.

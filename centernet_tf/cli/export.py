@@ -31,7 +31,9 @@ def export(
     ] = None,
     quantize: Annotated[
         str | None,
-        typer.Option(help="tflite: none, float16 (half the size) or int8 (a quarter, faster). Default: none."),
+        typer.Option(
+            help="tflite, onnx: none, int8 (a quarter of the size, faster), tflite: float16 (half). Default: none."
+        ),
     ] = None,
     decode: Annotated[
         str | None,
@@ -59,6 +61,8 @@ def export(
     Example: centernet export runs/shapes/best.keras --format savedmodel --out served/shapes
 
     Example: centernet export best.keras --format tflite --quantize int8 --data tfrecords/mine/train --out phone.tflite
+
+    Example: centernet export best.keras --format onnx --quantize int8 --data tfrecords/mine/train --out server.onnx
     """
     options = {
         "precision": precision,

@@ -43,7 +43,7 @@ FORMATS = {
     ),
     "onnx": Format(
         "centernet_tf.exports.onnx:export_onnx",
-        ("reframed",),
+        ("quantize", "reframed"),
         "Measure its speed: centernet benchmark {out}",
         ("onnx", "tf2onnx", "onnxruntime"),
     ),

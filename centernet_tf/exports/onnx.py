@@ -1,26 +1,31 @@
 """An ONNX file, for runtimes beside TensorFlow: the network and its decode, any batch and input size."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
 from keras import ops
 
 from centernet_tf.detector.clips import pictures_of, seen_by, side_by_side, stack, taken_apart
+from centernet_tf.detector.detector import Image
+from centernet_tf.detector.graph import DetectorGraph
 from centernet_tf.errors import UsageError
-from centernet_tf.exports.about import ABOUT, about_text, check_single_image
+from centernet_tf.exports.about import ABOUT, about_text, check_single_image, usual_extras
 from centernet_tf.exports.answers import BOXES, SCORES, answer_names
+from centernet_tf.exports.onnx_int8 import quantized
 from centernet_tf.exports.phone import PhoneGraph
+from centernet_tf.exports.representative import check_quantize, representative
 from centernet_tf.exports.tfod import in_pixels, without_nan
-from centernet_tf.host.files import write_bytes
+from centernet_tf.host.files import telling, write_bytes
 from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.model.file import load_model
 from centernet_tf.model.split import FEATURES
 from centernet_tf.points.task_set import TaskSet
 
 OPSET = 18
+QUANTIZATIONS = ("none", "int8")
 
 
 class OnnxGraph(PhoneGraph):
@@ -66,7 +71,13 @@ class OnnxClips(OnnxGraph):
         return self.answer(outputs, (ops.shape(images)[0], height, width), given)
 
 
-def export_onnx(model: str | Path | tuple[keras.Model, ModelCard], out: str | Path, reframed: bool = False) -> Path:
+def export_onnx(
+    model: str | Path | tuple[keras.Model, ModelCard],
+    out: str | Path,
+    reframed: bool = False,
+    quantize: Literal["none", "int8"] = "none",
+    images: Iterable[Image] | None = None,
+) -> Path:
     """Writes an ONNX file.
 
     It takes "input" [B, H, W, 3] float32 RGB in 0..255, sides multiples of the network's stride, and answers
@@ -81,13 +92,17 @@ def export_onnx(model: str | Path | tuple[keras.Model, ModelCard], out: str | Pa
         model: Model file, or network and card.
         out: File to write, .onnx.
         reframed: Also answer what lies over boxes, laid out on the input.
+        quantize: "int8" computes trunk and heads in eight bits, the decode and the sampling of deformable layers in
+            float; of single images.
+        images: For int8: images as the model will see them; up to 100 are used.
 
     Returns:
         The file.
 
     Raises:
-        UsageError: The name ends otherwise, the extra is not installed, Keras runs on another backend, or there is
-            nothing to lay out.
+        UsageError: The name ends otherwise, the extra is not installed, Keras runs on another backend, there is
+            nothing to lay out, or images are missing or given for nothing.
+        DataError: An image cannot be read.
     """
     out = Path(out)
     if out.suffix != ".onnx":
@@ -97,11 +112,12 @@ def export_onnx(model: str | Path | tuple[keras.Model, ModelCard], out: str | Pa
         import tf2onnx
     except ImportError as error:
         raise UsageError(f"{out}: {error.name} is missing. Install it: pip install 'centernet_tf[onnx]'.") from None
+    check_quantize(quantize, QUANTIZATIONS, images)
     network, card = model if isinstance(model, tuple) else load_model(model)
     tasks = card.task_set(flat=True)
     wanted = seen_by(tasks)
-    if wanted is None:
-        check_single_image(tasks, "an ONNX file")
+    if wanted is None or quantize == "int8":
+        check_single_image(tasks, "an ONNX file" if quantize == "none" else "an ONNX file in eight bits")
     names = answer_names(tasks.finds, reframed)
     graph = (OnnxGraph if wanted is None else OnnxClips)(network, card.input, tasks, names)
     clip = () if wanted is None else (len(pictures_of(wanted)),)
@@ -110,6 +126,11 @@ def export_onnx(model: str | Path | tuple[keras.Model, ModelCard], out: str | Pa
     content, _ = tf2onnx.convert.from_function(tf.function(graph.serve), signature, opset=OPSET)
     # The converter names outputs Identity, Identity:0, ... in the order of their sorted names.
     _rename(content, dict(zip((output.name for output in content.graph.output), sorted(names))))
+    if quantize == "int8":
+        usual = usual_extras(tasks.extras)
+        seen = representative(DetectorGraph(network, tasks, card.input), images)
+        with telling(out):
+            content = quantized(content, ({"input": image, **usual} for image in seen))
     about = {"classes": "\n".join(card.classes), "height": str(card.input.height), "width": str(card.input.width)}
     about[ABOUT] = about_text(card)
     onnx.helper.set_model_props(content, about)

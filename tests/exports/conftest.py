@@ -142,6 +142,6 @@ def exported(model, tmp_path_factory):
         pytest.importorskip("tf2onnx", reason="writing ONNX files needs the extra [onnx]")
         from centernet_tf.exports.onnx import export_onnx
 
-        return export_onnx(model(kind), place / "model.onnx")
+        return export_onnx(model(kind), place / "model.onnx", **options)
 
     return find
