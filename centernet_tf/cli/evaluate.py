@@ -51,7 +51,7 @@ def evaluate(
     nms: Nms = False,
     tile: Tile = None,
     halo: Halo = None,
-    xla: Xla = False,
+    xla: Xla = None,
     flow: Flow = None,
     flow_weights: FlowWeights = None,
     errors: ShowErrors = False,
@@ -84,9 +84,10 @@ def evaluate(
         _refuse_options(model, {**changed, **further})
     if fit_thresholds:
         check_fit(fit_thresholds, changed)
-    detector = None if files else load_detector(model, size, keep_resolution, flip, scales, nms, tile, halo, xla)
-    detector = detector and load_pair(detector, flow, flow_weights, size=size, keep_resolution=keep_resolution)
     dataset = open_dataset(data)
+    search = (size, keep_resolution, flip, scales, nms, tile, halo, xla)
+    detector = None if files else load_detector(model, *search, images=dataset.images)
+    detector = detector and load_pair(detector, flow, flow_weights, size=size, keep_resolution=keep_resolution)
     console = Console()
     if detector and sees_flow(detector):
         console.print("This model sees optical flow: the records are taken to hold pictures of it.", soft_wrap=True)

@@ -11,6 +11,8 @@ from centernet_tf.errors import UsageError
 if TYPE_CHECKING:
     from centernet_tf.detector.detector import Detector
 
+MANY = 500  # Images from which on a compilation of 20 seconds is paid back by a network that it makes a third faster.
+
 Size = Annotated[
     str | None, typer.Option("--size", metavar="HEIGHTxWIDTH", help="Another input size than the model's own.")
 ]
@@ -47,11 +49,11 @@ Halo = Annotated[
     ),
 ]
 Xla = Annotated[
-    bool,
+    bool | None,
     typer.Option(
-        "--xla",
+        "--xla/--no-xla",
         help="Compile the network: 10 to 20 seconds at the start and for each new input size, then faster, most of all "
-        "with deformable convolutions. For many images of one size.",
+        f"with deformable convolutions. Default: where that pays, for {MANY} images of one size and more.",
     ),
 ]
 
@@ -65,13 +67,17 @@ def load_detector(
     nms: bool = False,
     tile: str | None = None,
     halo: int | None = None,
-    xla: bool = False,
+    xla: bool | None = None,
+    images: int = 0,
 ) -> "Detector":
     """Loads a model behind the wanted input, with the wanted options; arguments are as typed.
+
+    Without a word about `xla`, the network is compiled where that pays for so many images.
 
     Raises:
         UsageError: They exclude each other or are invalid, or the model is none.
     """
+    from centernet_tf.backbones import find_backbone
     from centernet_tf.detector.detector import load
 
     if size and keep_resolution:
@@ -86,13 +92,14 @@ def load_detector(
         "nms": nms,
         "tile": parse_size(tile, "--tile") if tile else None,
         "halo": halo,
-        "xla": xla,
     }
     wanted = parse_size(size) if size else None
     detector = load(model)
     if size or keep_resolution:
         detector = detector.with_input(wanted)
-    return detector.with_options(**options)
+    one_size = detector.card.input.mode == "fixed" and not tile
+    compiled = one_size and images >= MANY and find_backbone(detector.card.backbone).compiled
+    return detector.with_options(**options, xla=compiled if xla is None else xla)
 
 
 def _parse_scales(text: str) -> tuple[float, ...]:

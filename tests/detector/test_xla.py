@@ -58,6 +58,24 @@ def test_the_option_reaches_the_detector(spot_model):
     assert not load_detector(spot_model).options.xla and not load(spot_model).options.xla
 
 
+@pytest.mark.parametrize(
+    ("backbone", "images", "given", "compiled"),
+    [
+        ("dla34_dcn", 500, {}, True),
+        ("dla34_dcn", 499, {}, False),
+        ("dla34_dcn", 500, {"xla": False}, False),
+        ("dla34_dcn", 500, {"keep_resolution": True}, False),
+        ("dla34_dcn", 500, {"tile": "64"}, False),
+        ("mobilenetv2_fpn:0.25", 500, {}, False),
+        ("mobilenetv2_fpn:0.25", 0, {"xla": True}, True),
+    ],
+)
+def test_it_is_compiled_where_that_pays(detector, monkeypatch, backbone, images, given, compiled):
+    told = Detector(detector.network, detector.card.model_copy(update={"backbone": backbone}))
+    monkeypatch.setattr("centernet_tf.detector.detector.load", lambda model: told)
+    assert load_detector("any", **given, images=images).options.xla is compiled
+
+
 def test_clips_are_refused():
     card = ModelCard(
         tasks={"action": {"frames": 3}},
