@@ -77,7 +77,9 @@ BACKBONES = {
     },
     **{f"resnet{n}_fpn": Backbone(functools.partial(resnet_fpn, depth=n)) for n in BLOCKS},
     "dla34": Backbone(dla34, head_channels=256, official="dlav0_34"),
-    "dla34_dcn": Backbone(functools.partial(dla34, deformable=True), head_channels=256, official="dla_34", compiled=True),
+    "dla34_dcn": Backbone(
+        functools.partial(dla34, deformable=True), head_channels=256, official="dla_34", compiled=True
+    ),
     **{
         f"dla34_dcn_{context}": Backbone(
             functools.partial(dla34, deformable=True, context=context),
