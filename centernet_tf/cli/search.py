@@ -1,7 +1,8 @@
 """Options that `centernet detect` and `centernet evaluate` share: the input, and more work for each image."""
 
+import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -68,16 +69,12 @@ def load_detector(
     tile: str | None = None,
     halo: int | None = None,
     xla: bool | None = None,
-    images: int = 0,
 ) -> "Detector":
     """Loads a model behind the wanted input, with the wanted options; arguments are as typed.
-
-    Without a word about `xla`, the network is compiled where that pays for so many images.
 
     Raises:
         UsageError: They exclude each other or are invalid, or the model is none.
     """
-    from centernet_tf.backbones import find_backbone
     from centernet_tf.detector.detector import load
 
     if size and keep_resolution:
@@ -92,14 +89,28 @@ def load_detector(
         "nms": nms,
         "tile": parse_size(tile, "--tile") if tile else None,
         "halo": halo,
+        "xla": bool(xla),
     }
     wanted = parse_size(size) if size else None
     detector = load(model)
     if size or keep_resolution:
         detector = detector.with_input(wanted)
-    one_size = detector.card.input.mode == "fixed" and not tile
-    compiled = one_size and images >= MANY and find_backbone(detector.card.backbone).compiled
-    return detector.with_options(**options, xla=compiled if xla is None else xla)
+    return detector.with_options(**options)
+
+
+def for_many(detector: "Detector", images: int, xla: bool | None) -> "Detector":
+    """The detector, compiled if nothing was typed about that and it pays for so many images."""
+    from centernet_tf.backbones import find_backbone
+
+    one_size = detector.card.input.mode == "fixed" and not detector.options.tile
+    if xla is not None or not one_size or images < MANY or not find_backbone(detector.card.backbone).compiled:
+        return detector
+    return detector.with_options(**{**dataclasses.asdict(detector.options), "xla": True})
+
+
+def load_for_millions(model: Path, *options: Any) -> "Detector":
+    """`load_detector`, of which the last option is `xla`, for more images than anybody counted."""
+    return for_many(load_detector(model, *options), MANY, options[-1])
 
 
 def _parse_scales(text: str) -> tuple[float, ...]:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from centernet_tf.cli.search import load_detector
+from centernet_tf.cli.search import for_many, load_detector
 from centernet_tf.detector.compiled import by_xla
 from centernet_tf.detector.detector import Detector, load
 from centernet_tf.errors import UsageError
@@ -73,7 +73,8 @@ def test_the_option_reaches_the_detector(spot_model):
 def test_it_is_compiled_where_that_pays(detector, monkeypatch, backbone, images, given, compiled):
     told = Detector(detector.network, detector.card.model_copy(update={"backbone": backbone}))
     monkeypatch.setattr("centernet_tf.detector.detector.load", lambda model: told)
-    assert load_detector("any", **given, images=images).options.xla is compiled
+    found = for_many(load_detector("any", **given), images, given.get("xla"))
+    assert found.options.xla is compiled and bool(found.options.tile) == ("tile" in given)
 
 
 def test_clips_are_refused():
