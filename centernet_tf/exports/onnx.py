@@ -14,6 +14,7 @@ from centernet_tf.detector.graph import DetectorGraph
 from centernet_tf.errors import UsageError
 from centernet_tf.exports.about import ABOUT, about_text, check_single_image, usual_extras
 from centernet_tf.exports.answers import BOXES, SCORES, answer_names
+from centernet_tf.exports.folding import inference_network
 from centernet_tf.exports.onnx_int8 import quantized
 from centernet_tf.exports.phone import PhoneGraph
 from centernet_tf.exports.representative import check_quantize, representative
@@ -114,6 +115,9 @@ def export_onnx(
         raise UsageError(f"{out}: {error.name} is missing. Install it: pip install 'centernet_tf[onnx]'.") from None
     check_quantize(quantize, QUANTIZATIONS, images)
     network, card = model if isinstance(model, tuple) else load_model(model)
+    if quantize == "int8":
+        # The converter leaves some normalisations alone, and eight bits before them share one range among all channels.
+        network = inference_network(network)
     tasks = card.task_set(flat=True)
     wanted = seen_by(tasks)
     if wanted is None or quantize == "int8":

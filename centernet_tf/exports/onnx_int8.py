@@ -65,6 +65,20 @@ def flow_of(model: "onnx.ModelProto") -> Flow:
     )
 
 
+def of_no_pixels(model: "onnx.ModelProto") -> set[int]:
+    """Numbers of the nodes that compute with sizes of maps and constants alone.
+
+    Sizes of other images than those of the calibration would be cut to its range.
+    """
+    found, pixels = set(), {one.name for one in model.graph.input}
+    for number, node in enumerate(model.graph.node):
+        if node.op_type != "Shape" and pixels.intersection(node.input):
+            pixels.update(node.output)
+        else:
+            found.add(number)
+    return found
+
+
 def quantized(model: "onnx.ModelProto", inputs: Iterator[Mapping[str, np.ndarray]]) -> "onnx.ModelProto":
     """The model with eight-bit weights and activations; inputs and outputs stay as they are.
 
@@ -75,7 +89,7 @@ def quantized(model: "onnx.ModelProto", inputs: Iterator[Mapping[str, np.ndarray
     import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quant_utils, quantize_static
 
-    kept = [model.graph.node[number].name for number in sorted(float_operators(flow_of(model)))]
+    kept = float_operators(flow_of(model)) | of_no_pixels(model)
     # Its simplifications are the converter's already; without the mark, it advises everybody to run them.
     quant_utils.add_pre_process_metadata(model)
     with tempfile.TemporaryDirectory() as directory:
@@ -86,7 +100,7 @@ def quantized(model: "onnx.ModelProto", inputs: Iterator[Mapping[str, np.ndarray
             _Reader(inputs),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=list(EIGHT_BITS),
-            nodes_to_exclude=kept,
+            nodes_to_exclude=[model.graph.node[number].name for number in sorted(kept)],
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
