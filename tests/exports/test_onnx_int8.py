@@ -1,5 +1,7 @@
 """ONNX files in eight bits: trunk and heads are, and scores, coordinates and inputs beside the image are not."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -13,9 +15,13 @@ if keras.backend.backend() != "tensorflow":
 pytest.importorskip("onnxruntime", reason="running ONNX files needs the extra [onnx]")
 pytest.importorskip("tf2onnx", reason="writing ONNX files needs the extra [onnx]")
 
+from centernet_tf.datasets.items import Item
+from centernet_tf.datasets.writer import write_records
 from centernet_tf.exports.answers import BOXES, SCORES
+from centernet_tf.exports.formats import write_export
 from centernet_tf.exports.onnx import export_onnx
 from centernet_tf.exports.runners import KerasRunner, open_runner
+from centernet_tf.model.file import save_model
 
 OTHER = np.float32([[90, 0, 40, -30], [0, 100, 35, 4], [0, 0, 1, 0.2]])
 
@@ -72,6 +78,21 @@ def test_a_camera_is_not_rounded(model, exported, blocks, tmp_path):
         places = expected.fields["locations"][near.argmin(axis=1)][same]
         wrong = np.abs(found.fields["locations"][same] - places) / np.abs(places[:, 2:])
         assert np.median(wrong) < 0.05
+
+
+@pytest.mark.long
+def test_records_calibrate_and_the_report_compares(model, blocks, tmp_path):
+    network, card = model("detect")
+    save_model(tmp_path / "a.keras", network, card)
+    box = np.float32([[8, 8, 40, 40]])
+    items = [Item(str(seed), seed, blocks(seed=seed), f"{seed}.png", box, [0]) for seed in range(3)]
+    write_records(items, directory=tmp_path / "records", name="blocks", split="val", classes=card.classes)
+    options = {"quantize": "int8"}
+    exported = write_export(tmp_path / "a.keras", tmp_path / "a.onnx", "onnx", str(tmp_path / "records"), options)
+    assert [table.row_count for table in exported.tables] == [5]
+    (report,) = json.loads((tmp_path / "a.parity.json").read_text())
+    assert report["images"] == 3 and report["objects"] and 1e-5 < report["scores"] < 0.1
+    assert set(report["ap"]) == {"AP"}
 
 
 @pytest.mark.parametrize(
