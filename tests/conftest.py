@@ -184,20 +184,30 @@ def spot_model(tmp_path_factory, spot_network, spot_card):
 
 
 @pytest.fixture
-def two_spots(tmp_path, monkeypatch, spot_model) -> Shipped:
-    """The one model that the package comes with, "two-spots"; the program runs in an empty folder."""
-    folder, here = tmp_path / "package", tmp_path / "here"
+def ship(tmp_path, monkeypatch):
+    """A function (model file, name): the package comes with this model, and with no other than those given so."""
+    folder = tmp_path / "package"
     folder.mkdir()
+    monkeypatch.setattr(shipped, "FOLDER", folder)
+
+    def put(model: Path, name: str) -> Shipped:
+        content = {name: name for name in ("finds", "backbone", "data", "licence", "scored_on", "recipe", "command")}
+        content |= {"tasks": ("detect",), "scores": {"AP": 0.5}, "scores_float32": {"AP": 0.5}}
+        made = Shipped(name=name, size=model.stat().st_size, sha256=shipped.checksum(model), **content)
+        shutil.copy(model, made.path)
+        write_json(folder / f"{name}.json", made.as_dict())
+        return made
+
+    return put
+
+
+@pytest.fixture
+def two_spots(ship, spot_model, tmp_path, monkeypatch) -> Shipped:
+    """The one model that the package comes with, "two-spots"; the program runs in an empty folder."""
+    here = tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)
-    monkeypatch.setattr(shipped, "FOLDER", folder)
-    content = {name: name for name in ("finds", "backbone", "data", "licence", "scored_on", "recipe", "command")}
-    content |= {"tasks": ("detect",), "scores": {"AP": 0.5}, "scores_float32": {"AP": 0.5}}
-    size, sha256 = spot_model.stat().st_size, shipped.checksum(spot_model)
-    made = Shipped(name="two-spots", size=size, sha256=sha256, **content)
-    shutil.copy(spot_model, made.path)
-    write_json(folder / "two-spots.json", made.as_dict())
-    return made
+    return ship(spot_model, "two-spots")
 
 
 @pytest.fixture(scope="session")
