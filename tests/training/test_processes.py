@@ -56,16 +56,24 @@ def free_ports(count):
         return [one.getsockname()[1] for one in taken]
 
 
-def train(folder, backend, content, processes=1, dies=None, **more):
+def keras_says(addresses, number):
+    said = {"JOB_ADDRESSES": ",".join(addresses), "NUM_PROCESSES": str(len(addresses)), "PROCESS_ID": str(number)}
+    return {f"KERAS_DISTRIBUTION_{name}": text for name, text in said.items()}
+
+
+def tensorflow_says(addresses, number):
+    return {"TF_CONFIG": json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": number}})}
+
+
+def train(folder, backend, content, processes=1, dies=None, says=keras_says, **more):
     """[(exit code, output, what each step told)] of each process; the last one dies where it is asked to."""
-    addresses = ",".join(f"127.0.0.1:{port}" for port in free_ports(processes))
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(processes)]
     running = []
     for number in range(processes):
         asked = {"settings": content, "out": str(folder / "run"), "losses": str(folder / f"losses{number}"), **more}
         if dies and number == processes - 1:
             asked["dies"] = dies
-        own = {"JOB_ADDRESSES": addresses, "NUM_PROCESSES": str(processes), "PROCESS_ID": str(number)}
-        running.append(start(asked, backend, {f"KERAS_DISTRIBUTION_{name}": text for name, text in own.items()}))
+        running.append(start(asked, backend, says(addresses, number)))
     try:
         codes = [one.wait(WAIT) for one in running]
     finally:
@@ -108,7 +116,8 @@ def test_two_processes_train_as_one_and_go_on_after_a_kill(tmp_path, shapes_trai
     check_equal(told[:KILLED], expected[:KILLED])
     assert others == told[:KILLED]
 
-    for code, said, told in train(both, backend, content, 2):
+    # Told in the other way who they are, they are the same processes.
+    for code, said, told in train(both, backend, content, 2, says=tensorflow_says):
         assert code == 0, said
         check_equal(told, expected[SAVED:])
     assert {path.name for path in (both / "run").iterdir()} == {path.name for path in (alone / "run").iterdir()}
