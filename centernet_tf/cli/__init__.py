@@ -136,6 +136,7 @@ def _load_quietly(module: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the program and ends it: 0 success, 1 failure, 2 invalid command or settings, 130 stopped by Ctrl-C."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["MPLBACKEND"] = "agg"  # No window is opened, and a notebook names a backend that only its kernel has.
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
     try:

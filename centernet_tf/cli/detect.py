@@ -14,7 +14,19 @@ from centernet_tf.cli.counts import counted, objects_told
 from centernet_tf.cli.detect_shards import BlockSize, Engine, Format, Sharding, Workers, detect_in_shards
 from centernet_tf.cli.formats import Classes, Coco, CocoIds, Csv, SaveCrops, SaveTxt, make_formats, read_classes
 from centernet_tf.cli.progress import progress
-from centernet_tf.cli.search import Flip, Halo, KeepResolution, Nms, Scales, Size, Tile, Xla, load_detector
+from centernet_tf.cli.search import (
+    Flip,
+    Halo,
+    KeepResolution,
+    Nms,
+    Scales,
+    Size,
+    Tile,
+    Xla,
+    for_many,
+    load_detector,
+    load_for_millions,
+)
 from centernet_tf.errors import UsageError
 from centernet_tf.host.plain import plain
 from centernet_tf.media.sources import find_sources
@@ -93,7 +105,7 @@ def detect(
     nms: Nms = False,
     tile: Tile = None,
     halo: Halo = None,
-    xla: Xla = False,
+    xla: Xla = None,
     max_frames: Annotated[int | None, typer.Option(min=1, help="Frames of each video or webcam, at most.")] = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Continue past unreadable images and videos, and list them.")
@@ -126,7 +138,7 @@ def detect(
     whole = {"json": json_file, "heatmaps": heatmaps, "draw": draw, "max-frames": max_frames, **files, **further}
     sharding.check(whole)
     if sharding.wanted:
-        load = functools.partial(load_detector, model.resolve(), *search, xla)
+        load = functools.partial(load_for_millions, model.resolve(), *search, xla)
         read = functools.partial(read_extras, files={"camera": camera and camera.resolve()})
         depends = {"search": search, "camera": camera and str(camera)}
         detect_in_shards(sharding, model, inputs, out, load, read, threshold, batch_size, skip_bad, depends)
@@ -149,7 +161,7 @@ def detect(
         raise UsageError("--max-frames: no input is a video or a webcam. Leave it out.")
     if heatmaps and tile:
         raise UsageError("--heatmaps shows the heatmaps of a whole image, which --tile avoids. Leave out one.")
-    detector = load_detector(model, *search, xla)
+    detector = for_many(load_detector(model, *search, xla), sum(not source.moving for source in sources), xla)
     check_formats(outputs.result_files, detector.properties)
     extras = read_extras(detector, {"camera": camera})
     outputs = dataclasses.replace(outputs, extras=extras, threshold=chosen(threshold, detector.card))

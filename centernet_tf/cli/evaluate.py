@@ -13,7 +13,7 @@ from centernet_tf.cli.fit import FitThresholds, check_fit, fit_and_save
 from centernet_tf.cli.flow import Flow, FlowWeights, load_pair
 from centernet_tf.cli.oracle import Oracle, make_oracles, tell_oracles
 from centernet_tf.cli.progress import progress
-from centernet_tf.cli.search import Flip, Halo, KeepResolution, Nms, Scales, Size, Tile, Xla, load_detector
+from centernet_tf.cli.search import Flip, Halo, KeepResolution, Nms, Scales, Size, Tile, Xla, for_many, load_detector
 from centernet_tf.errors import UsageError
 from centernet_tf.host.files import write_json
 from centernet_tf.host.plain import plain
@@ -51,7 +51,7 @@ def evaluate(
     nms: Nms = False,
     tile: Tile = None,
     halo: Halo = None,
-    xla: Xla = False,
+    xla: Xla = None,
     flow: Flow = None,
     flow_weights: FlowWeights = None,
     errors: ShowErrors = False,
@@ -85,8 +85,9 @@ def evaluate(
     if fit_thresholds:
         check_fit(fit_thresholds, changed)
     detector = None if files else load_detector(model, size, keep_resolution, flip, scales, nms, tile, halo, xla)
-    detector = detector and load_pair(detector, flow, flow_weights, size=size, keep_resolution=keep_resolution)
     dataset = open_dataset(data)
+    detector = detector and for_many(detector, dataset.images, xla)
+    detector = detector and load_pair(detector, flow, flow_weights, size=size, keep_resolution=keep_resolution)
     console = Console()
     if detector and sees_flow(detector):
         console.print("This model sees optical flow: the records are taken to hold pictures of it.", soft_wrap=True)

@@ -99,8 +99,12 @@ def _with_data(text: str, data: Path | Bucket, validation: Path | Bucket | None)
         stride = find_backbone(settings["backbone"]).stride
         size, why = choices.input_size(choices.look(records.files, records.classes), stride)
         text = _chosen(text, "size", list(size), why)
+    batch = settings["train"]["batch_size"]
+    if batch == "auto":
+        batch, why = choices.batch(records.images)
+        text = _chosen(text, "batch_size", batch, why)
     if "epochs: auto" in text:
-        count, why = choices.epochs(records.images, settings["train"]["batch_size"])
+        count, why = choices.epochs(records.images, batch)
         text = _chosen(text, "epochs", count, why)
     return text
 

@@ -1,7 +1,8 @@
 """Options that `centernet detect` and `centernet evaluate` share: the input, and more work for each image."""
 
+import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +11,8 @@ from centernet_tf.errors import UsageError
 
 if TYPE_CHECKING:
     from centernet_tf.detector.detector import Detector
+
+MANY = 500  # Images from which on a compilation of 20 seconds is paid back by a network that it makes a third faster.
 
 Size = Annotated[
     str | None, typer.Option("--size", metavar="HEIGHTxWIDTH", help="Another input size than the model's own.")
@@ -47,11 +50,11 @@ Halo = Annotated[
     ),
 ]
 Xla = Annotated[
-    bool,
+    bool | None,
     typer.Option(
-        "--xla",
+        "--xla/--no-xla",
         help="Compile the network: 10 to 20 seconds at the start and for each new input size, then faster, most of all "
-        "with deformable convolutions. For many images of one size.",
+        f"with deformable convolutions. Default: where that pays, for {MANY} images of one size and more.",
     ),
 ]
 
@@ -65,7 +68,7 @@ def load_detector(
     nms: bool = False,
     tile: str | None = None,
     halo: int | None = None,
-    xla: bool = False,
+    xla: bool | None = None,
 ) -> "Detector":
     """Loads a model behind the wanted input, with the wanted options; arguments are as typed.
 
@@ -86,13 +89,28 @@ def load_detector(
         "nms": nms,
         "tile": parse_size(tile, "--tile") if tile else None,
         "halo": halo,
-        "xla": xla,
+        "xla": bool(xla),
     }
     wanted = parse_size(size) if size else None
     detector = load(model)
     if size or keep_resolution:
         detector = detector.with_input(wanted)
     return detector.with_options(**options)
+
+
+def for_many(detector: "Detector", images: int, xla: bool | None) -> "Detector":
+    """The detector, compiled if nothing was typed about that and it pays for so many images."""
+    from centernet_tf.backbones import find_backbone
+
+    one_size = detector.card.input.mode == "fixed" and not detector.options.tile
+    if xla is not None or not one_size or images < MANY or not find_backbone(detector.card.backbone).compiled:
+        return detector
+    return detector.with_options(**{**dataclasses.asdict(detector.options), "xla": True})
+
+
+def load_for_millions(model: Path, *options: Any) -> "Detector":
+    """`load_detector`, of which the last option is `xla`, for more images than anybody counted."""
+    return for_many(load_detector(model, *options), MANY, options[-1])
 
 
 def _parse_scales(text: str) -> tuple[float, ...]:

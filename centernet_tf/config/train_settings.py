@@ -17,8 +17,10 @@ class TrainSettings(Section):
     auto chooses by the number of images. 140 are the original's for COCO.
     """
 
-    batch_size: pydantic.PositiveInt = 32
-    """Images of one step. Lower it where memory runs out; every device gets an equal part."""
+    batch_size: Literal["auto"] | pydantic.PositiveInt = 32
+    """Images of one step. Lower it where memory runs out; every device gets an equal part. auto chooses by the number
+    of images, from 8 to 32, the original's.
+    """
 
     accumulate: pydantic.PositiveInt = 1
     """Batches whose gradients make one update of the weights, for large batches on little memory."""

@@ -76,7 +76,7 @@ def open_devices(settings: Settings) -> Devices:
     else:
         from centernet_tf.training.replicas import open_replicas as opened
     devices = opened(settings, cluster)
-    if settings.train.batch_size % devices.count:
+    if settings.train.batch_size != "auto" and settings.train.batch_size % devices.count:
         raise UsageError(
             f"train.batch_size is {settings.train.batch_size}, which {devices.count} devices cannot share evenly. Set "
             f"a multiple of {devices.count}: it is the batch of all of them together."

@@ -53,7 +53,8 @@ def train(settings: Settings, out: str | Path, say: Callable[[str], None] = prin
     devices = open_devices(settings)
     say = say if devices.first else _silent
     records, validation = _open_data(settings)
-    settings = _chosen(settings, records, say)
+    settings = _chosen(settings, records, devices.count, say)
+    _check_batch(settings, records)
     card = _card(settings, records)
     records, validation = _with_properties(settings, card, records, validation)
     keras.utils.set_random_seed(settings.train.seed)
@@ -95,28 +96,36 @@ def _open_data(settings: Settings) -> tuple[Dataset, Dataset | None]:
                 f"{dataset.directory}: classes {list(dataset.classes)}, expected {list(expected)}, in this order. "
                 "Write the records again with --classes, or correct the setting 'classes'."
             )
+    return records, validation
+
+
+def _check_batch(settings: Settings, records: Dataset) -> None:
+    """Raises UsageError where an epoch has no step."""
     if records.images < settings.train.batch_size:
         raise UsageError(
             f"{records.directory}: {records.images} images do not fill one batch of {settings.train.batch_size}. "
             "Set train.batch_size lower, or add images."
         )
-    return records, validation
 
 
-def _chosen(settings: Settings, records: Dataset, say: Callable[[str], None]) -> Settings:
+def _chosen(settings: Settings, records: Dataset, devices: int, say: Callable[[str], None]) -> Settings:
     """The settings with numbers for what is "auto", which is told."""
-    data, batch = settings.data, settings.train.batch_size
+    data, train = settings.data, settings.train
     if data.size == "auto":
         size, why = choices.input_size(
             choices.look(records.files, records.classes), find_backbone(settings.backbone).stride
         )
         say(f"data.size: {list(size)}, for {why}.")
         settings = settings.model_copy(update={"data": data.model_copy(update={"size": size})})
-    if settings.train.epochs == "auto":
-        count, why = choices.epochs(records.images, batch)
+    if train.batch_size == "auto":
+        count, why = choices.batch(records.images, devices)
+        say(f"train.batch_size: {count}, for {why}.")
+        train = train.model_copy(update={"batch_size": count})
+    if train.epochs == "auto":
+        count, why = choices.epochs(records.images, train.batch_size)
         say(f"train.epochs: {count}, for {why}.")
-        settings = settings.model_copy(update={"train": settings.train.model_copy(update={"epochs": count})})
-    return settings
+        train = train.model_copy(update={"epochs": count})
+    return settings if train is settings.train else settings.model_copy(update={"train": train})
 
 
 def _with_properties(

@@ -68,17 +68,21 @@ def test_with_records_it_has_their_numbers(task, shapes_train):
     text = Path("mine.yaml").read_text(encoding="utf-8")
     settings, recipe = read_settings("mine.yaml"), parse_settings(yaml.safe_load(recipes.own(task)), task)
     assert settings.data.train == Path(shapes_train.directory)
-    assert "auto" not in (settings.data.size, settings.train.epochs)
+    assert "auto" not in (settings.data.size, settings.train.epochs, settings.train.batch_size)
     if recipe.data.size == "auto":
         data = open_dataset(shapes_train.directory)
         size, why = choices.input_size(choices.look(data.files, data.classes), 32)
         assert settings.data.size == size and f"# size: {why}" in text
     else:
         assert settings.data.size == recipe.data.size
+    batch = settings.train.batch_size
+    if recipe.train.batch_size == "auto":
+        assert f"# batch_size: {choices.batch(shapes_train.images)[1]}" in text
+        assert batch == choices.batch(shapes_train.images)[0]
     if recipe.train.epochs == "auto":
-        count, why = choices.epochs(shapes_train.images, recipe.train.batch_size)
+        count, why = choices.epochs(shapes_train.images, batch)
         assert settings.train.epochs == count and f"# epochs: {why}" in text
-    kept = {"data": {"train", "validation", "size"}, "train": {"epochs"}}
+    kept = {"data": {"train", "validation", "size"}, "train": {"epochs", "batch_size"}}
     assert settings.model_dump(exclude=kept) == recipe.model_dump(exclude=kept)
 
 

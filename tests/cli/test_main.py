@@ -1,5 +1,6 @@
 """The front door: help without loading TensorFlow, exit codes, and messages that say what to do."""
 
+import os
 import re
 import subprocess
 import sys
@@ -29,6 +30,12 @@ def run(*arguments: str) -> int:
 def test_the_version(capsys):
     assert run("--version") == 0
     assert capsys.readouterr().out == f"centernet_tf {VERSION}\n"
+
+
+def test_a_backend_of_notebooks_alone_is_not_asked_for(monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    run("--version")
+    assert os.environ["MPLBACKEND"] == "agg"
 
 
 HELPS = """

@@ -30,8 +30,8 @@ def test_loads_and_builds(path, records):
     tasks = build_tasks(sections, centers)
     network = build_network("tiny", tasks.heads, tasks.inputs)  # every backbone takes the same
     assert set(network.output) == {head.name for head in tasks.heads}
-    if settings.train.epochs == "auto":
-        settings = settings.model_copy(update={"train": settings.train.model_copy(update={"epochs": 40})})
+    chosen = {name: 40 for name in ("epochs", "batch_size") if getattr(settings.train, name) == "auto"}
+    settings = settings.model_copy(update={"train": settings.train.model_copy(update=chosen)})
     build_optimizer(settings, steps_per_epoch=10)
 
 

@@ -63,6 +63,19 @@ def test_epochs(images, batch, count):
     assert f"{count} epochs {count * max(images // batch, 1)} steps" in why
 
 
+@pytest.mark.parametrize(
+    ("images", "devices", "size"),
+    [
+        *[(1, 1, 1), (5, 1, 5), (205, 1, 8), (3199, 1, 8), (3200, 1, 16), (6400, 1, 32), (118287, 1, 32)],
+        *[(205, 2, 8), (205, 3, 9), (205, 16, 16), (6400, 5, 30), (1, 4, 4)],
+    ],
+)
+def test_batch(images, devices, size):
+    found, why = choices.batch(images, devices)
+    assert found == size and f"{images} images make {images // size} steps" in why
+    assert (f"{size // devices} on each of {devices} devices" in why) == (devices > 1)
+
+
 def test_looking_at_records(shapes_train):
     data = open_dataset(shapes_train.directory)
     found = look(data.files, data.classes)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from centernet_tf.cli.search import load_detector
+from centernet_tf.cli.search import for_many, load_detector
 from centernet_tf.detector.compiled import by_xla
 from centernet_tf.detector.detector import Detector, load
 from centernet_tf.errors import UsageError
@@ -56,6 +56,25 @@ def test_jax_compiles_by_itself():
 def test_the_option_reaches_the_detector(spot_model):
     assert load_detector(spot_model, xla=True).options.xla
     assert not load_detector(spot_model).options.xla and not load(spot_model).options.xla
+
+
+@pytest.mark.parametrize(
+    ("backbone", "images", "given", "compiled"),
+    [
+        ("dla34_dcn", 500, {}, True),
+        ("dla34_dcn", 499, {}, False),
+        ("dla34_dcn", 500, {"xla": False}, False),
+        ("dla34_dcn", 500, {"keep_resolution": True}, False),
+        ("dla34_dcn", 500, {"tile": "64"}, False),
+        ("mobilenetv2_fpn:0.25", 500, {}, False),
+        ("mobilenetv2_fpn:0.25", 0, {"xla": True}, True),
+    ],
+)
+def test_it_is_compiled_where_that_pays(detector, monkeypatch, backbone, images, given, compiled):
+    told = Detector(detector.network, detector.card.model_copy(update={"backbone": backbone}))
+    monkeypatch.setattr("centernet_tf.detector.detector.load", lambda model: told)
+    found = for_many(load_detector("any", **given), images, given.get("xla"))
+    assert found.options.xla is compiled and bool(found.options.tile) == ("tile" in given)
 
 
 def test_clips_are_refused():

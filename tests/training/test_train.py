@@ -114,15 +114,17 @@ def test_a_run_that_gets_no_better_ends_and_stays_ended(shapes_train, shapes_val
         assert said[-2] == "No better score since epoch 1, so the run ends after 2 of 5 (train.patience: 1)."
 
 
-def test_size_and_epochs_are_chosen_and_told(shapes_train, shapes_val):
-    settings = settings_of(shapes_train, shapes_val, data={"size": "auto"}, train={"epochs": "auto"})
+def test_what_is_auto_is_chosen_and_told(shapes_train, shapes_val):
+    auto = {"epochs": "auto", "batch_size": "auto"}
+    settings = settings_of(shapes_train, shapes_val, data={"size": "auto"}, train=auto)
     said = []
-    chosen = _chosen(settings, shapes_train, said.append)
+    chosen = _chosen(settings, shapes_train, 2, said.append)
     size, epochs = chosen.data.size, chosen.train.epochs
-    assert all(side % 32 == 0 for side in size) and epochs * (24 // settings.train.batch_size) >= 1000
+    assert all(side % 32 == 0 for side in size) and chosen.train.batch_size == 8 and epochs * (24 // 8) >= 1000
     assert said[0].startswith(f"data.size: {list(size)}, for 24 of 24 images are ")
-    assert said[1].startswith(f"train.epochs: {epochs}, for 24 images make ")
-    assert _chosen(chosen, shapes_train, said.append) is chosen and len(said) == 2
+    assert said[1].startswith("train.batch_size: 8, for 24 images make 3 steps of an epoch, 4 on each of 2 devices")
+    assert said[2].startswith(f"train.epochs: {epochs}, for 24 images make ")
+    assert _chosen(chosen, shapes_train, 1, said.append) is chosen and len(said) == 3
 
 
 def complaint(*arguments):
