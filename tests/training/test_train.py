@@ -287,7 +287,9 @@ MOMENTS = ["step 5", "evaluation"]
 
 @pytest.mark.slow
 @pytest.mark.long
-@pytest.mark.parametrize("moments", [MOMENTS[:1], MOMENTS], ids=["once", "twice"])
+@pytest.mark.parametrize(
+    "moments", [pytest.param(MOMENTS[:1], marks=pytest.mark.release, id="once"), pytest.param(MOMENTS, id="twice")]
+)
 def test_a_run_that_is_killed_ends_like_an_unbroken_one(shapes_train, shapes_val, tmp_path, moments):
     settings = settings_of(
         shapes_train,
