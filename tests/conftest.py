@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -9,13 +10,16 @@ import keras
 import numpy as np
 import pytest
 
+from centernet_tf import shipped
 from centernet_tf.backbones import BACKBONES, Backbone
 from centernet_tf.data.dataset import Dataset, open_dataset
 from centernet_tf.datasets.drawn import shapes
 from centernet_tf.datasets.writer import write_records
+from centernet_tf.host.files import write_json
 from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.model.file import save_model
 from centernet_tf.properties.fields import Field
+from centernet_tf.shipped import Shipped
 
 # TensorFlow and Keras are a million objects that are never garbage. Looking through them again and again took a quarter
 # of the tests' time; `let_go` collects what a module leaves, and sets apart what stays.
@@ -177,6 +181,33 @@ def spot_model(tmp_path_factory, spot_network, spot_card):
     path = tmp_path_factory.mktemp("model") / "spots.keras"
     save_model(path, spot_network, spot_card)
     return path
+
+
+@pytest.fixture
+def ship(tmp_path, monkeypatch):
+    """A function (model file, name): the package comes with this model, and with no other than those given so."""
+    folder = tmp_path / "package"
+    folder.mkdir()
+    monkeypatch.setattr(shipped, "FOLDER", folder)
+
+    def put(model: Path, name: str) -> Shipped:
+        content = {name: name for name in ("finds", "backbone", "data", "licence", "scored_on", "recipe", "command")}
+        content |= {"tasks": ("detect",), "scores": {"AP": 0.5}, "scores_float32": {"AP": 0.5}}
+        made = Shipped(name=name, size=model.stat().st_size, sha256=shipped.checksum(model), **content)
+        shutil.copy(model, made.path)
+        write_json(folder / f"{name}.json", made.as_dict())
+        return made
+
+    return put
+
+
+@pytest.fixture
+def two_spots(ship, spot_model, tmp_path, monkeypatch) -> Shipped:
+    """The one model that the package comes with, "two-spots"; the program runs in an empty folder."""
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    return ship(spot_model, "two-spots")
 
 
 @pytest.fixture(scope="session")

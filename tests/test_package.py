@@ -50,7 +50,7 @@ def test_a_source_distribution_has_every_file_at_the_top():
 
 
 @pytest.mark.long
-def test_a_wheel_has_types_recipes_and_the_page(tmp_path):
+def test_a_wheel_has_types_recipes_models_and_the_page(tmp_path):
     for name in ("setup.py", "setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
@@ -63,4 +63,6 @@ def test_a_wheel_has_types_recipes_and_the_page(tmp_path):
     recipes = {f"centernet_tf/configs/{path.name}" for path in (ROOT / "configs").glob("*.yaml")}
     page = {f"centernet_tf/demo/page/{path.name}" for path in (ROOT / "centernet_tf" / "demo" / "page").iterdir()}
     assert len(page) == 3 and page <= names
+    models = {f"centernet_tf/models/{path.name}" for path in (ROOT / "centernet_tf" / "models").iterdir()}
+    assert len(models) > 1 and models <= names
     assert recipes and recipes == {name for name in names if name.endswith(".yaml")}

@@ -12,6 +12,7 @@ from centernet_tf.benchmark.timing import PeakMemory, in_fresh_process
 from centernet_tf.detector.detector import as_image
 from centernet_tf.detector.extras import complete
 from centernet_tf.exports.runners import open_runner
+from centernet_tf.shipped import find
 
 STEPS = ("read", "fit", "run", "finish")
 
@@ -44,7 +45,7 @@ def measure(path: str | Path, images: Sequence[str | Path], rounds: int) -> dict
         "p95": float(np.percentile(whole, 95)),
         **{step: float(np.median(times[step])) for step in STEPS},
         "memory": memory.megabytes,
-        "size": _size(Path(path)) / 1e6,
+        "size": _size(find(path)) / 1e6,
     }
 
 

@@ -32,10 +32,14 @@ COMMANDS = {
     "convert": ("convert", "convert", "Turn an official PyTorch checkpoint into a model."),
     "benchmark": ("benchmark", "benchmark", "Compare models and formats: time, memory, size."),
     "export": ("export", "export", "Export a model to SavedModel, TFLite or ONNX."),
+    "models": ("models", "models", "Show the trained models that come with the package."),
     "detect": ("detect", "detect", "Find objects in images, folders, videos or a webcam."),
     "track": ("track", "track", "Follow objects through videos."),
     "demo": ("demo", "demo", "Show what models find on a local web page."),
 }
+
+LIGHT = ("models",)  # commands that need no TensorFlow
+ALONE = ("models", "demo")  # commands that do something without any argument; the others then show their help
 
 # What needs less memory, by command.
 _IMAGES = "Give a smaller --batch-size or --size, or --tile for large images."
@@ -72,18 +76,19 @@ def build_app(wanted: str | None = None) -> typer.Typer:
             app.add_typer(found, name=name)
         else:
             text = None if name == wanted else summary
-            app.command(name, cls=_Command, help=text, no_args_is_help=name == wanted)(found)
+            app.command(name, cls=_Command, help=text, no_args_is_help=name == wanted and name not in ALONE)(found)
     return app
 
 
 class _Command(TyperCommand):
-    """A command that loads TensorFlow, once its arguments have been read."""
+    """A command that loads TensorFlow, where it needs that, once its arguments have been read."""
 
     def invoke(self, ctx: Any) -> Any:
         _check_places(ctx.params)
         if runner := ctx.params.get("runner"):
             importlib.import_module("centernet_tf.cli.conversion").check_installed(runner)
-        _load_quietly("tensorflow")
+        if ctx.info_name not in LIGHT:
+            _load_quietly("tensorflow")
         return super().invoke(ctx)
 
 

@@ -21,7 +21,8 @@ DRAWN = 4
 
 def benchmark(
     models: Annotated[
-        list[Path], typer.Argument(metavar="MODEL...", help=".keras, .tflite and .onnx files, SavedModel folders.")
+        list[Path],
+        typer.Argument(metavar="MODEL...", help=".keras, .tflite and .onnx files, SavedModel folders, names."),
     ],
     images: Annotated[
         Path | None, typer.Option(help="An image or a folder of images. Default: drawn ones of 640x480.")

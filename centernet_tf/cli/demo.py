@@ -12,6 +12,7 @@ from centernet_tf.cli.counts import counted
 from centernet_tf.cli.search import Flip, KeepResolution, Size, load_detector
 from centernet_tf.errors import UsageError
 from centernet_tf.host.plain import plain
+from centernet_tf.shipped import find, shipped
 
 if TYPE_CHECKING:
     from centernet_tf.demo.models import Shown
@@ -20,8 +21,13 @@ if TYPE_CHECKING:
 
 def demo(
     models: Annotated[
-        list[Path], typer.Argument(metavar="MODEL", help="Files that `centernet train` wrote, a tab for each.")
-    ],
+        list[Path] | None,
+        typer.Argument(
+            metavar="MODEL",
+            help="Files that `centernet train` wrote, or names that `centernet models` shows, a tab for each. Default: "
+            "all models that come with the package.",
+        ),
+    ] = None,
     examples: Annotated[
         list[Path] | None,
         typer.Option(
@@ -43,13 +49,17 @@ def demo(
     Click on examples, upload images and short videos, or use the webcam; a click into an image asks what is there.
     Nothing is stored, and nothing leaves this machine. Ctrl-C ends it.
 
+    Example: centernet demo
+
     Example: centernet demo runs/shapes/best.keras
 
     Example: centernet demo boxes.keras pose.keras --examples images/
     """
     from centernet_tf.demo.server import open_server
 
+    models = models or [Path(name) for name in shipped()]
     folders = _folders(examples or [], len(models))
+    models = [find(model) for model in models]
     console = Console(soft_wrap=True, highlight=False)
     shown = []
     for title, path, folder in zip(titles(models), models, folders):

@@ -15,6 +15,7 @@ from centernet_tf.cli.detect_shards import BlockSize, Engine, Format, Sharding, 
 from centernet_tf.cli.formats import Classes, Coco, CocoIds, Csv, SaveCrops, SaveTxt, make_formats, read_classes
 from centernet_tf.cli.progress import progress
 from centernet_tf.cli.search import (
+    MODEL,
     Flip,
     Halo,
     KeepResolution,
@@ -32,6 +33,7 @@ from centernet_tf.host.plain import plain
 from centernet_tf.media.sources import find_sources
 from centernet_tf.media.video import told_codec
 from centernet_tf.outputs import Outputs, check_formats, check_outputs
+from centernet_tf.shipped import find
 
 if TYPE_CHECKING:
     from centernet_tf.detector.detector import Detector
@@ -41,7 +43,7 @@ MOST_SKIPPED = 20  # listed by name
 
 
 def detect(
-    model: Annotated[Path, typer.Argument(help="A .keras file that `centernet train` wrote.")],
+    model: Annotated[Path, typer.Argument(help=MODEL)],
     inputs: Annotated[
         list[str], typer.Argument(metavar="INPUT", help="Images, folders, videos, webcam, http://, rtsp://, gs://.")
     ],
@@ -126,6 +128,8 @@ def detect(
 
     Example: centernet detect runs/shapes/best.keras images/ clip.mp4 --out found --csv found/table.csv
 
+    Example: centernet detect drawn-shapes images/ --out found
+
     Example: centernet detect best.keras list.txt --out found --engine ray --workers 4 --format parquet
     """
     from centernet_tf.detector.found import chosen
@@ -138,7 +142,7 @@ def detect(
     whole = {"json": json_file, "heatmaps": heatmaps, "draw": draw, "max-frames": max_frames, **files, **further}
     sharding.check(whole)
     if sharding.wanted:
-        load = functools.partial(load_for_millions, model.resolve(), *search, xla)
+        load = functools.partial(load_for_millions, find(model).resolve(), *search, xla)
         read = functools.partial(read_extras, files={"camera": camera and camera.resolve()})
         depends = {"search": search, "camera": camera and str(camera)}
         detect_in_shards(sharding, model, inputs, out, load, read, threshold, batch_size, skip_bad, depends)

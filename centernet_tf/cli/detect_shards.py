@@ -13,6 +13,7 @@ from centernet_tf.cli.counts import counted, objects_told
 from centernet_tf.cli.progress import progress
 from centernet_tf.errors import UsageError, closest
 from centernet_tf.host.plain import plain
+from centernet_tf.shipped import find
 
 if TYPE_CHECKING:
     from centernet_tf.detector.detector import Detector
@@ -113,7 +114,7 @@ def detect_in_shards(
     check_still(detector, inputs[0])
     read_extras(detector)
     level = chosen(threshold, detector.card)
-    head = {**head_of(detector, level, str(model)), "model_sha256": sha256_of(model), **settings}
+    head = {**head_of(detector, level, str(model)), "model_sha256": sha256_of(find(model)), **settings}
     format, size = sharding.chosen_format, sharding.block_size or BLOCK_SIZE
     load = load if engine.apart else lambda: detector
     job = Job(out.resolve(), format, Path.cwd(), load, read_extras, level, batch_size, skip_bad)

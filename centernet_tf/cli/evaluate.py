@@ -13,7 +13,19 @@ from centernet_tf.cli.fit import FitThresholds, check_fit, fit_and_save
 from centernet_tf.cli.flow import Flow, FlowWeights, load_pair
 from centernet_tf.cli.oracle import Oracle, make_oracles, tell_oracles
 from centernet_tf.cli.progress import progress
-from centernet_tf.cli.search import Flip, Halo, KeepResolution, Nms, Scales, Size, Tile, Xla, for_many, load_detector
+from centernet_tf.cli.search import (
+    MODEL,
+    Flip,
+    Halo,
+    KeepResolution,
+    Nms,
+    Scales,
+    Size,
+    Tile,
+    Xla,
+    for_many,
+    load_detector,
+)
 from centernet_tf.errors import UsageError
 from centernet_tf.host.files import write_json
 from centernet_tf.host.plain import plain
@@ -24,9 +36,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    model: Annotated[
-        Path, typer.Argument(help="A .keras file that `centernet train` wrote, or a folder of result files.")
-    ],
+    model: Annotated[Path, typer.Argument(help=f"{MODEL} Or a folder of result files.")],
     data: Annotated[str, typer.Option(metavar="PATH", help="Directory of records with the model's classes.")],
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all scores as JSON.")] = None,
     plot: Annotated[

@@ -6,13 +6,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from centernet_tf.cli.search import MODEL
 from centernet_tf.cli.sizes import parse_size
 from centernet_tf.exports.formats import FORMATS, write_export
 from centernet_tf.host.plain import plain
 
 
 def export(
-    model: Annotated[Path, typer.Argument(help="The .keras file of a training run, or of `centernet convert`.")],
+    model: Annotated[Path, typer.Argument(help=MODEL)],
     out: Annotated[Path, typer.Option(help="What to write: a .tflite or .onnx file, a folder for a SavedModel.")],
     format: Annotated[str, typer.Option(help=f"One of: {', '.join(FORMATS)}.")] = "savedmodel",
     data: Annotated[

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from centernet_tf.detector.detector import Detector
 
 MANY = 500  # Images from which on a compilation of 20 seconds is paid back by a network that it makes a third faster.
+MODEL = "A .keras file that `centernet train` wrote, or a name that `centernet models` shows."
 
 Size = Annotated[
     str | None, typer.Option("--size", metavar="HEIGHTxWIDTH", help="Another input size than the model's own.")

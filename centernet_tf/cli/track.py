@@ -12,7 +12,7 @@ from rich.console import Console
 from centernet_tf.cli.detect import report
 from centernet_tf.cli.flow import Flow, FlowPictures, FlowWeights, check_pictures, load_pair, read_pictures
 from centernet_tf.cli.progress import progress
-from centernet_tf.cli.search import Flip, KeepResolution, Size, load_detector
+from centernet_tf.cli.search import MODEL, Flip, KeepResolution, Size, load_detector
 from centernet_tf.errors import UsageError, closest
 from centernet_tf.host.files import whole_file
 from centernet_tf.host.plain import plain
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def track(
-    model: Annotated[Path, typer.Argument(help="A .keras file, trained with task: track, reid or action.")],
+    model: Annotated[Path, typer.Argument(help=f"{MODEL} Of task track, reid or action.")],
     inputs: Annotated[
         list[str],
         typer.Argument(metavar="VIDEO", help="Videos, folders of images, each of them one video, webcam, rtsp://."),

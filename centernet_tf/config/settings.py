@@ -42,9 +42,9 @@ class Settings(Section):
     """Names of the classes in their order, to make sure that the records have these. Null for those of the records."""
 
     weights: Literal["imagenet"] | Path | None = None
-    """What the training starts from: a model file (.keras), a checkpoint of PyTorch (.pth), Keras weights of the trunk,
-    or imagenet, which downloads a trunk that was trained on ImageNet. What does not fit, such as heads of other
-    classes, starts anew. Null for random weights.
+    """What the training starts from: a model file (.keras) or a name that `centernet models` shows, a checkpoint of
+    PyTorch (.pth), Keras weights of the trunk, or imagenet, which downloads a trunk that was trained on ImageNet. What
+    does not fit, such as heads of other classes, starts anew. Null for random weights.
     """
 
     max_objects: pydantic.PositiveInt = 100

@@ -338,10 +338,13 @@ def _pixels(seen: np.ndarray) -> np.ndarray:
     return np.rint(seen * 255).astype(np.uint8)
 
 
-def load(path: str | Path) -> Detector:
-    """Loads a model file that `centernet train` wrote.
+def load(model: str | Path) -> Detector:
+    """Loads a model that `centernet train` wrote, or one that comes with the package.
+
+    Args:
+        model: A model file, or a name that `centernet models` shows; a file of that name goes first.
 
     Raises:
-        UsageError: The file is missing or not ours; the message says what it is.
+        UsageError: There is no such file or name, or the file is not ours; the message says what it is.
     """
-    return Detector(*load_model(path))
+    return Detector(*load_model(model))

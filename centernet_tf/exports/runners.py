@@ -22,6 +22,7 @@ from centernet_tf.exports.clips import STREAM
 from centernet_tf.exports.runner import Runner, clipped
 from centernet_tf.geometry import affine
 from centernet_tf.results import Detections
+from centernet_tf.shipped import find
 
 MOST_ABOUT = 1 << 24  # bytes of what a file says of its model
 
@@ -217,17 +218,15 @@ def _packed(path: Path, name: str) -> str:
 
 
 def open_runner(path: str | Path) -> Runner:
-    """Opens a model by what it is: .keras, .tflite, .onnx, or a folder with a SavedModel.
+    """Opens a model by what it is: .keras, .tflite, .onnx, a folder with a SavedModel, or the name of a shipped one.
 
     Raises:
         UsageError: There is no such file, or it is none of these.
     """
-    path = Path(path)
+    path = find(path)
     kinds = {".keras": KerasRunner, ".tflite": LiteRunner, ".onnx": OnnxRunner}
     if path.is_dir():
         return SavedModelRunner(path)
-    if not path.is_file():
-        raise UsageError(f"{path}: no such model. Give a .keras, .tflite or .onnx file, or a SavedModel's folder.")
     if path.suffix not in kinds:
         raise UsageError(f"{path}: unknown suffix. Known: {', '.join(kinds)}, or a SavedModel's folder.")
     return kinds[path.suffix](path)

@@ -15,6 +15,7 @@ from centernet_tf.model.agree import disagreement
 from centernet_tf.model.archive import CARD, check_weights, open_archive
 from centernet_tf.model.card import FORMAT, ModelCard
 from centernet_tf.points.task import first_problem
+from centernet_tf.shipped import find
 from centernet_tf.tasks import TASKS
 
 
@@ -35,15 +36,18 @@ def save_model(path: str | Path, network: keras.Model, card: ModelCard) -> None:
 
 
 def read_card(path: str | Path) -> ModelCard:
-    """Reads what a model file says of itself, without its weights.
+    """Reads what a model file, or the shipped model of a name, says of itself, without its weights.
 
     Raises:
-        UsageError: No such file, not a .keras archive, one that this package did not write, or one that a later version
-            wrote. The message names the file and says what to do.
+        UsageError: No such file and no such name, not a .keras archive, one that this package did not write, or one
+            that a later version wrote. The message names the file and says what to do.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise UsageError(f"{path}: no such model file. Train one with `centernet train`.")
+    path = find(path)
+    if path.is_dir():
+        raise UsageError(
+            f"{path}: no such model file, but a folder. Give a .keras file; a name of a model that comes with the "
+            "package means that only where no file or folder is called so."
+        )
     try:
         with open_archive(path) as archive:
             text = archive.read(CARD)
@@ -80,7 +84,7 @@ def _check_known(content: dict[str, Any], path: Path) -> None:
 
 
 def load_model(path: str | Path) -> tuple[keras.Model, ModelCard]:
-    """Reads network and card.
+    """Reads network and card of a model file, or of the shipped model of a name.
 
     Returns:
         Model from normalised images [B, H, W, 3] to {head: [map per stack]}, and its card.
@@ -88,7 +92,7 @@ def load_model(path: str | Path) -> tuple[keras.Model, ModelCard]:
     Raises:
         UsageError: As `read_card`, the weights cannot be read, or the network is not what the card says.
     """
-    path = Path(path)
+    path = find(path)
     card = read_card(path)
     check_weights(path)
     try:

@@ -158,7 +158,7 @@ def _card(settings: Settings, records: Dataset) -> ModelCard:
         near = [max(stride, round(side / stride) * stride) for side in (height, width)]
         raise UsageError(f"data.size is [{height}, {width}], but {name} takes multiples of {stride}. Try {near}.")
     pixels = dataclasses.asdict(backbone.normalization)
-    if isinstance(settings.weights, Path) and settings.weights.suffix == ".keras":
+    if isinstance(settings.weights, Path) and settings.weights.suffix not in (".h5", *CHECKPOINTS):
         # Weights go on as they were trained; official ones of other data than COCO have statistics of their own.
         pixels = read_card(settings.weights).input.model_dump(include=PIXELS)
     pixels |= settings.data.model_dump(include=PIXELS, exclude_none=True)

@@ -45,6 +45,7 @@ CALLS = {
     "export savedmodel": "export spots.keras --out out/served",
     "export tflite": "export spots.keras --format tflite --out out/e.tflite",
     "export onnx": "export spots.keras --format onnx --out out/e.onnx",
+    "models": "models --json out/m.json",
     "detect images": "detect spots.keras in/a.png in/b.png --out out --heatmaps --kitti out/txt --csv out/t.csv "
     "--save-txt out/yolo",
     "detect shards": "detect spots.keras in/a.png in/b.png --out out --format jsonl --block-size 1",

@@ -5,6 +5,7 @@ import csv
 import importlib.util
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import yaml
 
 from centernet_tf.model.file import load_model
 
@@ -56,16 +58,24 @@ def free_ports(count):
         return [one.getsockname()[1] for one in taken]
 
 
-def train(folder, backend, content, processes=1, dies=None, **more):
+def keras_says(addresses, number):
+    said = {"JOB_ADDRESSES": ",".join(addresses), "NUM_PROCESSES": str(len(addresses)), "PROCESS_ID": str(number)}
+    return {f"KERAS_DISTRIBUTION_{name}": text for name, text in said.items()}
+
+
+def tensorflow_says(addresses, number):
+    return {"TF_CONFIG": json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": number}})}
+
+
+def train(folder, backend, content, processes=1, dies=None, says=keras_says, **more):
     """[(exit code, output, what each step told)] of each process; the last one dies where it is asked to."""
-    addresses = ",".join(f"127.0.0.1:{port}" for port in free_ports(processes))
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(processes)]
     running = []
     for number in range(processes):
         asked = {"settings": content, "out": str(folder / "run"), "losses": str(folder / f"losses{number}"), **more}
         if dies and number == processes - 1:
             asked["dies"] = dies
-        own = {"JOB_ADDRESSES": addresses, "NUM_PROCESSES": str(processes), "PROCESS_ID": str(number)}
-        running.append(start(asked, backend, {f"KERAS_DISTRIBUTION_{name}": text for name, text in own.items()}))
+        running.append(start(asked, backend, says(addresses, number)))
     try:
         codes = [one.wait(WAIT) for one in running]
     finally:
@@ -88,6 +98,18 @@ def check_equal(found, expected):
         assert one == pytest.approx(other, rel=1e-5, abs=1e-5)
 
 
+def check_outcome(both, alone):
+    """The folders of both runs hold the same files, models and log."""
+    assert {path.name for path in (both / "run").iterdir()} == {path.name for path in (alone / "run").iterdir()}
+    for one, other in zip(weights(both), weights(alone), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+    rows, wanted = (list(csv.DictReader((one / "run/log.csv").open())) for one in (both, alone))
+    for row, other in zip(rows, wanted, strict=True):
+        assert {name: float(text or 0) for name, text in row.items()} == pytest.approx(
+            {name: float(text or 0) for name, text in other.items()}, rel=1e-4, abs=1e-4
+        )
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_two_processes_train_as_one_and_go_on_after_a_kill(tmp_path, shapes_train, shapes_val, backend):
@@ -108,14 +130,80 @@ def test_two_processes_train_as_one_and_go_on_after_a_kill(tmp_path, shapes_trai
     check_equal(told[:KILLED], expected[:KILLED])
     assert others == told[:KILLED]
 
-    for code, said, told in train(both, backend, content, 2):
+    # Told in the other way who they are, they are the same processes.
+    for code, said, told in train(both, backend, content, 2, says=tensorflow_says):
         assert code == 0, said
         check_equal(told, expected[SAVED:])
-    assert {path.name for path in (both / "run").iterdir()} == {path.name for path in (alone / "run").iterdir()}
-    for one, other in zip(weights(both), weights(alone), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
-    rows, wanted = (list(csv.DictReader((one / "run/log.csv").open())) for one in (both, alone))
-    for row, other in zip(rows, wanted, strict=True):
-        assert {name: float(text or 0) for name, text in row.items()} == pytest.approx(
-            {name: float(text or 0) for name, text in other.items()}, rel=1e-4, abs=1e-4
+    check_outcome(both, alone)
+
+
+# What the lines for Ray Train name, and what stands there for two processors of this machine.
+PUT = {
+    "from centernet_tf.training.train import train": "from one_of_several import worked as train",
+    "/shared/detect_own.yaml": "{folder}/settings.yaml",
+    "train.checkpoint_steps=500": "train.checkpoint_steps=3",
+    "/shared/runs/mine": "{folder}/run",
+    "/shared/runs/ray": "{folder}/ray",
+    "use_gpu=True": "use_gpu=False",
+}
+
+
+def ray_program(folder):
+    """The lines of the page as a program, whose Ray has two processors, whatever this machine has."""
+    text = (Path(__file__).parents[2] / "docs/scale.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    for named, ours in PUT.items():
+        assert lines.count(named) == 1, named
+        lines = lines.replace(named, ours.format(folder=folder))
+    program = folder / "lines.py"
+    program.write_text(f"import ray\n\nray.init(num_cpus=2, include_dashboard=False)\n{lines}")
+    return program
+
+
+def train_on_ray(folder, backend, content, dies):
+    """{process_start: what each step told} of a training whose last process dies once, by the lines of the page."""
+    (folder / "settings.yaml").write_text(yaml.safe_dump(content))
+    (folder / "told").mkdir()
+    here = Path(__file__)
+    environment = {
+        "ASKED": json.dumps({"losses": str(folder / "told"), "dies": dies}),
+        "PYTHONPATH": os.pathsep.join([str(here.parent), str(here.parents[2]), os.environ.get("PYTHONPATH", "")]),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        # Ray's workers have 15, with which they come to nothing where a machine has other work.
+        "RAY_worker_niceness": "0",
+    }
+    variables = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", **environment}
+    with (folder / "said").open("w") as said:
+        running = subprocess.Popen(
+            [sys.executable, ray_program(folder)], env=variables, stdout=said, stderr=subprocess.STDOUT
         )
+    try:
+        code = running.wait(3 * WAIT)  # TensorFlow is loaded six times.
+    finally:
+        running.terminate()  # Ray ends its own processes then.
+        running.wait(60)
+    assert code == 0, (folder / "said").read_text()
+    return {path.name: [json.loads(line) for line in path.read_text().splitlines()] for path in folder.glob("told/*")}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_lines_for_ray_train_two_workers_as_one_and_go_on_after_a_kill(tmp_path, shapes_train, shapes_val, backend):
+    pytest.importorskip("ray", reason="Ray takes 240 MB and is in no extra that the tests install")
+    pytest.importorskip("ray.train", reason="Ray Train needs ray[train]")
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    alone, both = tmp_path / "alone", tmp_path / "both"
+    alone.mkdir()
+    both.mkdir()
+    content = settings(shapes_train, shapes_val, checkpoint_steps=3)
+    ((code, said, expected),) = train(alone, backend, content)
+    assert code == 0, said
+
+    told = train_on_ray(both, backend, content, KILLED)
+    assert {*told} == {"0_0", "0_1", "1_0", "1_1"}
+    assert len(told["1_0"]) == KILLED
+    for process in "01":
+        check_equal(told[f"{process}_0"][:KILLED], expected[:KILLED])
+        check_equal(told[f"{process}_1"], expected[SAVED:])
+    check_outcome(both, alone)

@@ -204,13 +204,14 @@ def test_a_folder_that_cannot_be(shapes_train, tmp_path):
     assert text == f"{tmp_path}/file/run: cannot create this folder (Not a directory)."
 
 
-def test_weights_of_a_model_keep_its_normalisation(run, shapes_train, tmp_path):
+def test_weights_of_a_shipped_model_keep_its_normalisation(run, shapes_train, tmp_path, ship):
     network, card = load_model(run[3])
     pixels = card.input.model_copy(update={"mean": (0.1, 0.2, 0.3), "order": "rgb"})
     save_model(tmp_path / "start.keras", network, card.model_copy(update={"input": pixels}))
+    ship(tmp_path / "start.keras", "a-start")
     settings = settings_of(
         shapes_train,
-        weights=str(tmp_path / "start.keras"),
+        weights="a-start",
         data={"order": "bgr"},
         train={"epochs": 1, "batch_size": 24},
         evaluate={"images": 0},
@@ -218,7 +219,7 @@ def test_weights_of_a_model_keep_its_normalisation(run, shapes_train, tmp_path):
     said = []
     found = load(train(settings, tmp_path / "run", said.append)).card.input
     count = len(network.weights)
-    assert said[0] == f"{tmp_path}/start.keras: {count} of {count} weights loaded."
+    assert said[0] == f"a-start: {count} of {count} weights loaded."
     assert (found.mean, found.order) == ((0.1, 0.2, 0.3), "bgr"), "settings win over what the weights bring"
 
 
