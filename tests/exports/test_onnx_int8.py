@@ -53,6 +53,7 @@ def test_positions_and_heads_stay_in_float(exported):
     assert {one.type.tensor_type.elem_type for one in graph.output} == {onnx.TensorProto.FLOAT}
 
 
+@pytest.mark.long
 def test_any_batch_and_size(exported, blocks):
     """Sides of images are coordinates too, and have no range: what is larger than in calibration stays so."""
     runner, reference = (open_runner(exported("pose", "onnx", **options)) for options in ({"quantize": "int8"}, {}))
