@@ -103,8 +103,10 @@ def for_many(detector: "Detector", images: int, xla: bool | None) -> "Detector":
     """The detector, compiled if nothing was typed about that and it pays for so many images."""
     from centernet_tf.backbones import find_backbone
 
+    if xla is not None or images < MANY:
+        return detector
     one_size = detector.card.input.mode == "fixed" and not detector.options.tile
-    if xla is not None or not one_size or images < MANY or not find_backbone(detector.card.backbone).compiled:
+    if not one_size or not find_backbone(detector.card.backbone).compiled:
         return detector
     return detector.with_options(**{**dataclasses.asdict(detector.options), "xla": True})
 

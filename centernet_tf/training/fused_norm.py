@@ -31,7 +31,9 @@ def fuse(network: keras.Model) -> None:
 
 def _is_plain(layer: keras.layers.Layer) -> bool:
     """Whether TensorFlow's operation computes what this layer does."""
-    if type(layer) is not keras.layers.BatchNormalization or layer.renorm or layer.synchronized:
+    if type(layer) is not keras.layers.BatchNormalization or layer.synchronized:
+        return False
+    if getattr(layer, "renorm", False):  # Keras 3.12, the last for Python 3.10, knows none.
         return False
     return layer.scale and layer.center and layer.axis in (-1, 3) and layer.input_spec.ndim == 4
 

@@ -75,6 +75,13 @@ def test_other_normalisations_are_left_alone(options):
     assert not is_changed(fused(model))
 
 
+def test_layers_that_know_no_renormalisation_are_changed():
+    """As those of Keras 3.12, the last for Python 3.10."""
+    model = network()
+    vars(model.get_layer("norm")).pop("renorm", None)
+    assert is_changed(fused(model))
+
+
 def test_networks_within_networks_are_reached():
     inner = network()
     fuse(keras.Sequential([keras.Input((None, None, 3)), inner]))
