@@ -46,6 +46,6 @@ def test_every_line_runs_in_an_empty_folder(tmp_path):
     assert scores["summary"]["AP50"] > 0.3  # the page says some 0.4
     found = json.loads((tmp_path / "found/detections.json").read_text())
     assert len(found["images"]) == 4 and any(image["detections"] for image in found["images"])
-    assert (tmp_path / "phone.tflite").stat().st_size > 1e6
+    assert (tmp_path / "served/shapes/1/saved_model.pb").is_file()
     assert read_settings(tmp_path / "mine.yaml").data.size == (160, 160)
     assert {"samples.png", "curve.png"} <= {path.name for path in tmp_path.iterdir()}
