@@ -1,5 +1,6 @@
 """`centernet demo` from the outside."""
 
+import functools
 import json
 import os
 import re
@@ -48,11 +49,16 @@ def test_wrong_calls(arguments, message, spot_model, capsys):
 @pytest.mark.long
 def test_from_the_command_to_the_page_and_ctrl_c(spot_model):
     command = [sys.executable, "-m", "centernet_tf", "demo", str(spot_model), str(spot_model), "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as program:
-        lines = [program.stdout.readline() for _ in range(3)]
-        assert lines[0] == lines[1] == f"spots: {spot_model}\n"
-        address = re.fullmatch(r"(http://127\.0\.0\.1:\d+) - Ctrl-C ends it\.\n", lines[2])[1]
-        with urllib.request.urlopen(f"{address}/models", timeout=30) as answer:
-            assert [one["title"] for one in json.load(answer)["models"]] == ["spots", "spots"]
-        program.send_signal(signal.SIGINT)
-        assert program.wait(timeout=30) == 0
+    # Tests that a shell runs in the background are deaf to Ctrl-C, and so would the program be.
+    hear = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ, preexec_fn=hear) as program:
+        try:
+            lines = [program.stdout.readline() for _ in range(3)]
+            assert lines[0] == lines[1] == f"spots: {spot_model}\n"
+            address = re.fullmatch(r"(http://127\.0\.0\.1:\d+) - Ctrl-C ends it\.\n", lines[2])[1]
+            with urllib.request.urlopen(f"{address}/models", timeout=30) as answer:
+                assert [one["title"] for one in json.load(answer)["models"]] == ["spots", "spots"]
+            program.send_signal(signal.SIGINT)
+            assert program.wait(timeout=30) == 0
+        finally:
+            program.kill()
