@@ -10,16 +10,16 @@ import keras
 import numpy as np
 import pytest
 
-from centernet_tf import shipped
 from centernet_tf.backbones import BACKBONES, Backbone
 from centernet_tf.data.dataset import Dataset, open_dataset
 from centernet_tf.datasets.drawn import shapes
 from centernet_tf.datasets.writer import write_records
 from centernet_tf.host.files import write_json
+from centernet_tf.model import shipped
 from centernet_tf.model.card import InputCard, ModelCard
 from centernet_tf.model.file import save_model
+from centernet_tf.model.shipped import Shipped
 from centernet_tf.properties.fields import Field
-from centernet_tf.shipped import Shipped
 
 # TensorFlow and Keras are a million objects that are never garbage. Looking through them again and again took a quarter
 # of the tests' time; `let_go` collects what a module leaves, and sets apart what stays.

@@ -12,7 +12,7 @@ from centernet_tf.benchmark.timing import PeakMemory, in_fresh_process
 from centernet_tf.detector.detector import as_image
 from centernet_tf.detector.extras import complete
 from centernet_tf.exports.runners import open_runner
-from centernet_tf.shipped import find
+from centernet_tf.model.shipped import find
 
 STEPS = ("read", "fit", "run", "finish")
 

@@ -12,7 +12,7 @@ from centernet_tf.cli.counts import counted
 from centernet_tf.cli.search import Flip, KeepResolution, Size, load_detector
 from centernet_tf.errors import UsageError
 from centernet_tf.host.plain import plain
-from centernet_tf.shipped import find, shipped
+from centernet_tf.model.shipped import find, shipped
 
 if TYPE_CHECKING:
     from centernet_tf.demo.models import Shown

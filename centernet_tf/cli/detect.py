@@ -32,8 +32,8 @@ from centernet_tf.errors import UsageError
 from centernet_tf.host.plain import plain
 from centernet_tf.media.sources import find_sources
 from centernet_tf.media.video import told_codec
+from centernet_tf.model.shipped import find
 from centernet_tf.outputs import Outputs, check_formats, check_outputs
-from centernet_tf.shipped import find
 
 if TYPE_CHECKING:
     from centernet_tf.detector.detector import Detector

@@ -13,7 +13,7 @@ from centernet_tf.cli.counts import counted, objects_told
 from centernet_tf.cli.progress import progress
 from centernet_tf.errors import UsageError, closest
 from centernet_tf.host.plain import plain
-from centernet_tf.shipped import find
+from centernet_tf.model.shipped import find
 
 if TYPE_CHECKING:
     from centernet_tf.detector.detector import Detector

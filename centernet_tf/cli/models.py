@@ -9,7 +9,7 @@ from rich.table import Table
 
 from centernet_tf.host.files import write_json
 from centernet_tf.host.plain import plain
-from centernet_tf.shipped import shipped
+from centernet_tf.model.shipped import shipped
 
 DIGITS = 8  # of a checksum that tell it from others at sight
 

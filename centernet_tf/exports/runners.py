@@ -21,8 +21,8 @@ from centernet_tf.exports.carried import PREFIX
 from centernet_tf.exports.clips import STREAM
 from centernet_tf.exports.runner import Runner, clipped
 from centernet_tf.geometry import affine
+from centernet_tf.model.shipped import find
 from centernet_tf.results import Detections
-from centernet_tf.shipped import find
 
 MOST_ABOUT = 1 << 24  # bytes of what a file says of its model
 

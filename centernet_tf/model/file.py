@@ -14,8 +14,8 @@ from centernet_tf.host.files import whole
 from centernet_tf.model.agree import disagreement
 from centernet_tf.model.archive import CARD, check_weights, open_archive
 from centernet_tf.model.card import FORMAT, ModelCard
+from centernet_tf.model.shipped import find
 from centernet_tf.points.task import first_problem
-from centernet_tf.shipped import find
 from centernet_tf.tasks import TASKS
 
 

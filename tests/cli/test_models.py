@@ -12,7 +12,7 @@ from centernet_tf.cli import main
 from centernet_tf.demo import server
 from centernet_tf.errors import DataError
 from centernet_tf.media.draw import save_image
-from centernet_tf.shipped import shipped
+from centernet_tf.model.shipped import shipped
 
 
 def run(*arguments):

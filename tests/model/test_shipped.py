@@ -9,15 +9,15 @@ import pytest
 
 import centernet_tf
 from centernet_tf import recipes
-from centernet_tf import shipped as shipping
 from centernet_tf.config import read_settings
 from centernet_tf.datasets.drawn.shapes import draw_scene
 from centernet_tf.errors import UsageError
 from centernet_tf.geometry.boxes import box_iou
+from centernet_tf.model import shipped as shipping
 from centernet_tf.model.file import read_card
-from centernet_tf.shipped import CARD, FOLDER, MODEL, MOST_ALL, MOST_ONE, find, shipped, table
+from centernet_tf.model.shipped import CARD, FOLDER, MODEL, MOST_ALL, MOST_ONE, find, shipped, table
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 REAL = shipped()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from centernet_tf.errors import UsageError, closest
 
-FOLDER = Path(__file__).parent / "models"  # NAME.keras, and NAME.json with what `Shipped` has
+FOLDER = Path(__file__).parents[1] / "models"  # NAME.keras, and NAME.json with what `Shipped` has
 MODEL, CARD = ".keras", ".json"
 MOST_ONE, MOST_ALL = 3_000_000, 12_000_000  # bytes of one model, and of all together
 _AGAIN = "Install centernet_tf again."
@@ -123,7 +123,7 @@ def checksum(path: Path) -> str:
 
 
 def table() -> str:
-    """The models as a table in Markdown: `python -m centernet_tf.shipped`."""
+    """The models as a table in Markdown: `python -m centernet_tf.model.shipped`."""
     rows = [{**one.told, "name": f"`{one.name}`"} for one in shipped().values()]
     lines = [list(rows[0]), ["---"] * len(rows[0]), *(row.values() for row in rows)] if rows else []
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -1,11 +1,11 @@
-"""Adds a trained model to those that come with the package, or replaces one: `python -m centernet_tf.add_model`.
+"""Adds a trained model to those that come with the package, or replaces one: `python -m centernet_tf.cli.add_model`.
 
 The model is written with weights of float16, scored beside the original, and described by a card. For instance:
 
-python -m centernet_tf.add_model runs/shapes/best.keras drawn-shapes --records tfrecords/shapes/val \
+python -m centernet_tf.cli.add_model runs/shapes/best.keras drawn-shapes --records tfrecords/shapes/val \
     --recipe detect_shapes --finds "six kinds of shapes" --data "1,600 drawn images" --licence MIT
 
-Then put the table of `python -m centernet_tf.shipped` into docs/models.md.
+Then put the table of `python -m centernet_tf.model.shipped` into docs/models.md.
 """
 
 import argparse
@@ -16,17 +16,17 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from centernet_tf import recipes
-from centernet_tf import shipped as shipping
 from centernet_tf.config import read_settings
 from centernet_tf.data.dataset import Dataset, open_dataset
 from centernet_tf.detector.detector import load
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.evaluation import evaluate
 from centernet_tf.host.files import whole_folder, write_json
+from centernet_tf.model import shipped as shipping
 from centernet_tf.model.card import ModelCard
 from centernet_tf.model.file import read_card
 from centernet_tf.model.half import save_half
-from centernet_tf.shipped import CARD, MODEL, MOST_ALL, MOST_ONE, Shipped, checksum, shipped
+from centernet_tf.model.shipped import CARD, MODEL, MOST_ALL, MOST_ONE, Shipped, checksum, shipped
 
 DECIMALS = 4  # of scores
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -120,7 +120,7 @@ def _scores(model: Path, records: Dataset) -> dict[str, float]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The program."""
-    parser = argparse.ArgumentParser(prog="python -m centernet_tf.add_model", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m centernet_tf.cli.add_model", description=__doc__.split("\n")[0])
     parser.add_argument("model", type=Path, help="the file of a training run")
     parser.add_argument("name", help="what it shall be called")
     parser.add_argument("--records", type=Path, required=True, help="records that were not trained on, to score on")

@@ -6,14 +6,15 @@ import keras
 import numpy as np
 import pytest
 
-from centernet_tf import add_model, recipes
-from centernet_tf import shipped as shipping
-from centernet_tf.add_model import add, command_of, main
+from centernet_tf import recipes
+from centernet_tf.cli import add_model
+from centernet_tf.cli.add_model import add, command_of, main
 from centernet_tf.config import read_settings
 from centernet_tf.errors import DataError, UsageError
 from centernet_tf.host.files import write_json
+from centernet_tf.model import shipped as shipping
 from centernet_tf.model.file import save_model
-from centernet_tf.shipped import Shipped, find, shipped
+from centernet_tf.model.shipped import Shipped, find, shipped
 
 CHANGES = ["backbone=mobilenetv2_fpn:0.5", "train.epochs=20", "data.size=[64,64]"]
 COMMAND = (
